@@ -1,19 +1,19 @@
-//! What weakens the doors. Every use is named at the start.
-//! Never: on unless a program asks for it by this name.
+//! Options that weaken a stage. Each one in use is logged at the start.
+//! Never: on by default.
 
 /// Guards a program switches off, for tests of the protocol and for closed networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Danger {
     /// Any page may connect, and clients that send no `Origin`.
     pub any_origin: bool,
-    /// Any `Host` is taken for ours: pages of other names reach the server by DNS rebinding.
+    /// Any `Host` is accepted: pages of other names reach the server by DNS rebinding.
     pub any_host: bool,
-    /// CONNECT needs no credential; whoever comes is a user of its own.
+    /// CONNECT needs no credential; each client is a new user.
     pub anonymous: bool,
 }
 
 impl Danger {
-    /// The promises that are weakened, in words for the log.
+    /// The guarantees that are weakened, as texts for the log.
     #[must_use]
     pub fn words(&self) -> Vec<&'static str> {
         let all = [

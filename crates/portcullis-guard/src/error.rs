@@ -23,8 +23,8 @@ pub enum GateError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The machine gives no randomness.
-    #[error("this machine gives no randomness; nothing can be kept secret without")]
+    /// The machine has no source of randomness.
+    #[error("this machine has no source of randomness, which secrets need")]
     Randomness,
     /// Not a network of proxies.
     #[error(
@@ -33,9 +33,7 @@ pub enum GateError {
     )]
     Proxy(String),
     /// Not the name of a limit.
-    #[error(
-        "{0:?} is no limit that could be observed; write it as it stands in [rate] or [capacity]"
-    )]
+    #[error("{0:?} is not a limit with an observe mode: use a name of [rate] or [capacity]")]
     Observe(String),
     /// No origin, and nothing else may connect either.
     #[error(
@@ -43,8 +41,8 @@ pub enum GateError {
          allowed`, or with `origin` of the builder"
     )]
     NoOrigin,
-    /// A rate that lets nothing pass, or whose period is out of range.
-    #[error("rate {0:?} must let something pass, in 1 ms to 24 h")]
+    /// A rate with a count of 0, or a period that is out of range.
+    #[error("rate {0:?} is out of range: its count must be at least 1, its period 1 ms to 24 h")]
     Rate(String),
     /// A number out of range.
     #[error("{option} is {seen}, which is out of range: it must be {need}")]
@@ -56,7 +54,7 @@ pub enum GateError {
         /// What it must be.
         need: &'static str,
     },
-    /// An issuer that cannot be told apart or checked.
+    /// An issuer that is invalid or ambiguous.
     #[error("token issuer {issuer:?}: {why}")]
     Issuer {
         /// Its name.
@@ -72,7 +70,7 @@ pub enum GateError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A phrase of spam that cannot be looked for.
+    /// An invalid spam phrase.
     #[error("spam phrase {phrase:?}: {why}")]
     SpamPhrase {
         /// The phrase.
@@ -95,7 +93,7 @@ pub enum GateError {
     /// Two rules for one event.
     #[error("event {0:?} is declared twice")]
     EventTwice(String),
-    /// A rule for an event nobody declares.
+    /// A rule for an undeclared event.
     #[error("event {0:?} has a rule but is not declared: is the name spelled right?")]
     EventUndeclared(String),
     /// An event's rule contradicts itself or a hard limit.

@@ -122,10 +122,10 @@ impl Gate {
     pub fn admit_again(
         &self,
         ask: &Handshake<'_>,
-        whose: Option<&UserId>,
+        user: Option<&UserId>,
         now: Now,
     ) -> Result<AdmittedRequest, Denial> {
-        self.admission.admit_again(ask, whose, now)
+        self.admission.admit_again(ask, user, now)
     }
 
     /// Takes the connection slot of an admitted socket. See [`Admission::take_slot`].

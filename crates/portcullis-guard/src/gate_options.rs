@@ -1,5 +1,5 @@
-//! Everything the gate decides by, and whether it can be kept.
-//! Never: a value that is silently put right.
+//! The options of the gate, with their documented defaults.
+//! Never: a value that is silently corrected.
 
 use crate::admission::admission_token::AdmissionKey;
 use crate::admission::origin::WithoutOrigin;
@@ -18,41 +18,41 @@ use crate::tables::rate::{Penalty, Rate};
 use crate::tokens::key::{Algorithm, Issuer};
 use portcullis_model::Limit;
 
-/// What happens to one more connection of a user who has as many as they may.
+/// What happens to one more connection of a user who has the most permitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenUserFull {
-    /// All others are asked whether their client is there. If one does not answer, it ends and the
-    /// new one comes in; otherwise the new one is rejected. So clients that lost their network come
-    /// back at once, and no client that is there is disconnected.
+    /// The server pings all connections of the user. If one does not answer, it ends and the new
+    /// one is admitted; otherwise the new one is rejected. So clients that lost their network
+    /// reconnect at once, and no client that answers is disconnected.
     #[default]
     EvictSilent,
     /// It is rejected.
     Reject,
-    /// It comes in, and the oldest one ends.
+    /// It is admitted, and the oldest one ends.
     EvictOldest,
 }
 
-/// Everything the gate decides by. The defaults are the documented ones.
+/// The options of the gate. The defaults are the documented ones.
 #[derive(Debug, Clone)]
 pub struct GateOptions {
-    /// Names this server answers to, as `Host` spells them, port included.
+    /// The names of this server, as in `Host`, with the port.
     pub hosts: Vec<String>,
     /// Pages that may connect: `scheme://host[:port]`, exact bytes.
     pub origins: Vec<String>,
-    /// Whose word on the client's address is believed.
+    /// The proxies that are trusted to report the address of the client.
     pub proxies: ProxyRules,
-    /// What a socket without an origin needs.
+    /// What a socket without an `Origin` needs.
     pub without_origin: WithoutOrigin,
     /// Whether long-polling is offered.
     pub polling: bool,
-    /// What a request of a long-polling session from another address has to show.
+    /// What a request of a long-polling session from another address needs.
     pub polling_binding: PollingBinding,
     /// Connection attempts of one address prefix. A rejected attempt is not charged, and one on
     /// which a user signs in is refunded: it counts toward the user, by `namespace_per_user`.
     pub connect_per_prefix: Rate,
-    /// The same for clients that show that a user logged in there lately, and per user.
+    /// The same for returning clients, and per user.
     pub connect_known_per_prefix: Rate,
-    /// Connection attempts of all who do not show that.
+    /// Connection attempts of all unauthenticated clients.
     pub connect_total: Rate,
     /// TLS handshakes of one address prefix.
     pub tls_per_prefix: Rate,
@@ -60,20 +60,20 @@ pub struct GateOptions {
     pub tls_total: Rate,
     /// Page and API requests of one address prefix; a rejected one is not charged.
     pub request_per_prefix: Rate,
-    /// Log-ins and registrations of one address prefix. One that shows the right password is
-    /// refunded, up to ten times the rate.
+    /// Logins and registrations of one address prefix. A login with the right password is refunded,
+    /// up to ten times the rate.
     pub login_per_prefix: Rate,
-    /// Log-ins to one user name, from devices that are not known as its own.
+    /// Logins to one user name from unknown devices.
     pub login_per_user: Rate,
-    /// Failed ones of the same over a longer time, so that patience does not guess a password.
+    /// Failed logins to one user name over a longer time, against slow guessing.
     pub login_failed_per_user: Rate,
     /// Wrong one-time codes of one account, over a longer time.
     pub code_failed_per_user: Rate,
-    /// Log-ins and registrations in all.
+    /// Logins and registrations in all.
     pub login_total: Rate,
     /// Tickets of one user.
     pub ticket_per_user: Rate,
-    /// All events of one user, whatever the connection.
+    /// All events of one user, on all connections.
     pub message_per_user: Rate,
     /// All events of one connection.
     pub message_per_connection: Rate,
@@ -81,7 +81,7 @@ pub struct GateOptions {
     pub message_per_prefix: Rate,
     /// All events.
     pub message_total: Rate,
-    /// Bytes received of one connection; over it nothing is read for a while.
+    /// Bytes received on one connection; above the rate it is not read for a while.
     pub bytes_per_connection: Rate,
     /// The same of one user.
     pub bytes_per_user: Rate,
@@ -89,7 +89,7 @@ pub struct GateOptions {
     pub bytes_per_prefix: Rate,
     /// The same of all.
     pub bytes_total: Rate,
-    /// CONNECT and DISCONNECT packets of one connection; over it the connection ends.
+    /// CONNECT and DISCONNECT packets of one connection; above the rate the connection ends.
     pub namespace_per_connection: Rate,
     /// The same of one user, on all connections.
     pub namespace_per_user: Rate,
@@ -97,48 +97,48 @@ pub struct GateOptions {
     pub signature_per_connection: Rate,
     /// Signature checks of one user's credentials, over HTTP and on all connections.
     pub signature_per_user: Rate,
-    /// Violations of one address prefix by nobody who is signed in; over it the prefix is kept out.
+    /// Violations of one address prefix by unauthenticated clients; above the rate it is blocked.
     pub penalty_per_prefix: Rate,
-    /// Violations of one user; over it the user is kept out.
+    /// Violations of one user; above the rate the user is blocked.
     pub penalty_per_user: Rate,
-    /// For how long.
+    /// How long a block lasts.
     pub penalty: Penalty,
     /// One event of one user, in place of what the event declares.
     pub event_per_user: Vec<(String, Rate)>,
-    /// How many connections there may be, of all and of one address prefix.
+    /// How many connections there may be, in all and of one address prefix.
     pub capacity: CapacityOptions,
     /// Connections of one user.
     pub connections_per_user: u32,
     /// What happens to one more connection of a user.
     pub when_user_full: WhenUserFull,
-    /// Limits that only count what they would have refused, by name.
+    /// Limits in observe mode, by name: they count what they would have rejected.
     pub observe: Vec<String>,
-    /// The key admissions are made with; none makes one that ends with the process.
+    /// The key of admission tokens; none means a random key of the process.
     pub admission_key: Option<AdmissionKey>,
-    /// Rooms one connection may be in.
+    /// Rooms of one connection.
     pub rooms_per_connection: u32,
-    /// How hard-pressed the server is to be taken for, whatever is measured.
+    /// The load that is pinned, whatever is measured.
     pub load: Option<LoadState>,
     /// Largest message, in bytes.
     pub message_max_bytes: u32,
     /// Keys in each rate table; 48 bytes each over the three tables.
     pub rate_keys_max: usize,
-    /// Whose tokens are believed.
+    /// The issuers whose tokens are accepted.
     pub issuers: Vec<Issuer>,
-    /// Algorithms of issuers whose keys come later, by [`Gate::replace_keys`].
+    /// Algorithms of issuers whose keys arrive later, by [`Gate::replace_keys`].
     ///
     /// [`Gate::replace_keys`]: crate::Gate::replace_keys
     pub expected_algorithms: Vec<Algorithm>,
     /// Whether every token needs a proof of the client's key, so that sockets open with tickets
     /// only. A token of another issuer that is bound to no key is bound to the first one here.
     pub proof_required: bool,
-    /// Who needs a second factor.
+    /// Which users need a second factor.
     pub second_factor: SecondFactorRule,
-    /// How long one log-in carries a connection.
+    /// How long a connection lasts after a login.
     pub session_timeouts: SessionTimeouts,
-    /// Roles of the operator, and who may send what beside what events declare.
+    /// Roles of the operator, and permissions beside those that events declare.
     pub roles: RoleRules,
-    /// What a second copy of a message is told by, beside what events declare.
+    /// How copies of messages are recognized, beside what events declare.
     pub replay: ReplayRules,
     /// Whether safe formatting includes `https:` links.
     pub links_allowed: bool,
@@ -148,7 +148,7 @@ pub struct GateOptions {
     pub malicious: Malicious,
     /// Which texts are spam.
     pub spam: SpamOptions,
-    /// What weakens the doors; nothing by default.
+    /// Options that weaken a stage; none by default.
     pub danger: Danger,
 }
 
@@ -216,7 +216,7 @@ impl Default for GateOptions {
 }
 
 impl GateOptions {
-    /// Every rate there is, by its limit; [`GateOptions::event_per_user`] stands apart.
+    /// Every rate by its limit, without [`GateOptions::event_per_user`].
     #[must_use]
     pub fn rates(&self) -> Vec<(Limit, Rate)> {
         vec![

@@ -15,7 +15,7 @@ impl GateOptions {
 fn check_rates(options: &GateOptions) -> Result<(), GateError> {
     let named = options.rates().into_iter().map(|(limit, rate)| (limit.name(), rate));
     let events = options.event_per_user.iter().map(|(name, rate)| (name.as_str(), *rate));
-    match named.chain(events).find(|(_, rate)| !rate.is_sound()) {
+    match named.chain(events).find(|(_, rate)| !rate.is_valid()) {
         Some((name, _)) => Err(GateError::Rate(String::from(name))),
         None => Ok(()),
     }

@@ -1,5 +1,5 @@
-//! Counts again what a trace says was counted, by any limits; no server, no clock.
-//! Never: a place; what is held and given back is not in a trace.
+//! Replays a trace with other limits, without a server and a clock.
+//! Never: capacities; a trace does not record what connections hold.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,14 +14,14 @@ use crate::directory::tables::Directory;
 use crate::error::GateError;
 use crate::gate::Gate;
 use crate::gate_options::GateOptions;
-use crate::limits::attempt::{Attempt, RequestCause, TraceEntry, refused_by};
+use crate::limits::attempt::{Attempt, RequestCause, TraceEntry, rejected_by};
 use crate::limits::connection_usage::ConnectionUsage;
 use crate::limits::login::LoginKeys;
 use crate::limits::packets::PacketBudget;
 use crate::load::machine::LoadState;
 use crate::tables::rate::Rate;
 
-/// What a trace would have come to under some limits.
+/// A replay of a trace with some limits.
 pub struct Simulation {
     gate: Gate,
     connections: HashMap<u64, ConnectionUsage>,
@@ -29,25 +29,23 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Empty buckets, by these options.
+    /// A simulation with empty buckets.
     ///
     /// # Errors
-    /// [`GateError`] of an option that cannot be kept.
+    /// [`GateError`] of an invalid option.
     pub fn new(options: GateOptions) -> Result<Self, GateError> {
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
-        // What is held is not played, and a state comes from the trace.
+        // The trace sets the load; capacities are not simulated.
         let gate = Gate::build(GateOptions { load: None, ..options }, directory)?;
         Ok(Self { gate, connections: HashMap::new(), packets: HashMap::new() })
     }
 
-    /// Counts one line of a trace. Gives the limit that refuses now, or `shed`; none where it
-    /// passes.
+    /// Replays one entry. Returns the limit that rejects it, or `shed`; none where it passes.
     ///
-    /// An event that has a rate of its own in the options is counted by that, otherwise by the one
-    /// in the trace.
+    /// The rate of an event is the one in the options, otherwise the one in the trace.
     pub fn play(&mut self, traced: &TraceEntry) -> Option<&'static str> {
         let now = Now { monotonic_ms: traced.at_ms, unix_ms: 0 };
-        self.count(&traced.attempt, now).err().and_then(|denial| refused_by(&denial))
+        self.count(&traced.attempt, now).err().and_then(|denial| rejected_by(&denial))
     }
 
     fn count(&mut self, attempt: &Attempt, now: Now) -> Result<(), Denial> {
@@ -127,7 +125,7 @@ fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
             gate.admission.count_violation(*client, read_any_user(user.as_deref())?.as_ref(), now);
         }
         Attempt::UnlockedAddress { client } => gate.limits.unlock_address(*client, now),
-        Attempt::UnlockedUser { user, name } => gate.limits.forget_user(&read_user(user)?, *name),
+        Attempt::UnlockedUser { user, name } => gate.limits.clear_user(&read_user(user)?, *name),
         Attempt::Load { state, returning_permille } => {
             gate.limits
                 .follow_load(LoadState::named(state).unwrap_or_default(), *returning_permille);
@@ -149,7 +147,7 @@ fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
     Ok(())
 }
 
-/// What is remembered of a connection, from its first line on.
+/// The usage of a connection, from its first entry on.
 fn amounts<'a>(
     connections: &'a mut HashMap<u64, ConnectionUsage>,
     gate: &Gate,
@@ -169,7 +167,7 @@ fn named<'a>(gate: &Gate, name: &'a str, traced: Option<&str>) -> (&'a str, Opti
     (name, own_rate(gate.options(), name).or(traced))
 }
 
-/// The budget of a connection and the user of one of its packets, as far as a line names them.
+/// The budget of a connection and the user of one of its packets, if the entry names them.
 fn packet<'a>(
     budgets: &'a mut HashMap<u64, PacketBudget>,
     connection: Option<u64>,
@@ -231,16 +229,16 @@ mod tests {
         }
     }
 
-    fn from(who: u8) -> crate::LoginSource<'static> {
-        match who % 4 {
+    fn from(client_number: u8) -> crate::LoginSource<'static> {
+        match client_number % 4 {
             0 | 1 => crate::LoginSource::Anywhere,
             2 => crate::LoginSource::KnownDevice("device"),
             _ => crate::LoginSource::SignedIn,
         }
     }
 
-    /// Runs acts on a gate that is traced; gives the trace.
-    fn trace_of(options: GateOptions, acts: &[(u8, u8, u16)]) -> Vec<TraceEntry> {
+    /// Runs operations on a traced gate; returns the trace.
+    fn trace_of(options: GateOptions, operations: &[(u8, u8, u16)]) -> Vec<TraceEntry> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let directory = Arc::new(Directory::new(DirectoryLimits::default()));
@@ -248,14 +246,16 @@ mod tests {
         gate.limits.trace_to(Arc::new(move |traced, _now| sink.lock().unwrap().push(traced)));
         let budgets = [gate.limits.packet_budget(), gate.limits.packet_budget()];
         let mut now_ms = 0;
-        for (kind, who, later_ms) in acts {
+        for (kind, client_number, later_ms) in operations {
             now_ms += u64::from(*later_ms);
             let now = Now { monotonic_ms: now_ms, unix_ms: 0 };
-            let client = IpAddr::from([192, 0, 2, who % 4]);
-            let name = format!("user-{}", who % 3);
+            let client = IpAddr::from([192, 0, 2, client_number % 4]);
+            let name = format!("user-{}", client_number % 3);
             let user = UserId::parse(&name).unwrap();
-            let known =
-                AdmissionClaims { alias: u64::from(who % 2), class: ClientClass::Returning };
+            let known = AdmissionClaims {
+                alias: u64::from(client_number % 2),
+                class: ClientClass::Returning,
+            };
             match kind % 22 {
                 0 => drop(gate.limits.count_tls_handshake(client, now)),
                 1 => drop(gate.admission.count_socket(client, None, now)),
@@ -267,12 +267,12 @@ mod tests {
                     }));
                 }
                 4 => drop(gate.admission.count_request(client, None, now)),
-                5 => drop(gate.limits.check_login(client, &name, from(*who), now)),
+                5 => drop(gate.limits.check_login(client, &name, from(*client_number), now)),
                 6 => drop(gate.limits.take_login_slot(now)),
-                7 => drop(gate.limits.count_failed_login(&name, from(*who), now)),
-                17 => drop(gate.limits.take_code_attempt(&name, from(*who), now)),
-                18 => drop(gate.limits.count_failed_code(&name, from(*who), now)),
-                19 => gate.limits.return_code_attempt(&name, from(*who), now),
+                7 => drop(gate.limits.count_failed_login(&name, from(*client_number), now)),
+                17 => drop(gate.limits.take_code_attempt(&name, from(*client_number), now)),
+                18 => drop(gate.limits.count_failed_code(&name, from(*client_number), now)),
+                19 => gate.limits.return_code_attempt(&name, from(*client_number), now),
                 20 => {
                     gate.limits.note_done(now, || Attempt::SignIn {
                         client,
@@ -285,7 +285,7 @@ mod tests {
                 9 => gate.admission.count_violation(Some(client), None, now),
                 16 => drop(gate.admission.count_anywhere(client, now)),
                 13 => drop(gate.limits.count_namespace_packet(
-                    &budgets[usize::from(who % 2)],
+                    &budgets[usize::from(client_number % 2)],
                     Some(&user),
                     now,
                 )),
@@ -293,7 +293,7 @@ mod tests {
                 15 => drop(gate.limits.count_user_signature(&user, now)),
                 11 => drop(gate.admission.count_again(client, None, now)),
                 12 => drop(gate.admission.count_again(client, Some(&user), now)),
-                _ => match who % 4 {
+                _ => match client_number % 4 {
                     0 => gate.limits.pin_load(Some(LoadState::Shedding), now),
                     1 => gate.limits.unlock_address(client, now),
                     2 => gate.limits.unlock_user(&user, &name, now),
@@ -307,26 +307,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_same_limits_decide_the_same(
-            acts in proptest::collection::vec((any::<u8>(), any::<u8>(), 0_u16..300), 1..300),
+        fn same_limits_make_the_same_decisions(
+            operations in proptest::collection::vec((any::<u8>(), any::<u8>(), 0_u16..300), 1..300),
         ) {
-            let trace = trace_of(tight(), &acts);
-            prop_assert_eq!(trace.len(), acts.len());
-            let mut rehearsal = Simulation::new(tight()).unwrap();
+            let trace = trace_of(tight(), &operations);
+            prop_assert_eq!(trace.len(), operations.len());
+            let mut simulation = Simulation::new(tight()).unwrap();
             for traced in &trace {
-                // Through text, as it is kept.
+                // Through JSON, as a trace is stored.
                 let text = serde_json::to_string(traced).unwrap();
                 let read: TraceEntry = serde_json::from_str(&text).unwrap();
                 prop_assert_eq!(&read, traced);
-                prop_assert_eq!(rehearsal.play(&read), traced.refused.as_deref(), "{}", text);
+                prop_assert_eq!(simulation.play(&read), traced.refused.as_deref(), "{}", text);
             }
         }
     }
 
     #[test]
-    fn other_limits_decide_otherwise() {
-        let acts: Vec<_> = (0..10).map(|_| (1, 0, 1)).collect();
-        let trace = trace_of(tight(), &acts);
+    fn other_limits_make_other_decisions() {
+        let operations: Vec<_> = (0..10).map(|_| (1, 0, 1)).collect();
+        let trace = trace_of(tight(), &operations);
         let refused = trace.iter().filter(|traced| traced.refused.is_some()).count();
         assert_eq!(refused, 7);
         let mut wide = Simulation::new(options()).unwrap();
@@ -345,7 +345,7 @@ mod tests {
             bytes_per_connection: Rate::per(100, 1_000),
             ..options()
         };
-        let mut rehearsal = Simulation::new(options).unwrap();
+        let mut simulation = Simulation::new(options).unwrap();
         let event = |connection, user: &str, own: Option<&str>| TraceEntry {
             at_ms: 10,
             refused: None,
@@ -356,19 +356,19 @@ mod tests {
                 event: Some((String::from("chat:send"), own.map(String::from))),
             },
         };
-        let mut played = |connection, user, own| rehearsal.play(&event(connection, user, own));
-        assert_eq!([1, 1, 1].map(|c| played(c, "ann", None)), [None; 3]);
-        assert_eq!(played(1, "ann", None), Some("message_per_connection"));
-        assert_eq!(played(2, "ann", None), None);
-        assert_eq!(played(2, "ann", None), Some("message_per_user"));
-        assert_eq!(played(3, "bob", Some("1/60000ms")), None);
-        assert_eq!(played(3, "bob", Some("1/60000ms")), Some("event_per_user"));
+        let mut replayed = |connection, user, own| simulation.play(&event(connection, user, own));
+        assert_eq!([1, 1, 1].map(|c| replayed(c, "ann", None)), [None; 3]);
+        assert_eq!(replayed(1, "ann", None), Some("message_per_connection"));
+        assert_eq!(replayed(2, "ann", None), None);
+        assert_eq!(replayed(2, "ann", None), Some("message_per_user"));
+        assert_eq!(replayed(3, "bob", Some("1/60000ms")), None);
+        assert_eq!(replayed(3, "bob", Some("1/60000ms")), Some("event_per_user"));
         let bytes = |bytes| TraceEntry {
             at_ms: 10,
             refused: None,
             attempt: Attempt::Bytes { client: None, connection: 9, user: "eve".into(), bytes },
         };
-        assert_eq!(rehearsal.play(&bytes(90)), None);
-        assert_eq!(rehearsal.play(&bytes(20)), Some("bytes_per_connection"));
+        assert_eq!(simulation.play(&bytes(90)), None);
+        assert_eq!(simulation.play(&bytes(20)), Some("bytes_per_connection"));
     }
 }

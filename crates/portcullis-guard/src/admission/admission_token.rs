@@ -1,5 +1,5 @@
-//! Who has been here before: a cookie that opens a faster lane, and no door.
-//! Never: an identity; it names nobody, and a stolen one buys a place in a queue.
+//! Admission tokens: a cookie that shows that a client returns, and gives it a faster rate.
+//! Never: an identity; a token names no user, and a stolen one only gives a faster rate.
 
 use std::sync::Arc;
 
@@ -18,31 +18,31 @@ pub const ADMISSION_COOKIE: &str = "__Host-adm";
 pub(crate) const HEADER: &str = "x-admission";
 /// The same in the query of a login link, which opens the page and nothing else.
 const PARAMETER: &str = "admission=";
-/// How long one lasts, in seconds: a day after the last log-in.
+/// How long a token is valid, in seconds: a day from the last login.
 pub const ADMISSION_LIFE_S: i64 = 24 * 60 * 60;
 
 const VERSION: u8 = 1;
-/// Version, flags, the user's alias, the end.
+/// Version, flags, alias of the user, expiry.
 const FACTS_BYTES: usize = 1 + 1 + 8 + 8;
 const MAC_BYTES: usize = 16;
 const IS_ADMIN: u8 = 1;
 
-/// Makes admissions under the newest key, and reads those of every key.
+/// Makes admission tokens with the newest key, and reads tokens of every key.
 pub(crate) struct AdmissionTokens {
     /// The newest first; never empty.
     keys: RwLock<Vec<hmac::Key>>,
 }
 
-/// What an admission says.
+/// The claims of an admission token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AdmissionClaims {
     pub(crate) class: ClientClass,
-    /// Stands for the user in the limits; nobody can tell whom.
+    /// Represents the user in the limits; it does not reveal the id.
     pub(crate) alias: u64,
 }
 
 impl AdmissionClaims {
-    /// As it stands in a trace.
+    /// As a trace records it.
     pub(crate) fn traced(self) -> (u64, ClientClass) {
         (self.alias, self.class)
     }
@@ -66,7 +66,7 @@ impl AdmissionTokens {
         }
     }
 
-    /// Reads one; whatever is wrong with it, its bearer is a stranger.
+    /// Reads a token; with an invalid one the client is unauthenticated.
     pub(crate) fn read(&self, text: &[u8], now: Now) -> Option<AdmissionClaims> {
         self.keys.read().iter().find_map(|key| read(key, text, now))
     }
@@ -103,7 +103,7 @@ fn read(key: &hmac::Key, text: &[u8], now: Now) -> Option<AdmissionClaims> {
     good.then_some(AdmissionClaims { class, alias: u64::from_be_bytes(*alias) })
 }
 
-/// The admission of a login link, where a page is requested.
+/// The token in a login link, where a page is requested.
 pub(crate) fn parameter<'a>(ask: &Handshake<'a>) -> Option<&'a str> {
     match ask.door {
         Endpoint::Page => ask.query.split('&').find_map(|pair| pair.strip_prefix(PARAMETER)),
@@ -111,7 +111,7 @@ pub(crate) fn parameter<'a>(ask: &Handshake<'a>) -> Option<&'a str> {
     }
 }
 
-/// An admission made beside the server, with the key the server has.
+/// Makes an admission token outside the server, with the key of the server.
 #[must_use]
 pub fn make_admission_token(
     key: &Secret<[u8; 32]>,
@@ -122,7 +122,7 @@ pub fn make_admission_token(
     make(&key_of(key), user, roles, now)
 }
 
-/// The one value of the cookie; two have none that anybody agrees on.
+/// The value of the cookie; a cookie that is sent twice has none.
 pub(crate) fn cookie(header: &[u8]) -> Option<&[u8]> {
     let pairs = header.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let mut values = pairs.filter_map(|pair| {
@@ -132,7 +132,7 @@ pub(crate) fn cookie(header: &[u8]) -> Option<&[u8]> {
     values.next().is_none().then_some(value)
 }
 
-/// The key of a process that was given none: its admissions end with it.
+/// A random key for a process without a configured one; its tokens end with the process.
 pub(crate) fn fresh_key() -> Option<Secret<[u8; 32]>> {
     use aws_lc_rs::rand::{SecureRandom, SystemRandom};
     let mut key = [0; 32];
@@ -140,7 +140,7 @@ pub(crate) fn fresh_key() -> Option<Secret<[u8; 32]>> {
     Some(Secret::new(key))
 }
 
-/// Kept behind an `Arc` so that options can be cloned without copies of the key.
+/// In an `Arc`, so that clones of the options hold no copy of the key.
 pub(crate) type AdmissionKey = Arc<Secret<[u8; 32]>>;
 
 #[cfg(test)]
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_admission_says_its_lane_for_a_day() {
+    fn admission_token_gives_its_class_for_a_day() {
         let (admissions, now) = (admissions(), Now { unix_ms: 1_000_000, monotonic_ms: 0 });
         let later = |s: i64| Now { unix_ms: now.unix_ms + s * 1000, ..now };
         let text = admissions.make(&ann(), Roles::user(), now);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_changed_makes_a_stranger() {
+    fn changed_admission_token_is_not_read() {
         let (admissions, now) = (admissions(), Now::default());
         let text = admissions.make(&ann(), Roles::user(), now);
         let other = AdmissionTokens::new(&Secret::new([8; 32]));
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_is_found_once() {
+    fn cookie_sent_twice_has_no_value() {
         let cases: [(&str, Option<&str>); 7] = [
             ("__Host-adm=x", Some("x")),
             ("a=b; __Host-adm=x; c=d", Some("x")),

@@ -48,34 +48,36 @@ impl Admission {
         })
     }
 
-    /// Admits a request, or rejects it; cheapest guard first.
+    /// Admits or rejects a request; the cheapest guard runs first.
     ///
-    /// A request that another site's page has caused is rejected first, and is charged to no party
-    /// ([`Source`]). An attempt that a later guard rejects has counted too. A new socket has no
-    /// slot yet: [`Admission::take_slot`] takes one.
+    /// A request that a page of another site has caused is rejected before it is counted
+    /// ([`Source`]). A request that a later guard rejects is counted. A new socket has no slot
+    /// yet: [`Admission::take_slot`] takes one.
     ///
     /// # Errors
-    /// The [`Denial`] of the first guard that refuses.
-    pub fn admit(&self, ask: &Handshake<'_>, now: Now) -> Result<AdmittedRequest, Denial> {
-        let client = ask.client;
-        let source = self.source(ask);
-        Self::check_source(source, ask)?;
-        let class = match (source, ask.door.is_socket()) {
-            (Source::Attributable, true) => self.count_socket(client, self.shown(ask, now), now)?,
+    /// The [`Denial`] of the first guard that rejects the request.
+    pub fn admit(&self, request: &Handshake<'_>, now: Now) -> Result<AdmittedRequest, Denial> {
+        let client = request.client;
+        let source = self.source(request);
+        Self::check_source(source, request)?;
+        let class = match (source, request.door.is_socket()) {
+            (Source::Attributable, true) => {
+                self.count_socket(client, self.shown(request, now), now)?
+            }
             (Source::Attributable, false) => {
-                self.count_request(client, self.shown(ask, now), now)?
+                self.count_request(client, self.shown(request, now), now)?
             }
             (Source::Unmarked | Source::Navigation | Source::CrossSite, _) => {
-                self.count_unattributed(client, self.shown(ask, now), now)?
+                self.count_unattributed(client, self.shown(request, now), now)?
             }
         };
-        self.hosts.check(ask)?;
-        let cookies = credential::cookies(ask);
-        let origin = self.origins.check(ask, cookies)?;
-        self.check_offered(ask.door)?;
-        credential::refuse_in_query(ask.query)?;
-        let AuthorizationHeader { bearer, bound, proof } = credential::authorization(ask)?;
-        let wanted_slot = ask.door.is_socket().then_some(class);
+        self.hosts.check(request)?;
+        let cookies = credential::cookies(request);
+        let origin = self.origins.check(request, cookies)?;
+        self.check_offered(request.door)?;
+        credential::reject_in_query(request.query)?;
+        let AuthorizationHeader { bearer, bound, proof } = credential::authorization(request)?;
+        let wanted_slot = request.door.is_socket().then_some(class);
         Ok(AdmittedRequest {
             client,
             class,
@@ -90,13 +92,13 @@ impl Admission {
         })
     }
 
-    /// Takes the place an admitted socket wants; takes nothing where it is refused.
+    /// Takes the connection slot of an admitted socket; a rejection takes nothing.
     ///
     /// # Errors
-    /// The [`Denial`] of the limit that has none left.
+    /// The [`Denial`] of the limit that is used up.
     pub fn take_slot(&self, admitted: &mut AdmittedRequest, now: Now) -> Result<(), Denial> {
         let Some(class) = admitted.wanted_slot else { return Ok(()) };
-        // Whoever waited for the place may have waited into another state.
+        // The load may have changed while the client waited for a slot.
         self.limits.check_shed(class)?;
         let slot = self.limits.reserve(admitted.client, class)?;
         let outcome = self.count_place(class, now);
@@ -110,7 +112,7 @@ impl Admission {
         Ok(())
     }
 
-    /// Whether waiting may help against a refusal of [`Admission::take_slot`].
+    /// Whether a later call of [`Admission::take_slot`] may succeed after this denial.
     #[must_use]
     pub fn may_succeed_later(denial: &Denial) -> bool {
         match denial {
@@ -122,29 +124,29 @@ impl Admission {
         }
     }
 
-    /// Lets in a further request of a long-polling session.
+    /// Admits a further request of a long-polling session.
     ///
-    /// All guards but the slot, which the session holds already; and it counts as a request, not
-    /// as a connection: of the user who is signed in there (`whose`), if there is one, otherwise of
-    /// its address.
+    /// All guards run except the slot, which the session already holds. It counts as a request, not
+    /// as a connection: toward `user`, who is signed in on the session, otherwise toward the
+    /// address.
     ///
     /// # Errors
-    /// The [`Denial`] of the first guard that refuses.
+    /// The [`Denial`] of the first guard that rejects the request.
     pub fn admit_again(
         &self,
-        ask: &Handshake<'_>,
-        whose: Option<&UserId>,
+        request: &Handshake<'_>,
+        user: Option<&UserId>,
         now: Now,
     ) -> Result<AdmittedRequest, Denial> {
-        let client = ask.client;
-        Self::check_source(self.source(ask), ask)?;
-        self.count_again(client, whose, now)?;
-        self.hosts.check(ask)?;
-        let cookies = credential::cookies(ask);
-        let origin = self.origins.check(ask, cookies)?;
-        self.check_offered(ask.door)?;
-        credential::refuse_in_query(ask.query)?;
-        let AuthorizationHeader { bearer, bound, proof } = credential::authorization(ask)?;
+        let client = request.client;
+        Self::check_source(self.source(request), request)?;
+        self.count_again(client, user, now)?;
+        self.hosts.check(request)?;
+        let cookies = credential::cookies(request);
+        let origin = self.origins.check(request, cookies)?;
+        self.check_offered(request.door)?;
+        credential::reject_in_query(request.query)?;
+        let AuthorizationHeader { bearer, bound, proof } = credential::authorization(request)?;
         Ok(AdmittedRequest {
             client,
             class: ClientClass::Unauthenticated,
@@ -198,25 +200,25 @@ mod tests {
         Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
     }
 
-    fn ask<'a>(door: Endpoint, headers: &'a [(&'a str, &'a [u8])]) -> Handshake<'a> {
+    fn request<'a>(door: Endpoint, headers: &'a [(&'a str, &'a [u8])]) -> Handshake<'a> {
         let client = IpAddr::from([192, 0, 2, 1]);
         Handshake { client, door, method: "GET", query: "", authority: None, headers }
     }
 
-    /// Lets in and gives a place.
-    fn enter(gate: &Gate, ask: &Handshake<'_>) -> Result<AdmittedRequest, Denial> {
-        let mut admitted = gate.admit(ask, Now::default())?;
+    /// Admits a request and takes its slot.
+    fn enter(gate: &Gate, request: &Handshake<'_>) -> Result<AdmittedRequest, Denial> {
+        let mut admitted = gate.admit(request, Now::default())?;
         gate.take_slot(&mut admitted, Now::default())?;
         Ok(admitted)
     }
 
-    fn refusal(gate: &Gate, ask: &Handshake<'_>) -> Option<&'static str> {
-        enter(gate, ask).err().map(|denial| denial.answer().rule)
+    fn rejection(gate: &Gate, request: &Handshake<'_>) -> Option<&'static str> {
+        enter(gate, request).err().map(|denial| denial.answer().rule)
     }
 
-    /// Everything is wrong at once; each mended fault brings the next guard to light.
+    /// The first request has every fault; each corrected fault shows the next guard.
     #[test]
-    fn the_guards_stand_in_this_order() {
+    fn admission_guards_run_in_this_order() {
         let one = Rate::per(1, 1000);
         let options = GateOptions {
             connect_per_prefix: one,
@@ -226,29 +228,29 @@ mod tests {
         };
         let gate = gate(options);
         let other = |last| IpAddr::from([198, 51, 100, last]);
-        let held = enter(&gate, &ask(Endpoint::SocketIo, &[HOST, ORIGIN])).unwrap();
+        let held = enter(&gate, &request(Endpoint::SocketIo, &[HOST, ORIGIN])).unwrap();
 
         let bad: &[(&str, &[u8])] =
             &[("Host", b"evil.com"), ("Origin", b"https://evil.com"), ("Authorization", b"x")];
         let listed = &[bad[0], ORIGIN, bad[2]];
         let hosted = &[HOST, ORIGIN, bad[2]];
         let (query, door) = ("token=x", Endpoint::PollingIo);
-        let bad = Handshake { query, ..ask(door, bad) };
-        let listed = Handshake { query, ..ask(door, listed) };
-        let hosted = Handshake { query, ..ask(door, hosted) };
+        let bad = Handshake { query, ..request(door, bad) };
+        let listed = Handshake { query, ..request(door, listed) };
+        let hosted = Handshake { query, ..request(door, hosted) };
 
-        let mut order = vec![refusal(&gate, &bad).unwrap(), refusal(&gate, &listed).unwrap()];
+        let mut order = vec![rejection(&gate, &bad).unwrap(), rejection(&gate, &listed).unwrap()];
         let door = Endpoint::SocketIo;
         let offered = Handshake { door, ..hosted };
         let asks = [listed, hosted, offered, Handshake { query: "", ..offered }];
-        for (ask, last) in asks.into_iter().zip(1..) {
-            order.push(refusal(&gate, &Handshake { client: other(last), ..ask }).unwrap());
+        for (request, last) in asks.into_iter().zip(1..) {
+            order.push(rejection(&gate, &Handshake { client: other(last), ..request }).unwrap());
         }
-        // Only who passes all of that takes a place, or finds none.
-        let sound = Handshake { client: other(6), ..ask(door, &[HOST, ORIGIN]) };
-        order.push(refusal(&gate, &sound).unwrap());
+        // Only a request that passes all of that takes a slot.
+        let sound = Handshake { client: other(6), ..request(door, &[HOST, ORIGIN]) };
+        order.push(rejection(&gate, &sound).unwrap());
         drop(held);
-        assert_eq!(refusal(&gate, &Handshake { client: other(7), ..sound }), None);
+        assert_eq!(rejection(&gate, &Handshake { client: other(7), ..sound }), None);
         let rules = [
             Denial::OriginForbidden,
             Denial::Limit { limit: Limit::ConnectPerPrefix, retry_after_ms: 1 },
@@ -259,11 +261,11 @@ mod tests {
             Denial::Limit { limit: Limit::PreAuthTotal, retry_after_ms: 0 },
         ];
         assert_eq!(order, rules.map(|denial| denial.answer().rule));
-        assert_eq!(gate.limits.counts().pre_auth, 0, "a refusal holds nothing");
+        assert_eq!(gate.limits.counts().pre_auth, 0, "a rejection holds nothing");
     }
 
     #[test]
-    fn what_is_admitted() {
+    fn admitted_request_carries_what_was_read() {
         let gate = gate(GateOptions::default());
         let headers = [HOST, ORIGIN, ("cookie", b"a=b".as_slice()), ("authorization", b"Bearer t")];
         let mapped: IpAddr = "::ffff:192.0.2.9".parse().unwrap();
@@ -275,8 +277,8 @@ mod tests {
             Endpoint::PollingIo,
         ] {
             let client = gate.client(mapped, &headers);
-            let ask = Handshake { client, ..ask(door, &headers) };
-            let admitted = enter(&gate, &ask).unwrap();
+            let request = Handshake { client, ..request(door, &headers) };
+            let admitted = enter(&gate, &request).unwrap();
             assert_eq!(admitted.client, IpAddr::from([192, 0, 2, 9]));
             assert_eq!(admitted.origin.as_deref(), Some("https://myapp.com"));
             assert_eq!(admitted.bearer.as_ref().map(|token| token.expose().as_str()), Some("t"));
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn t_070_t_073_rates_are_by_door_and_by_peer() {
+    fn t_070_t_073_rates_are_by_endpoint_and_by_peer() {
         let options = GateOptions { request_per_prefix: Rate::per(3, 1000), ..Default::default() };
         let gate = gate(options);
         let passes = |door, peer: u8, count: u8| {
@@ -302,7 +304,8 @@ mod tests {
                         ("Forwarded", b"for=203.0.113.1"),
                     ];
                     let client = gate.client(IpAddr::from([192, 0, 2, peer]), spoofed);
-                    gate.admit(&Handshake { client, ..ask(door, spoofed) }, Now::default()).is_ok()
+                    gate.admit(&Handshake { client, ..request(door, spoofed) }, Now::default())
+                        .is_ok()
                 })
                 .count()
         };
@@ -312,11 +315,11 @@ mod tests {
         assert_eq!(passes(Endpoint::PollingIo, 1, 4), 2);
         assert_eq!(passes(Endpoint::Page, 1, 2), 2);
         assert_eq!(passes(Endpoint::Api, 1, 2), 1);
-        assert_eq!(passes(Endpoint::SocketIo, 2, 11), 10, "others are unaffected");
+        assert_eq!(passes(Endpoint::SocketIo, 2, 11), 10, "other clients are unaffected");
     }
 
     #[test]
-    fn a_refused_place_takes_nothing_and_some_refusals_pass() {
+    fn rejected_slot_takes_nothing_and_some_rejections_pass() {
         let gate = gate(GateOptions {
             connect_total: Rate::per(2, 1_000),
             capacity: CapacityOptions { pre_auth: 1, ..CapacityOptions::default() },
@@ -324,7 +327,7 @@ mod tests {
         });
         let from = |last| Handshake {
             client: IpAddr::from([192, 0, 2, last]),
-            ..ask(Endpoint::SocketIo, &[HOST, ORIGIN])
+            ..request(Endpoint::SocketIo, &[HOST, ORIGIN])
         };
         let first = enter(&gate, &from(1)).unwrap();
         let mut second = gate.admit(&from(2), Now::default()).unwrap();
@@ -334,7 +337,7 @@ mod tests {
             assert!(Admission::may_succeed_later(&full));
         }
         drop(first);
-        // Ten refusals have used up nothing of what all may.
+        // Ten rejections have used up nothing of the shared rate.
         gate.take_slot(&mut second, Now::default()).unwrap();
         assert!(second.wanted_slot.is_none() && second.slot.is_some());
         drop(second);
@@ -353,18 +356,18 @@ mod tests {
     }
 
     #[test]
-    fn refused_attempts_count_too() {
+    fn rejected_attempts_count() {
         let gate = gate(GateOptions::default());
-        let evil = ask(Endpoint::SocketIo, &[("Host", b"evil.com"), ORIGIN]);
+        let evil = request(Endpoint::SocketIo, &[("Host", b"evil.com"), ORIGIN]);
         for _ in 0..10 {
-            assert_eq!(refusal(&gate, &evil), Some(Denial::Host.answer().rule));
+            assert_eq!(rejection(&gate, &evil), Some(Denial::Host.answer().rule));
         }
-        let honest = gate.admit(&ask(Endpoint::SocketIo, &[HOST, ORIGIN]), Now::default());
+        let honest = gate.admit(&request(Endpoint::SocketIo, &[HOST, ORIGIN]), Now::default());
         assert!(matches!(honest, Err(Denial::Limit { .. })));
     }
 
     #[test]
-    fn t_027_what_neighbours_do_keeps_nobody_out_who_is_known() {
+    fn t_027_neighbours_do_not_block_a_returning_client() {
         let rate = Rate::per(5, 60_000);
         let gate = gate(GateOptions {
             request_per_prefix: rate,
@@ -374,37 +377,38 @@ mod tests {
         let ann = UserId::parse("ann").unwrap();
         let admission =
             gate.admission.make_token(&ann, portcullis_model::Roles::user(), Now::default());
-        let again = |whose| {
-            let ask = Handshake { query: "sid=a", ..ask(Endpoint::PollingIo, &[HOST, ORIGIN]) };
-            gate.admit_again(&ask, whose, Now::default()).map(drop)
+        let again = |user| {
+            let request =
+                Handshake { query: "sid=a", ..request(Endpoint::PollingIo, &[HOST, ORIGIN]) };
+            gate.admit_again(&request, user, Now::default()).map(drop)
         };
         let request = |shown: &str| {
             let headers: &[(&str, &[u8])] = &[HOST, ORIGIN, ("X-Admission", shown.as_bytes())];
-            gate.admit(&ask(Endpoint::Api, headers), Now::default()).map(drop)
+            gate.admit(&request(Endpoint::Api, headers), Now::default()).map(drop)
         };
         let client = IpAddr::from([192, 0, 2, 1]);
         (0..50).for_each(|_| gate.admission.count_violation(Some(client), None, Now::default()));
-        let kept_out =
+        let is_blocked =
             |outcome| matches!(outcome, Err(Denial::Limit { limit: Limit::PenaltyPerPrefix, .. }));
         for _ in 0..20 {
-            assert!(kept_out(again(None)) && kept_out(request("")));
+            assert!(is_blocked(again(None)) && is_blocked(request("")));
         }
-        // Each has as much as an address has, and no more.
+        // Each has the rate of an address, and no more.
         for _ in 0..5 {
             assert_eq!((again(Some(&ann)), request(&admission)), (Ok(()), Ok(())));
         }
         let limit = Limit::RequestPerPrefix;
         let over = again(Some(&ann));
         assert!(matches!(over, Err(Denial::Limit { limit: found, .. }) if found == limit));
-        assert!(kept_out(request(&admission)), "shown too often, it is worth nothing");
+        assert!(is_blocked(request(&admission)), "a token shown too often gives no class");
     }
 
     #[test]
     fn t_009_every_request_of_a_session_is_checked_again() {
         let gate = gate(GateOptions::default());
         let again = |headers: &[(&str, &[u8])], query| {
-            let ask = Handshake { query, ..ask(Endpoint::PollingIo, headers) };
-            gate.admit_again(&ask, None, Now::default()).map(|admitted| admitted.slot.is_some())
+            let request = Handshake { query, ..request(Endpoint::PollingIo, headers) };
+            gate.admit_again(&request, None, Now::default()).map(|admitted| admitted.slot.is_some())
         };
         let evil = ("Origin", b"https://evil.com".as_slice());
         let same = ("Sec-Fetch-Site", b"same-origin".as_slice());

@@ -13,10 +13,10 @@ use crate::admission::source::{Source, without_origin};
 use crate::capacity::address::canonical;
 
 impl Admission {
-    /// The address a request counts for: the peer's, or what the operator's own proxies say of it.
+    /// The address that a request counts for: of the peer, or as a trusted proxy reports it.
     ///
-    /// The list is read from its end, up to the first address that is no trusted proxy. `peer` is
-    /// the other end of the TCP connection, or what the PROXY protocol says of it.
+    /// The list is read from its end, up to the first address that is not a trusted proxy. `peer`
+    /// is the other end of the TCP connection, or the address that the PROXY protocol reports.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &[(&str, &[u8])]) -> IpAddr {
         self.proxies.client(peer, headers)
@@ -42,7 +42,7 @@ impl Admission {
         self.proxies.trusts(canonical(peer))
     }
 
-    /// Where a request comes from, as far as headers tell that no page can choose.
+    /// Where a request comes from, by headers that a page cannot choose.
     #[must_use]
     pub fn source(&self, ask: &Handshake<'_>) -> Source {
         if self.options.danger.any_origin {
@@ -55,7 +55,7 @@ impl Admission {
         }
     }
 
-    /// Rejects what a browser says another site's page has caused, before it costs anything.
+    /// Rejects a request that a page of another site has caused, before it is counted.
     pub(crate) fn check_source(source: Source, ask: &Handshake<'_>) -> Result<(), Denial> {
         match (source, ask.line("origin")) {
             (Source::CrossSite, Line::None) => Err(Denial::CrossSite),
@@ -65,7 +65,7 @@ impl Admission {
         }
     }
 
-    /// What a request that passed door 1 is bound to; `channel` names the client's TLS session.
+    /// What the session of an admitted request is bound to; `channel` names the TLS session.
     pub fn bind(
         &self,
         ask: &Handshake<'_>,

@@ -13,7 +13,8 @@ use crate::limits::attempt::{Attempt, RequestCause};
 use crate::tables::rate_table::RejectionCost;
 
 impl Admission {
-    /// Whoever shows that a user logged in there lately is not kept out for its neighbours.
+    /// Counts a new socket. Returning clients have a rate of their own, and are not blocked for
+    /// clients behind the same address.
     pub(crate) fn count_socket(
         &self,
         client: IpAddr,
@@ -36,7 +37,7 @@ impl Admission {
         self.limits.note(now, outcome.map(|()| class), || Attempt::Connect { client, admission })
     }
 
-    /// What all may connect, once there is a place.
+    /// Counts a socket that has a slot toward the rates of all connections.
     pub(crate) fn count_place(&self, class: ClientClass, now: Now) -> Result<(), Denial> {
         match class {
             ClientClass::Unauthenticated => {
@@ -47,8 +48,8 @@ impl Admission {
         }
     }
 
-    /// Whoever shows that a user logged in there lately is counted by that, and neither kept out
-    /// nor used up by what neighbours behind the same address do.
+    /// Counts a request. A returning client is counted by its token: clients behind the same
+    /// address neither block it nor use up its rate.
     pub(crate) fn count_request(
         &self,
         client: IpAddr,
@@ -72,21 +73,21 @@ impl Admission {
     pub(crate) fn count_again(
         &self,
         client: IpAddr,
-        whose: Option<&UserId>,
+        user_id: Option<&UserId>,
         now: Now,
     ) -> Result<(), Denial> {
-        let outcome = match whose {
+        let outcome = match user_id {
             None => self.take_request(client, now),
-            Some(user) => {
+            Some(user_id) => {
                 let (limit, key) =
-                    (Limit::RequestPerPrefix, self.limits.rates.key(("again", user)));
+                    (Limit::RequestPerPrefix, self.limits.rates.key(("again", user_id)));
                 let rate = &self.options.request_per_prefix;
                 self.limits.judged(limit, self.limits.rates.take_own(limit, key, rate, now))
             }
         };
         self.limits.note(now, outcome, || Attempt::PollingRequest {
             client,
-            user: whose.map(UserId::to_string),
+            user: user_id.map(UserId::to_string),
         })
     }
 
@@ -96,11 +97,10 @@ impl Admission {
         self.limits.take_of_prefix(Limit::RequestPerPrefix, rate, client, now)
     }
 
-    /// Counts a page or request that another site's page may have caused. Such requests have the
-    /// same rate as others and a separate count: they never cause a rejection of the visitor's own
-    /// requests, connections and logins.
+    /// Counts a request that a page of another site may have caused.
     ///
-    /// A valid admission is counted by its own rate: a page can show only one that it was given.
+    /// Such requests have the usual rate and a separate count, so they never use up the rate of the
+    /// visitor. A valid admission token is counted by its own rate: a page cannot forge one.
     pub(crate) fn count_unattributed(
         &self,
         client: IpAddr,
@@ -120,7 +120,7 @@ impl Admission {
         }
     }
 
-    /// Counts a request that shows no admission, and that any page may have caused.
+    /// Counts a request without an admission token that any page may have caused.
     pub(crate) fn count_anywhere(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
         let outcome = self.limits.check_shed_request(ClientClass::Unauthenticated).and_then(|()| {
             self.limits.check_blocked(client, now)?;
@@ -145,8 +145,8 @@ impl Admission {
     ///
     /// A violation never counts for both, and never for one of the operator's proxies: such a
     /// request came without the address of a client.
-    pub fn count_violation(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
+    pub fn count_violation(&self, client: Option<IpAddr>, user_id: Option<&UserId>, now: Now) {
         let client = client.filter(|client| !self.is_proxy(*client));
-        self.limits.count_violation(client, user, now);
+        self.limits.count_violation(client, user_id, now);
     }
 }

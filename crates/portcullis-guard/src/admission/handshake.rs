@@ -1,4 +1,4 @@
-//! What the first door is asked, and what it gives.
+//! The head of a request as admission reads it, and an admitted request.
 //! Never: a decision.
 
 use std::net::IpAddr;
@@ -9,12 +9,12 @@ use portcullis_model::Secret;
 use crate::capacity::client_class::ClientClass;
 use crate::capacity::pools::ConnectionSlot;
 
-/// Which way a request comes in.
+/// The endpoint that a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// A page, or what belongs to one.
+    /// A page, or a file of a page.
     Page,
-    /// The HTTP interface.
+    /// The HTTP API.
     Api,
     /// Socket.IO over WebSocket.
     SocketIo,
@@ -25,7 +25,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether a connection stays behind once the request is answered.
+    /// Whether a connection stays open after the request is answered.
     pub(crate) fn is_socket(self) -> bool {
         match self {
             Self::SocketIo | Self::Plain | Self::PollingIo => true,
@@ -34,12 +34,12 @@ impl Endpoint {
     }
 }
 
-/// A request head, as far as the first door looks at it.
+/// The parts of a request head that admission reads.
 #[derive(Debug, Clone, Copy)]
 pub struct Handshake<'a> {
-    /// The address it counts for, as [`Gate::client`](crate::Gate::client) gives it.
+    /// The address that it counts for, as [`Gate::client`](crate::Gate::client) gives it.
     pub client: IpAddr,
-    /// Which way it comes in.
+    /// The endpoint that it is for.
     pub door: Endpoint,
     /// The method, as sent.
     pub method: &'a str,
@@ -51,7 +51,7 @@ pub struct Handshake<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
 }
 
-/// How often a header is there.
+/// How often a header occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Line<'a> {
     None,
@@ -60,7 +60,7 @@ pub(crate) enum Line<'a> {
 }
 
 impl<'a> Handshake<'a> {
-    /// The one value of a header. A doubled header has no value anybody agrees on.
+    /// The value of a header. A header that occurs twice has no single value.
     pub(crate) fn line(&self, name: &str) -> Line<'a> {
         let mut values = self.headers.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
         match (values.next(), values.next()) {
@@ -71,7 +71,7 @@ impl<'a> Handshake<'a> {
     }
 }
 
-/// Whether a request carried cookies; what is in them is never looked at.
+/// Whether a request carried cookies; their contents are not read here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cookies {
     /// No cookie.
@@ -80,14 +80,14 @@ pub enum Cookies {
     Some,
 }
 
-/// A request that passed the first door.
+/// An admitted request.
 #[derive(Debug)]
 pub struct AdmittedRequest {
-    /// The address the request counts for, in its one spelling.
+    /// The address that the request counts for, in canonical form.
     pub client: IpAddr,
-    /// What it shows of somebody who has been here before.
+    /// The class of its client, by the admission token it shows.
     pub class: ClientClass,
-    /// The origin of the page that asks, if there is one; it is on the list.
+    /// The origin of the page, if there is one; it is allowed.
     pub origin: Option<Arc<str>>,
     /// The token of `Authorization: Bearer`, not yet verified.
     pub bearer: Option<Secret<String>>,
@@ -97,12 +97,12 @@ pub struct AdmittedRequest {
     pub proof: Option<Secret<String>>,
     /// Whether the request carried cookies.
     pub cookies: Cookies,
-    /// In which lane a place is wanted: for new sockets, until [`Gate::take_slot`] has given one.
+    /// The class of a new socket that needs a slot, until [`Gate::take_slot`] has taken one.
     ///
     /// [`Gate::take_slot`]: crate::Gate::take_slot
     pub wanted_slot: Option<ClientClass>,
-    /// Whether it was asked for before.
+    /// Whether a slot was requested before.
     pub(crate) was_tried: bool,
-    /// The place of the connection, for sockets; it starts in the pre-auth pool.
+    /// The slot of the connection, for sockets; it starts in the pre-auth pool.
     pub slot: Option<ConnectionSlot>,
 }

@@ -1,4 +1,4 @@
-//! Whose name the request uses: DNS rebinding and cache poisoning end here.
+//! Whether a request uses a name of this server: DNS rebinding and cache poisoning end here.
 //! Never: a pattern, a suffix match, or a name reflected into an answer.
 
 use portcullis_model::Denial;

@@ -11,7 +11,7 @@ use crate::admission::host::is_host;
 use crate::danger::Danger;
 use crate::error::GateError;
 
-/// What a socket without an `Origin` needs to get in.
+/// What a socket without an `Origin` needs to be admitted.
 ///
 /// Browsers always send one (RFC 6455 section 4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,4 +1,4 @@
-//! What ties the requests of one long-polling session together.
+//! What the requests of one long-polling session are bound to.
 //! Never: the secret session id; the engine compares that first.
 
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ impl PollingBinding {
     }
 }
 
-/// Who opened a session: page, address, program, TLS session. 88 bytes and the origin.
+/// The client that opened a session: page, address, program, TLS session. 88 bytes and the origin.
 #[derive(Clone)]
 pub struct SessionBinding {
     pub(crate) origin: Option<Arc<str>>,
@@ -53,23 +53,23 @@ pub(crate) enum Network {
     V6([u8; 6]),
 }
 
-/// Which kind of request asks to belong to a session.
+/// The kind of a further request of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FollowUp {
     /// A poll or a post.
     Request,
-    /// The WebSocket that takes over: clients that are no browsers name no program there.
+    /// The WebSocket that takes over; clients other than browsers send no `User-Agent` there.
     Upgrade,
 }
 
 impl SessionBinding {
     /// Whether a request comes from where the session was opened.
     ///
-    /// A page's own requests name its origin only when they write, so one that is missing is
-    /// learnt from the first request that has it.
+    /// A page names its own origin only in requests that write, so a missing origin is taken from
+    /// the first request that has one.
     ///
     /// # Errors
-    /// [`Denial::SessionUnknown`]: a stranger learns no more than of an id that never was.
+    /// [`Denial::SessionUnknown`], as for an id that never existed.
     pub fn check(
         &mut self,
         other: &Self,
@@ -99,7 +99,7 @@ impl SessionBinding {
         Ok(())
     }
 
-    /// Whether something else than the address shows that it is the client of the session.
+    /// Whether the TLS session, the network or the token shows that it is the same client.
     fn is_same_client(&self, other: &Self, rule: PollingBinding) -> bool {
         let same_channel = self.channel.is_some() && self.channel == other.channel;
         same_channel
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_learnt_once() {
+    fn missing_origin_is_taken_from_a_later_request() {
         let mut opened = binding(None, "2001:db8::1", None);
         let (a, b) = (Some("https://a.example"), Some("https://b.example"));
         let mut check = |origin, address| {

@@ -1,5 +1,5 @@
-//! Whom a request comes from when proxies stand in between.
-//! Never: a word of a peer that is not one of the operator's own proxies.
+//! The client of a request, as trusted proxies report it.
+//! Never: a header of a peer that is not one of the operator's proxies.
 
 use std::net::IpAddr;
 
@@ -8,10 +8,10 @@ use ipnet::IpNet;
 use crate::capacity::address::canonical;
 use crate::error::GateError;
 
-/// Hops looked at, from the nearest on; a longer chain of own proxies is a mistake.
+/// Most hops that are read, from the nearest one on.
 const HOPS_MAX: usize = 16;
 
-/// The proxies that are believed, and what they are believed in.
+/// The proxies that are trusted, and the header that they write.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProxyRules {
     /// Networks of the operator's own proxies, such as `10.0.0.0/8` or `192.0.2.1`.
@@ -20,19 +20,19 @@ pub struct ProxyRules {
     pub header: ForwardedHeader,
 }
 
-/// The one header that proxies write; another one may be the client's own and is never read.
+/// The header that proxies write. Other headers may be the client's own, and are not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ForwardedHeader {
-    /// `X-Forwarded-For`, to whose end each proxy adds the address it was asked from.
+    /// `X-Forwarded-For`; each proxy appends the address of its peer.
     #[default]
     XForwardedFor,
     /// `Forwarded` (RFC 7239).
     Forwarded,
-    /// None: they speak the PROXY protocol or nothing.
+    /// None: they use the PROXY protocol, or report no address.
     None,
 }
 
-/// How a client asks a proxy.
+/// The scheme of the client's request to a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientScheme {
     /// Over TLS: `https` or `wss`.
@@ -97,7 +97,7 @@ impl Proxies {
         let lines = headers.iter().rev().filter(|(found, _)| found.eq_ignore_ascii_case(name));
         let hops = lines.flat_map(|(_, value)| read(value));
         for hop in hops.take(HOPS_MAX) {
-            // What cannot be read was not written by a proxy of ours: the last known hop counts.
+            // A hop that cannot be parsed is not from a trusted proxy: the last valid hop counts.
             let Some(address) = hop else { return client };
             client = address;
             if !self.trusts(client) {

@@ -1,5 +1,5 @@
-//! Where plain text is spoken: a page is led on to TLS under a name of ours, nothing else is.
-//! Never: a name that the request chose.
+//! Plain text: a request for a page is redirected to TLS, every other request is rejected.
+//! Never: a redirect to a name that is not listed.
 
 use portcullis_model::{Denial, Now};
 
@@ -9,27 +9,27 @@ use crate::admission::source::Source;
 use crate::authentication::credential;
 
 impl Admission {
-    /// The name, with its port where it has one, under which the page that is asked for in plain
-    /// text can be had over TLS. It counts as a request like any other.
+    /// The listed name, with its port, to which a plain-text request for a page is redirected.
     ///
-    /// Programs are not led on: one that sends a credential has already shown it to everybody on
-    /// the way, and has to notice (ASVS 5.0, 4.1.2).
+    /// The request is counted. Programs are not redirected: one that sends a credential has exposed
+    /// it on the network, and has to notice (ASVS 5.0, 4.1.2).
     ///
     /// # Errors
-    /// The [`Denial`] of the first guard that refuses; [`Denial::PlainText`] for what is no page.
-    pub fn redirect(&self, ask: &Handshake<'_>, now: Now) -> Result<&str, Denial> {
-        match self.source(ask) {
+    /// The [`Denial`] of the first guard that rejects it; [`Denial::PlainText`] unless a page is
+    /// requested.
+    pub fn redirect(&self, request: &Handshake<'_>, now: Now) -> Result<&str, Denial> {
+        match self.source(request) {
             Source::Attributable => {
-                let admission = self.shown(ask, now);
-                self.count_request(ask.client, admission, now)?;
+                let admission = self.shown(request, now);
+                self.count_request(request.client, admission, now)?;
             }
-            Source::Unmarked | Source::Navigation => self.count_anywhere(ask.client, now)?,
+            Source::Unmarked | Source::Navigation => self.count_anywhere(request.client, now)?,
             Source::CrossSite => return Err(Denial::PlainText),
         }
-        let name = self.hosts.by_name(ask)?;
-        credential::refuse_in_query(ask.query)?;
-        let credential = ask.line("authorization") != Line::None;
-        let page = matches!(ask.method, "GET" | "HEAD") && ask.line("origin") == Line::None;
+        let name = self.hosts.by_name(request)?;
+        credential::reject_in_query(request.query)?;
+        let credential = request.line("authorization") != Line::None;
+        let page = matches!(request.method, "GET" | "HEAD") && request.line("origin") == Line::None;
         if page && !credential { Ok(name) } else { Err(Denial::PlainText) }
     }
 }
@@ -63,17 +63,17 @@ mod tests {
         Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
     }
 
-    fn ask<'a>(method: &'a str, query: &'a str, headers: Headers<'a>) -> Handshake<'a> {
+    fn request<'a>(method: &'a str, query: &'a str, headers: Headers<'a>) -> Handshake<'a> {
         let client = IpAddr::from([192, 0, 2, 1]);
         Handshake { client, door: Endpoint::Page, method, query, authority: None, headers }
     }
 
     #[test]
-    fn t_101_a_page_is_led_to_a_name_of_ours_whatever_port_it_was_asked_at() {
+    fn t_101_page_is_redirected_to_a_listed_name_from_any_port() {
         let gate = gate(Rate::per(1_000, 1_000));
         let named = |host: &str| {
             let headers: Headers<'_> = &[("Host", host.as_bytes())];
-            gate.admission.redirect(&ask("GET", "", headers), Now::default()).map(String::from)
+            gate.admission.redirect(&request("GET", "", headers), Now::default()).map(String::from)
         };
         for (host, expect) in [
             ("myapp.com", "myapp.com"),
@@ -105,43 +105,44 @@ mod tests {
         }
         let twice: Headers<'_> = &[("Host", b"myapp.com"), ("host", b"myapp.com")];
         assert_eq!(
-            gate.admission.redirect(&ask("GET", "", twice), Now::default()),
+            gate.admission.redirect(&request("GET", "", twice), Now::default()),
             Err(Denial::Host)
         );
         assert_eq!(
-            gate.admission.redirect(&ask("GET", "", &[]), Now::default()),
+            gate.admission.redirect(&request("GET", "", &[]), Now::default()),
             Err(Denial::Host)
         );
-        let mut absolute = ask("GET", "", &[("Host", b"myapp.com")]);
+        let mut absolute = request("GET", "", &[("Host", b"myapp.com")]);
         absolute.authority = Some("evil.com");
         assert_eq!(gate.admission.redirect(&absolute, Now::default()), Err(Denial::Host));
     }
 
     #[test]
-    fn t_101_programs_and_credentials_are_refused() {
+    fn t_101_programs_and_credentials_are_rejected() {
         let gate = gate(Rate::per(1_000, 1_000));
         let host = ("Host", b"myapp.com".as_slice());
-        let lead = |method, query, headers: Headers<'_>| {
-            gate.admission.redirect(&ask(method, query, headers), Now::default()).err()
+        let redirect = |method, query, headers: Headers<'_>| {
+            gate.admission.redirect(&request(method, query, headers), Now::default()).err()
         };
         for method in ["POST", "PUT", "OPTIONS", "get", "head"] {
-            assert_eq!(lead(method, "", &[host]), Some(Denial::PlainText), "{method}");
+            assert_eq!(redirect(method, "", &[host]), Some(Denial::PlainText), "{method}");
         }
         let bearer = ("authorization", b"Bearer x".as_slice());
-        assert_eq!(lead("GET", "", &[host, bearer]), Some(Denial::PlainText));
-        assert_eq!(lead("GET", "", &[host, bearer, bearer]), Some(Denial::PlainText));
+        assert_eq!(redirect("GET", "", &[host, bearer]), Some(Denial::PlainText));
+        assert_eq!(redirect("GET", "", &[host, bearer, bearer]), Some(Denial::PlainText));
         let origin = ("origin", b"https://myapp.com".as_slice());
-        assert_eq!(lead("GET", "", &[host, origin]), Some(Denial::PlainText));
-        assert_eq!(lead("GET", "token=x", &[host]), Some(Denial::TokenInUrl));
+        assert_eq!(redirect("GET", "", &[host, origin]), Some(Denial::PlainText));
+        assert_eq!(redirect("GET", "token=x", &[host]), Some(Denial::TokenInUrl));
     }
 
     #[test]
-    fn whoever_is_led_on_has_asked() {
+    fn redirected_request_is_counted() {
         let gate = gate(Rate::per(3, 60_000));
         let headers: Headers<'_> = &[("Host", b"myapp.com")];
-        let lead = || gate.admission.redirect(&ask("GET", "", headers), Now::default()).err();
-        assert_eq!([lead(), lead(), lead()], [None, None, None]);
+        let redirect =
+            || gate.admission.redirect(&request("GET", "", headers), Now::default()).err();
+        assert_eq!([redirect(), redirect(), redirect()], [None, None, None]);
         let limit = Limit::RequestPerPrefix;
-        assert!(matches!(lead(), Some(Denial::Limit { limit: found, .. }) if found == limit));
+        assert!(matches!(redirect(), Some(Denial::Limit { limit: found, .. }) if found == limit));
     }
 }

@@ -19,13 +19,13 @@ impl Admission {
         self.tokens.make(user, roles, now)
     }
 
-    /// Takes other keys of admissions: the first makes them, and all read them.
+    /// Replaces the keys of admission tokens: the first one makes tokens, all of them read tokens.
     pub fn replace_token_keys(&self, secrets: &[Arc<Secret<[u8; 32]>>]) {
         self.tokens.replace(secrets);
     }
 
-    /// Which lane a socket may take. Whoever shows the same admission too often is a stranger; one
-    /// user can use up half of what an address may at most.
+    /// The class of a new socket. A token that is shown too often gives no class; one user can use
+    /// up at most half of the rate of an address.
     pub(crate) fn class_of_socket(
         &self,
         admission: Option<AdmissionClaims>,
@@ -35,7 +35,7 @@ impl Admission {
         self.class_of(admission, Limit::ConnectKnownPerPrefix, &rate, now)
     }
 
-    /// The same of a request: an address and a user may send as many.
+    /// The class of a request; a user has the rate of an address.
     pub(crate) fn class_of_request(
         &self,
         admission: Option<AdmissionClaims>,
@@ -60,8 +60,9 @@ impl Admission {
         }
     }
 
-    /// The valid admission of a login link, for the cookie that further requests of the page show.
-    /// Nothing where the request has a cookie of its own.
+    /// The valid admission token of a login link, for the cookie of later requests.
+    ///
+    /// None where the request has such a cookie already.
     #[must_use]
     pub fn token_of_link<'a>(&self, ask: &Handshake<'a>, now: Now) -> Option<&'a str> {
         let has_cookie = match ask.line("cookie") {
@@ -73,7 +74,7 @@ impl Admission {
         self.tokens.read(value.as_bytes(), now).map(|_| value)
     }
 
-    /// The admission a request shows.
+    /// The admission token that a request shows.
     pub(crate) fn shown(&self, ask: &Handshake<'_>, now: Now) -> Option<AdmissionClaims> {
         let value = match ask.line(admission_token::HEADER) {
             Line::One(value) => value,
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn admission_of_a_former_key_is_read_until_that_key_is_taken_away() {
+    fn token_of_a_former_key_is_read_until_the_key_is_removed() {
         let (former, newer) = (Arc::new(Secret::new([7; 32])), Arc::new(Secret::new([8; 32])));
         let options = crate::GateOptions {
             hosts: vec![String::from("a.example")],
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn admission_in_a_link_opens_pages_alone_and_replaces_no_cookie() {
+    fn token_in_a_link_works_for_pages_and_replaces_no_cookie() {
         let options = crate::GateOptions {
             hosts: vec![String::from("a.example")],
             origins: vec![String::from("https://a.example")],

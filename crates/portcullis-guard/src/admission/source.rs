@@ -1,4 +1,4 @@
-//! Tells requests that a page of another site may have caused from all others.
+//! Distinguishes requests that a page of another site may have caused from all others.
 //! Never: a permission; `origin.rs` decides which pages may connect.
 
 use crate::admission::handshake::{Endpoint, Handshake, Line};
@@ -9,10 +9,10 @@ use crate::admission::handshake::{Endpoint, Handshake, Line};
 /// blocked for them. So only [`Source::Attributable`] requests are charged to their address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Source {
-    /// A listed page, this server's own page, the user or a program: the address answers for it.
+    /// A listed page, this server's own page, the user or a program: charged to the address.
     #[default]
     Attributable,
-    /// Nothing tells: an older browser, or one in plain text, sends the same for any page.
+    /// Unknown: an older browser, or one in plain text, sends the same headers for any page.
     Unmarked,
     /// A link of another site's page, followed to a page of this server.
     Navigation,
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn source_is_told_by_headers_that_no_page_can_choose() {
+    fn source_follows_from_headers_that_no_page_can_choose() {
         use Source::{Attributable, CrossSite, Navigation, Unmarked};
         let gate = gate(GateOptions::default());
         let cases: [(Endpoint, &str, Headers<'_>, Source); 22] = [

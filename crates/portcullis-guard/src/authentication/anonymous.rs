@@ -12,9 +12,9 @@ use crate::directory::user::{User, UserFacts, WhenFull};
 use crate::tokens::token::VerifiedCredential;
 
 impl Authentication {
-    /// A user of its own for a connection that shows nothing, when that is allowed.
+    /// Makes a new user for a connection without a credential, where that is permitted.
     ///
-    /// `id` has to be new: rates and limits are by user.
+    /// `id` has to be new, because limits count by user.
     ///
     /// # Errors
     /// [`Denial::Token`] unless [`crate::Danger::anonymous`] is on.
@@ -35,9 +35,9 @@ impl Authentication {
             authority,
             withheld: Cell::new(Roles::NONE),
             tokens: None,
-            patience: self.options.session_timeouts,
+            timeouts: self.options.session_timeouts,
         };
-        let verified = VerifiedCredential::nobody(id, now.unix_s());
+        let verified = VerifiedCredential::anonymous(id, now.unix_s());
         Ok(Principal::new(proof, verified, now))
     }
 }

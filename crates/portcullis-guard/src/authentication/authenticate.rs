@@ -41,7 +41,7 @@ impl Authentication {
         issuers: Vec<Issuer>,
         awaited: Vec<Algorithm>,
     ) -> Result<Self, GateError> {
-        let tokens = Tokens::build(issuers)?.awaiting(awaited);
+        let tokens = Tokens::build(issuers)?.expecting(awaited);
         let mut secret = [0; 32];
         SystemRandom::new().fill(&mut secret).map_err(|_| GateError::Randomness)?;
         let tickets = Tickets::new(&secret, &options.ticket_per_user);
@@ -72,7 +72,7 @@ impl Authentication {
         Ok(())
     }
 
-    /// Checks that nothing of a believed credential is revoked, whether its user is known or not.
+    /// Checks that a verified credential is not revoked, also for an unknown user.
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::AuthorityUnconfirmed`].
@@ -81,7 +81,7 @@ impl Authentication {
         self.check_revocations(verified)
     }
 
-    /// The user a believed credential stands for: known, not barred; nothing of it withdrawn.
+    /// The user of a verified credential, who has to be known and not banned.
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::AuthorityUnconfirmed`].
@@ -94,7 +94,7 @@ impl Authentication {
         Ok(user)
     }
 
-    /// Makes a principal, who holds one of the user's connection slots.
+    /// Makes a principal, which holds one of the connection slots of the user.
     ///
     /// # Errors
     /// [`Denial::Token`], [`Denial::AuthorityUnconfirmed`], [`Denial::SecondFactor`], or
@@ -107,8 +107,9 @@ impl Authentication {
         self.authenticate_replacing(verified, 0, now)
     }
 
-    /// The same. With [`WhenUserFull::EvictSilent`], the connection of the user that was heard
-    /// longest ago makes room if that was before `since_ms` on the monotonic clock.
+    /// As [`Authentication::authenticate`]. With [`WhenUserFull::EvictSilent`], the connection of
+    /// the user that was active longest ago ends, if that was before `since_ms` of the monotonic
+    /// clock.
     ///
     /// # Errors
     /// As [`Authentication::authenticate`].
@@ -121,7 +122,7 @@ impl Authentication {
         let authority = Arc::clone(self.directory.authority());
         authority.check_new(now)?;
         let user = self.known(&verified)?;
-        // The epochs are read first: what ends while this runs makes the principal outdated.
+        // The epochs are read first: a change during this call makes the principal outdated.
         let (sessions_epoch, authority_epoch) = (user.sessions_epoch(), authority.epoch());
         check(&user, &verified, self.issued_unix_ms(&verified), now).map_err(Denial::Token)?;
         self.check_revocations(&verified)?;
@@ -143,20 +144,20 @@ impl Authentication {
             authority,
             withheld: Cell::new(self.withheld_from(&verified)),
             tokens: Some(Arc::clone(&self.tokens)),
-            patience: self.options.session_timeouts,
+            timeouts: self.options.session_timeouts,
         };
         Ok(Principal::new(proof, verified, now))
     }
 
-    /// Prolongs an open session by a newer token of the same user and session.
+    /// Prolongs a connection by a newer token of the same user and session.
     ///
     /// A token bound to a key is taken without a proof where the connection was opened with that
     /// key: it opens nothing. Where every token needs a proof, a token that another issuer has
     /// bound to no key is bound to the key of the connection, unless it has another one.
     ///
     /// # Errors
-    /// [`Denial::SessionEnded`] when the session is over, [`Denial::Token`] when the token is not
-    /// believed or is another session's, [`Denial::ForeignToken`] when it is another user's.
+    /// [`Denial::SessionEnded`] when the session has ended, [`Denial::Token`] when the token is
+    /// invalid or of another session, [`Denial::ForeignToken`] when it is of another user.
     pub fn renew(
         &self,
         principal: &Principal,
@@ -164,8 +165,8 @@ impl Authentication {
         now: Now,
     ) -> Result<VerifiedCredential, Denial> {
         principal.is_current(now)?;
-        let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
-        // Checked first, for any state of that user: it is an attempt to act as another user.
+        let verified = self.tokens.verify(token, now).map_err(Denial::Token)?;
+        // Checked first, also for an unknown user: it is an attempt to act as another user.
         if verified.user != principal.user().id {
             return Err(Denial::ForeignToken);
         }
@@ -192,10 +193,10 @@ impl Authentication {
         self.directory.user(&verified.user).ok_or(Denial::Token(TokenFault::User))
     }
 
-    /// When a token was issued, as exactly as it is known.
+    /// When a token was issued, as exactly as possible.
     ///
-    /// `iat` counts whole seconds. An own token is no older than its session, whose moment is known
-    /// to the millisecond; so a log-in right behind a revocation is believed.
+    /// `iat` counts whole seconds. An own token is not older than its session, whose start is known
+    /// to the millisecond. So a login directly after a revocation is accepted.
     fn issued_unix_ms(&self, verified: &VerifiedCredential) -> i64 {
         let session = verified.session.as_deref().filter(|_| verified.own);
         let session = session.and_then(|name| SessionId::parse(name).ok());
@@ -206,7 +207,8 @@ impl Authentication {
     }
 
     fn check_revocations(&self, verified: &VerifiedCredential) -> Result<(), Denial> {
-        let stands = CredentialMarks::new(verified).stand(self.directory.authority(), &self.tokens);
+        let stands =
+            CredentialMarks::new(verified).are_valid(self.directory.authority(), &self.tokens);
         if stands { Ok(()) } else { Err(Denial::Token(TokenFault::Revoked)) }
     }
 
@@ -223,7 +225,7 @@ impl Authentication {
         let session = named.and_then(|id| self.directory.session(&id));
         match session {
             Some(session) if session.is_live(now) && session.user == verified.user => {
-                // The user has proved anew who they are: tokens from before may be copies.
+                // The user has authenticated again: earlier tokens may be copies.
                 if session.has_replaced(verified.login.generation) {
                     return Err(Denial::Token(TokenFault::Revoked));
                 }
@@ -243,7 +245,7 @@ fn check(
     if user.is_barred(now) {
         return Err(TokenFault::User);
     }
-    // Another issuer's token of the very second of the revocation is refused.
+    // A token of another issuer from the second of the revocation is rejected.
     if issued_unix_ms < user.valid_after_unix_ms() {
         return Err(TokenFault::Revoked);
     }
@@ -308,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_the_payload_or_the_header_becomes_a_principal() {
+    fn token_in_payload_or_header_becomes_a_principal() {
         let gate = gate();
         let token = own(&own_header(), &own_claims());
         let payload = json!({"token": token}).to_string();
@@ -331,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn t_055_tokens_of_users_who_are_gone_or_locked_out_and_revoked_ones() {
+    fn t_055_tokens_of_removed_or_banned_users_are_rejected() {
         let cases = [
             (None, Ok(())),
             (Some(UserFacts { valid_after_unix_ms: NOW_S * 1000, ..ann() }), Ok(())),
@@ -358,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn t_083_slots_are_the_users_and_come_back() {
+    fn t_083_slots_belong_to_the_user_and_are_returned() {
         // Logged in again in the second of the revocation, and after it.
         let gate = gate();
         gate.directory().put_user(UserFacts { valid_after_unix_ms: NOW_S * 1000 + 1, ..ann() });
@@ -415,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_renewed_only_by_its_own_tokens() {
+    fn session_is_renewed_only_by_its_own_tokens() {
         let gate = gate();
         let bob = UserId::parse("bob").unwrap();
         gate.directory().put_user(UserFacts { id: bob.clone(), ..ann() });
@@ -438,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn t_068_token_from_before_a_step_up_opens_nothing_and_ends_after_the_handover() {
+    fn t_068_token_from_before_a_step_up_ends_after_the_handover() {
         let gate = gate();
         let (shown, principal) =
             (verified(&gate), gate.authenticate(verified(&gate), now()).unwrap());
@@ -475,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn ticket_of_a_token_with_many_roles_fits_and_keeps_the_known_ones() {
+    fn ticket_of_a_token_with_many_roles_keeps_the_known_ones() {
         let gate = gate();
         let mut names: Vec<_> = (0..300).map(|number| format!("role-{number}")).collect();
         names.push(String::from("moderator"));
@@ -487,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_strikes_in_a_minute_end_a_connection() {
+    fn ten_violations_in_a_minute_end_a_connection() {
         let gate = gate();
         let caller = crate::Caller::new(gate.authenticate(verified(&gate), now()).unwrap(), "n");
         let strikes: Vec<_> = (0..10).map(|_| caller.count_violation(now())).collect();

@@ -1,4 +1,4 @@
-//! The key a client keeps (WebCrypto P-256): its thumbprint, and signatures made with it.
+//! The key of a client (WebCrypto P-256): its thumbprint, and signatures made with it.
 //! Never: a private half, or a key in a second spelling.
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -29,7 +29,7 @@ pub(crate) struct ClientJwk {
 }
 
 impl ClientJwk {
-    /// The key as an uncompressed point; nothing when it is no P-256 key.
+    /// The key as an uncompressed point; none unless it is a P-256 key.
     pub(crate) fn point(&self) -> Option<Vec<u8>> {
         if self.kty != "EC" || self.crv != "P-256" {
             return None;
@@ -46,7 +46,7 @@ impl ClientJwk {
     }
 }
 
-/// The thumbprint of a key (RFC 7638 section 3.2); nothing for what is no uncompressed point.
+/// The thumbprint of a key (RFC 7638 section 3.2); none unless it is an uncompressed point.
 #[must_use]
 pub fn thumbprint(point: &[u8]) -> Option<String> {
     let coordinates = point.strip_prefix(&[4])?;
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_thumbprint_covers_the_key_in_its_one_spelling() {
+    fn thumbprint_covers_the_key_in_one_encoding() {
         let mut point = vec![4];
         point.extend([1; 32]);
         point.extend([2; 32]);

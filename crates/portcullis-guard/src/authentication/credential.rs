@@ -1,4 +1,4 @@
-//! Where a credential may stand: one `Authorization` header, or the CONNECT payload.
+//! Credentials: one `Authorization` header, or the payload of CONNECT.
 //! Never: in a URL, in a cookie alone, or in two places that differ.
 
 use std::borrow::Cow;
@@ -12,14 +12,14 @@ use crate::admission::handshake::{AdmittedRequest, Cookies, Handshake, Line};
 use crate::authentication::proof::PROOF_MAX_BYTES;
 use crate::authentication::ticket::TICKET_PREFIX;
 
-/// What a peer shows to prove who it is.
+/// A credential as a client presents it.
 #[derive(Clone, Copy)]
 pub enum Credential<'a> {
     /// The token of `Authorization: Bearer`.
     Bearer(&'a str),
     /// The payload of CONNECT as JSON text, `{"token": "…"}`.
     Payload(Option<&'a str>),
-    /// The same, and the request carried cookies: if that is all, it is not enough.
+    /// As `Payload`, and the request carried cookies; cookies alone are not enough.
     PayloadBesideCookies(Option<&'a str>),
     /// Both; they may not differ.
     Both {
@@ -31,7 +31,7 @@ pub enum Credential<'a> {
 }
 
 impl AdmittedRequest {
-    /// What this request and the CONNECT that follows it show together.
+    /// The credential of this request together with the CONNECT that follows it.
     #[must_use]
     pub fn credential<'a>(&'a self, payload: Option<&'a str>) -> Credential<'a> {
         match (&self.bearer, self.cookies) {
@@ -42,7 +42,7 @@ impl AdmittedRequest {
     }
 }
 
-/// The one token or ticket a credential comes to.
+/// The token or ticket of a credential.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum PresentedCredential<'a> {
     Token(&'a str),
@@ -50,7 +50,7 @@ pub(crate) enum PresentedCredential<'a> {
 }
 
 impl<'a> PresentedCredential<'a> {
-    /// What stands in a header; a ticket says by its beginning that it is one.
+    /// Reads the value of a header; a ticket has a prefix of its own.
     pub(crate) fn in_header(bearer: &'a str) -> Self {
         if bearer.starts_with(TICKET_PREFIX) { Self::Ticket(bearer) } else { Self::Token(bearer) }
     }
@@ -62,26 +62,30 @@ impl<'a> PresentedCredential<'a> {
     }
 }
 
-/// The one token or ticket a credential comes to.
-pub(crate) fn shown<'a>(credential: Credential<'a>) -> Result<PresentedCredential<'a>, Denial> {
+/// Reads the token or ticket of a credential.
+pub(crate) fn presented<'a>(credential: Credential<'a>) -> Result<PresentedCredential<'a>, Denial> {
     let missing = |fault| Denial::Token(fault);
     match credential {
         Credential::Bearer(bearer) => Ok(PresentedCredential::in_header(bearer)),
-        Credential::Payload(payload) => payload_shown(payload)?.ok_or(missing(TokenFault::Missing)),
-        Credential::PayloadBesideCookies(payload) => {
-            payload_shown(payload)?.ok_or(missing(TokenFault::CookieOnly))
+        Credential::Payload(payload) => {
+            presented_in_payload(payload)?.ok_or(missing(TokenFault::Missing))
         }
-        Credential::Both { bearer, payload } => match payload_shown(payload)? {
+        Credential::PayloadBesideCookies(payload) => {
+            presented_in_payload(payload)?.ok_or(missing(TokenFault::CookieOnly))
+        }
+        Credential::Both { bearer, payload } => match presented_in_payload(payload)? {
             None => Ok(PresentedCredential::in_header(bearer)),
-            Some(shown) => verify_slices_are_equal(shown.text().as_bytes(), bearer.as_bytes())
-                .map(|()| PresentedCredential::in_header(bearer))
-                .map_err(|_| Denial::TwoCredentials),
+            Some(presented) => {
+                verify_slices_are_equal(presented.text().as_bytes(), bearer.as_bytes())
+                    .map(|()| PresentedCredential::in_header(bearer))
+                    .map_err(|_| Denial::TwoCredentials)
+            }
         },
     }
 }
 
-/// What is read of a CONNECT payload. `auth` of the stock clients may hold members of the
-/// application, and `pid` and `offset` of recovery; none of them says who the client is.
+/// The members of a CONNECT payload that are read. `auth` of the stock clients may hold members of
+/// the application, and `pid` and `offset` of recovery; none of them is a credential.
 #[derive(Deserialize)]
 struct Payload<'a> {
     #[serde(default, borrow, deserialize_with = "present")]
@@ -93,12 +97,12 @@ struct Payload<'a> {
 /// Longest CONNECT payload, in bytes: a token and members of the application.
 const PAYLOAD_MAX_BYTES: usize = TOKEN_MAX_BYTES + 8 * 1024;
 
-/// A member that is there holds a string, without escapes, for no token needs one; null is absent.
+/// A member holds a string without escapes, because tokens need none; `null` is absent.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de str>, D::Error> {
     Option::deserialize(deserializer)
 }
 
-fn payload_shown(payload: Option<&str>) -> Result<Option<PresentedCredential<'_>>, Denial> {
+fn presented_in_payload(payload: Option<&str>) -> Result<Option<PresentedCredential<'_>>, Denial> {
     let shape = Denial::Token(TokenFault::Shape);
     let Some(text) = payload.filter(|text| *text != "null") else { return Ok(None) };
     // A list of the members would be read as an object too.
@@ -120,13 +124,13 @@ fn payload_shown(payload: Option<&str>) -> Result<Option<PresentedCredential<'_>
 /// Whether the payload shows a ticket, which works once.
 #[must_use]
 pub fn presents_ticket(payload: Option<&str>) -> bool {
-    matches!(payload_shown(payload), Ok(Some(PresentedCredential::Ticket(_))))
+    matches!(presented_in_payload(payload), Ok(Some(PresentedCredential::Ticket(_))))
 }
 
-/// What a client that was here before says of itself in its CONNECT payload.
+/// What a client that reconnects sends in its CONNECT payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryClaim {
-    /// The private id of the session it lost; no proof of anything but of having had it.
+    /// The private id of the lost session; it proves only that the client had the session.
     pub pid: String,
     /// The offset of the last message that the client received.
     pub offset: Option<String>,
@@ -141,7 +145,7 @@ struct Returning {
     offset: Option<String>,
 }
 
-/// Reads `pid` and `offset` out of a payload that was verified; anything odd is no return.
+/// Reads `pid` and `offset` from a verified payload; none when they are malformed.
 #[must_use]
 pub fn read_recovery_claim(payload: Option<&str>) -> Option<RecoveryClaim> {
     let payload = payload.filter(|text| text.contains("\"pid\""))?;
@@ -190,7 +194,7 @@ pub(crate) fn authorization(ask: &Handshake<'_>) -> Result<AuthorizationHeader, 
     Err(shape)
 }
 
-/// What a request shows in its headers.
+/// The credentials in the headers of a request.
 #[derive(Default)]
 pub(crate) struct AuthorizationHeader {
     pub(crate) bearer: Option<Secret<String>>,
@@ -206,7 +210,7 @@ fn plain_text(value: &[u8]) -> Result<Secret<String>, Denial> {
     }
 }
 
-/// Names under which credentials travel in URLs, and from there into logs and histories.
+/// Parameters of URLs that hold credentials, which logs and histories would keep.
 const NAMES: [&str; 11] = [
     "token",
     "access_token",
@@ -221,8 +225,8 @@ const NAMES: [&str; 11] = [
     "password",
 ];
 
-/// Refuses a query that names a credential, however the name is spelled.
-pub(crate) fn refuse_in_query(query: &str) -> Result<(), Denial> {
+/// Rejects a query that names a credential, in any spelling.
+pub(crate) fn reject_in_query(query: &str) -> Result<(), Denial> {
     let names_one = |parameter: &str| {
         let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
         let name = percent_decoded(name);
@@ -273,7 +277,7 @@ mod tests {
 
     /// What a credential comes to, as text.
     fn token(credential: Credential<'_>) -> Result<&str, Denial> {
-        shown(credential).map(PresentedCredential::text)
+        presented(credential).map(PresentedCredential::text)
     }
 
     fn check_bearer(values: &[&[u8]]) -> Result<Option<String>, Denial> {
@@ -422,7 +426,7 @@ mod tests {
             "jwt&a=b",
         ];
         for query in refused {
-            assert_eq!(refuse_in_query(query), Err(Denial::TokenInUrl), "{query:?}");
+            assert_eq!(reject_in_query(query), Err(Denial::TokenInUrl), "{query:?}");
         }
         let fine = [
             "",
@@ -440,7 +444,7 @@ mod tests {
             "%ff=x",
         ];
         for query in fine {
-            assert_eq!(refuse_in_query(query), Ok(()), "{query:?}");
+            assert_eq!(reject_in_query(query), Ok(()), "{query:?}");
         }
     }
 }

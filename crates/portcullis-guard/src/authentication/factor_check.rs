@@ -9,10 +9,10 @@ use crate::directory::user::User;
 use crate::tokens::token::VerifiedCredential;
 
 impl Authentication {
-    /// Checks what a credential shows of a second factor, where everybody needs one.
+    /// Checks the second factor of a credential, where all users need one.
     ///
     /// # Errors
-    /// [`Denial::SecondFactor`], which says what the user has to do.
+    /// [`Denial::SecondFactor`], which names what the user has to do.
     pub fn check_second_factor(
         &self,
         verified: &VerifiedCredential,
@@ -24,7 +24,7 @@ impl Authentication {
         self.check_external_factor(verified)
     }
 
-    /// The same for a user of another issuer who may be unknown here.
+    /// Checks the second factor of a user of another issuer, who may be unknown here.
     ///
     /// # Errors
     /// [`Denial::SecondFactor`].
@@ -34,11 +34,11 @@ impl Authentication {
         if needed && !shown { Err(Denial::SecondFactor("issuer")) } else { Ok(()) }
     }
 
-    /// Roles that have no effect for the holder of a credential, whoever holds them.
+    /// Roles that have no effect with a credential.
     ///
-    /// A token of another issuer that shows no second factor gives nobody a role that keeps order,
-    /// wherever the role was granted. Each connection has the factor of its own token, so a stolen
-    /// password gains nothing when the user signs in with two factors elsewhere.
+    /// A token of another issuer without a second factor gives no privileged role, wherever the
+    /// role was granted. Each connection has the factor of its own token, so a stolen password
+    /// gains nothing when the user signs in with two factors elsewhere.
     pub(crate) fn withheld_from(&self, verified: &VerifiedCredential) -> Roles {
         if verified.own || verified.login.second_factor {
             return Roles::NONE;

@@ -1,4 +1,4 @@
-//! Which key of a client a token of another issuer was first shown with.
+//! The first key that a token of another issuer was shown with.
 //! Never: the token itself, or a second key for one token.
 
 use std::collections::{BTreeSet, HashMap};

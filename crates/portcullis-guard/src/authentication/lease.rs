@@ -1,5 +1,5 @@
-//! What a message was permitted on, to be asked again where it takes effect.
-//! Never: a clock of its own, or a wait; a writer asks it inside a transaction.
+//! A lease: the authority of a permitted message, checked again when its effect is committed.
+//! Never: a clock or a wait; a writer checks it inside a transaction.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::directory::session::Session;
 use crate::directory::user::User;
 use crate::tokens::token::Tokens;
 
-/// The authority a connection acts on; on any thread, for as long as anybody keeps it.
+/// The authority of a connection; valid on any thread.
 ///
-/// Between a permit and its effect the user may have been banned or logged out, and been told so.
-/// Whoever makes the effect lasting asks again, and after that answer nothing more happens.
+/// Between a permit and its effect the user may be banned or logged out. The writer that commits
+/// the effect checks the lease again, as the last step.
 pub struct Lease {
     pub(crate) user: Arc<User>,
     pub(crate) sessions_epoch: u64,
@@ -26,7 +26,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Whether nothing has ended what the permit was given on.
+    /// Whether the authority of the permit is still valid.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.user.sessions_epoch() == self.sessions_epoch
@@ -34,7 +34,7 @@ impl Lease {
             && self.is_unrevoked()
     }
 
-    /// As [`Lease::holds`], for what others hear: the user was not muted either.
+    /// As [`Lease::holds`], for messages to other users: the user is not muted either.
     #[must_use]
     pub fn may_send(&self, now: Now) -> bool {
         self.holds() && !self.user.is_muted(now)
@@ -42,8 +42,8 @@ impl Lease {
 
     pub(crate) fn is_unrevoked(&self) -> bool {
         let unchanged = self.authority.epoch() == self.authority_epoch;
-        let stands = |tokens: &Arc<Tokens>| self.marks.stand(&self.authority, tokens);
-        unchanged || self.tokens.as_ref().is_none_or(stands)
+        let valid = |tokens: &Arc<Tokens>| self.marks.are_valid(&self.authority, tokens);
+        unchanged || self.tokens.as_ref().is_none_or(valid)
     }
 }
 

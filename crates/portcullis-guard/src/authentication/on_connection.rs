@@ -20,7 +20,7 @@ impl Authentication {
         credential: Credential<'_>,
         now: Now,
     ) -> Option<UserId> {
-        match credential::shown(credential) {
+        match credential::presented(credential) {
             Ok(PresentedCredential::Token(token)) => budget.user_of(token, now),
             Ok(PresentedCredential::Ticket(_)) | Err(_) => None,
         }
@@ -38,7 +38,7 @@ impl Authentication {
         now: Now,
     ) -> Result<VerifiedCredential, Denial> {
         // Nothing on a socket proves a key, so only a ticket opens it where tokens need a proof.
-        let shown = credential::shown(credential)?;
+        let shown = credential::presented(credential)?;
         if let (true, PresentedCredential::Token(_)) = (self.options.proof_required, shown) {
             return Err(Denial::TicketNeeded);
         }
@@ -61,7 +61,7 @@ impl Authentication {
         admitted: &AdmittedRequest,
         now: Now,
     ) -> Result<Option<UserId>, Denial> {
-        // A ticket is not looked at here, so it costs no check.
+        // A ticket is not checked here.
         let shown = admitted.bearer.as_ref().map(|bearer| bearer.expose().as_str());
         let shown = shown.filter(|bearer| !bearer.starts_with(TICKET_PREFIX));
         if let Some(bearer) = shown {
@@ -91,7 +91,7 @@ impl Authentication {
         self.limits.count_connection_signature(budget, now)?;
         let verified = self.renew(principal, token, now)?;
         // The earlier token is no longer the connection's token.
-        budget.forget_token();
+        budget.clear_token();
         Ok(verified)
     }
 }

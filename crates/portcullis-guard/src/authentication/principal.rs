@@ -1,5 +1,5 @@
-//! Who is acting on a connection, and what the guards remember of that connection.
-//! Never: roles of its own; those are read from the user at every message.
+//! The user of a connection, and the state that guards keep of the connection.
+//! Never: a copy of roles; those are read from the user at every message.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use crate::tokens::token::{Tokens, VerifiedCredential};
 
 /// Violations after which a connection ends: ten in a minute.
 const STRIKES: Rate = Rate::per(10, 60_000);
-/// Messages over a rate that a connection may send before it is read more slowly: a hundred at
-/// once, then 25 a second. Each is answered.
+/// Messages above a rate that a connection may send before it is read more slowly: a hundred at
+/// once, then 25 a second. Each gets an answer.
 const OVER_RATE: Rate = Rate::per(100, 4_000);
 /// Repeated or forged messages after which a connection ends.
 const REPLAYS_MAX: u8 = 3;
 
-/// How long one log-in carries a connection.
+/// How long a connection lasts after a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionTimeouts {
-    /// Without a message or a newer credential for so long it ends, in milliseconds.
+    /// It ends after this time without a message or a newer credential, in milliseconds.
     pub idle_ms: u64,
-    /// After so long it ends whatever happens, in milliseconds.
+    /// It always ends after this time, in milliseconds.
     pub absolute_ms: u64,
 }
 
@@ -38,7 +38,7 @@ impl Default for SessionTimeouts {
     }
 }
 
-/// What a credential is known by, so that its withdrawal is noticed.
+/// The names by which a credential can be revoked.
 pub(crate) struct CredentialMarks {
     own: bool,
     expires_unix_s: i64,
@@ -62,36 +62,36 @@ impl CredentialMarks {
         }
     }
 
-    /// Whether nothing of it was withdrawn, nor the key that signed it.
-    pub(crate) fn stand(&self, authority: &Authority, tokens: &Tokens) -> bool {
-        // An own token ends with its session, which no clock brings back.
+    /// Whether neither the credential nor the key that signed it is revoked.
+    pub(crate) fn are_valid(&self, authority: &Authority, tokens: &Tokens) -> bool {
+        // An own token ends with its session, independently of clocks.
         if !self.own && authority.may_be_evicted(self.expires_unix_s) {
             return false;
         }
         let (issuer, user) = (&self.issuer, self.user.as_str());
-        let withdrawn =
+        let revoked_name =
             |kind, name| authority.is_revoked(RevocationName { issuer, user, kind, name });
-        let token = !self.token.is_empty() && withdrawn(RevocationKind::Token, &self.token);
+        let token = !self.token.is_empty() && revoked_name(RevocationKind::Token, &self.token);
         let session = self.session.as_deref();
-        let session = session.is_some_and(|name| withdrawn(RevocationKind::Session, name));
-        tokens.knows(self.key) && !token && !session
+        let session = session.is_some_and(|name| revoked_name(RevocationKind::Session, name));
+        tokens.has_key(self.key) && !token && !session
     }
 }
 
-/// What a principal is made of, all of it checked.
+/// The checked parts of a principal.
 pub(crate) struct PrincipalParts {
     pub(crate) slot: UserSlot,
-    /// Read before the user was checked: what changes after that is noticed.
+    /// Read before the user was checked, so that later changes are noticed.
     pub(crate) sessions_epoch: u64,
-    /// Read before anything withdrawn was looked for.
+    /// Read before revocations were checked.
     pub(crate) authority_epoch: u64,
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) authority: Arc<Authority>,
     /// Roles that have no effect with the credential.
     pub(crate) withheld: Cell<Roles>,
-    /// None for whoever shows no credential.
+    /// None for a client without a credential.
     pub(crate) tokens: Option<Arc<Tokens>>,
-    pub(crate) patience: SessionTimeouts,
+    pub(crate) timeouts: SessionTimeouts,
 }
 
 impl PrincipalParts {
@@ -108,7 +108,7 @@ impl PrincipalParts {
     }
 }
 
-/// A user, proven, with one of the user's connection slots.
+/// An authenticated user, with one of the connection slots of the user.
 ///
 /// Only [`crate::Gate`] makes one.
 pub struct Principal {
@@ -118,7 +118,7 @@ pub struct Principal {
     name: Option<Box<str>>,
     key: RefCell<Option<Box<[u8]>>>,
     authenticated_unix_s: Cell<Option<i64>>,
-    /// How many proofs of identity its session had when the credential was issued.
+    /// How often the user had authenticated in the session when the credential was issued.
     generation: Cell<u64>,
     expires_unix_s: Cell<i64>,
     opened_ms: u64,
@@ -142,7 +142,7 @@ impl Principal {
         }
     }
 
-    /// The user, as of now.
+    /// The user, with its current facts.
     #[must_use]
     pub fn user(&self) -> &Arc<User> {
         self.proof.slot.user()
@@ -154,34 +154,34 @@ impl Principal {
         self.user().roles().minus(self.proof.withheld.get())
     }
 
-    /// The roles that the user holds and that have no effect here, for want of a second factor.
+    /// The roles of the user that have no effect here without a second factor.
     #[must_use]
     pub fn withheld(&self) -> Roles {
         let user = self.user();
         user.withheld().union(user.roles().common(self.proof.withheld.get()))
     }
 
-    /// Whether another connection of the user had to make room for this one.
+    /// Whether another connection of the user was ended for this one.
     #[must_use]
     pub fn evicts(&self) -> bool {
         self.proof.slot.evicts()
     }
 
-    /// Whether it made room because nothing was heard of its client: the client may come back.
+    /// Whether it was ended because its client was silent: the client may reconnect.
     #[must_use]
     pub fn is_evicted_silent(&self) -> bool {
         self.proof.slot.is_evicted_silent()
     }
 
-    /// When the client was last heard.
+    /// When the client was last active.
     #[must_use]
     pub fn last_activity(&self) -> LastActivity {
         self.proof.slot.last_activity()
     }
 
-    /// Notes that the client has sent something, whatever it is.
-    pub fn heard(&self, now: Now) {
-        self.proof.slot.heard(now);
+    /// Records that the client has sent something.
+    pub fn record_activity(&self, now: Now) {
+        self.proof.slot.record_activity(now);
     }
 
     /// Whether it was made without a credential.
@@ -190,7 +190,7 @@ impl Principal {
         self.proof.tokens.is_none()
     }
 
-    /// When the credential ends, in seconds since 1970; sooner once a newer one has replaced it.
+    /// When the credential ends, in seconds since 1970; earlier once a newer one has replaced it.
     #[must_use]
     pub fn expires_unix_s(&self) -> i64 {
         let expires_unix_s = self.expires_unix_s.get();
@@ -200,7 +200,7 @@ impl Principal {
         }
     }
 
-    /// Whether the user has proved anew who they are since the credential was issued.
+    /// Whether the user has authenticated again since the credential was issued.
     #[must_use]
     pub fn is_replaced(&self) -> bool {
         self.handover_ends_unix_ms().is_some()
@@ -210,9 +210,9 @@ impl Principal {
         self.proof.session.as_ref()?.handover_ends_unix_ms(self.generation.get())
     }
 
-    /// Takes over a newer credential of the same session, and what it withholds.
+    /// Applies a newer credential of the same session.
     pub(crate) fn renew(&self, verified: &VerifiedCredential, withheld: Roles, now: Now) {
-        // What another token allows lasts no longer than that token.
+        // The roles of a token last no longer than that token.
         if self.proof.withheld.replace(withheld) != withheld {
             self.expires_unix_s.set(verified.expires_unix_s);
         }
@@ -237,8 +237,8 @@ impl Principal {
         shown.or_else(|| self.proof.session.as_ref()?.key())
     }
 
-    /// When the user proved who they are to get this credential, in seconds since 1970, as far as
-    /// it is known. What another credential of the session has proved does not count.
+    /// When the user authenticated for this credential, in seconds since 1970, if it is known.
+    /// Other credentials of the session do not count.
     #[must_use]
     pub fn authenticated_unix_s(&self) -> Option<i64> {
         self.authenticated_unix_s.get()
@@ -251,22 +251,22 @@ impl Principal {
         (!lease.marks.own).then(|| Arc::clone(&lease.marks.issuer))
     }
 
-    /// What this stands on, for whoever has to ask again later.
+    /// The lease of this authority, to check it again at the commit.
     pub(crate) fn lease(&self) -> Arc<Lease> {
         Arc::clone(&self.lease.borrow())
     }
 
-    /// Notes that the user did something.
+    /// Records an operation of the user.
     pub(crate) fn touch(&self, now: Now) {
         self.active_ms.set(now.monotonic_ms);
     }
 
-    /// Whether the authority still stands; asked before every message.
+    /// Checks that the authority is still valid, before every message.
     ///
-    /// A few atomic loads and comparisons; a look-up only after something was withdrawn.
+    /// A few atomic loads and comparisons; a lookup only after a revocation.
     ///
     /// # Errors
-    /// [`Denial::SessionEnded`] with how it ended, or [`Denial::AuthorityUnconfirmed`].
+    /// [`Denial::SessionEnded`] with the cause, or [`Denial::AuthorityUnconfirmed`].
     pub fn is_current(&self, now: Now) -> Result<(), Denial> {
         let ended = |word| Err(Denial::SessionEnded(word));
         let user = self.user();
@@ -291,10 +291,10 @@ impl Principal {
             return ended(if self.is_replaced() { "replaced" } else { "expired" });
         }
         let idle_ms = now.monotonic_ms.saturating_sub(self.active_ms.get());
-        if idle_ms >= self.proof.patience.idle_ms {
+        if idle_ms >= self.proof.timeouts.idle_ms {
             return ended("idle");
         }
-        if now.monotonic_ms.saturating_sub(self.opened_ms) >= self.proof.patience.absolute_ms {
+        if now.monotonic_ms.saturating_sub(self.opened_ms) >= self.proof.timeouts.absolute_ms {
             return ended("absolute");
         }
         self.proof.authority.check_open(now)
@@ -305,21 +305,21 @@ impl Principal {
         if epoch == self.authority_epoch.get() {
             return true;
         }
-        let stands = self.lease.borrow().is_unrevoked();
-        if stands {
+        let valid = self.lease.borrow().is_unrevoked();
+        if valid {
             self.authority_epoch.set(epoch);
         }
-        stands
+        valid
     }
 
-    /// When to look at it again, if nothing else happens: the nearest of its ends.
+    /// When to check it again, if nothing else happens: its earliest end.
     #[must_use]
     pub fn next_check_ms(&self, now: Now) -> u64 {
         let left_ms = self.expires_unix_s().saturating_mul(1000).saturating_sub(now.unix_ms);
         let expires_ms = now.monotonic_ms.saturating_add(u64::try_from(left_ms).unwrap_or(0));
-        let patience = self.proof.patience;
-        let idle_ms = self.active_ms.get().saturating_add(patience.idle_ms);
-        let absolute_ms = self.opened_ms.saturating_add(patience.absolute_ms);
+        let timeouts = self.proof.timeouts;
+        let idle_ms = self.active_ms.get().saturating_add(timeouts.idle_ms);
+        let absolute_ms = self.opened_ms.saturating_add(timeouts.absolute_ms);
         expires_ms.min(idle_ms).min(absolute_ms)
     }
 }
@@ -335,7 +335,7 @@ pub struct Caller {
     /// Who is acting.
     pub principal: Principal,
     /// How much has come over this connection.
-    pub(crate) amounts: ConnectionUsage,
+    pub(crate) usage: ConnectionUsage,
     /// The number of the last message that had one.
     pub(crate) sequence: Cell<u64>,
     /// Messages refused since then before their number was read.
@@ -353,7 +353,7 @@ impl Caller {
     pub fn new(principal: Principal, nonce: &str) -> Self {
         Self {
             principal,
-            amounts: ConnectionUsage::default(),
+            usage: ConnectionUsage::default(),
             sequence: Cell::new(0),
             unread: Cell::new(0),
             nonce: Box::from(nonce),
@@ -365,8 +365,8 @@ impl Caller {
 
     /// The same, counted by the address it comes from as well.
     #[must_use]
-    pub fn coming_from(self, lanes: AddressBuckets) -> Self {
-        Self { amounts: ConnectionUsage::of(lanes), ..self }
+    pub fn coming_from(self, buckets: AddressBuckets) -> Self {
+        Self { usage: ConnectionUsage::of(buckets), ..self }
     }
 
     /// What signatures on this connection cover.
@@ -376,7 +376,7 @@ impl Caller {
     }
 
     /// Counts a violation; true when the budget, ten in a minute, is used up.
-    pub fn strike(&self, now: Now) -> bool {
+    pub fn count_violation(&self, now: Now) -> bool {
         self.strikes.count(&STRIKES, now)
     }
 

@@ -27,7 +27,7 @@ const SEEN_PART: usize = 256;
 /// Longest `jti` of a proof, in bytes.
 const NAME_MAX_BYTES: usize = 128;
 
-/// What a proof has to be about.
+/// The request that a proof has to cover.
 #[derive(Debug, Clone, Copy)]
 pub struct ProofRequest<'a> {
     /// The proof, as the `DPoP` header has it.
@@ -52,7 +52,7 @@ pub struct CheckedProof {
 }
 
 impl CheckedProof {
-    /// The key the proof was made with, an uncompressed P-256 point; to compare, not to believe.
+    /// The key that the proof was made with, an uncompressed P-256 point; not verified yet.
     #[must_use]
     pub fn claimed_key(&self) -> &[u8] {
         &self.point
@@ -135,7 +135,7 @@ impl Proofs {
         Ok(CheckedProof { point, name, until_ms })
     }
 
-    /// Uses a proof up and gives the key it proves, an uncompressed P-256 point.
+    /// Consumes a proof and returns the key it proves, an uncompressed P-256 point.
     pub(crate) fn consume(
         &self,
         proof: CheckedProof,
@@ -188,7 +188,7 @@ fn read(proof: &str) -> Option<(Vec<u8>, Claims)> {
 
 /// `htu` names this server and the path, without query or fragment (RFC 9449 section 4.3).
 ///
-/// Behind a proxy that speaks TLS the scheme is not ours to know, so both are taken.
+/// Behind a proxy that ends TLS the scheme is unknown, so both are accepted.
 fn is_this_server(htu: &str, path: &str, hosts: &[String]) -> bool {
     let rest = htu.strip_prefix("https://").or_else(|| htu.strip_prefix("http://"));
     let Some((host, rest)) = rest.and_then(|rest| rest.split_once('/')) else { return false };
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn t_148_a_proof_is_for_one_request_one_token_one_time() {
+    fn t_148_proof_is_for_one_request_one_token_one_time() {
         let wrong = Err(Denial::Token(TokenFault::Proof));
         let nonce = Err(Denial::NonceNeeded);
         let world = World::new();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_that_goes_forward_and_back_revives_no_proof() {
+    fn clock_that_is_set_back_makes_no_proof_valid() {
         let world = World::new();
         let proof = sign(&world.pair, &world.header(), &world.claims());
         assert!(world.check(&proof).is_ok());

@@ -1,31 +1,31 @@
-//! Who needs a second factor, and what is withheld from users without one.
+//! Which users need a second factor, and which roles are withheld without one.
 //! Never: how a factor is proved; this server's accounts and other issuers do that.
 
 use portcullis_model::{Role, Roles};
 
-/// Who needs a second factor.
+/// Which users need a second factor.
 ///
 /// Users of this server have their own; users of other issuers show it in their tokens
 /// ([`crate::FactorRule`]). Stricter rules are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum SecondFactorRule {
-    /// Nobody.
+    /// No user.
     None,
-    /// Administrators of this server, and every role of other issuers' users that keeps order.
+    /// Administrators of this server, and privileged roles of users of other issuers.
     #[default]
     Admins,
-    /// The same, moderators of this server, and users with a role of the operator's.
+    /// As `Admins`, and moderators and users with a role of the operator.
     Staff,
-    /// Everybody: a user without one can do nothing but add it.
+    /// All users: a user without one can only add it.
     All,
 }
 
-/// What a missing second factor takes from a user of this server.
+/// What a user of this server lacks without a second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FactorGap {
     /// Roles that the user holds and that have no effect.
     pub withheld: Roles,
-    /// Whether the user can do nothing but add a second factor.
+    /// Whether the user can only add a second factor.
     pub setup_only: bool,
 }
 
@@ -38,7 +38,7 @@ impl FactorGap {
 }
 
 impl SecondFactorRule {
-    /// All of them, by the words of the configuration.
+    /// All rules, with their names in the configuration.
     pub const ALL: [(&'static str, Self); 4] = [
         ("none", Self::None),
         ("admins", Self::Admins),
@@ -46,7 +46,7 @@ impl SecondFactorRule {
         ("all", Self::All),
     ];
 
-    /// The word of the configuration.
+    /// The name in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -228,7 +228,7 @@ mod tests {
 
     fn verified() -> VerifiedCredential {
         let token = own(&own_header(), &own_claims());
-        Tokens::build(issuers()).unwrap().believe(&token, now()).unwrap()
+        Tokens::build(issuers()).unwrap().verify(&token, now()).unwrap()
     }
 
     fn of_user(name: &str) -> VerifiedCredential {

@@ -13,7 +13,7 @@ use crate::tokens::key::Algorithm;
 use crate::tokens::token::VerifiedCredential;
 
 impl Authentication {
-    /// Believes a credential: where it stands, its shape, signature, claims; or uses a ticket up.
+    /// Verifies a token, or consumes a ticket.
     ///
     /// `origin` is the page that shows it.
     ///
@@ -25,14 +25,14 @@ impl Authentication {
         origin: Option<&str>,
         now: Now,
     ) -> Result<VerifiedCredential, Denial> {
-        let verified = match credential::shown(credential)? {
+        let verified = match credential::presented(credential)? {
             PresentedCredential::Ticket(ticket) => return self.redeem(ticket, origin, now),
-            // Before the token is looked at, so that the answer tells nothing about it.
+            // Before the token is read, so that the answer reveals nothing about it.
             PresentedCredential::Token(_) if self.options.proof_required => {
                 return Err(Denial::ProofNeeded);
             }
             PresentedCredential::Token(token) => {
-                self.tokens.believe(token, now).map_err(Denial::Token)?
+                self.tokens.verify(token, now).map_err(Denial::Token)?
             }
         };
         self.limits.count_user_signature(&verified.user, now)?;
@@ -54,8 +54,8 @@ impl Authentication {
 
     /// Looks at the credential of a request that opens a socket, before there is one.
     ///
-    /// A ticket is not looked at, for a look would use it up; and a key nobody knows yet may be
-    /// known when the socket asks to come in.
+    /// A ticket is not checked, because that would consume it. A token of an unknown key passes:
+    /// the key may be known when the socket connects.
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::TicketNeeded`].
@@ -65,7 +65,7 @@ impl Authentication {
         now: Now,
     ) -> Result<Option<VerifiedCredential>, Denial> {
         if admitted.bound.is_some() {
-            // There is no proof for what is said on a socket; it opens with a ticket.
+            // A message on a socket carries no proof, so the socket opens with a ticket.
             return Err(Denial::TicketNeeded);
         }
         let Some(bearer) = &admitted.bearer else { return Ok(None) };
@@ -82,10 +82,10 @@ impl Authentication {
         }
     }
 
-    /// Believes a token shown with a proof of the key it is bound to.
+    /// Verifies a token with a proof of the key that it is bound to.
     ///
-    /// Where every token needs a proof, one that another issuer has bound to no key is bound to the
-    /// first key that it is shown with here.
+    /// Where every token needs a proof, a token that its issuer has bound to no key is bound to the
+    /// first key that it is shown with.
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
@@ -95,8 +95,8 @@ impl Authentication {
         now: Now,
     ) -> Result<VerifiedCredential, Denial> {
         let token = ask.token.ok_or(Denial::Token(TokenFault::Missing))?;
-        let verified = self.tokens.believe(token, now).map_err(Denial::Token)?;
-        // Two signatures, and the token says whose they are before the dearer one is checked.
+        let verified = self.tokens.verify(token, now).map_err(Denial::Token)?;
+        // Two signatures; the token names the user before the second one is checked.
         self.limits.count_user_signature(&verified.user, now)?;
         self.limits.count_user_signature(&verified.user, now)?;
         let proof = self.check_proof(ask, now)?;
@@ -115,7 +115,7 @@ impl Authentication {
         })
     }
 
-    /// Makes a key the key of a token that its issuer has bound to none.
+    /// Binds a token to a key where its issuer has bound it to none.
     pub(crate) fn hold_for_key(
         &self,
         token: &str,
@@ -136,7 +136,7 @@ impl Authentication {
         self.proofs.check(ask, &self.options.hosts, now)
     }
 
-    /// Uses a proof up; gives the key it proves, an uncompressed P-256 point.
+    /// Consumes a proof; returns the key it proves, an uncompressed P-256 point.
     ///
     /// # Errors
     /// [`Denial::Token`] for a second use, [`Denial::ShareFull`] when the owner has used too many.
@@ -149,7 +149,7 @@ impl Authentication {
         self.proofs.consume(proof, self.limits.share_owner(owner), || owner.label(), now)
     }
 
-    /// How full the tables of identity state are.
+    /// The usage of the tables of identity state.
     #[must_use]
     pub fn identity_tables(&self, now: Now) -> [ShareUse; 4] {
         let revocations = self.directory.authority().usage(now);
@@ -157,23 +157,23 @@ impl Authentication {
         [tickets, proofs, self.first_keys.usage(now), revocations]
     }
 
-    /// The nonce proofs have to carry at the moment (`DPoP-Nonce`).
+    /// The current nonce of proofs (`DPoP-Nonce`).
     #[must_use]
     pub fn proof_nonce(&self, now: Now) -> String {
         self.proofs.nonce(now)
     }
 
-    /// Issues a one-time ticket for a believed credential; valid for 30 s, on pages of one origin.
+    /// Issues a one-time ticket for a verified credential; valid for 30 s, on pages of one origin.
     ///
     /// # Errors
-    /// [`Denial::PayloadTooLarge`] when the credential says more than fits into a ticket.
+    /// [`Denial::PayloadTooLarge`] when the credential does not fit into a ticket.
     pub fn issue_ticket(
         &self,
         verified: &VerifiedCredential,
         origin: Option<&str>,
         now: Now,
     ) -> Result<String, Denial> {
-        // A token may list any number of roles; only those that exist here mean anything.
+        // A token may list any number of roles; only those that exist here are kept.
         let known = |name: &String| self.options.roles.table.parse(name).is_some();
         let roles = verified.roles.as_ref();
         let roles = roles.map(|names| names.iter().filter(|name| known(name)).cloned().collect());

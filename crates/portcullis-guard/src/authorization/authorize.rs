@@ -176,7 +176,7 @@ impl Authorization {
         named: Option<(&str, Option<Rate>)>,
         now: Now,
     ) -> Result<(), Denial> {
-        self.limits.take_events(&caller.principal.user().id, &caller.amounts, named, now)
+        self.limits.take_events(&caller.principal.user().id, &caller.usage, named, now)
     }
 
     /// Counts bytes that a signed-in connection has received.
@@ -189,7 +189,7 @@ impl Authorization {
         bytes: usize,
         now: Now,
     ) -> Result<(), Denial> {
-        self.limits.take_bytes(&caller.principal.user().id, &caller.amounts, bytes, now)
+        self.limits.take_bytes(&caller.principal.user().id, &caller.usage, bytes, now)
     }
 
     fn take_rates<E: Event>(

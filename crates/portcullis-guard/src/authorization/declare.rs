@@ -76,7 +76,7 @@ impl Authorization {
         }
         let configured = self.options.event_per_user.iter().find(|(known, _)| known == name);
         let rate = configured.map(|(_, rate)| *rate).or(rule.rate);
-        if rate.is_some_and(|rate| !rate.is_sound()) {
+        if rate.is_some_and(|rate| !rate.is_valid()) {
             return Err(unsound("its rate must let something pass, in 1 ms to 24 h"));
         }
         let replay = self.options.replay.in_force(name, rule);

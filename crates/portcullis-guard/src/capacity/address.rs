@@ -1,5 +1,5 @@
-//! Which address a peer counts as, and the prefixes it shares with its neighbours.
-//! Never: read from a header; what a peer writes about itself is not an address.
+//! Addresses in canonical form, and the prefixes that limits count.
+//! Never: an address from a header; `admission/proxy.rs` reads those.
 
 use std::net::IpAddr;
 
@@ -8,15 +8,15 @@ use portcullis_model::{Limit, Now};
 use crate::tables::buckets::Rates;
 use crate::tables::rate::Rate;
 
-/// How much more a /48 may do than one of its /64s.
+/// How many times more a /48 may use than one of its /64s.
 pub(crate) const SITE_FACTOR: u32 = 8;
 
-/// The one spelling of an address: `::ffff:1.2.3.4` is `1.2.3.4` (RFC 4291 section 2.5.5.2).
+/// The canonical form of an address: `::ffff:1.2.3.4` is `1.2.3.4` (RFC 4291 section 2.5.5.2).
 pub(crate) fn canonical(peer: IpAddr) -> IpAddr {
     peer.to_canonical()
 }
 
-/// What one customer usually holds: an IPv4 address, or a /64.
+/// What one customer usually has: an IPv4 address, or a /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Prefix {
     Host([u8; 4]),
@@ -35,10 +35,9 @@ pub(crate) fn prefixes(client: IpAddr) -> (Prefix, Option<Prefix>) {
     }
 }
 
-/// Takes one from the buckets of the client's prefixes, or says how many ms to wait.
+/// Takes one from the buckets of the prefixes of a client. The error is the time to wait, in ms.
 ///
-/// The narrow bucket is asked first, so that one network over its limit uses up nothing of the
-/// site it shares with others.
+/// The narrow bucket comes first, so that a network over its limit uses up nothing of its site.
 pub(crate) fn take(
     rates: &Rates,
     limit: Limit,
@@ -54,7 +53,7 @@ pub(crate) fn take(
     }
 }
 
-/// Gives one back that [`take`] has taken.
+/// Returns one that [`take`] has taken.
 pub(crate) fn give_back(rates: &Rates, limit: Limit, client: IpAddr, rate: &Rate) {
     let (narrow, wide) = prefixes(client);
     rates.give_back(limit, rates.key(narrow), rate);
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn t_077_t_078_neighbours_share_a_bucket() {
+    fn t_077_t_078_addresses_of_a_prefix_share_a_bucket() {
         let cases: [(&str, Box<dyn Iterator<Item = String>>, usize); 5] = [
             ("one /64", Box::new((0..1000).map(|n| format!("2001:db8:1:2::{n:x}"))), 10),
             ("one /48", Box::new((0..1000).map(|n| format!("2001:db8:1:{:x}::1", n % 100))), 80),
@@ -100,9 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn a_network_over_its_limit_leaves_its_site_alone() {
-        let hammering = (0..500).map(|_| String::from("2001:db8:1:2::1"));
+    fn network_over_its_limit_uses_up_nothing_of_its_site() {
+        let repeated = (0..500).map(|_| String::from("2001:db8:1:2::1"));
         let neighbours = (3..10).map(|n| format!("2001:db8:1:{n:x}::1"));
-        assert_eq!(passes(hammering.chain(neighbours)), 17);
+        assert_eq!(passes(repeated.chain(neighbours)), 17);
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The class of a client, as far as it is known before sign-in.
 ///
-/// Traces keep the words `stranger`, `known` and `admin`.
+/// Traces keep the older names of the classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ClientClass {
     /// An unauthenticated client.

@@ -1,5 +1,5 @@
-//! How many connections the server holds, and the permit each of them carries.
-//! Never: a count that is not given back; dropping a permit is the only way to return it.
+//! The pools of connections, and the slot that each connection holds.
+//! Never: a count that is not returned; dropping a slot returns it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,16 +16,16 @@ use crate::capacity::client_class::ClientClass;
 use crate::capacity::prefix_usage::{Pool, PrefixUsage};
 use crate::capacity::slots::CapacityCounts;
 
-/// How many places there are, and who may take the last ones.
+/// How many connections there may be, in all and of one address prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CapacityOptions {
     /// Connections in all.
     pub total: u32,
-    /// Connections that have not proved who they are; part of the total.
+    /// Connections of unauthenticated clients; part of the total.
     pub pre_auth: u32,
-    /// The last places of the total, which only administrators take.
+    /// The last slots of the total, reserved for administrators.
     pub admin_reserve: u32,
-    /// Connections of one address prefix that have not proved who they are.
+    /// Connections of unauthenticated clients of one address prefix.
     pub pre_auth_per_prefix: u32,
     /// Connections of one address prefix.
     pub per_prefix: u32,
@@ -34,8 +34,8 @@ pub struct CapacityOptions {
 }
 
 impl CapacityOptions {
-    /// How many may be there who have not proved who they are, strangers and those who have been
-    /// here before together: the rest is for users, so that no crowd of admissions fills a server.
+    /// How many connections may be unauthenticated when returning clients are among them. The rest
+    /// is for users, so that many admission tokens cannot fill a server.
     fn pre_auth_known(&self) -> u32 {
         let part = self.total.saturating_sub(self.total / 10 * 7);
         self.pre_auth.max(part)
@@ -55,10 +55,10 @@ impl Default for CapacityOptions {
     }
 }
 
-/// The pools. A stranger can fill the pre-auth pool, never the whole server.
+/// The pools. Unauthenticated clients can fill the pre-auth pool, never the whole server.
 pub(crate) struct Capacity {
     counts: AtomicU64,
-    places: CapacityOptions,
+    limits: CapacityOptions,
     /// What each prefix holds. There is one entry for each prefix that holds anything, so no more
     /// of them than connections: about 48 bytes each.
     prefixes: Box<[Mutex<HashMap<Prefix, PrefixUsage>>; STRIPES]>,
@@ -66,15 +66,15 @@ pub(crate) struct Capacity {
 }
 
 const STRIPES: usize = 64;
-/// How many times as much an address may hold and begin, before HTTP, that somebody is signed in
-/// from.
-pub(crate) const NEIGHBOURS_FACTOR: u32 = 4;
+/// How many times more TCP connections and TLS handshakes an address may have from which a user is
+/// signed in.
+pub(crate) const USER_ADDRESS_FACTOR: u32 = 4;
 
 impl Capacity {
-    pub(crate) fn new(places: CapacityOptions) -> Arc<Self> {
+    pub(crate) fn new(limits: CapacityOptions) -> Arc<Self> {
         Arc::new(Self {
             counts: AtomicU64::new(0),
-            places,
+            limits,
             prefixes: Box::new(std::array::from_fn(|_| Mutex::default())),
             hasher: RandomState::new(),
         })
@@ -84,10 +84,10 @@ impl Capacity {
         CapacityCounts::from_bits(self.counts.load(Ordering::Relaxed))
     }
 
-    /// Reserves a place before anybody has signed in. The limit that has none left otherwise.
+    /// Reserves a slot before sign-in. The error is the limit that is used up.
     ///
-    /// `pre_auth_max` is how many strangers there may be just now; `observed` are limits that only
-    /// count.
+    /// `pre_auth_max` is the capacity for unauthenticated clients at the current load; `observed`
+    /// tells which limits are in observe mode.
     pub(crate) fn reserve(
         self: &Arc<Self>,
         client: IpAddr,
@@ -95,12 +95,12 @@ impl Capacity {
         pre_auth_max: u32,
         observed: impl Fn(Limit) -> bool,
     ) -> Result<ConnectionSlot, Limit> {
-        let CapacityOptions { total, admin_reserve, .. } = self.places;
+        let CapacityOptions { total, admin_reserve, .. } = self.limits;
         let total =
             if class == ClientClass::Admin { total } else { total.saturating_sub(admin_reserve) };
         let pre_auth_max = match class {
             ClientClass::Unauthenticated => pre_auth_max,
-            ClientClass::Returning => self.places.pre_auth_known(),
+            ClientClass::Returning => self.limits.pre_auth_known(),
             ClientClass::Admin => u32::MAX,
         };
         let mut full = None;
@@ -126,8 +126,8 @@ impl Capacity {
             refunded: false,
             holds_prefix: false,
         };
-        let CapacityOptions { pre_auth_per_prefix, per_prefix, .. } = self.places;
-        // Refused here, the slot gives the first place back on its way out.
+        let CapacityOptions { pre_auth_per_prefix, per_prefix, .. } = self.limits;
+        // When this rejects, dropping the slot returns what was counted above.
         self.hold(client, Pool::PreAuth, |held, factor| {
             let full = if held.pre_auth >= pre_auth_per_prefix.saturating_mul(factor) {
                 Limit::PreAuthPerPrefix
@@ -142,24 +142,24 @@ impl Capacity {
         Ok(slot)
     }
 
-    /// A seat for a TCP connection that is not a socket yet.
-    pub(crate) fn seat(
+    /// Takes a slot for a TCP connection that is not a socket yet.
+    pub(crate) fn http_slot(
         self: &Arc<Self>,
         client: IpAddr,
         observed: impl Fn(Limit) -> bool,
     ) -> Result<HttpSlot, Limit> {
         let limit = Limit::HttpPerPrefix;
         self.hold(client, Pool::Http, |held, factor| {
-            // Where users are, more people are: an office, a school.
-            let more = if held.authenticated > 0 { NEIGHBOURS_FACTOR } else { 1 };
-            let most = self.places.http_per_prefix.saturating_mul(factor).saturating_mul(more);
+            // Many clients share the address of a user: an office, a school.
+            let more = if held.authenticated > 0 { USER_ADDRESS_FACTOR } else { 1 };
+            let most = self.limits.http_per_prefix.saturating_mul(factor).saturating_mul(more);
             let full = held.http >= most;
             if full && !observed(limit) { Err(limit) } else { Ok(()) }
         })?;
         Ok(HttpSlot { capacity: Arc::clone(self), client })
     }
 
-    /// Whether somebody is signed in from the narrow prefix of an address.
+    /// Whether a user is signed in from the narrow prefix of an address.
     pub(crate) fn has_user(&self, client: IpAddr) -> bool {
         let (narrow, _) = prefixes(client);
         self.stripe(narrow).lock().get(&narrow).is_some_and(|held| held.authenticated > 0)
@@ -172,8 +172,8 @@ impl Capacity {
         std::iter::once(narrow).chain(wide).map(held).collect()
     }
 
-    /// Takes a place of each prefix of the client, or of none of them; `check` is told how many
-    /// times as much as a narrow one the prefix may hold.
+    /// Counts a connection for each prefix of the client, or for none. `check` gets the factor by
+    /// which the prefix may hold more than a narrow one.
     fn hold(
         &self,
         client: IpAddr,
@@ -206,7 +206,7 @@ impl Capacity {
         std::iter::once(narrow).chain(wide).for_each(|prefix| self.release_one(prefix, pool));
     }
 
-    /// Gives a place back; who holds nothing is forgotten.
+    /// Returns a connection of a prefix; the entry of an unused prefix is removed.
     fn release_one(&self, prefix: Prefix, pool: Pool) {
         let mut stripe = self.stripe(prefix).lock();
         if let Entry::Occupied(mut entry) = stripe.entry(prefix) {
@@ -218,7 +218,7 @@ impl Capacity {
         }
     }
 
-    /// A connection has signed in: its places move to another pool.
+    /// Moves a connection that has signed in to another pool.
     fn sign_in(&self, client: IpAddr) {
         let (narrow, wide) = prefixes(client);
         for prefix in std::iter::once(narrow).chain(wide) {
@@ -242,8 +242,8 @@ impl Capacity {
     }
 }
 
-/// The right of a TCP connection to be there before it is a socket. Dropping it gives it back.
-#[must_use = "dropping the seat gives it back"]
+/// The slot of a TCP connection that is not a socket yet. Dropping it returns it.
+#[must_use = "dropping the slot returns it"]
 pub struct HttpSlot {
     capacity: Arc<Capacity>,
     client: IpAddr,
@@ -255,15 +255,15 @@ impl Drop for HttpSlot {
     }
 }
 
-/// The right to hold one connection. Dropping it gives the place back.
-#[must_use = "dropping the slot gives the connection's place back"]
+/// The slot of one connection. Dropping it returns it.
+#[must_use = "dropping the slot returns it"]
 pub struct ConnectionSlot {
     capacity: Arc<Capacity>,
     pool: Pool,
     client: IpAddr,
-    /// As what its client came.
+    /// The class of its client.
     class: ClientClass,
-    /// Whether its address got back what the handshake took.
+    /// Whether the address got back what the handshake took.
     refunded: bool,
     holds_prefix: bool,
 }
@@ -289,8 +289,8 @@ impl ConnectionSlot {
     /// Moves from the pre-auth pool to the authenticated one; again does nothing.
     ///
     /// # Errors
-    /// [`Limit::ConnectionsTotal`] when only administrators' places are left, this is none of them,
-    /// and the limit is not among those `observed` names.
+    /// [`Limit::ConnectionsTotal`] when only slots of administrators are left, the class is another
+    /// one, and the limit is not in observe mode.
     pub(crate) fn authenticated(
         &mut self,
         class: ClientClass,
@@ -299,7 +299,7 @@ impl ConnectionSlot {
         if self.pool == Pool::Authenticated {
             return Ok(());
         }
-        let CapacityOptions { total, admin_reserve, .. } = self.capacity.places;
+        let CapacityOptions { total, admin_reserve, .. } = self.capacity.limits;
         let most =
             if class == ClientClass::Admin { total } else { total.saturating_sub(admin_reserve) };
         let moved = self.capacity.change(|counts| {
@@ -347,7 +347,7 @@ impl std::fmt::Debug for ConnectionSlot {
 mod tests {
     use super::*;
 
-    const PLACES: CapacityOptions = CapacityOptions {
+    const LIMITS: CapacityOptions = CapacityOptions {
         total: 5,
         pre_auth: 2,
         admin_reserve: 0,
@@ -369,39 +369,40 @@ mod tests {
         client: &str,
         class: ClientClass,
     ) -> Result<ConnectionSlot, Limit> {
-        capacity.reserve(address(client), class, capacity.places.pre_auth, |_| false)
+        capacity.reserve(address(client), class, capacity.limits.pre_auth, |_| false)
     }
 
     #[test]
-    fn t_085_strangers_fill_only_their_pool() {
-        let capacity = Capacity::new(PLACES);
-        let stranger = || reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated);
-        let mut users = Vec::new();
+    fn t_085_unauthenticated_clients_fill_only_their_pool() {
+        let capacity = Capacity::new(LIMITS);
+        let unauthenticated = || reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated);
+        let mut slots = Vec::new();
         for _ in 0..3 {
-            let mut slot = stranger().unwrap();
+            let mut slot = unauthenticated().unwrap();
             slot.authenticated(ClientClass::Returning, |_| false).unwrap();
             slot.authenticated(ClientClass::Returning, |_| false).unwrap();
-            users.push(slot);
+            slots.push(slot);
         }
-        let strangers: Vec<_> = (0..10).filter_map(|_| stranger().ok()).collect();
-        assert_eq!((strangers.len(), capacity.counts()), (2, counts(2, 3)));
-        assert_eq!(stranger().map(drop), Err(Limit::PreAuthTotal));
-        drop(strangers);
-        let mut last: Vec<_> = (0..10).filter_map(|_| stranger().ok()).collect();
+        let all_unauthenticated: Vec<_> = (0..10).filter_map(|_| unauthenticated().ok()).collect();
+        assert_eq!((all_unauthenticated.len(), capacity.counts()), (2, counts(2, 3)));
+        assert_eq!(unauthenticated().map(drop), Err(Limit::PreAuthTotal));
+        drop(all_unauthenticated);
+        let mut last: Vec<_> = (0..10).filter_map(|_| unauthenticated().ok()).collect();
         assert_eq!(last.len(), 2);
         last.iter_mut()
             .for_each(|slot| slot.authenticated(ClientClass::Returning, |_| false).unwrap());
-        assert_eq!(stranger().map(drop), Err(Limit::ConnectionsTotal));
-        drop((users, last));
+        assert_eq!(unauthenticated().map(drop), Err(Limit::ConnectionsTotal));
+        drop((slots, last));
         assert_eq!(capacity.counts(), counts(0, 0));
         assert_eq!(capacity.held(address("192.0.2.1")), [PrefixUsage::default()]);
     }
 
     #[test]
-    fn known_users_pass_strangers_and_administrators_have_the_last_places() {
-        let places = CapacityOptions { total: 4, pre_auth: 1, admin_reserve: 1, ..PLACES };
-        let capacity = Capacity::new(places);
-        let stranger = reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated).unwrap();
+    fn returning_clients_and_administrators_get_the_last_slots() {
+        let limits = CapacityOptions { total: 4, pre_auth: 1, admin_reserve: 1, ..LIMITS };
+        let capacity = Capacity::new(limits);
+        let unauthenticated =
+            reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated).unwrap();
         let outside = |class| reserve(&capacity, "192.0.2.1", class).map(drop);
         assert_eq!(outside(ClientClass::Unauthenticated), Err(Limit::PreAuthTotal));
         let mut known = reserve(&capacity, "192.0.2.1", ClientClass::Returning).unwrap();
@@ -409,12 +410,12 @@ mod tests {
         assert_eq!(outside(ClientClass::Returning), Err(Limit::ConnectionsTotal));
         let mut admin = reserve(&capacity, "192.0.2.1", ClientClass::Admin).unwrap();
         assert_eq!(outside(ClientClass::Admin), Err(Limit::ConnectionsTotal));
-        drop(stranger);
+        drop(unauthenticated);
         known.authenticated(ClientClass::Returning, |_| false).unwrap();
         another.authenticated(ClientClass::Returning, |_| false).unwrap();
         let mut third = reserve(&capacity, "192.0.2.1", ClientClass::Admin).unwrap();
         third.authenticated(ClientClass::Returning, |_| false).unwrap();
-        // Three are in; the fourth place is an administrator's, whatever the cookie said.
+        // Three hold slots; the fourth slot is an administrator's, whatever the cookie says.
         let full = Limit::ConnectionsTotal;
         assert_eq!(admin.authenticated(ClientClass::Returning, |_| false), Err(full));
         assert_eq!(admin.authenticated(ClientClass::Admin, |_| false), Ok(()));
@@ -422,11 +423,11 @@ mod tests {
     }
 
     #[test]
-    fn t_077_a_prefix_holds_so_many_and_its_neighbours_are_unaffected() {
-        let places =
-            CapacityOptions { total: 1_000, pre_auth: 1_000, pre_auth_per_prefix: 3, ..PLACES };
-        let places = CapacityOptions { per_prefix: 5, http_per_prefix: 2, ..places };
-        let capacity = Capacity::new(places);
+    fn t_077_full_prefix_does_not_affect_other_prefixes() {
+        let limits =
+            CapacityOptions { total: 1_000, pre_auth: 1_000, pre_auth_per_prefix: 3, ..LIMITS };
+        let limits = CapacityOptions { per_prefix: 5, http_per_prefix: 2, ..limits };
+        let capacity = Capacity::new(limits);
         let held = |clients: &mut dyn Iterator<Item = String>| {
             let taken =
                 clients.map(|client| reserve(&capacity, &client, ClientClass::Unauthenticated));
@@ -435,36 +436,37 @@ mod tests {
         };
         assert_eq!(held(&mut (0..20).map(|_| String::from("192.0.2.1"))), 3);
         assert_eq!(held(&mut (0..20).map(|n| format!("2001:db8:1:2::{n}"))), 3);
-        // Eight times as many in a /48, and a refusal takes nothing.
+        // Eight times as many in a /48, and a rejection takes nothing.
         assert_eq!(held(&mut (0..200).map(|n| format!("2001:db8:1:{n:x}::1"))), 24);
         assert_eq!(held(&mut (0..200).map(|n| format!("192.0.2.{n}"))), 200);
 
-        let mut users = Vec::new();
+        let mut slots = Vec::new();
         for _ in 0..5 {
             let mut slot = reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated).unwrap();
             slot.authenticated(ClientClass::Returning, |_| false).unwrap();
-            users.push(slot);
+            slots.push(slot);
         }
         let sixth = reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated);
         assert_eq!(sixth.map(drop), Err(Limit::ConnectionsPerPrefix));
         let observed =
             capacity.reserve(address("192.0.2.1"), ClientClass::Unauthenticated, 9, |_| true);
         assert!(observed.is_ok(), "a limit in observe mode only counts");
-        drop((users, observed));
+        drop((slots, observed));
 
-        let seats: Vec<_> =
-            (0..5).filter_map(|_| capacity.seat(address("192.0.2.1"), |_| false).ok()).collect();
-        assert_eq!(seats.len(), 2);
+        let http_slots: Vec<_> = (0..5)
+            .filter_map(|_| capacity.http_slot(address("192.0.2.1"), |_| false).ok())
+            .collect();
+        assert_eq!(http_slots.len(), 2);
         assert_eq!(capacity.held(address("192.0.2.1"))[0].http, 2);
-        drop(seats);
+        drop(http_slots);
         assert_eq!(capacity.counts(), counts(0, 0));
         let left: usize = capacity.prefixes.iter().map(|stripe| stripe.lock().len()).sum();
-        assert_eq!(left, 0, "who holds nothing is forgotten");
+        assert_eq!(left, 0, "entries of unused prefixes are removed");
     }
 
     #[test]
     fn t_086_churn_from_many_threads_leaves_nothing_behind() {
-        let capacity = Capacity::new(CapacityOptions { total: 50, pre_auth: 20, ..PLACES });
+        let capacity = Capacity::new(CapacityOptions { total: 50, pre_auth: 20, ..LIMITS });
         std::thread::scope(|scope| {
             for thread in 0..8 {
                 let capacity = &capacity;

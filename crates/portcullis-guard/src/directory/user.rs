@@ -380,7 +380,7 @@ impl UserSlot {
     }
 
     /// Notes that the client has sent something.
-    pub(crate) fn heard(&self, now: Now) {
+    pub(crate) fn record_activity(&self, now: Now) {
         self.held.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
     }
 
@@ -476,8 +476,8 @@ mod tests {
         let at = |ms| Now { monotonic_ms: ms, unix_ms: 0 };
         let connect = |since_ms, ms| user.connect(3, WhenFull::EvictSilent { since_ms }, at(ms));
         let slots: Vec<_> = (1..4).map(|ms| connect(0, ms).unwrap()).collect();
-        slots[0].heard(at(100));
-        slots[2].heard(at(50));
+        slots[0].record_activity(at(100));
+        slots[2].record_activity(at(50));
         assert!(!user.has_silent_connection(2) && user.has_silent_connection(3));
         assert!(connect(2, 200).is_none(), "all were heard since");
         let fourth = connect(100, 200).unwrap();

@@ -1,5 +1,5 @@
-//! What limits count, one by one, as it can be written down and counted again.
-//! Never: a name, a token or a payload; an account is a number under a secret of the process.
+//! The attempts that limits count, as a trace records them and a simulation replays them.
+//! Never: a name, a token or a payload; an account is a keyed hash.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,45 +9,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::capacity::client_class::ClientClass;
 
-/// One thing that was counted.
+/// One attempt that limits counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Attempt {
     /// A TLS handshake.
     Tls {
-        /// From where.
+        /// The address.
         client: IpAddr,
-        /// Whether somebody was signed in from there.
+        /// Whether a user was signed in from this address.
         signed_in: bool,
     },
-    /// A new socket, before it has a place.
+    /// A new socket, before it has a slot.
     Connect {
-        /// From where.
+        /// The address.
         client: IpAddr,
-        /// The admission it showed: whose, as a number, and its lane.
+        /// The admission token it showed: the alias of the user, and the class.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         admission: Option<(u64, ClientClass)>,
     },
-    /// A user signs in on a new socket; its address gets back what the socket took.
+    /// A user signs in on a new socket; what the socket took is returned to its address.
     SignIn {
-        /// From where.
+        /// The address.
         client: IpAddr,
-        /// The lane in which the socket came.
+        /// The class of the socket.
         #[serde(rename = "lane")]
         class: ClientClass,
     },
-    /// A new socket that found a place.
+    /// A new socket that got a slot.
     #[serde(rename = "place")]
     Slot {
-        /// Its lane.
+        /// Its class.
         #[serde(rename = "lane")]
         class: ClientClass,
     },
-    /// A request that opens nothing.
+    /// A request that opens no socket.
     Request {
-        /// From where.
+        /// The address.
         client: IpAddr,
-        /// As for a new socket.
+        /// The admission token it showed, as for a new socket.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         admission: Option<(u64, ClientClass)>,
         /// Whether another site's page may have caused it.
@@ -57,15 +57,15 @@ pub enum Attempt {
     /// A further request of a long-polling session.
     #[serde(rename = "again")]
     PollingRequest {
-        /// From where.
+        /// The address.
         client: IpAddr,
-        /// The id of the user who is signed in there.
+        /// The id of the user who is signed in on the session.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
     },
-    /// A log-in, or what costs as much.
+    /// A login, or a request that costs as much.
     Login {
-        /// From where.
+        /// The address.
         client: IpAddr,
         /// The account it names, as a number.
         name: u64,
@@ -73,12 +73,12 @@ pub enum Attempt {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device: Option<u64>,
     },
-    /// A log-in that showed the right password; its address gets back what it took.
+    /// A login with the right password; what it took is returned to its address.
     LoginProven {
-        /// From where.
+        /// The address.
         client: IpAddr,
     },
-    /// A log-in from an unknown device, among all of them.
+    /// A login from an unknown device, counted toward all logins.
     #[serde(rename = "login_place")]
     LoginSlot {},
     /// A wrong password.
@@ -89,7 +89,7 @@ pub enum Attempt {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device: Option<u64>,
     },
-    /// A one-time code that was about to be checked.
+    /// A one-time code, before it is checked.
     Code {
         /// The account, as a number.
         name: u64,
@@ -120,7 +120,7 @@ pub enum Attempt {
     },
     /// A message.
     Event {
-        /// From where, where that is known.
+        /// The address, if it is known.
         client: Option<IpAddr>,
         /// The connection, numbered since the start.
         connection: u64,
@@ -132,7 +132,7 @@ pub enum Attempt {
     },
     /// Bytes of a signed-in connection.
     Bytes {
-        /// From where, where that is known.
+        /// The address, if it is known.
         client: Option<IpAddr>,
         /// The connection, numbered since the start.
         connection: u64,
@@ -162,43 +162,43 @@ pub enum Attempt {
     /// A violation.
     #[serde(rename = "fault")]
     Violation {
-        /// From where, where nobody is signed in.
+        /// The address, where no user is signed in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client: Option<IpAddr>,
         /// The user's id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
     },
-    /// An operator lifted what kept an address out.
+    /// An operator cleared the limits of an address.
     UnlockedAddress {
         /// The address.
         client: IpAddr,
     },
-    /// An operator lifted what kept a user out.
+    /// An operator cleared the limits of a user.
     UnlockedUser {
         /// The user's id.
         user: String,
         /// The account, as a number.
         name: u64,
     },
-    /// How hard-pressed the server is from here on.
+    /// A change of the load.
     Load {
         /// The state's name.
         state: String,
-        /// How fast those come in who have been here before, in thousandths.
+        /// The rate of returning clients, in thousandths of `connect_total`.
         #[serde(rename = "known_level")]
         returning_permille: u32,
     },
 }
 
-/// Which party may have caused a request.
+/// What may have caused a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestCause {
-    /// The client it counts for.
+    /// The client that it counts for.
     #[default]
     Client,
-    /// Perhaps a page of another site, so that it is counted apart.
+    /// Possibly a page of another site, so it has a separate count.
     Anywhere,
 }
 
@@ -212,21 +212,21 @@ impl RequestCause {
 /// One line of a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceEntry {
-    /// Milliseconds since the process began.
+    /// Milliseconds since the process started.
     pub at_ms: u64,
-    /// The limit that refused, or `shed` for the load; none where it passed.
+    /// The limit that rejected, or `shed` for the load; none where the attempt passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// What was counted.
+    /// The attempt.
     #[serde(flatten)]
     pub attempt: Attempt,
 }
 
-/// Where a trace is written.
+/// Receives the entries of a trace.
 pub type Trace = Arc<dyn Fn(TraceEntry, Now) + Send + Sync>;
 
-/// What stands for a refusal in a trace.
-pub(crate) fn refused_by(denial: &Denial) -> Option<&'static str> {
+/// The name of a rejection in a trace.
+pub(crate) fn rejected_by(denial: &Denial) -> Option<&'static str> {
     match denial {
         Denial::Limit { limit, .. } => Some(limit.name()),
         Denial::Shed(_) | Denial::Overloaded => Some("shed"),

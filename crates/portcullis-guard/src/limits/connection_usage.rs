@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::capacity::address::SITE_FACTOR;
 use crate::tables::rate::{Gcra, Rate};
 
-/// The buckets of a connection's address, found once.
+/// The buckets of a connection's address, computed once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AddressBuckets {
     pub(crate) narrow: u64,
@@ -16,31 +16,31 @@ pub struct AddressBuckets {
     pub(crate) connection: u64,
 }
 
-/// What the guards remember of one connection's amounts: no lock, no table.
+/// What one connection has used of its rates: no lock, no table.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionUsage {
     pub(crate) messages: Gcra,
     pub(crate) bytes: Gcra,
-    lanes: Option<AddressBuckets>,
+    buckets: Option<AddressBuckets>,
 }
 
 impl ConnectionUsage {
-    pub(crate) fn of(lanes: AddressBuckets) -> Self {
-        Self { lanes: Some(lanes), ..Self::default() }
+    pub(crate) fn of(buckets: AddressBuckets) -> Self {
+        Self { buckets: Some(buckets), ..Self::default() }
     }
 
-    /// The address and the number of the connection.
-    pub(crate) fn whence(&self) -> (Option<IpAddr>, u64) {
-        self.lanes.map_or((None, 0), |lanes| (lanes.client, lanes.connection))
+    /// The address and the number of the connection, for traces.
+    pub(crate) fn source(&self) -> (Option<IpAddr>, u64) {
+        self.buckets.map_or((None, 0), |buckets| (buckets.client, buckets.connection))
     }
 
-    /// Asks the buckets of the address, the narrow one first; one that is unknown has none.
+    /// Takes from the buckets of the address, the narrow one first. An unknown address has none.
     pub(crate) fn of_prefix(
         &self,
         rate: &Rate,
         ask: impl Fn(u64, &Rate) -> Result<(), u64>,
     ) -> Result<(), u64> {
-        let Some(AddressBuckets { narrow, wide, .. }) = self.lanes else { return Ok(()) };
+        let Some(AddressBuckets { narrow, wide, .. }) = self.buckets else { return Ok(()) };
         ask(narrow, rate)?;
         wide.map_or(Ok(()), |wide| ask(wide, &rate.times(SITE_FACTOR)))
     }

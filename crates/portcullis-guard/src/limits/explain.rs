@@ -1,5 +1,5 @@
-//! The operator's look at the limits: explained, and lifted.
-//! Never: a look that takes anything.
+//! Explains limits to the operator, and clears them.
+//! Never: an explanation that takes from a bucket.
 
 use std::net::IpAddr;
 
@@ -12,26 +12,26 @@ use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
 use crate::tables::rate::Rate;
 
-/// How far a limit is used up for one address, user or all.
+/// The usage of a limit, for one address, one user or in all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitState {
     /// Which limit.
     pub limit: Limit,
-    /// How many are used up at the moment.
+    /// How many are used up now.
     pub used: u32,
     /// How many there are.
     pub count: u32,
-    /// Until all of them are there again, from none; 0 for what is held and given back.
+    /// Time until a used-up limit is free again, in ms; 0 for capacities.
     pub period_ms: u64,
-    /// Until the next one passes; 0 when one passes now.
+    /// Time until the next attempt passes, in ms; 0 when it passes now.
     pub wait_ms: u64,
-    /// Whether the limit only counts.
+    /// Whether the limit is in observe mode.
     pub observed: bool,
 }
 
 impl Limiter {
-    /// How far the limits of an address are used up, and what it holds: its narrow prefix, then its
-    /// wide one.
+    /// The usage of the limits of an address, and what it holds: its narrow prefix, then its wide
+    /// one.
     #[must_use]
     pub fn explain_address(&self, client: IpAddr, now: Now) -> Vec<(Vec<LimitState>, PrefixUsage)> {
         let (narrow, wide) = address::prefixes(client);
@@ -48,7 +48,7 @@ impl Limiter {
             .collect()
     }
 
-    /// How far the limits of a user are used up.
+    /// The usage of the limits of a user.
     #[must_use]
     pub fn explain_user(&self, user: &UserId, name: &str, now: Now) -> Vec<LimitState> {
         let name = self.name_key(name);
@@ -59,7 +59,7 @@ impl Limiter {
         states.collect()
     }
 
-    /// How far the limits that all share are used up.
+    /// The usage of the limits that all clients share.
     #[must_use]
     pub fn explain_total(&self, now: Now) -> Vec<LimitState> {
         let limits = self.options.rates().into_iter();
@@ -67,27 +67,27 @@ impl Limiter {
         limits.map(|(limit, rate)| self.state(limit, &rate, 0, now)).collect()
     }
 
-    /// Empties every bucket of an address, penalties too.
+    /// Clears every bucket of an address, and its block.
     pub fn unlock_address(&self, client: IpAddr, now: Now) {
         self.note_done(now, || Attempt::UnlockedAddress { client });
         let (narrow, wide) = address::prefixes(client);
         for prefix in std::iter::once(narrow).chain(wide) {
             let key = self.rates.key(prefix);
-            by_prefix(&self.options).for_each(|(limit, _)| self.rates.forget(limit, key));
+            by_prefix(&self.options).for_each(|(limit, _)| self.rates.clear(limit, key));
         }
     }
 
-    /// Empties every bucket of a user, penalties too.
+    /// Clears every bucket of a user, and the block.
     pub fn unlock_user(&self, user: &UserId, name: &str, now: Now) {
         let name = self.name_key(name);
         self.note_done(now, || Attempt::UnlockedUser { user: user.to_string(), name });
-        self.forget_user(user, name);
+        self.clear_user(user, name);
     }
 
-    pub(crate) fn forget_user(&self, user: &UserId, name: u64) {
+    pub(crate) fn clear_user(&self, user: &UserId, name: u64) {
         for (limit, _) in self.options.rates() {
             if let Some(key) = self.key_of_user(limit, user, name) {
-                self.rates.forget(limit, key);
+                self.rates.clear(limit, key);
             }
         }
     }
@@ -113,7 +113,7 @@ impl Limiter {
             used: self.rates.used(limit, key, rate, now),
             count: rate.count,
             period_ms: rate.period_ms,
-            wait_ms: self.rates.look(limit, key, rate, now).err().unwrap_or(0),
+            wait_ms: self.rates.check(limit, key, rate, now).err().unwrap_or(0),
             observed: self.observed.is(limit),
         }
     }

@@ -1,5 +1,5 @@
-//! The operator's limits in use: taken, or only observed; explained, and lifted.
-//! Never: a limit that refuses without a name.
+//! The limiter: every rate and capacity, enforced or in observe mode.
+//! Never: a rejection that does not name its limit.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +28,7 @@ pub struct Limiter {
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) observed: ObservedLimits,
     pub(crate) load: CurrentLoad,
-    /// Where what limits count is written down, if a trace is wanted.
+    /// Receives a trace entry for everything that limits count.
     pub(crate) trace: OnceLock<Trace>,
     connections: AtomicU64,
 }
@@ -57,7 +57,7 @@ impl Limiter {
         self.capacity.counts()
     }
 
-    /// Whose share of a table an entry counts toward.
+    /// The owner of the share that a table entry counts toward.
     #[must_use]
     pub fn share_owner(&self, owner: EntryOwner<'_>) -> Owner {
         match owner {
@@ -75,7 +75,7 @@ impl Limiter {
         self.observed.rejections()
     }
 
-    /// What a limit has to say, unless it is only observed.
+    /// Turns the outcome of a limit into a decision; a limit in observe mode never rejects.
     pub(crate) fn judged(&self, limit: Limit, outcome: Result<(), u64>) -> Result<(), Denial> {
         match outcome {
             Err(retry_after_ms) if !self.observed.lets_pass(limit) => {
@@ -95,8 +95,8 @@ impl Limiter {
         self.judged(limit, address::take(&self.rates, limit, client, rate, now))
     }
 
-    /// As [`Gate::take_of_prefix`]; a rejection tells how long it takes until all have passed that
-    /// were rejected before.
+    /// As [`Limiter::take_of_prefix`]; the wait of a rejection includes the clients that were
+    /// rejected before.
     pub(crate) fn take_in_turn(
         &self,
         limit: Limit,
@@ -127,13 +127,13 @@ impl Limiter {
         self.judged(limit, self.rates.take(limit, key, rate, now))
     }
 
-    /// A seat for an accepted TCP connection, before anything of it is read.
+    /// Takes a slot for an accepted TCP connection, before anything is read from it.
     ///
     /// # Errors
-    /// [`Denial::Limit`] when its address holds as many as it may.
+    /// [`Denial::Limit`] when its address holds the most slots permitted.
     pub fn take_http_slot(&self, client: IpAddr) -> Result<HttpSlot, Denial> {
-        let seat = self.capacity.seat(client, |limit| self.observed.lets_pass(limit));
-        seat.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
+        let http_slot = self.capacity.http_slot(client, |limit| self.observed.lets_pass(limit));
+        http_slot.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
     pub(crate) fn reserve(
@@ -146,43 +146,47 @@ impl Limiter {
         slot.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
-    /// Whether the address is kept out for what it did.
+    /// Checks that an address is not blocked for violations. A blocked attempt prolongs the block.
     ///
     /// # Errors
     /// [`Denial::Limit`].
     pub(crate) fn check_penalty(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
         let blocked = self.check_blocked(client, now);
         if blocked.is_err() {
-            // Going on with it makes it longer.
+            // Further attempts prolong the block.
             let (narrow, _) = address::prefixes(client);
             let (limit, rate) = (Limit::PenaltyPerPrefix, &self.options.penalty_per_prefix);
-            self.rates.fault(limit, self.rates.key(narrow), rate, self.options.penalty, now);
+            self.rates.count_violation(
+                limit,
+                self.rates.key(narrow),
+                rate,
+                self.options.penalty,
+                now,
+            );
         }
         blocked
     }
 
-    /// The same for what another site's page may have caused, which makes nothing longer.
+    /// As [`Limiter::check_penalty`], without prolonging the block: for requests that a page of
+    /// another site may have caused.
     pub(crate) fn check_blocked(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
         let (limit, rate) = (Limit::PenaltyPerPrefix, &self.options.penalty_per_prefix);
         let (narrow, _) = address::prefixes(client);
-        self.judged(limit, self.rates.kept_out(limit, self.rates.key(narrow), rate, now))
+        self.judged(limit, self.rates.check_block(limit, self.rates.key(narrow), rate, now))
     }
 
-    /// Whether the user is kept out for what they did.
+    /// Checks that a user is not blocked for violations.
     ///
     /// # Errors
     /// [`Denial::Limit`].
     pub(crate) fn check_user_penalty(&self, user: &UserId, now: Now) -> Result<(), Denial> {
         let limit = Limit::PenaltyPerUser;
         let key = self.rates.key(user);
-        let outcome = self.rates.kept_out(limit, key, &self.options.penalty_per_user, now);
+        let outcome = self.rates.check_block(limit, key, &self.options.penalty_per_user, now);
         self.judged(limit, outcome)
     }
 
     /// Counts a violation: of the user, where one is signed in, otherwise of the address.
-    ///
-    /// Never both: who shares an address with somebody has not done what they did. And never of a
-    /// proxy of the operator's: what comes by it without a client's address is nobody's.
     pub(crate) fn count_violation(&self, client: Option<IpAddr>, user: Option<&UserId>, now: Now) {
         self.note_done(now, || Attempt::Violation {
             client: client.filter(|_| user.is_none()),
@@ -192,18 +196,18 @@ impl Limiter {
         match (user, client) {
             (Some(user), _) => {
                 let (limit, rate) = (Limit::PenaltyPerUser, &options.penalty_per_user);
-                rates.fault(limit, rates.key(user), rate, options.penalty, now);
+                rates.count_violation(limit, rates.key(user), rate, options.penalty, now);
             }
             (None, Some(client)) => {
                 let (limit, rate) = (Limit::PenaltyPerPrefix, &options.penalty_per_prefix);
                 let (narrow, _) = address::prefixes(client);
-                rates.fault(limit, rates.key(narrow), rate, options.penalty, now);
+                rates.count_violation(limit, rates.key(narrow), rate, options.penalty, now);
             }
             (None, None) => {}
         }
     }
 
-    /// The buckets of an address, for a connection's life.
+    /// The buckets of an address, computed once for a connection.
     #[must_use]
     pub fn address_buckets(&self, client: IpAddr) -> AddressBuckets {
         let (narrow, wide) = address::prefixes(client);
@@ -215,7 +219,7 @@ impl Limiter {
         }
     }
 
-    /// How full the tables of buckets are.
+    /// The usage of the tables of buckets.
     #[must_use]
     pub fn rate_tables(&self, now: Now) -> [TableUse; 3] {
         self.rates.tables(now)

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn each_state_lets_in_less_and_no_state_lets_in_nobody() {
+    fn each_state_admits_less_and_every_state_admits_some() {
         let gate = gate();
         let seen = LoadState::ALL.map(|state| {
             gate.limits.pin_load(Some(state), Now::default());
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn log_ins_are_few_then_none() {
+    fn logins_are_few_then_none() {
         let gate = gate();
         let passes = |at_ms| {
             let now = Now { monotonic_ms: at_ms, unix_ms: 0 };
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_have_been_here_come_in_by_a_level_that_falls_fast_and_rises_slowly() {
+    fn rate_of_returning_clients_falls_fast_and_rises_slowly() {
         let gate = gate();
         let mut second = 0;
         let mut passes = || {
@@ -241,8 +241,8 @@ mod tests {
             let now = Now { monotonic_ms: second * 1_000, unix_ms: 0 };
             (0..10_000).filter(|_| gate.limits.take_returning(now).is_ok()).count()
         };
-        assert_eq!(passes(), 10_000, "nobody counts them in calm times");
-        let measured = |state, asked| gate.limits.record_load(state, asked, Now::default());
+        assert_eq!(passes(), 10_000, "they are not counted at normal load");
+        let measured = |state, sampled| gate.limits.record_load(state, sampled, Now::default());
         for _ in 0..10 {
             measured(LoadState::Shedding, LoadState::Shedding);
         }
@@ -253,7 +253,7 @@ mod tests {
         }
         assert_eq!(gate.limits.returning_permille(), LEVEL_MIN);
         assert_eq!(passes(), 25);
-        // It is left slowly, and they come in faster as soon as a look is calmer.
+        // The state is left slowly; the rate rises with the first sample of a lower load.
         for _ in 0..10 {
             measured(LoadState::Shedding, LoadState::Elevated);
         }
@@ -261,7 +261,7 @@ mod tests {
         measured(LoadState::Elevated, LoadState::Normal);
         assert_eq!(gate.limits.returning_permille(), LEVEL_MAX);
         assert_eq!(passes(), 10_000);
-        // Pinned, the measurements still say how many come in.
+        // With a pinned state, the samples still set the rate.
         gate.limits.pin_load(Some(LoadState::Shedding), Now::default());
         for _ in 0..2 {
             measured(LoadState::Shedding, LoadState::Shedding);

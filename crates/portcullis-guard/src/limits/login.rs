@@ -1,4 +1,4 @@
-//! How often a password or code may be tried.
+//! Counts attempts to log in: passwords, one-time codes, tickets.
 //! Never: a lock that the owner cannot pass with a known device, link or recovery code (T-027).
 
 use std::net::IpAddr;
@@ -9,13 +9,13 @@ use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
 use crate::tables::rate::Rate;
 
-/// Where an attempt to prove a secret comes from, as far as the account is concerned.
+/// Where an attempt to log in comes from, as far as the account is concerned.
 ///
-/// Every failure counts toward the account. Only an attempt from anywhere is also judged by the
-/// account's count, which anybody can use up; the others are judged by a count of their own.
+/// Every failure counts toward the account. Only attempts from anywhere are limited by the count of
+/// the account, which attackers can use up. The other sources have separate counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginSource<'a> {
-    /// An unknown device, or a client that does not say.
+    /// An unknown device, or a client that names none.
     Anywhere,
     /// A device this user has logged in from before, by its random name.
     KnownDevice(&'a str),
@@ -30,7 +30,7 @@ pub enum LoginSource<'a> {
     SignedIn,
 }
 
-/// The counts an attempt is judged by and adds to, as numbers.
+/// The keys of the counts of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LoginKeys {
     pub(crate) name: u64,
@@ -69,7 +69,7 @@ impl Limiter {
         let rate = &options.login_per_prefix;
         self.take_of_prefix(Limit::LoginPerPrefix, rate, client, now)?;
         let failed = &options.login_failed_per_user;
-        self.judge_failures(Limit::LoginFailedPerUser, failed, keys, now)?;
+        self.check_failures(Limit::LoginFailedPerUser, failed, keys, now)?;
         let rate = &options.login_per_user;
         match keys.own {
             Some(own) => {
@@ -93,8 +93,8 @@ impl Limiter {
         LoginKeys { name, own }
     }
 
-    /// Whether failures of the count that judges this attempt leave another one; takes nothing.
-    fn judge_failures(
+    /// Checks whether earlier failures permit another attempt; takes nothing.
+    fn check_failures(
         &self,
         limit: Limit,
         rate: &Rate,
@@ -102,20 +102,20 @@ impl Limiter {
         now: Now,
     ) -> Result<(), Denial> {
         let open = match keys.own {
-            Some(own) => self.rates.look_own(limit, own, rate, now),
-            None => self.rates.look(limit, keys.name, rate, now),
+            Some(own) => self.rates.check_own(limit, own, rate, now),
+            None => self.rates.check(limit, keys.name, rate, now),
         };
         self.judged(limit, open)
     }
 
-    /// An account, as a number under a secret of this process, whatever the case it is written in.
+    /// The key of an account: a keyed hash of the name in lower case.
     pub(crate) fn name_key(&self, username: &str) -> u64 {
         self.rates.key(username.to_lowercase())
     }
 
-    /// Counts a wrong password, wherever it was shown and whether the name exists or not.
+    /// Counts a wrong password, also for a name that does not exist.
     ///
-    /// Gives whether it was the last one for now: clients like this one are rejected from here on.
+    /// Returns whether it was the last permitted one: further attempts from here are rejected.
     pub fn count_failed_login(&self, username: &str, from: LoginSource<'_>, now: Now) -> bool {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
@@ -177,7 +177,7 @@ impl Limiter {
         self.note_done(now, || Attempt::CodeFailed { name, device });
         self.count_wrong_code(keys, now);
         let rate = &self.options.code_failed_per_user;
-        self.judge_failures(Limit::CodeFailedPerUser, rate, keys, now).is_err()
+        self.check_failures(Limit::CodeFailedPerUser, rate, keys, now).is_err()
     }
 
     pub(crate) fn count_wrong_code(&self, keys: LoginKeys, now: Now) {
@@ -191,10 +191,10 @@ impl Limiter {
         let (limit, rate) = (Limit::LoginFailedPerUser, &self.options.login_failed_per_user);
         let taken = self.rates.take(limit, keys.name, rate, now).is_ok();
         let Some(own) = keys.own else {
-            return taken && self.rates.look(limit, keys.name, rate, now).is_err();
+            return taken && self.rates.check(limit, keys.name, rate, now).is_err();
         };
         self.rates.take_own(limit, own, rate, now).is_ok()
-            && self.rates.look_own(limit, own, rate, now).is_err()
+            && self.rates.check_own(limit, own, rate, now).is_err()
     }
 
     /// Counts a ticket of a user.

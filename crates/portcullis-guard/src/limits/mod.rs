@@ -1,13 +1,13 @@
 //! Rates, capacities and what counts toward them.
 //! Never: await, sockets; who is admitted.
 
-pub(crate) mod limiter; // the operator's limits: taken, observed, explained, lifted
-pub(crate) mod explain; // the operator's look at them
-pub(crate) mod attempt; // what limits count, as it can be written down
-pub(crate) mod refund; // connections, and how many there can be
-pub(crate) mod login; // how often somebody may try to log in
-pub(crate) mod observe; // which of them only count
-pub(crate) mod tls_class; // TLS handshakes, and whose count together
+pub(crate) mod limiter; // every rate and capacity, enforced or in observe mode
+pub(crate) mod explain; // limits explained and cleared
+pub(crate) mod attempt; // the attempts that limits count
+pub(crate) mod refund; // what is returned to the address of a user
+pub(crate) mod login; // passwords, one-time codes, tickets
+pub(crate) mod observe; // limits in observe mode
+pub(crate) mod tls_class; // rate classes of TLS handshakes
 pub(crate) mod messages; // events and bytes
 pub(crate) mod packets; // namespaces and signature checks
 pub(crate) mod connection_usage; // what one connection has used

@@ -1,4 +1,4 @@
-//! Counts what a connection asks for besides events: namespaces, and checks of signatures.
+//! Counts packets of a connection other than events, and signature checks.
 //! Never: an event or a control frame; those have limits of their own.
 
 use std::cell::Cell;
@@ -60,7 +60,7 @@ impl PacketBudget {
     }
 
     /// Removes the remembered token: it is no longer the token of the connection.
-    pub(crate) fn forget_token(&self) {
+    pub(crate) fn clear_token(&self) {
         self.repeated.take();
     }
 
@@ -77,7 +77,7 @@ impl Limiter {
         PacketBudget { connection: self.next_connection(), ..PacketBudget::default() }
     }
 
-    /// Counts a CONNECT or DISCONNECT packet, of its connection and of the user signed in there.
+    /// Counts a CONNECT or DISCONNECT packet toward its connection and its user.
     ///
     /// # Errors
     /// [`Denial::Limit`].
@@ -94,7 +94,7 @@ impl Limiter {
         })
     }
 
-    /// Counts the CONNECT that has just signed a user in; its connection has counted it before.
+    /// Counts, toward the user, the CONNECT that has signed the user in.
     ///
     /// # Errors
     /// [`Denial::Limit`].
@@ -138,7 +138,7 @@ impl Limiter {
         self.take_of_user(Limit::SignaturePerUser, &options.signature_per_user, key, now)
     }
 
-    /// Counts a check that a connection asks for, before its cost.
+    /// Counts a signature check of a connection, before the check.
     pub(crate) fn count_connection_signature(
         &self,
         budget: &PacketBudget,
@@ -149,7 +149,7 @@ impl Limiter {
         self.note(now, outcome, || Attempt::Signature { connection, user: None })
     }
 
-    /// Counts a check of a user's credential, as soon as it has shown whose credential it is.
+    /// Counts a signature check toward the user that the credential names.
     pub(crate) fn count_user_signature(&self, user: &UserId, now: Now) -> Result<(), Denial> {
         let outcome = self.count_signature(None, Some(user), now);
         let user = Some(user.to_string());

@@ -16,11 +16,12 @@ use crate::tables::rate_table::RejectionCost;
 const PROVEN_FACTOR: u32 = 10;
 
 impl Limiter {
-    /// Moves a connection from the pool of unauthenticated clients to that of users, and gives its
-    /// address back what the handshake took: the user's own limits count it.
+    /// Moves a connection from the pool of unauthenticated clients to that of users.
+    ///
+    /// Its address gets back what the handshake took: the limits of the user count it.
     ///
     /// # Errors
-    /// [`Denial::Limit`] when only administrators' places are left and this is none of them.
+    /// [`Denial::Limit`] when only the slots reserved for administrators are left.
     pub fn sign_in(
         &self,
         slot: &mut ConnectionSlot,
@@ -34,17 +35,18 @@ impl Limiter {
         self.sign_in_anonymous(slot, class)
     }
 
-    /// Gives its address back, once, what the handshake of a connection took whose client has
-    /// proved to be a user, also if a limit of the user rejects it.
+    /// Returns to an address, once, what the handshake of a user's connection took.
+    ///
+    /// This also applies when a limit of the user rejects the connection.
     pub fn refund_user(&self, slot: &mut ConnectionSlot, now: Now) {
         if slot.refund() {
-            let (client, came_as) = (slot.client(), slot.class());
-            self.note_done(now, || Attempt::SignIn { client, class: came_as });
-            self.count_sign_in(client, came_as);
+            let (client, class) = (slot.client(), slot.class());
+            self.note_done(now, || Attempt::SignIn { client, class });
+            self.count_sign_in(client, class);
         }
     }
 
-    /// The same for a user without a credential: the connection stays charged to its address.
+    /// As [`Limiter::sign_in`], without a credential: the connection stays charged to its address.
     ///
     /// # Errors
     /// As [`Limiter::sign_in`].
@@ -57,9 +59,9 @@ impl Limiter {
         moved.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
-    pub(crate) fn count_sign_in(&self, client: IpAddr, came_as: ClientClass) {
+    pub(crate) fn count_sign_in(&self, client: IpAddr, class: ClientClass) {
         let options = &self.options;
-        let (limit, rate) = match came_as {
+        let (limit, rate) = match class {
             ClientClass::Unauthenticated => (Limit::ConnectPerPrefix, &options.connect_per_prefix),
             ClientClass::Returning | ClientClass::Admin => {
                 (Limit::ConnectKnownPerPrefix, &options.connect_known_per_prefix)
@@ -68,8 +70,9 @@ impl Limiter {
         address::give_back(&self.rates, limit, client, rate);
     }
 
-    /// Gives an address back what a log-in took that has shown the right password; of so many a
-    /// minute that hashing them is no attack.
+    /// Returns to an address what a login with the right password took.
+    ///
+    /// The number of refunds is bounded, because each login costs a password hash.
     pub fn refund_login(&self, client: IpAddr, now: Now) {
         self.note_done(now, || Attempt::LoginProven { client });
         self.count_login_proven(client, now);
@@ -120,12 +123,12 @@ mod tests {
             gate.admission.count_socket(CLIENT, None, at(0)).unwrap();
             let mut slot = gate.limits.reserve(CLIENT, ClientClass::Unauthenticated).unwrap();
             gate.limits.sign_in(&mut slot, ClientClass::Returning, at(0)).unwrap();
-            // A further namespace of the same connection is no further refund.
+            // A further namespace of the same connection gives no further refund.
             gate.limits.sign_in(&mut slot, ClientClass::Returning, at(0)).unwrap();
         }
-        let strangers =
+        let unauthenticated =
             (0..50).filter(|_| gate.admission.count_socket(CLIENT, None, at(0)).is_ok());
-        assert_eq!(strangers.count(), 10, "the address has its own rate still");
+        assert_eq!(unauthenticated.count(), 10, "the address has its own rate still");
     }
 
     #[test]
@@ -137,9 +140,9 @@ mod tests {
             gate.limits.refund_user(&mut slot, at(0));
             gate.limits.refund_user(&mut slot, at(0));
         }
-        let strangers =
+        let unauthenticated =
             (0..50).filter(|_| gate.admission.count_socket(CLIENT, None, at(0)).is_ok());
-        assert_eq!(strangers.count(), 10);
+        assert_eq!(unauthenticated.count(), 10);
     }
 
     #[test]
@@ -154,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn office_loads_the_page_as_often_as_it_may_log_in() {
+    fn office_loads_the_page_as_often_as_it_logs_in() {
         let gate = gate(GateOptions::default());
         // 200 log-ins a minute, each with the page, three files, the log-in itself and a renewal.
         let requests = (0..3_600).filter(|number| {
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn proven_log_ins_are_refunded_ten_times_as_many_as_an_address_may_fail() {
+    fn right_passwords_are_refunded_up_to_ten_times_the_rate() {
         let gate = gate(GateOptions::default());
         let login = |number: usize, ms| {
             let name = format!("user-{number}");

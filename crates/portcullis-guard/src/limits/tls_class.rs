@@ -1,39 +1,39 @@
-//! TLS handshakes: the dearest thing a stranger can ask for, before anybody can show who they are.
-//! Never: one lane for all; a flood fills its own.
+//! Rate classes of TLS handshakes, the most expensive request of an unauthenticated client.
+//! Never: one class for all clients; a flood uses up only its own class.
 
 use std::net::IpAddr;
 
 use portcullis_model::{Denial, Limit, Now};
 
 use crate::capacity::address;
-use crate::capacity::pools::NEIGHBOURS_FACTOR;
+use crate::capacity::pools::USER_ADDRESS_FACTOR;
 use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
 use crate::load::machine::LoadState;
 use crate::tables::rate::Rate;
 use crate::tables::rate_table::RejectionCost;
 
-/// Those who come too often share this part of what all may.
+/// Addresses that connect often share this part of the rate.
 const OFTEN_PART: u32 = 2;
-/// Too often is more than this part of the connections an address may make, at once or on the
-/// average: so a flood is known for one after its first moments.
+/// An address connects often above this part of its connection rate, so that a flood is recognized
+/// at once.
 const SELDOM_PART: u32 = 3;
 
-/// Whose TLS handshakes count together.
+/// The rate class of a TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsClass {
-    /// Of addresses somebody is signed in from.
+    /// Addresses from which a user is signed in.
     UserAddress,
-    /// Of addresses that come seldom, as most people do.
+    /// Addresses that connect seldom, as most clients do.
     Infrequent,
-    /// Of all others: who floods from few addresses, or again and again from many.
+    /// All other addresses: floods from few addresses, or repeated ones from many.
     Frequent,
 }
 
 impl Limiter {
-    /// Counts a TLS handshake, before it costs anything. Addresses somebody is signed in from share
-    /// a count of their own, and so do those that come seldom; with all but the first, a pressed
-    /// server makes fewer of them.
+    /// Counts a TLS handshake before it starts.
+    ///
+    /// Each rate class has its own count. At high load, only addresses of users keep their rate.
     ///
     /// # Errors
     /// [`Denial::Limit`].
@@ -43,18 +43,17 @@ impl Limiter {
         self.note(now, outcome, || Attempt::Tls { client, signed_in })
     }
 
-    /// How far TLS handshakes lie apart at the fastest rate there may be just now, in microseconds;
-    /// 0 where that limit is only observed.
+    /// The interval of TLS handshakes at the current rate, in microseconds; 0 in observe mode.
     #[must_use]
-    pub fn tls_interval_us(&self, lane: TlsClass) -> u64 {
+    pub fn tls_interval_us(&self, class: TlsClass) -> u64 {
         if self.observed.is(Limit::TlsTotal) {
             return 0;
         }
-        self.tls_rate(lane).interval_ns() / 1_000
+        self.tls_rate(class).interval_ns() / 1_000
     }
 
-    fn tls_rate(&self, lane: TlsClass) -> Rate {
-        match lane {
+    fn tls_rate(&self, class: TlsClass) -> Rate {
+        match class {
             TlsClass::UserAddress => self.options.tls_total,
             TlsClass::Infrequent => self.tls_total(),
             TlsClass::Frequent => self.tls_total().part(OFTEN_PART),
@@ -70,31 +69,31 @@ impl Limiter {
         let options = &self.options;
         let (narrow, _) = address::prefixes(client);
         let key = self.rates.key(("tls", narrow));
-        // What is refused below has come as well.
+        // An attempt that is rejected below counts too.
         let Rate { count, period_ms } = options.connect_per_prefix;
         let seldom = Rate { count: count.div_ceil(SELDOM_PART), period_ms };
         let limit = Limit::ConnectPerPrefix;
-        let often = self.rates.take_prefix(limit, key, &seldom, RejectionCost::Charged, now);
+        let frequent = self.rates.take_prefix(limit, key, &seldom, RejectionCost::Charged, now);
         let rate = options.tls_per_prefix;
-        let rate = if signed_in { rate.times(NEIGHBOURS_FACTOR) } else { rate };
+        let rate = if signed_in { rate.times(USER_ADDRESS_FACTOR) } else { rate };
         self.take_of_prefix(Limit::TlsPerPrefix, &rate, client, now)?;
-        let lane = match (signed_in, often) {
+        let class = match (signed_in, frequent) {
             (true, _) => TlsClass::UserAddress,
             (false, Ok(())) => TlsClass::Infrequent,
             (false, Err(_)) => TlsClass::Frequent,
         };
-        if lane != TlsClass::UserAddress && self.load() >= LoadState::Shedding {
-            // Nothing tells yet which page's connection it is.
+        if class != TlsClass::UserAddress && self.load() >= LoadState::Shedding {
+            // It is not known yet which page has caused the connection.
             self.check_blocked(client, now)?;
         }
-        let rate = self.tls_rate(lane);
-        let taken = match lane {
+        let rate = self.tls_rate(class);
+        let taken = match class {
             TlsClass::UserAddress => self.rates.take_neighbour(&rate, now),
             TlsClass::Infrequent => self.rates.take(Limit::TlsTotal, 0, &rate, now),
             TlsClass::Frequent => self.rates.take_often(&rate, now),
         };
         self.judged(Limit::TlsTotal, taken)?;
-        Ok(lane)
+        Ok(class)
     }
 }
 
@@ -126,24 +125,24 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_again_and_again_stands_in_nobodys_way() {
+    fn frequent_addresses_do_not_affect_other_clients() {
         let gate = gate();
-        let mut lanes = Vec::new();
+        let mut classes = Vec::new();
         // Two hundred addresses, three times a second each, for a while.
         for second in 0..10_u64 {
             for turn in 0..600 {
                 let now = Now { monotonic_ms: second * 1_000 + turn, unix_ms: 0 };
-                lanes.push(gate.limits.count_tls_handshake(address(turn as u32 % 200), now).ok());
+                classes.push(gate.limits.count_tls_handshake(address(turn as u32 % 200), now).ok());
             }
         }
-        let (begin, end) = lanes.split_at(lanes.len() / 2);
-        assert!(begin.contains(&Some(TlsClass::Infrequent)), "each has come for the first time");
+        let (first, end) = classes.split_at(classes.len() / 2);
+        assert!(first.contains(&Some(TlsClass::Infrequent)), "each connects for the first time");
         assert!(
             !end.contains(&Some(TlsClass::Infrequent)) && end.contains(&Some(TlsClass::Frequent))
         );
-        let let_in = end.iter().flatten().count();
-        assert!((100..=160).contains(&let_in), "25 a second, and a burst: {let_in}");
-        // Somebody else comes, and finds no crowd.
+        let admitted = end.iter().flatten().count();
+        assert!((100..=160).contains(&admitted), "25 a second, and a burst: {admitted}");
+        // Other clients connect, and are not affected.
         let now = Now { monotonic_ms: 10_000, unix_ms: 0 };
         for number in 1_000..1_040 {
             assert_eq!(
@@ -152,8 +151,8 @@ mod tests {
                 "{number}"
             );
         }
-        // Handshakes of each lane are spread over the time that lane has.
+        // Handshakes of each class are spread over the interval of that class.
         let every = [TlsClass::UserAddress, TlsClass::Infrequent, TlsClass::Frequent];
-        assert_eq!(every.map(|lane| gate.limits.tls_interval_us(lane)), [20_000, 20_000, 40_000]);
+        assert_eq!(every.map(|class| gate.limits.tls_interval_us(class)), [20_000, 20_000, 40_000]);
     }
 }

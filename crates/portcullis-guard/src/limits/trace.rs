@@ -3,17 +3,18 @@
 
 use portcullis_model::{Denial, Now};
 
-use crate::limits::attempt::{Attempt, Trace, TraceEntry, refused_by};
+use crate::limits::attempt::{Attempt, Trace, TraceEntry, rejected_by};
 use crate::limits::limiter::Limiter;
 
 impl Limiter {
-    /// Has everything written down that limits count, from now on. To be set before anything comes
-    /// in, or the trace does not tell how full the buckets were.
+    /// Traces everything that limits count from now on. Only the first call has an effect.
+    ///
+    /// To be called before the first connection: otherwise the state of the buckets is unknown.
     pub fn trace_to(&self, trace: Trace) {
         let _only_the_first_counts = self.trace.set(trace);
     }
 
-    /// Writes one down, if anybody wants it, and hands its outcome on.
+    /// Traces an attempt, and passes its outcome on.
     pub(crate) fn note<T>(
         &self,
         now: Now,
@@ -21,13 +22,13 @@ impl Limiter {
         attempt: impl FnOnce() -> Attempt,
     ) -> Result<T, Denial> {
         if let Some(trace) = self.trace.get() {
-            let refused = outcome.as_ref().err().and_then(refused_by).map(String::from);
+            let refused = outcome.as_ref().err().and_then(rejected_by).map(String::from);
             trace(TraceEntry { at_ms: now.monotonic_ms, refused, attempt: attempt() }, now);
         }
         outcome
     }
 
-    /// The same of another try of somebody who waits: that it failed again is no news.
+    /// As [`Limiter::note`], for a client that waits: a repeated rejection is not traced.
     pub(crate) fn note_again<T>(
         &self,
         now: Now,
@@ -37,7 +38,7 @@ impl Limiter {
         if outcome.is_ok() { self.note(now, outcome, attempt) } else { outcome }
     }
 
-    /// The same of what cannot be refused.
+    /// As [`Limiter::note`], for an attempt that cannot be rejected.
     pub(crate) fn note_done(&self, now: Now, attempt: impl FnOnce() -> Attempt) {
         let _done = self.note(now, Ok(()), attempt);
     }

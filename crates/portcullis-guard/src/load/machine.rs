@@ -1,25 +1,25 @@
-//! How hard-pressed the server is, as a state: entered quickly, left slowly, one step at a time.
+//! The load of the server as a state: entered quickly, left slowly, one step at a time.
 //! Never: a clock or a measurement of its own; both are passed in.
 
-/// How hard-pressed the server is. Each state does what the ones before it do, and more.
+/// The load of the server. Each state limits more than the states before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum LoadState {
     /// The configured limits.
     #[default]
     Normal,
-    /// Strangers get less.
+    /// Unauthenticated clients get less.
     Elevated,
-    /// No new strangers; users who have been here before come in, less urgent acts wait.
+    /// New unauthenticated clients are rejected; returning clients are admitted at a lower rate.
     Shedding,
-    /// Only what cannot wait.
+    /// Only vital events are processed.
     Critical,
 }
 
 impl LoadState {
-    /// All of them, the calmest first.
+    /// All states, the lowest load first.
     pub const ALL: [Self; 4] = [Self::Normal, Self::Elevated, Self::Shedding, Self::Critical];
 
-    /// The word used in records, metrics and the configuration.
+    /// The name in records, metrics and the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl LoadState {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    fn calmer(self) -> Self {
+    fn lower(self) -> Self {
         match self {
             Self::Normal | Self::Elevated => Self::Normal,
             Self::Shedding => Self::Elevated,
@@ -44,8 +44,8 @@ impl LoadState {
         }
     }
 
-    /// How long everything has to be calm before this state is left, in milliseconds.
-    fn patience_ms(self) -> u64 {
+    /// How long the load has to be lower before this state is left, in milliseconds.
+    fn leave_after_ms(self) -> u64 {
         match self {
             Self::Normal => 0,
             Self::Elevated => 30_000,
@@ -55,22 +55,22 @@ impl LoadState {
     }
 }
 
-/// What is measured.
+/// A metric that the load is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LoadSignal {
-    /// How long what is ready to run waits for its turn, in ms.
+    /// How long a ready task waits for the processor, in ms.
     Queue,
     /// How late timers fire, in ms.
     Lag,
-    /// Memory used, in percent of what there is.
+    /// Memory in use, in percent of the limit.
     Memory,
-    /// Places for connections used, in percent.
+    /// Connection slots in use, in percent.
     Places,
-    /// Handshakes refused in a second.
+    /// Handshakes rejected per second.
     Refused,
-    /// How far the store can be asked: 0 it can, 1 there is doubt, 2 it cannot.
+    /// The state of the store: 0 available, 1 unconfirmed, 2 unavailable.
     Store,
-    /// File descriptors used, in percent.
+    /// File descriptors in use, in percent.
     Files,
 }
 
@@ -86,7 +86,7 @@ impl LoadSignal {
         Self::Files,
     ];
 
-    /// The word used in records and metrics.
+    /// The name in records and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -100,76 +100,76 @@ impl LoadSignal {
         }
     }
 
-    /// From which value on Elevated, Shedding and Critical are entered; a state without a value is
-    /// not entered for this signal.
-    fn enters(self, calm_refused: f64) -> [Option<f64>; 3] {
+    /// The values at which Elevated, Shedding and Critical are entered; none where a state is not
+    /// entered for this signal.
+    fn enters(self, usual_rejections: f64) -> [Option<f64>; 3] {
         match self {
             Self::Queue => [Some(10.0), Some(20.0), Some(100.0)],
             Self::Lag => [Some(20.0), Some(50.0), Some(250.0)],
             Self::Memory => [Some(70.0), Some(80.0), Some(90.0)],
             Self::Places => [Some(70.0), Some(85.0), Some(97.0)],
-            Self::Refused => [Some((calm_refused * 5.0).max(50.0)), None, None],
+            Self::Refused => [Some((usual_rejections * 5.0).max(50.0)), None, None],
             Self::Store => [Some(1.0), Some(2.0), None],
             Self::Files => [None, None, Some(95.0)],
         }
     }
 
-    /// Whether it says how long something waited, for whatever reason.
+    /// Whether the signal is a waiting time.
     fn is_waiting(self) -> bool {
         matches!(self, Self::Queue | Self::Lag)
     }
 
-    /// Whether single values say little, so that an average over a second is compared.
+    /// Whether an average over a second is compared, because single values vary.
     fn is_averaged(self) -> bool {
         matches!(self, Self::Queue | Self::Lag | Self::Refused)
     }
 }
 
-/// One look at the server, every [`SAMPLE_INTERVAL_MS`].
+/// One sample of all signals, taken every [`SAMPLE_INTERVAL_MS`].
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LoadSample {
     /// The value of each signal, in the order of [`LoadSignal::ALL`].
     pub values: [f64; LoadSignal::ALL.len()],
-    /// How much of one core the process itself used since the last look, in percent.
+    /// Use of one core by the process since the last sample, in percent.
     pub busy: f64,
 }
 
-/// Between two looks.
+/// The interval of samples, in milliseconds.
 pub const SAMPLE_INTERVAL_MS: u64 = 250;
-/// What a new value weighs in an average over a second.
+/// The weight of a new value in an average over a second.
 const WEIGHT: f64 = 0.25;
-/// What a new value weighs in the average of calm times, over some minutes.
-const CALM_WEIGHT: f64 = 0.002;
-/// A signal has calmed down below this part of what the state was entered at.
-const CALM_PART: f64 = 0.8;
-/// A process that uses less of one core, in percent, waits for others: shedding its own load would
-/// win nothing.
+/// The weight of a new value in the average at normal load, over some minutes.
+const USUAL_WEIGHT: f64 = 0.002;
+/// A signal allows to leave a state below this part of the value that enters it.
+const LEAVE_PART: f64 = 0.8;
+/// A process that uses less of one core, in percent, waits for other programs: rejecting clients
+/// would not help.
 const BUSY_MIN: f64 = 5.0;
-/// So many looks in a row have to show it.
-const TICKS: u8 = 2;
+/// Samples in a row that have to exceed a value.
+const SAMPLES: u8 = 2;
 
-/// A state that has just been entered.
+/// A change of the state.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoadChange {
     /// The state before.
     pub from: LoadState,
     /// The state now.
     pub to: LoadState,
-    /// What did it, and its value; none where everything has calmed down.
+    /// The signal that caused it, and its value; none where a lower state was entered.
     pub signal: Option<(LoadSignal, f64)>,
 }
 
-/// Makes a state out of looks.
+/// Computes the state from samples.
 #[derive(Debug, Clone)]
 pub struct LoadMachine {
     state: LoadState,
     averages: [f64; LoadSignal::ALL.len()],
     busy: f64,
-    /// Looks in a row that asked for at least Elevated, Shedding, Critical.
+    /// Samples in a row that asked for at least Elevated, Shedding, Critical.
     in_a_row: [u8; 3],
-    calm_since_ms: Option<u64>,
-    calm_refused: f64,
-    asked: LoadState,
+    lower_since_ms: Option<u64>,
+    usual_rejections: f64,
+    sampled: LoadState,
     /// 0.8 to 1.2, so that the machines of a cluster do not leave a state together.
     jitter: f64,
 }
@@ -183,9 +183,9 @@ impl LoadMachine {
             averages: [0.0; LoadSignal::ALL.len()],
             busy: 0.0,
             in_a_row: [0; 3],
-            calm_since_ms: None,
-            calm_refused: 0.0,
-            asked: LoadState::Normal,
+            lower_since_ms: None,
+            usual_rejections: 0.0,
+            sampled: LoadState::Normal,
             jitter: 0.8 + 0.4 * jitter.clamp(0.0, 1.0),
         }
     }
@@ -196,47 +196,47 @@ impl LoadMachine {
         self.state
     }
 
-    /// The state the last look alone asks for.
+    /// The state that the last sample alone asks for.
     #[must_use]
-    pub fn asked(&self) -> LoadState {
-        self.asked
+    pub fn sampled(&self) -> LoadState {
+        self.sampled
     }
 
-    /// The value each signal is judged by, in the order of [`LoadSignal::ALL`].
+    /// The value that each signal is compared by, in the order of [`LoadSignal::ALL`].
     #[must_use]
     pub fn values(&self) -> [f64; LoadSignal::ALL.len()] {
         self.averages
     }
 
-    /// Takes one look; says when the state has changed.
-    pub fn tick(&mut self, look: &LoadSample, now_ms: u64) -> Option<LoadChange> {
-        self.average(look);
-        let worst = self.asked_for();
-        let asked = worst.and_then(|(asked, ..)| LoadState::ALL.get(asked));
-        self.asked = asked.copied().unwrap_or_default();
+    /// Evaluates a sample; returns a change of the state.
+    pub fn evaluate(&mut self, sample: &LoadSample, now_ms: u64) -> Option<LoadChange> {
+        self.average(sample);
+        let worst = self.highest_sampled();
+        let sampled = worst.and_then(|(sampled, ..)| LoadState::ALL.get(sampled));
+        self.sampled = sampled.copied().unwrap_or_default();
         for (row, state) in self.in_a_row.iter_mut().zip([1, 2, 3]) {
-            let asked = worst.is_some_and(|(asked, ..)| asked >= state);
-            *row = if asked { row.saturating_add(1).min(TICKS) } else { 0 };
+            let sampled = worst.is_some_and(|(sampled, ..)| sampled >= state);
+            *row = if sampled { row.saturating_add(1).min(SAMPLES) } else { 0 };
         }
-        let highest = self.in_a_row.iter().rposition(|row| *row >= TICKS);
+        let highest = self.in_a_row.iter().rposition(|row| *row >= SAMPLES);
         let highest = highest.and_then(|row| LoadState::ALL.get(row + 1)).copied();
         if let Some(to) = highest
             && to > self.state
         {
-            self.calm_since_ms = None;
+            self.lower_since_ms = None;
             return Some(self.enter(to, worst.map(|(_, signal, value)| (signal, value))));
         }
-        if self.state == LoadState::Normal || !self.is_calm() {
-            self.calm_since_ms = None;
+        if self.state == LoadState::Normal || !self.is_lower() {
+            self.lower_since_ms = None;
             return None;
         }
-        let since_ms = *self.calm_since_ms.get_or_insert(now_ms);
-        let patience_ms = self.state.patience_ms() as f64 * self.jitter;
-        if (now_ms.saturating_sub(since_ms) as f64) < patience_ms {
+        let since_ms = *self.lower_since_ms.get_or_insert(now_ms);
+        let leave_after_ms = self.state.leave_after_ms() as f64 * self.jitter;
+        if (now_ms.saturating_sub(since_ms) as f64) < leave_after_ms {
             return None;
         }
-        self.calm_since_ms = Some(now_ms);
-        Some(self.enter(self.state.calmer(), None))
+        self.lower_since_ms = Some(now_ms);
+        Some(self.enter(self.state.lower(), None))
     }
 
     fn enter(&mut self, to: LoadState, signal: Option<(LoadSignal, f64)>) -> LoadChange {
@@ -244,60 +244,59 @@ impl LoadMachine {
         LoadChange { from, to, signal }
     }
 
-    fn average(&mut self, look: &LoadSample) {
-        self.busy += (look.busy.clamp(0.0, 1e6) - self.busy) * WEIGHT;
+    fn average(&mut self, sample: &LoadSample) {
+        self.busy += (sample.busy.clamp(0.0, 1e6) - self.busy) * WEIGHT;
         for ((average, value), signal) in
-            self.averages.iter_mut().zip(look.values).zip(LoadSignal::ALL)
+            self.averages.iter_mut().zip(sample.values).zip(LoadSignal::ALL)
         {
-            // A signal that cannot be measured says nothing.
+            // A signal that cannot be measured counts as 0.
             let value = if value.is_finite() { value.max(0.0) } else { 0.0 };
             let weight = if signal.is_averaged() { WEIGHT } else { 1.0 };
             *average += (value - *average) * weight;
             if signal == LoadSignal::Refused && self.state == LoadState::Normal {
-                self.calm_refused += (value - self.calm_refused) * CALM_WEIGHT;
+                self.usual_rejections += (value - self.usual_rejections) * USUAL_WEIGHT;
             }
         }
     }
 
-    /// The highest state any signal asks for, as 1 to 3, and that signal with its value.
-    fn asked_for(&self) -> Option<(usize, LoadSignal, f64)> {
+    /// The highest state that a signal asks for, as 1 to 3, with that signal and its value.
+    fn highest_sampled(&self) -> Option<(usize, LoadSignal, f64)> {
         let each = LoadSignal::ALL.into_iter().zip(self.averages).filter_map(|(signal, value)| {
-            let enters = signal.enters(self.calm_refused);
+            let enters = signal.enters(self.usual_rejections);
             let value = self.judged(signal, value);
             let over = |from: &Option<f64>| from.is_some_and(|from| signal.is_over(value, from));
             let highest = enters.iter().rposition(over)?;
             Some((highest + 1, signal, value))
         });
-        each.max_by_key(|(asked, ..)| *asked)
+        each.max_by_key(|(sampled, ..)| *sampled)
     }
 
-    /// What a value counts as: waiting that is not the server's own doing asks for no more than
-    /// Elevated.
+    /// The value that is compared. Waiting that other programs cause asks for Elevated at most.
     fn judged(&self, signal: LoadSignal, value: f64) -> f64 {
-        let most = match signal.enters(self.calm_refused) {
+        let most = match signal.enters(self.usual_rejections) {
             [_, Some(shedding), _] if self.busy < BUSY_MIN && signal.is_waiting() => {
-                shedding * CALM_PART - 0.1
+                shedding * LEAVE_PART - 0.1
             }
             _ => f64::INFINITY,
         };
         value.min(most)
     }
 
-    /// Whether every signal is well below what the state was entered at.
-    fn is_calm(&self) -> bool {
+    /// Whether every signal is well below the value that enters the state.
+    fn is_lower(&self) -> bool {
         let index = self.state as usize;
         LoadSignal::ALL.into_iter().zip(self.averages).all(|(signal, value)| {
-            let enters = signal.enters(self.calm_refused);
+            let enters = signal.enters(self.usual_rejections);
             let from = index.checked_sub(1).and_then(|index| *enters.get(index)?);
             let value = self.judged(signal, value);
-            from.is_none_or(|from| value < from * CALM_PART)
+            from.is_none_or(|from| value < from * LEAVE_PART)
         })
     }
 }
 
 impl LoadSignal {
     fn is_over(self, value: f64, from: f64) -> bool {
-        // A step is reached, a measure exceeded.
+        // The store signal is a step: it counts when it is reached.
         if self == Self::Store { value >= from } else { value > from }
     }
 }
@@ -308,14 +307,19 @@ mod tests {
 
     use super::*;
 
-    fn look(signal: LoadSignal, value: f64) -> LoadSample {
-        let mut look = LoadSample { busy: 100.0, ..LoadSample::default() };
-        look.values[signal as usize] = value;
-        look
+    fn sample(signal: LoadSignal, value: f64) -> LoadSample {
+        let mut sample = LoadSample { busy: 100.0, ..LoadSample::default() };
+        sample.values[signal as usize] = value;
+        sample
     }
 
     /// Shows the same look for so long; gives the states on the way.
-    fn play(machine: &mut LoadMachine, look: &LoadSample, from_ms: u64, ms: u64) -> Vec<LoadState> {
+    fn play(
+        machine: &mut LoadMachine,
+        sample: &LoadSample,
+        from_ms: u64,
+        ms: u64,
+    ) -> Vec<LoadState> {
         let ticks = (from_ms..from_ms + ms).step_by(SAMPLE_INTERVAL_MS as usize);
         ticks.filter_map(|now_ms| machine.evaluate(look, now_ms).map(|change| change.to)).collect()
     }
@@ -350,7 +354,7 @@ mod tests {
         ];
         for (signal, value, expect) in cases {
             let mut machine = LoadMachine::new(0.5);
-            let states = play(&mut machine, &look(signal, value), 0, 6_000);
+            let states = play(&mut machine, &sample(signal, value), 0, 6_000);
             assert_eq!(machine.state(), expect, "{signal:?} {value}");
             assert!(states.windows(2).all(|pair| pair[0] < pair[1]), "{states:?}");
         }
@@ -359,18 +363,18 @@ mod tests {
     #[test]
     fn a_server_that_waits_for_others_sheds_nothing() {
         for (signal, value) in [(LoadSignal::Queue, 500.0), (LoadSignal::Lag, 1_000.0)] {
-            let idle = LoadSample { busy: 2.0, ..look(signal, value) };
+            let idle = LoadSample { busy: 2.0, ..sample(signal, value) };
             let mut machine = LoadMachine::new(0.5);
             play(&mut machine, &idle, 0, 60_000);
             assert_eq!(machine.state(), LoadState::Elevated, "{signal:?}");
-            play(&mut machine, &look(signal, value), 60_000, 3_000);
+            play(&mut machine, &sample(signal, value), 60_000, 3_000);
             assert_eq!(machine.state(), LoadState::Critical, "{signal:?} of its own work");
             // Its own work is done; others go on.
             play(&mut machine, &idle, 63_000, 60_000);
             assert_eq!(machine.state(), LoadState::Elevated, "{signal:?}");
         }
         let mut machine = LoadMachine::new(0.5);
-        play(&mut machine, &LoadSample { busy: 0.0, ..look(LoadSignal::Memory, 95.0) }, 0, 1_000);
+        play(&mut machine, &LoadSample { busy: 0.0, ..sample(LoadSignal::Memory, 95.0) }, 0, 1_000);
         assert_eq!(machine.state(), LoadState::Critical, "memory is gone, busy or not");
     }
 
@@ -386,14 +390,14 @@ mod tests {
         assert_eq!(change.signal, Some((LoadSignal::Memory, 95.0)));
         // A flood of refusals is seen within a second.
         let mut machine = LoadMachine::new(0.5);
-        let states = play(&mut machine, &look(LoadSignal::Refused, 3_000.0), 0, 1_000);
+        let states = play(&mut machine, &sample(LoadSignal::Refused, 3_000.0), 0, 1_000);
         assert_eq!(states, [LoadState::Elevated]);
     }
 
     #[test]
     fn it_is_left_slowly_one_step_at_a_time() {
         let mut machine = LoadMachine::new(0.5);
-        play(&mut machine, &look(LoadSignal::Lag, 300.0), 0, 10_000);
+        play(&mut machine, &sample(LoadSignal::Lag, 300.0), 0, 10_000);
         assert_eq!(machine.state(), LoadState::Critical);
         let mut left = Vec::new();
         for now_ms in (10_000..100_000).step_by(SAMPLE_INTERVAL_MS as usize) {
@@ -413,14 +417,16 @@ mod tests {
     #[test]
     fn between_calm_and_cause_it_stays() {
         let mut machine = LoadMachine::new(0.0);
-        play(&mut machine, &look(LoadSignal::Memory, 75.0), 0, 1_000);
+        play(&mut machine, &sample(LoadSignal::Memory, 75.0), 0, 1_000);
         // Below the threshold of 70, not below 80 % of it.
-        assert!(play(&mut machine, &look(LoadSignal::Memory, 60.0), 1_000, 120_000).is_empty());
+        assert!(play(&mut machine, &sample(LoadSignal::Memory, 60.0), 1_000, 120_000).is_empty());
         // Calm that is interrupted begins anew.
         for round in 0..5 {
             let at_ms = 130_000 + round * 21_000;
-            assert!(play(&mut machine, &look(LoadSignal::Memory, 10.0), at_ms, 20_000).is_empty());
-            play(&mut machine, &look(LoadSignal::Memory, 60.0), at_ms + 20_000, 1_000);
+            assert!(
+                play(&mut machine, &sample(LoadSignal::Memory, 10.0), at_ms, 20_000).is_empty()
+            );
+            play(&mut machine, &sample(LoadSignal::Memory, 60.0), at_ms + 20_000, 1_000);
         }
         assert_eq!(machine.state(), LoadState::Elevated);
     }
@@ -428,11 +434,11 @@ mod tests {
     #[test]
     fn a_server_that_always_refuses_some_is_not_pressed() {
         let mut machine = LoadMachine::new(0.5);
-        let states = play(&mut machine, &look(LoadSignal::Refused, 45.0), 0, 3_600_000);
+        let states = play(&mut machine, &sample(LoadSignal::Refused, 45.0), 0, 3_600_000);
         assert!(states.is_empty());
-        let states = play(&mut machine, &look(LoadSignal::Refused, 200.0), 3_600_000, 60_000);
+        let states = play(&mut machine, &sample(LoadSignal::Refused, 200.0), 3_600_000, 60_000);
         assert!(states.is_empty(), "under five times what is usual here");
-        let states = play(&mut machine, &look(LoadSignal::Refused, 2_000.0), 3_700_000, 2_000);
+        let states = play(&mut machine, &sample(LoadSignal::Refused, 2_000.0), 3_700_000, 2_000);
         assert_eq!(states, [LoadState::Elevated]);
     }
 
@@ -455,14 +461,14 @@ mod tests {
             let mut machine = LoadMachine::new(jitter);
             let mut now_ms = 0;
             for (index, value) in looks {
-                let mut look = LoadSample::default();
-                look.values[index] = value;
+                let mut sample = LoadSample::default();
+                sample.values[index] = value;
                 let before = machine.state();
                 if let Some(change) = machine.evaluate(&look, now_ms) {
                     prop_assert_eq!(change.from, before);
                     prop_assert_eq!(change.to, machine.state());
                     if change.to < change.from {
-                        prop_assert_eq!(change.to, change.from.calmer());
+                        prop_assert_eq!(change.to, change.from.lower());
                         prop_assert!(change.signal.is_none());
                     } else {
                         prop_assert!(change.signal.is_some());

@@ -1,5 +1,5 @@
-//! Which tables are nearly full: news for the security log, once for each level.
-//! Never: a decision about a request; the tables decide for themselves.
+//! Reports tables that are nearly full to the security log, once for each level.
+//! Never: a decision about a request; the tables make those.
 
 use std::collections::HashMap;
 

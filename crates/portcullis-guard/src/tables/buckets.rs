@@ -1,5 +1,5 @@
-//! All rates in force: which bucket a limit takes from, and what a refusal there costs.
-//! Never: one flood that fills the buckets of another.
+//! The buckets of all rates: which bucket a limit takes from, and what a rejection costs.
+//! Never: a flood that fills the buckets of other clients.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use portcullis_model::{Limit, LimitKey, Now};
 use crate::tables::rate::{NS_A_MS, PERIOD_MAX_MS, Penalty, Rate, nanoseconds};
 use crate::tables::rate_table::{Bucket, RejectionCost, Table};
 
-/// A rate that all share: one number, taken from by all threads.
+/// A rate that all clients share: one number, updated by all threads.
 #[derive(Debug, Default)]
 struct Total {
     arrival_ns: AtomicU64,
@@ -29,10 +29,10 @@ impl Total {
         taken.map(drop).map_err(|_| wait_ms)
     }
 
-    fn spend(&self, rate: &Rate, now_ns: u64, many: u32) -> u64 {
+    fn spend(&self, rate: &Rate, now_ns: u64, units: u32) -> u64 {
         let mut wait_ms = 0;
         let _always_ok = self.arrival_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
-            let (next, wait) = rate.spend(at, now_ns, many);
+            let (next, wait) = rate.spend(at, now_ns, units);
             wait_ms = wait;
             Some(next)
         });
@@ -49,28 +49,28 @@ pub(crate) struct Rates {
     names: Table,
     users: Table,
     totals: [Total; Limit::ALL.len()],
-    /// Those who have been here before, while the server is hard-pressed.
+    /// Returning clients, while the server is overloaded.
     known: Total,
-    /// TLS handshakes of addresses somebody is signed in from, while it is.
+    /// TLS handshakes of addresses from which a user is signed in.
     neighbours: Total,
-    /// TLS handshakes of addresses that come too often.
+    /// TLS handshakes of addresses that connect often.
     often: Total,
 }
 
-/// How full a table of buckets is.
+/// The usage of a table of buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableUse {
-    /// Which one: `prefixes`, `names` or `users`.
+    /// The name: `prefixes`, `names` or `users`.
     pub table: &'static str,
-    /// Buckets that are not empty.
+    /// Buckets in use.
     pub used: usize,
-    /// Buckets there are.
+    /// All buckets.
     pub max: usize,
 }
 
-/// Which table a bucket stands in.
+/// The table of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Where {
+enum BucketTable {
     Prefixes,
     Names,
     Users,
@@ -92,7 +92,7 @@ impl Rates {
         }
     }
 
-    /// How full the tables are.
+    /// The usage of the tables.
     pub(crate) fn tables(&self, now: Now) -> [TableUse; 3] {
         let now_ns = nanoseconds(now);
         let tables = [("prefixes", &self.prefixes), ("names", &self.names), ("users", &self.users)];
@@ -102,13 +102,13 @@ impl Rates {
         })
     }
 
-    /// A key for [`Rates::take`]: a hash under a secret of this process, so that nobody can choose
-    /// keys that fall together.
+    /// A key for [`Rates::take`]: a hash keyed by a secret of this process, so that clients cannot
+    /// choose keys that collide.
     pub(crate) fn key(&self, of: impl Hash) -> u64 {
         self.hasher.hash_one(of)
     }
 
-    /// Takes one from the bucket of a limit and key, or says how many ms to wait.
+    /// Takes one from the bucket of a limit and key. The error is the time to wait, in ms.
     pub(crate) fn take(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> Result<(), u64> {
         let now_ns = nanoseconds(now);
         match self.table(place(limit)) {
@@ -122,7 +122,7 @@ impl Rates {
         }
     }
 
-    /// Takes one of an address prefix; `refused` says what a rejected attempt costs.
+    /// Takes one of an address prefix; `refused` is the cost of a rejected attempt.
     pub(crate) fn take_prefix(
         &self,
         limit: Limit,
@@ -136,10 +136,10 @@ impl Rates {
         self.prefixes.with(salted(limit, key), now_ns, take)
     }
 
-    /// Adds a rejected attempt to those of an address prefix that wait for the same rate. Gives how
-    /// many ms the ones before it need, at most the period of the rate.
+    /// Adds a rejected attempt to those of an address prefix that wait for the same rate. Returns
+    /// the time that the attempts before it need, in ms, at most the period of the rate.
     ///
-    /// Nothing is reserved: clients that come back as told find a place, one after the other.
+    /// Nothing is reserved: clients that retry after the time they were told pass one by one.
     pub(crate) fn queue(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> u64 {
         let now_ns = nanoseconds(now);
         let mut before_ns = 0;
@@ -154,49 +154,49 @@ impl Rates {
         joined.map_or(0, |()| before_ns.div_ceil(NS_A_MS))
     }
 
-    /// Takes one of those who have been here before, or says how many ms to wait.
+    /// Takes one of the returning clients. The error is the time to wait, in ms.
     pub(crate) fn take_returning(&self, rate: &Rate, now: Now) -> Result<(), u64> {
         self.known.take(rate, nanoseconds(now))
     }
 
-    /// Takes one TLS handshake of an address somebody is signed in from.
+    /// Takes one TLS handshake of an address from which a user is signed in.
     pub(crate) fn take_neighbour(&self, rate: &Rate, now: Now) -> Result<(), u64> {
         self.neighbours.take(rate, nanoseconds(now))
     }
 
-    /// Takes one TLS handshake of an address that comes too often.
+    /// Takes one TLS handshake of an address that connects often.
     pub(crate) fn take_often(&self, rate: &Rate, now: Now) -> Result<(), u64> {
         self.often.take(rate, nanoseconds(now))
     }
 
-    /// Takes so many that have come already; says for how many ms no more may.
+    /// Counts units that have arrived. The error is the time without further units, in ms.
     pub(crate) fn spend(
         &self,
         limit: Limit,
         key: u64,
         rate: &Rate,
-        many: u32,
+        units: u32,
         now: Now,
     ) -> Result<(), u64> {
         let now_ns = nanoseconds(now);
         let wait_ms = match self.table(place(limit)) {
             Some(table) => {
                 return table.with(salted(limit, key), now_ns, |bucket| {
-                    let (next, wait_ms) = rate.spend(bucket.arrival_ns, now_ns, many);
+                    let (next, wait_ms) = rate.spend(bucket.arrival_ns, now_ns, units);
                     bucket.arrival_ns = next;
                     if wait_ms == 0 { Ok(()) } else { Err(wait_ms) }
                 });
             }
             None => match self.totals.get(limit.index()) {
-                Some(total) => total.spend(rate, now_ns, many),
+                Some(total) => total.spend(rate, now_ns, units),
                 None => PERIOD_MAX_MS,
             },
         };
         if wait_ms == 0 { Ok(()) } else { Err(wait_ms) }
     }
 
-    /// Takes one of a key that this server has given out itself, so that strangers cannot fill the
-    /// table it stands in.
+    /// Takes one of a key that this server has issued. Unauthenticated clients cannot fill the
+    /// table of such keys.
     pub(crate) fn take_own(
         &self,
         limit: Limit,
@@ -209,14 +209,14 @@ impl Rates {
         self.users.with(!salted(limit, key), now_ns, take)
     }
 
-    /// Whether one could be taken, or how many ms to wait; takes nothing and remembers nothing.
-    pub(crate) fn look(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> Result<(), u64> {
+    /// Checks whether one could be taken, and takes nothing. The error is the time to wait, in ms.
+    pub(crate) fn check(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> Result<(), u64> {
         let arrival_ns = self.arrival_ns(limit, key);
         rate.step(arrival_ns, nanoseconds(now)).map(|_| ())
     }
 
-    /// As [`Rates::look`], of a key that [`Rates::take_own`] takes from.
-    pub(crate) fn look_own(
+    /// As [`Rates::check`], of a key that [`Rates::take_own`] takes from.
+    pub(crate) fn check_own(
         &self,
         limit: Limit,
         key: u64,
@@ -227,7 +227,7 @@ impl Rates {
         rate.step(arrival_ns, nanoseconds(now)).map(|_| ())
     }
 
-    /// Gives one back that [`Rates::take`] has taken.
+    /// Returns one that [`Rates::take`] has taken.
     pub(crate) fn give_back(&self, limit: Limit, key: u64, rate: &Rate) {
         if let Some(table) = self.table(place(limit)) {
             let interval_ns = rate.interval_ns();
@@ -235,14 +235,15 @@ impl Rates {
         }
     }
 
-    /// Gives one back that [`Rates::take_own`] has taken.
+    /// Returns one that [`Rates::take_own`] has taken.
     pub(crate) fn give_back_own(&self, limit: Limit, key: u64, rate: &Rate) {
         let interval_ns = rate.interval_ns();
         self.users.raise(!salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
     }
 
-    /// For how many ms somebody is still kept out by [`Rates::fault`]; who is not, is `Ok`.
-    pub(crate) fn kept_out(
+    /// Checks whether a key is blocked by [`Rates::count_violation`]. The error is the time left,
+    /// in ms.
+    pub(crate) fn check_block(
         &self,
         limit: Limit,
         key: u64,
@@ -256,15 +257,22 @@ impl Rates {
         }
     }
 
-    /// How many of the rate are used up at the moment.
+    /// How many of the rate are used up now.
     pub(crate) fn used(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> u32 {
         let ahead_ns = self.arrival_ns(limit, key).saturating_sub(nanoseconds(now));
         u32::try_from(ahead_ns.div_ceil(rate.interval_ns())).unwrap_or(u32::MAX)
     }
 
-    /// Counts a violation. Over the rate its author is kept out: for `penalty.length_ms` at first,
-    /// longer with every further one, up to `penalty.longest_ms`.
-    pub(crate) fn fault(&self, limit: Limit, key: u64, rate: &Rate, penalty: Penalty, now: Now) {
+    /// Counts a violation. Over the rate the key is blocked: for `penalty.length_ms` at first,
+    /// longer with every further violation, up to `penalty.longest_ms`.
+    pub(crate) fn count_violation(
+        &self,
+        limit: Limit,
+        key: u64,
+        rate: &Rate,
+        penalty: Penalty,
+        now: Now,
+    ) {
         let Some(table) = self.table(place(limit)) else { return };
         let (key, now_ns) = (salted(limit, key), nanoseconds(now));
         let taken =
@@ -283,10 +291,10 @@ impl Rates {
         }
     }
 
-    /// Empties the bucket of a limit and key.
-    pub(crate) fn forget(&self, limit: Limit, key: u64) {
+    /// Clears the bucket of a limit and key.
+    pub(crate) fn clear(&self, limit: Limit, key: u64) {
         if let Some(table) = self.table(place(limit)) {
-            table.forget(salted(limit, key));
+            table.clear(salted(limit, key));
         }
     }
 
@@ -300,30 +308,30 @@ impl Rates {
         }
     }
 
-    fn table(&self, place: Where) -> Option<&Table> {
+    fn table(&self, place: BucketTable) -> Option<&Table> {
         match place {
-            Where::Prefixes => Some(&self.prefixes),
-            Where::Names => Some(&self.names),
-            Where::Users => Some(&self.users),
-            Where::Total => None,
+            BucketTable::Prefixes => Some(&self.prefixes),
+            BucketTable::Names => Some(&self.names),
+            BucketTable::Users => Some(&self.users),
+            BucketTable::Total => None,
         }
     }
 }
 
-/// Where the buckets of a limit stand.
-fn place(limit: Limit) -> Where {
+/// The table of the buckets of a limit.
+fn place(limit: Limit) -> BucketTable {
     match (limit, limit.key()) {
-        // Whoever names a victim's account must not be able to keep its owner out for ever.
+        // Attackers that name an account must not fill the table of signed-in users.
         (Limit::LoginPerUser | Limit::LoginFailedPerUser | Limit::CodeFailedPerUser, _) => {
-            Where::Names
+            BucketTable::Names
         }
-        (_, LimitKey::Prefix) => Where::Prefixes,
-        (_, LimitKey::User | LimitKey::Connection) => Where::Users,
-        (_, LimitKey::Total) => Where::Total,
+        (_, LimitKey::Prefix) => BucketTable::Prefixes,
+        (_, LimitKey::User | LimitKey::Connection) => BucketTable::Users,
+        (_, LimitKey::Total) => BucketTable::Total,
     }
 }
 
-/// Buckets of one key and different limits stand apart.
+/// Different limits of one key have different buckets.
 fn salted(limit: Limit, key: u64) -> u64 {
     let salt = limit.index() as u64 + 1;
     key ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -370,8 +378,8 @@ mod tests {
         ];
         for limit in rated {
             // Whatever hammers, so many pass in five minutes, and one interval later the next.
-            let hammering = (0..3_000).map(|n| n * 100);
-            assert_eq!(passes(limit, rate, hammering), 10 + 49, "{limit:?}");
+            let repeated = (0..3_000).map(|n| n * 100);
+            assert_eq!(passes(limit, rate, repeated), 10 + 49, "{limit:?}");
             let (rates, key) = (Rates::new(1024), 7);
             let take = |ms| rates.take(limit, key, &rate, at(ms));
             assert_eq!((0..1_000).filter(|_| take(0).is_ok()).count(), 10);
@@ -431,20 +439,20 @@ mod tests {
         let limit = Limit::PenaltyPerPrefix;
         let penalty = Penalty { length_ms: 60_000, longest_ms: 600_000 };
         let key = rates.key("somebody");
-        let fault = |ms| rates.fault(limit, key, &rate, penalty, at(ms));
-        let wait_ms = |ms| rates.kept_out(limit, key, &rate, at(ms)).err().unwrap_or(0);
+        let count_violation = |ms| rates.count_violation(limit, key, &rate, penalty, at(ms));
+        let wait_ms = |ms| rates.check_block(limit, key, &rate, at(ms)).err().unwrap_or(0);
         for _ in 0..3 {
-            fault(0);
+            count_violation(0);
         }
         assert_eq!(wait_ms(0), 0, "a few are forgiven");
-        fault(0);
+        count_violation(0);
         assert_eq!((wait_ms(0), wait_ms(59_999), wait_ms(60_000)), (60_000, 1, 0));
         // One a second goes on for as long as it lasts, one in five seconds does not.
-        (0..60).for_each(|second| fault(second * 1_000));
+        (0..60).for_each(|second| count_violation(second * 1_000));
         assert!(wait_ms(60_000) >= 59_000, "{}", wait_ms(60_000));
-        (0..100_000).for_each(|_| fault(60_000));
+        (0..100_000).for_each(|_| count_violation(60_000));
         assert_eq!(wait_ms(60_000), 600_000);
-        rates.forget(limit, key);
+        rates.clear(limit, key);
         assert_eq!(wait_ms(60_000), 0);
         assert_eq!(rates.used(limit, key, &rate, at(60_000)), 0);
     }
@@ -454,10 +462,10 @@ mod tests {
         // A gigabyte a second is a rate as well.
         let (rates, fast) = (Rates::new(1024), Rate::per(1_000_000_000, 1_000));
         for limit in [Limit::BytesTotal, Limit::BytesPerUser] {
-            let spend = |many| rates.spend(limit, 7, &fast, many, at(0));
+            let spend = |units| rates.spend(limit, 7, &fast, units, at(0));
             assert_eq!(spend(1_000_000_000), Ok(()));
             assert_eq!(spend(1_000_000), Err(1));
-            assert_eq!(rates.look(limit, 7, &fast, at(0)), Err(2));
+            assert_eq!(rates.check(limit, 7, &fast, at(0)), Err(2));
         }
     }
 }

@@ -1,26 +1,26 @@
-//! Rates as GCRA: so many in so long, remembered in one number.
-//! Never: a window, around whose turn twice as many pass.
+//! Rates as GCRA: a count per period, stored in one number.
+//! Never: a fixed window, at whose boundary twice as many would pass.
 
 use std::cell::Cell;
 use std::str::FromStr;
 
 use portcullis_model::Now;
 
-/// So many in so long: `count` at once, then one every `period / count`.
+/// A count per period: `count` at once, then one every `period / count`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many may come at once; zero lets nothing pass.
+    /// How many pass at once; zero rejects everything.
     pub count: u32,
-    /// How long it takes until all of them may come again.
+    /// Time until a used-up rate is free again, in ms.
     pub period_ms: u64,
 }
 
 pub(crate) const NS_A_MS: u64 = 1_000_000;
 
-/// What is spent at once is a debt of ten minutes at most.
+/// The longest debt of one call, ten minutes.
 const DEBT_MAX_NS: u64 = 10 * 60 * 1_000 * NS_A_MS;
 
-/// Longest period a rate may have: a day.
+/// Longest period of a rate: a day.
 pub(crate) const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl Rate {
@@ -30,31 +30,31 @@ impl Rate {
         Self { count, period_ms }
     }
 
-    /// The same period, `factor` times as many.
+    /// The same period, `factor` times the count.
     pub(crate) const fn times(self, factor: u32) -> Self {
         Self { count: self.count.saturating_mul(factor), period_ms: self.period_ms }
     }
 
-    /// The same period, this part of as many, but at least one.
+    /// The same period, this part of the count, but at least one.
     pub(crate) const fn part(self, of: u32) -> Self {
         let count = self.count / of;
         Self { count: if count == 0 { 1 } else { count }, period_ms: self.period_ms }
     }
 
-    /// The same period, so many thousandths of as many, but at least one.
+    /// The same period, these thousandths of the count, but at least one.
     pub(crate) fn permille(self, thousandths: u32) -> Self {
         let count = u64::from(self.count) * u64::from(thousandths) / 1_000;
         Self { count: u32::try_from(count).unwrap_or(u32::MAX).max(1), period_ms: self.period_ms }
     }
 
-    /// The one that lets less pass over time.
+    /// The rate that passes less over time.
     pub(crate) fn slower_of(self, other: Self) -> Self {
         if self.interval_ns() >= other.interval_ns() { self } else { other }
     }
 
-    /// Whether something passes, and the period is 1 ms to a day.
+    /// Whether the count is at least one, and the period 1 ms to a day.
     #[must_use]
-    pub const fn is_sound(self) -> bool {
+    pub const fn is_valid(self) -> bool {
         self.count >= 1 && self.period_ms >= 1 && self.period_ms <= PERIOD_MAX_MS
     }
 
@@ -62,7 +62,7 @@ impl Rate {
         self.period_ms.min(PERIOD_MAX_MS).saturating_mul(NS_A_MS)
     }
 
-    /// The time one takes, at least a nanosecond: 10^9 a second is the fastest rate.
+    /// The interval, at least a nanosecond: 10^9 per second is the fastest rate.
     pub(crate) fn interval_ns(self) -> u64 {
         self.period_ns().checked_div(u64::from(self.count)).unwrap_or(u64::MAX).max(1)
     }
@@ -78,8 +78,8 @@ impl Rate {
         if next > allowed { Err((next - allowed).div_ceil(NS_A_MS)) } else { Ok(next) }
     }
 
-    /// So many that have come already: the arrival time after them, and how many milliseconds must
-    /// pass before the rate is kept again.
+    /// Counts units that have arrived already. Returns the arrival time after them, and the time
+    /// until the rate is free again, in milliseconds.
     pub(crate) fn spend(self, arrival_ns: u64, now_ns: u64, many: u32) -> (u64, u64) {
         let spent_ns = self.interval_ns().saturating_mul(u64::from(many)).min(DEBT_MAX_NS);
         let next = arrival_ns.max(now_ns).saturating_add(spent_ns);
@@ -88,7 +88,7 @@ impl Rate {
     }
 }
 
-/// Why a text is no rate.
+/// A text that is not a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a rate: write how many and how long, such as \"10/60s\" (units ms, s, m, h)")]
 pub struct RateError;
@@ -115,16 +115,16 @@ impl FromStr for Rate {
             count: count.parse().map_err(|_| RateError)?,
             period_ms: number.checked_mul(unit_ms).ok_or(RateError)?,
         };
-        if rate.is_sound() { Ok(rate) } else { Err(RateError) }
+        if rate.is_valid() { Ok(rate) } else { Err(RateError) }
     }
 }
 
-/// How long somebody is kept out who breaks the rules again and again.
+/// How long a client is blocked for repeated violations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Penalty {
-    /// The first time.
+    /// The first block, in ms.
     pub length_ms: u64,
-    /// At most, however long it goes on.
+    /// The longest block, in ms.
     pub longest_ms: u64,
 }
 
@@ -134,14 +134,14 @@ impl Default for Penalty {
     }
 }
 
-/// A rate's memory inside one connection: eight bytes, no lock.
+/// The state of a rate for one connection: eight bytes, no lock.
 #[derive(Debug, Default)]
 pub(crate) struct Gcra {
     arrival_ns: Cell<u64>,
 }
 
 impl Gcra {
-    /// Takes one; or says in how many milliseconds the next one passes.
+    /// Takes one. The error is the time until the next one passes, in milliseconds.
     pub(crate) fn take(&self, rate: &Rate, now: Now) -> Result<(), u64> {
         let next = rate.step(self.arrival_ns.get(), nanoseconds(now))?;
         self.arrival_ns.set(next);
@@ -153,14 +153,14 @@ impl Gcra {
         self.arrival_ns.get() == 0
     }
 
-    /// Takes so many that have come; says for how many milliseconds no more may.
+    /// Counts units that have arrived. The error is the time without further units, in ms.
     pub(crate) fn spend(&self, rate: &Rate, now: Now, many: u32) -> Result<(), u64> {
         let (next, wait_ms) = rate.spend(self.arrival_ns.get(), nanoseconds(now), many);
         self.arrival_ns.set(next);
         if wait_ms == 0 { Ok(()) } else { Err(wait_ms) }
     }
 
-    /// Takes one that cannot be refused; says whether the rate is used up by it.
+    /// Takes one that cannot be rejected; returns whether the rate is used up now.
     pub(crate) fn count(&self, rate: &Rate, now: Now) -> bool {
         let now_ns = nanoseconds(now);
         match rate.step(self.arrival_ns.get(), now_ns) {

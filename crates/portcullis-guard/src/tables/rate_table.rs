@@ -5,13 +5,13 @@ use parking_lot::Mutex;
 
 use crate::tables::rate::{NS_A_MS, PERIOD_MAX_MS, Rate};
 
-/// What a refused attempt costs.
+/// What a rejected attempt costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RejectionCost {
-    /// Nothing: who waits as told gets through.
+    /// Nothing: a client that waits as long as it was told gets through.
     Free,
-    /// A quarter of an accepted one, until the wait is a period longer than it would be. A client
-    /// that backs off gets through; hammering keeps only the hammerer out.
+    /// A quarter of an accepted one, until the wait is a period longer. A client that backs off
+    /// gets through; repeated attempts block only their sender.
     Charged,
 }
 
@@ -64,7 +64,7 @@ impl Table {
         })
     }
 
-    pub(crate) fn forget(&self, key: u64) {
+    pub(crate) fn clear(&self, key: u64) {
         self.raise(key, |_| 0);
     }
 
@@ -106,7 +106,7 @@ impl Table {
                 soonest_ns = soonest_ns.min(bucket.arrival_ns);
             }
         }
-        // Full fails closed: the newcomer waits until somebody's bucket has drained.
+        // A full set rejects: the new key waits until a bucket is empty.
         let full = Err(soonest_ns.saturating_sub(now_ns).div_ceil(NS_A_MS).max(1));
         let Some((place, way)) = free else { return full };
         let Some(bucket) = sets.get_mut(place).and_then(|set| set.get_mut(way)) else {

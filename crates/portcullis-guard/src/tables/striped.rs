@@ -1,4 +1,4 @@
-//! A map every shard reads at every decision.
+//! A map that every shard reads at every decision.
 //! Never: a lock held longer than a look-up.
 
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ impl<K: Eq + Hash, V> Striped<K, V> {
         change(&mut self.stripe(key).write())
     }
 
-    /// All keys there are, stripe by stripe; not one moment of the whole.
+    /// All keys, read stripe by stripe; not a snapshot of one moment.
     pub(crate) fn keys(&self) -> Vec<K>
     where
         K: Clone,

@@ -1,5 +1,5 @@
 //! The claims of a token, with exact types.
-//! Never: a claim said twice, a number that is no whole number, or a role nobody trusts.
+//! Never: a duplicate claim, a number that is not whole, or a role of an untrusted issuer.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use crate::tokens::rules::member;
 
-/// Nesting of claims nobody reads.
+/// Deepest nesting of claims that are not read.
 pub(crate) const DEPTH_MAX: u8 = 8;
 /// Members of one object.
 const KEYS_MAX: usize = 64;
 /// Longest `sid` and `jti`, in bytes.
 const ID_MAX_BYTES: usize = 128;
 
-/// What is read of a token. Other claims may be there and mean nothing.
+/// The claims that are read. Other claims are ignored.
 pub(crate) struct Claims {
     pub(crate) iss: String,
     /// One or more, each once.
@@ -31,14 +31,14 @@ pub(crate) struct Claims {
     pub(crate) exp: i64,
     pub(crate) nbf: Option<i64>,
     pub(crate) auth_time: Option<i64>,
-    /// Of an own token: how many times the user had proved anew who they are (`gen`).
+    /// Of an own token: how often the user had authenticated again (`gen`).
     pub(crate) generation: u64,
     /// Thumbprint of the key the token is bound to (`cnf.jkt`, RFC 9449 section 6.1).
     pub(crate) jkt: Option<String>,
 }
 
 impl Claims {
-    /// Reads the payload of a token whose signature holds; none when anything is not exact.
+    /// Reads the payload of a token with a valid signature; none when a claim is malformed.
     pub(crate) fn read(payload: &[u8]) -> Option<Self> {
         let mut deserializer = serde_json::Deserializer::from_slice(payload);
         let found = deserializer.deserialize_map(ClaimsVisitor).ok()?;
@@ -82,14 +82,14 @@ struct Found {
     cnf: Option<Confirmation>,
 }
 
-/// `cnf`. Another kind of binding than to a key we can ask a proof of is refused with the token.
+/// `cnf`. A token with another kind of binding than to a P-256 key is rejected.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Confirmation {
     jkt: String,
 }
 
-/// A claim that may be anything; it must still be sound, as any other claim.
+/// A claim of any type; it still has to be valid JSON within the limits.
 enum Loose {
     Text(String),
     Whole(u64),
@@ -167,7 +167,7 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                 // `null` is the same as being absent where the claim may be absent.
                 "sid" => found.sid = map.next_value()?,
                 "jti" => found.jti = map.next_value()?,
-                // Anything but a text is no name, and anything but a whole number no generation.
+                // A name has to be a text, and a generation a whole number.
                 "name" => match map.next_value_seed(AnyClaim)? {
                     Loose::Text(name) => found.name = Some(name),
                     Loose::Whole(_) | Loose::Other => {}
@@ -199,7 +199,7 @@ fn moment<E: Error>(seconds: u64) -> Result<i64, E> {
     }
 }
 
-/// The keys of one object, each said once.
+/// The keys of one object, without duplicates.
 #[derive(Default)]
 pub(crate) struct Keys(BTreeSet<String>);
 
@@ -212,7 +212,7 @@ impl Keys {
     }
 }
 
-/// `aud`: one string, or a list; who may stand in it is judged later.
+/// `aud`: one string, or a list; its values are checked later.
 struct Audience;
 
 /// Most audiences of one token.
@@ -249,14 +249,13 @@ impl<'de> Visitor<'de> for Audience {
     }
 }
 
-/// The roles a claim lists, by the names of its members from the outside in. What is not a list of
-/// strings is no role.
+/// The roles that a claim lists, by the path of the claim; only lists of strings count.
 pub(crate) fn listed_roles(claims: &Value, path: &[String]) -> Vec<String> {
     let listed = member(claims, path).and_then(Value::as_array).into_iter().flatten();
     listed.filter_map(Value::as_str).map(String::from).collect()
 }
 
-/// Walks over a claim nobody reads; it must still be sound, for others may read it.
+/// Skips a claim that is not read; it still has to be valid, because other programs may read it.
 pub(crate) struct Unread {
     pub(crate) depth_left: u8,
 }

@@ -1,5 +1,5 @@
-//! The header of a token (JOSE, RFC 7515 section 4): what is read of it, and what rejects it.
-//! Never: a key from a header, or a place to fetch one from.
+//! The header of a token (JOSE, RFC 7515 section 4).
+//! Never: a key from a header, or a URL to fetch one from.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ const NAME_MAX_BYTES: usize = 64;
 /// (T-036). `crit` names extensions that must be understood (section 4.1.11), and none is.
 const REJECTED: [&str; 7] = ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip"];
 
-/// What is read of a header.
+/// The parameters of a header that are read.
 pub(crate) struct Header {
     pub(crate) alg: String,
     pub(crate) typ: Option<String>,
@@ -30,8 +30,8 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads a header. Parameters that are not known are ignored (RFC 7515 section 4), as long as
-    /// each stands once.
+    /// Reads a header. Unknown parameters are ignored (RFC 7515 section 4); duplicates are
+    /// rejected.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, TokenFault> {
         if bytes.len() > HEADER_MAX_BYTES || bytes.first() != Some(&b'{') {
             return Err(TokenFault::Header);

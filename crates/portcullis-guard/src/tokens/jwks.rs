@@ -11,22 +11,22 @@ use crate::error::GateError;
 use crate::payload::json;
 use crate::tokens::key::{Algorithm, Issuer, IssuerKey, TokenKey, is_key_id};
 
-/// Largest set looked at, in bytes.
+/// Largest set that is read, in bytes.
 const JWKS_MAX_BYTES: usize = 256 * 1024;
 /// Most keys of one issuer.
 const KEYS_MAX: usize = 16;
-/// Most keys looked at, those of other kinds included.
+/// Most keys that are read, including keys of other kinds.
 const LISTED_MAX: usize = 256;
 /// Most keys that are named as left out.
 const REPORTED_MAX: usize = 16;
 
-/// Why a set of keys is not taken.
+/// Why a set of keys is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JwksError {
     /// Not JSON of the right shape, or over a limit.
-    #[error("it is no JSON Web Key Set of at most 256 KiB")]
+    #[error("it is not a JSON Web Key Set of at most 256 KiB")]
     Shape,
-    /// Nothing in it can check a token.
+    /// It contains no usable key.
     #[error("it holds no usable key for this algorithm and for signatures")]
     Empty,
     /// No key that was to be used can be; the text names each with its reason.
@@ -51,7 +51,7 @@ struct Set<'a> {
     keys: Vec<&'a RawValue>,
 }
 
-/// What is read of a key; the rest (`x5c`, `x5t`, dates) means nothing here.
+/// The members of a key that are read; the rest (`x5c`, `x5t`, dates) is ignored.
 #[derive(Deserialize)]
 struct Key {
     kty: String,
@@ -78,7 +78,7 @@ enum LeftOut {
     Unusable(&'static str),
 }
 
-/// Reads a set into one [`Issuer`] a key; `like` says all else there is to say of the issuer.
+/// Reads a set into one [`Issuer`] for each key; `like` has the other facts of the issuer.
 ///
 /// A key that names no algorithm is for the configured one, if it is of its kind. A key that cannot
 /// be used is left out and named; it does not invalidate the others (RFC 7517 section 5).
@@ -132,7 +132,7 @@ fn check(issuer: &Issuer, taken: &[Issuer]) -> Result<(), LeftOut> {
     if taken.len() >= KEYS_MAX {
         return refuse("the set holds more than 16 keys for this algorithm");
     }
-    // A token names its key by `kid`, so keys that share one, or have none, cannot be told apart.
+    // A token names its key by `kid`, so keys that share one, or have none, are ambiguous.
     if taken.iter().any(|other| other.key_id == issuer.key_id) {
         return refuse("a key before it has the same kid, or none either");
     }
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn set_that_is_no_set_or_is_endless_is_rejected() {
+    fn malformed_or_oversized_set_is_rejected() {
         let long = format!(r#"{{"keys":[],"a":"{}"}}"#, "a".repeat(JWKS_MAX_BYTES));
         for text in ["", "[]", "{}", r#"{"keys":[],"keys":[]}"#, "{\"keys\":", long.as_str()] {
             let read = read_jwks(text, Algorithm::EdDsa, &like());

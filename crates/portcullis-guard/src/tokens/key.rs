@@ -1,5 +1,5 @@
 //! Keys, each pinned to one issuer, one algorithm and, where there are several, one key id.
-//! Never: an algorithm chosen by a token, or a secret somebody could guess.
+//! Never: an algorithm chosen by a token, or a secret that can be guessed.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ use crate::tokens::secret_strength::{check_secret, is_monotonous};
 const RSA_MIN_BYTES: usize = 256;
 /// Smallest RSA modulus for 128 bits of security (ASVS 5.0, 11.2.3).
 const RSA_STRONG_MIN_BYTES: usize = 384;
-/// Largest RSA modulus: each doubling makes a forged token four times as dear to refuse.
+/// Largest RSA modulus: each doubling makes the check of a forged token four times as expensive.
 const RSA_MAX_BYTES: usize = 512;
 /// An uncompressed point on P-256.
 const P256_POINT_BYTES: usize = 65;
 
-/// Whose tokens are believed, and by which key.
+/// An issuer whose tokens are accepted, with one key.
 ///
 /// An issuer with several keys is listed once for each.
 #[derive(Debug, Clone)]
@@ -32,18 +32,18 @@ pub struct Issuer {
     pub issuer: String,
     /// `aud`, exactly.
     pub audience: String,
-    /// What may stand in `aud` beside the audience, such as an identity provider's own address.
+    /// Other values that `aud` may contain, such as the address of the identity provider.
     pub audience_beside: Vec<String>,
-    /// Whether it is this server itself.
+    /// Whether this server is the issuer.
     ///
     /// Its tokens must name their type, key, session and user id.
     pub own: bool,
-    /// The claim that lists the user's roles, name by name from the outside in, when the issuer is
-    /// trusted to give them; `None`, and roles are this server's own.
+    /// The path of the claim that lists roles, where the issuer is trusted to assign them; `None`
+    /// where only this server assigns roles.
     pub roles_claim: Option<Vec<String>>,
-    /// What its tokens have to be beside genuine; own tokens have rules of their own.
+    /// Rules for its tokens beside their signature; own tokens have separate rules.
     pub rules: IssuerRules,
-    /// How strong its keys have to be.
+    /// The required strength of its keys.
     pub strength: KeyStrength,
     /// `kid` of the key; without one, a token may name any.
     pub key_id: Option<String>,
@@ -52,7 +52,7 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// Another issuer, whose tokens are for us alone and give no roles.
+    /// Another issuer, whose tokens are for this server alone and assign no roles.
     #[must_use]
     pub fn new(issuer: &str, audience: &str, key: IssuerKey) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Issuer {
     }
 }
 
-/// How strong keys of issuers have to be.
+/// The required strength of keys of issuers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KeyStrength {
     /// What identity providers use by default: RSA keys of 2048 bits, RS256 too.
@@ -79,7 +79,7 @@ pub enum KeyStrength {
     Strong,
 }
 
-/// A key and, by its kind, the only algorithm it is for.
+/// A key; its kind determines its only algorithm.
 #[derive(Debug, Clone)]
 pub enum IssuerKey {
     /// Ed25519 public key, the 32 bytes of RFC 8032; algorithm `EdDSA` (RFC 8037).
@@ -104,7 +104,7 @@ pub enum IssuerKey {
     Hs256(Secret<Vec<u8>>),
 }
 
-/// The algorithms there are. `none` is not among them.
+/// The supported algorithms. `none` is not one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// Ed25519.
@@ -155,7 +155,7 @@ pub(crate) struct TokenKey {
     pub(crate) own: bool,
     pub(crate) roles_claim: Option<Vec<String>>,
     pub(crate) rules: IssuerRules,
-    /// Tells this key from every other, also from one of the same key id.
+    /// Identifies this key, also among keys with the same key id.
     pub(crate) mark: u64,
     key_id: Option<String>,
     verifier: Verifier,
@@ -202,7 +202,7 @@ impl TokenKey {
         self.key_id.as_deref()
     }
 
-    /// Whether a token that names this key, or none, may be meant for it.
+    /// Whether a token with this `kid`, or without one, may be signed by this key.
     pub(crate) fn answers_to(&self, named: Option<&str>) -> bool {
         match (named, self.key_id.as_deref()) {
             (Some(named), Some(own)) => named == own,

@@ -1,4 +1,4 @@
-//! What an issuer's tokens have to be beside genuine: of the right kind, for the right purpose.
+//! Rules for tokens of an issuer beside their signature: kind, purpose, second factor.
 //! Never: a signature, or a claim of a token whose signature was not checked.
 
 use portcullis_model::TokenFault;
@@ -14,7 +14,7 @@ pub enum TokenKind {
     Id,
 }
 
-/// What tokens of one issuer have to say. The default asks for nothing but an access token.
+/// Rules for tokens of one issuer. The default only requires an access token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IssuerRules {
     /// Which kinds of tokens are accepted.
@@ -75,7 +75,7 @@ impl FactorRule {
     }
 }
 
-/// A rule that cannot be kept.
+/// An invalid rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleFault {
     /// The key of `[[token.issuer]]`.
@@ -121,10 +121,10 @@ fn is_one_of(text: &str, names: &[&str]) -> bool {
 }
 
 impl IssuerRules {
-    /// Checks whether the rules can be kept.
+    /// Checks whether the rules are valid.
     ///
     /// # Errors
-    /// [`RuleFault`] names the first that cannot.
+    /// [`RuleFault`] names the first invalid rule.
     pub fn check(&self) -> Result<(), RuleFault> {
         let factors = &self.factors;
         // RFC 6749 section 3.3.

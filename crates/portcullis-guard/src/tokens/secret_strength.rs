@@ -1,5 +1,5 @@
-//! Which shared secrets can be guessed.
-//! Never: a secret made stronger; it is refused, and the server does not start.
+//! Rejects shared secrets that can be guessed.
+//! Never: a stronger secret made of a weak one; the server does not start.
 
 /// Words of secrets that ship in examples, tutorials and cracking lists.
 const PLACEHOLDERS: [&[u8]; 16] = [
@@ -21,7 +21,7 @@ const PLACEHOLDERS: [&[u8]; 16] = [
     b"keyboard cat",
 ];
 
-/// Refuses what can be guessed: RFC 7518 section 3.2 asks for as many bits as the hash has.
+/// Rejects secrets that can be guessed: RFC 7518 section 3.2 asks for as many bits as the hash has.
 pub(crate) fn check_secret(secret: &[u8]) -> Result<(), &'static str> {
     if secret.len() < 32 {
         return Err("has fewer than 32 bytes");
@@ -50,7 +50,7 @@ pub(crate) fn is_monotonous(bytes: &[u8], distinct_min: usize) -> bool {
     seen.len() < distinct_min
 }
 
-/// A short piece said over and over is as weak as the piece.
+/// A repeated short piece is as weak as the piece.
 fn repeats(bytes: &[u8]) -> bool {
     let shifted = |period: usize| bytes.iter().zip(bytes.iter().skip(period)).all(|(a, b)| a == b);
     (1..=bytes.len() / 2).any(shifted)

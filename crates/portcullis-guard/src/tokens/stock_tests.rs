@@ -28,7 +28,7 @@ fn believe(
     let aud = if payload["aud"].is_null() { Value::Null } else { json!(AUDIENCE) };
     let ours = json!({"iss": FOREIGN, "aud": aud, "iat": NOW_S, "exp": NOW_S + 300});
     let token = foreign(&header, &with(payload, ours));
-    Tokens::build(issuer(rules.clone())).unwrap().believe(&token, now())
+    Tokens::build(issuer(rules.clone())).unwrap().verify(&token, now())
 }
 
 fn fault(rules: &IssuerRules, header: Value, payload: Value) -> Option<TokenFault> {

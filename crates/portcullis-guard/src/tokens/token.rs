@@ -1,5 +1,5 @@
-//! The acceptance profile of tokens (JWT, RFC 7519 and 8725): which are believed, and as whom.
-//! Never: roles from a token, a key from a token, or a look-up a token asks for.
+//! Verifies tokens (JWT, RFC 7519 and 8725) by a strict profile.
+//! Never: a key from a token, a lookup that a token names, or roles of an untrusted issuer.
 
 use std::sync::Arc;
 
@@ -17,24 +17,24 @@ use crate::tokens::claims::{Claims, listed_roles};
 use crate::tokens::header::Header;
 use crate::tokens::key::{Algorithm, Issuer, TokenKey, is_name};
 
-/// How far another machine's clock may be off.
+/// Tolerated difference to the clock of another machine.
 const LEEWAY_S: i64 = 5;
-/// Longest life of this server's own tokens.
+/// Longest lifetime of this server's own tokens.
 const OWN_LIFETIME_MAX_S: i64 = 15 * 60;
-/// Longest life of other issuers' tokens.
+/// Longest lifetime of tokens of other issuers.
 const FOREIGN_LIFETIME_MAX_S: i64 = 24 * 60 * 60;
 /// Most keys of all issuers together.
 const KEYS_MAX: usize = 64;
 /// Most keys a token without a key id is tried with.
 const KEYS_TRIED_MAX: usize = 16;
-/// From here on a token of ours from the future means that a clock is wrong, not merely off.
+/// An own token that is further in the future shows that a clock is wrong.
 const CLOCK_SKEW_S: i64 = 60;
 /// Length of a thumbprint: SHA-256 in base64url.
 const THUMBPRINT_BYTES: usize = 43;
-/// Longest display name taken over from a token, in characters.
+/// Longest display name that is read from a token, in characters.
 const NAME_MAX_CHARS: usize = 64;
 
-/// What a believed credential says. Only [`crate::Gate`] makes one.
+/// A verified credential. Only [`crate::Gate`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifiedCredential {
@@ -42,21 +42,21 @@ pub struct VerifiedCredential {
     pub user: UserId,
     /// Whether this server issued the token itself.
     pub own: bool,
-    /// Who issued it.
+    /// The issuer.
     pub issuer: Arc<str>,
-    /// Whom the issuer says it is about.
+    /// The subject that the issuer names.
     pub subject: String,
-    /// The display name the issuer gives; nothing when it is not fit to show.
+    /// The display name that the issuer gives; none when it is invalid.
     pub name: Option<String>,
     /// When it was issued, in seconds since 1970.
     pub issued_unix_s: i64,
-    /// When it ends, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub expires_unix_s: i64,
     /// The session (`sid`) it belongs to.
     pub session: Option<String>,
-    /// Its own name (`jti`); empty when another issuer gives none.
+    /// Its id (`jti`); empty when another issuer gives none.
     pub token: String,
-    /// Names of roles, from an issuer that is trusted to give them.
+    /// Names of roles, from an issuer that is trusted to assign them.
     pub roles: Option<Vec<String>>,
     /// How the user has authenticated.
     pub login: LoginEvidence,
@@ -95,8 +95,8 @@ pub struct CredentialKeys {
 }
 
 impl VerifiedCredential {
-    /// Who shows no credential, on a server that asks for none.
-    pub(crate) fn nobody(user: UserId, now_unix_s: i64) -> Self {
+    /// A client without a credential, on a server that requires none.
+    pub(crate) fn anonymous(user: UserId, now_unix_s: i64) -> Self {
         Self {
             user,
             own: false,
@@ -113,40 +113,40 @@ impl VerifiedCredential {
         }
     }
 
-    /// A believed token of nobody's making.
+    /// A verified token for tests.
     #[cfg(test)]
     pub(crate) fn for_tests(user: UserId, expires_unix_s: i64) -> Self {
-        Self { expires_unix_s, ..Self::nobody(user, 0) }
+        Self { expires_unix_s, ..Self::anonymous(user, 0) }
     }
 }
 
-/// The keys tokens are believed by; whole sets are put in place of one another.
+/// The keys that verify tokens; the keys of one issuer are replaced as a whole.
 pub(crate) struct Tokens {
     keys: RwLock<Arc<[Arc<TokenKey>]>>,
-    /// Algorithms of keys that may still come: a token of one names a key nobody knows yet.
-    awaited: Vec<Algorithm>,
+    /// Algorithms of keys that may still arrive; such a token names a key that is unknown yet.
+    expected: Vec<Algorithm>,
 }
 
 impl Tokens {
     pub(crate) fn build(issuers: Vec<Issuer>) -> Result<Self, GateError> {
-        let keys = built(issuers)?;
+        let keys = build_keys(issuers)?;
         check_together(&keys)?;
-        Ok(Self { keys: RwLock::new(keys.into()), awaited: Vec::new() })
+        Ok(Self { keys: RwLock::new(keys.into()), expected: Vec::new() })
     }
 
-    pub(crate) fn awaiting(self, awaited: Vec<Algorithm>) -> Self {
-        Self { awaited, ..self }
+    pub(crate) fn expecting(self, expected: Vec<Algorithm>) -> Self {
+        Self { expected, ..self }
     }
 
-    /// Puts other keys in the place of all keys of one issuer; the others stay.
+    /// Replaces all keys of one issuer; keys of other issuers stay.
     pub(crate) fn replace(&self, name: &str, issuers: Vec<Issuer>) -> Result<(), GateError> {
-        let fresh = built(issuers)?;
+        let fresh = build_keys(issuers)?;
         if let Some(other) = fresh.iter().find(|key| *key.issuer != *name) {
             let why = "its keys were given as another issuer's";
             return Err(GateError::Issuer { issuer: other.issuer.to_string(), why });
         }
         let mut keys = self.keys.write();
-        // Keys are shared with whoever verifies at this moment, so the rest is kept by reference.
+        // Other threads may verify with these keys now, so the rest is kept by reference.
         let kept = keys.iter().filter(|key| *key.issuer != *name).cloned();
         let next: Vec<_> = kept.chain(fresh).collect();
         check_together(&next)?;
@@ -154,8 +154,8 @@ impl Tokens {
         Ok(())
     }
 
-    /// Whether the key of that mark is still believed; 0 is no key.
-    pub(crate) fn knows(&self, mark: u64) -> bool {
+    /// Whether the key of that mark is still in force; 0 means no key.
+    pub(crate) fn has_key(&self, mark: u64) -> bool {
         mark == 0 || self.keys.read().iter().any(|key| key.mark == mark)
     }
 
@@ -173,33 +173,33 @@ impl Tokens {
         let parts = Parts::read(token)?;
         let header = Header::read(&parts.header)?;
         let keys = Arc::clone(&self.keys.read());
-        let candidates = candidates(&keys, &self.awaited, &header)?;
+        let candidates = candidates(&keys, &self.expected, &header)?;
         let signed = parts.signed.as_bytes();
-        // The same key id may be two issuers': the signature tells which one it is.
+        // Two issuers may use the same key id: the signature decides.
         let key = candidates.into_iter().find(|key| key.verifies(signed, &parts.signature));
         let key = key.ok_or(TokenFault::Signature)?;
         let claims = Claims::read(&parts.payload).ok_or(TokenFault::Claims)?;
         if key.own {
-            return judge(key, claims, now);
+            return check_claims(key, claims, now);
         }
-        // The payload has been read strictly before, so it is bounded and says nothing twice.
+        // The payload was read strictly before, so it is bounded and has no duplicates.
         let more: Value = serde_json::from_slice(&parts.payload).map_err(|_| TokenFault::Claims)?;
-        // The kind first: an id-token is for the client, and says so more clearly than its `aud`.
+        // The kind first: the error of an id-token is clearer than that of its `aud`.
         key.rules.accept(header.typ.as_deref(), &more)?;
         let roles = key.roles_claim.as_ref().map(|path| listed_roles(&more, path));
         let second_factor = key.rules.factors.is_met(&more);
-        judge(key, claims, now).map(|verified| {
+        check_claims(key, claims, now).map(|verified| {
             let login = LoginEvidence { second_factor, ..verified.login };
             VerifiedCredential { roles, login, ..verified }
         })
     }
 }
 
-fn built(issuers: Vec<Issuer>) -> Result<Vec<Arc<TokenKey>>, GateError> {
+fn build_keys(issuers: Vec<Issuer>) -> Result<Vec<Arc<TokenKey>>, GateError> {
     issuers.into_iter().map(|issuer| TokenKey::build(issuer).map(Arc::new)).collect()
 }
 
-/// Whether keys can be told apart, each from each.
+/// Checks that the keys are unambiguous.
 fn check_together(keys: &[Arc<TokenKey>]) -> Result<(), GateError> {
     for (index, key) in keys.iter().enumerate() {
         let refuse = |why| GateError::Issuer { issuer: key.issuer.to_string(), why };
@@ -222,19 +222,19 @@ fn check_together(keys: &[Arc<TokenKey>]) -> Result<(), GateError> {
     Ok(())
 }
 
-/// The keys a token may be meant for: its algorithm is the key's, never the other way round.
+/// The keys that may have signed a token. The key determines the algorithm, never the token.
 fn candidates<'k>(
     keys: &'k [Arc<TokenKey>],
-    awaited: &[Algorithm],
+    expected: &[Algorithm],
     header: &Header,
 ) -> Result<Vec<&'k Arc<TokenKey>>, TokenFault> {
     let named = Algorithm::named(&header.alg).ok_or(TokenFault::Algorithm)?;
     let mut found: Vec<_> = keys.iter().filter(|key| key.algorithm() == named).collect();
-    if found.is_empty() && !awaited.contains(&named) {
+    if found.is_empty() && !expected.contains(&named) {
         return Err(TokenFault::Algorithm);
     }
     found.retain(|key| key.answers_to(header.kid.as_deref()));
-    // A token that names no key costs a signature for each: no more than one issuer may have.
+    // A token without a `kid` costs a signature check for each key, so their number is bounded.
     if found.is_empty() || found.len() > KEYS_TRIED_MAX {
         return Err(TokenFault::Key);
     }
@@ -242,13 +242,17 @@ fn candidates<'k>(
     if found.is_empty() { Err(TokenFault::Type) } else { Ok(found) }
 }
 
-/// Own tokens say what they are, in one spelling (RFC 9068 section 2.1).
+/// Own tokens name their type in exactly one form (RFC 9068 section 2.1).
 fn is_type(key: &TokenKey, typ: Option<&str>) -> bool {
     if key.own { typ == Some("at+jwt") } else { key.rules.takes_type(typ) }
 }
 
-/// The claims of a token whose signature holds.
-fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<VerifiedCredential, TokenFault> {
+/// Checks the claims of a token with a valid signature.
+fn check_claims(
+    key: &TokenKey,
+    claims: Claims,
+    now: Now,
+) -> Result<VerifiedCredential, TokenFault> {
     if *claims.iss != *key.issuer || !is_for_us(key, &claims.aud) {
         return Err(TokenFault::Claims);
     }
@@ -273,7 +277,7 @@ fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<VerifiedCredential,
         let skewed = key.own && from > now_s.saturating_add(CLOCK_SKEW_S);
         return Err(if skewed { TokenFault::Clock } else { TokenFault::NotYet });
     }
-    // No leeway at the end: the connection opened with it would have to end at once.
+    // No tolerance at the end: a connection opened with the token would end at once.
     if now_s >= claims.exp {
         return Err(TokenFault::Expired);
     }
@@ -297,14 +301,14 @@ fn judge(key: &TokenKey, claims: Claims, now: Now) -> Result<VerifiedCredential,
     })
 }
 
-/// Our audience, and beside it only what the operator lists: a token for others too is theirs.
+/// Whether the audience is this server, and otherwise only audiences that the operator lists.
 fn is_for_us(key: &TokenKey, audiences: &[String]) -> bool {
     let known =
         |audience: &String| *audience == key.audience || key.audience_beside.contains(audience);
     audiences.contains(&key.audience) && audiences.iter().all(known)
 }
 
-/// The user another issuer's subject is here. The lengths keep `ab` + `c` apart from `a` + `bc`.
+/// The id of a user of another issuer. The lengths distinguish `ab` + `c` from `a` + `bc`.
 fn foreign_user(issuer: &str, subject: &str) -> Result<UserId, TokenFault> {
     if !is_name(subject) {
         return Err(TokenFault::Claims);
@@ -323,12 +327,12 @@ fn is_shown(name: &str) -> bool {
     (1..=NAME_MAX_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control)
 }
 
-/// A token cut in three and decoded.
+/// The three decoded parts of a token.
 struct Parts<'a> {
     header: Vec<u8>,
     payload: Vec<u8>,
     signature: Vec<u8>,
-    /// What the signature is about: header and payload as sent (RFC 7515 section 5.2).
+    /// The signed text: header and payload as sent (RFC 7515 section 5.2).
     signed: &'a str,
 }
 
@@ -350,7 +354,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Base64url as RFC 7515 section 2 has it: no padding, and no stray bits, so one spelling only.
+/// Base64url of RFC 7515 section 2: no padding and no unused bits, so exactly one encoding.
 fn decode(part: &str) -> Result<Vec<u8>, TokenFault> {
     match URL_SAFE_NO_PAD.decode(part) {
         Ok(bytes) if !bytes.is_empty() => Ok(bytes),
@@ -368,18 +372,18 @@ mod tests {
     use crate::tokens::key::{IssuerKey, KeyStrength};
     use crate::tokens::rules::IssuerRules;
 
-    fn believe(token: &str) -> Result<VerifiedCredential, TokenFault> {
-        Tokens::build(issuers()).unwrap().believe(token, now())
+    fn verify(token: &str) -> Result<VerifiedCredential, TokenFault> {
+        Tokens::build(issuers()).unwrap().verify(token, now())
     }
 
     #[track_caller]
     fn check(token: &str, expect: TokenFault) {
-        assert_eq!(believe(token).map(|verified| verified.subject), Err(expect), "{token:.200}");
+        assert_eq!(verify(token).map(|verified| verified.subject), Err(expect), "{token:.200}");
     }
 
     #[test]
-    fn honest_tokens_are_believed_as_whom_they_name() {
-        let verified = believe(&own(&own_header(), &own_claims())).unwrap();
+    fn valid_tokens_are_verified_as_the_user_they_name() {
+        let verified = verify(&own(&own_header(), &own_claims())).unwrap();
         assert_eq!((verified.user.as_str(), verified.own), ("ann", true));
         assert_eq!(verified.session.as_deref(), Some("s1"));
         assert_eq!((verified.token.as_str(), &*verified.issuer), ("t1", OWN));
@@ -392,15 +396,15 @@ mod tests {
             json!({"alg": "HS256", "typ": "JWT", "kid": "main"}),
         ];
         for header in headers {
-            let verified = believe(&foreign(&header, &foreign_claims())).unwrap();
+            let verified = verify(&foreign(&header, &foreign_claims())).unwrap();
             assert_eq!((verified.own, verified.subject.as_str()), (false, "user 1"));
             assert!(verified.user.as_str().starts_with("x_") && verified.user.as_str().len() == 34);
         }
         let alone = with(foreign_claims(), json!({"aud": [AUDIENCE], "name": "Ann"}));
-        let verified = believe(&foreign(&foreign_header(), &alone)).unwrap();
+        let verified = verify(&foreign(&foreign_header(), &alone)).unwrap();
         assert_eq!(verified.name.as_deref(), Some("Ann"));
         let unfit = with(foreign_claims(), json!({"name": "a\u{7}"}));
-        assert_eq!(believe(&foreign(&foreign_header(), &unfit)).unwrap().name, None);
+        assert_eq!(verify(&foreign(&foreign_header(), &unfit)).unwrap().name, None);
     }
 
     #[test]
@@ -429,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn t_030_t_033_t_034_the_key_says_which_algorithm() {
+    fn t_030_t_033_t_034_key_determines_the_algorithm() {
         for alg in ["none", "None", "NONE", "nOnE", "RS384", "PS256", "ES384", "HS512", "eddsa", ""]
         {
             let header = with(own_header(), json!({"alg": alg}));
@@ -450,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn t_031_the_public_key_is_no_secret() {
+    fn t_031_public_key_does_not_work_as_a_shared_secret() {
         let raw = own_public();
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": encode(&raw)}).to_string();
         let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", encode(&raw));
@@ -528,9 +532,9 @@ mod tests {
         ];
         for extra in extras {
             let header = with(foreign_header(), extra.clone());
-            assert!(believe(&foreign(&header, &foreign_claims())).is_ok(), "{extra}");
+            assert!(verify(&foreign(&header, &foreign_claims())).is_ok(), "{extra}");
             let header = with(own_header(), extra.clone());
-            assert!(believe(&own(&header, &own_claims())).is_ok(), "{extra}");
+            assert!(verify(&own(&header, &own_claims())).is_ok(), "{extra}");
             let forged = sign_shared(b"wrong", &foreign_header().to_string(), "{}");
             check(&forged, TokenFault::Signature);
         }
@@ -552,8 +556,8 @@ mod tests {
             issuers[1].key_id = Some(kid.into());
             let tokens = Tokens::build(issuers).unwrap();
             let named = |kid: &str| with(foreign_header(), json!({"kid": kid}));
-            assert!(tokens.believe(&foreign(&named(kid), &foreign_claims()), now()).is_ok());
-            let other = tokens.believe(&foreign(&named("other"), &foreign_claims()), now());
+            assert!(tokens.verify(&foreign(&named(kid), &foreign_claims()), now()).is_ok());
+            let other = tokens.verify(&foreign(&named("other"), &foreign_claims()), now());
             assert_eq!(other.err(), Some(TokenFault::Key), "{kid}");
             check(&foreign(&named(kid), &foreign_claims()), TokenFault::Key);
         }
@@ -569,7 +573,7 @@ mod tests {
         ];
         for change in odd {
             let token = foreign(&foreign_header(), &with(foreign_claims(), change.clone()));
-            let verified = believe(&token).map(|verified| (verified.name, verified.subject));
+            let verified = verify(&token).map(|verified| (verified.name, verified.subject));
             assert_eq!(verified, Ok((None, String::from("user 1"))), "{change}");
         }
     }
@@ -581,7 +585,7 @@ mod tests {
         check(&sign_shared(SECRET, &header, &claims(OTHER)), TokenFault::Claims);
         check(&sign_shared(OTHER_SECRET, &header, &claims(FOREIGN)), TokenFault::Claims);
         check(&sign_shared(SECRET, &header, &claims(OWN)), TokenFault::Claims);
-        assert!(believe(&sign_shared(OTHER_SECRET, &header, &claims(OTHER))).is_ok());
+        assert!(verify(&sign_shared(OTHER_SECRET, &header, &claims(OTHER))).is_ok());
         for kid in ["unknown", "own-1"] {
             let header = json!({"alg": "HS256", "kid": kid});
             check(&foreign(&header, &foreign_claims()), TokenFault::Key);
@@ -669,14 +673,14 @@ mod tests {
             [json!({"nbf": NOW_S + 5}), json!({"iat": NOW_S + 5}), json!({"exp": NOW_S + 1})]
         {
             let token = foreign(&foreign_header(), &with(foreign_claims(), fine));
-            assert!(believe(&token).is_ok());
+            assert!(verify(&token).is_ok());
         }
         let long = with(own_claims(), json!({"exp": NOW_S + 901}));
         check(&own(&own_header(), &long), TokenFault::Lifetime);
     }
 
     #[test]
-    fn t_049_t_050_one_spelling_and_a_bounded_one() {
+    fn t_049_t_050_token_has_one_bounded_encoding() {
         let token = own(&own_header(), &own_claims());
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let mut malleable = URL_SAFE_NO_PAD.decode(signature).unwrap();
@@ -697,7 +701,7 @@ mod tests {
         let strayed = |last: u8| (b'A'..=b'z').map(char::from).filter(move |c| *c as u8 != last);
         let last = token.as_bytes()[token.len() - 1];
         let believed = strayed(last)
-            .filter(|other| believe(&format!("{}{other}", &token[..token.len() - 1])).is_ok());
+            .filter(|other| verify(&format!("{}{other}", &token[..token.len() - 1])).is_ok());
         assert_eq!(believed.count(), 0);
         let shapes = [
             format!("{token}="),
@@ -725,7 +729,7 @@ mod tests {
             format!("{token}{}", "A".repeat(TOKEN_MAX_BYTES)),
         ];
         for shape in shapes {
-            assert_eq!(believe(&shape), Err(TokenFault::Shape), "{:.80}", shape);
+            assert_eq!(verify(&shape), Err(TokenFault::Shape), "{:.80}", shape);
         }
     }
 
@@ -735,13 +739,13 @@ mod tests {
         for token in
             [own(&own_header(), &own_claims()), foreign(&foreign_header(), &foreign_claims())]
         {
-            assert!(tokens.believe(&token, now()).is_ok());
+            assert!(tokens.verify(&token, now()).is_ok());
             for (index, byte) in token.bytes().enumerate() {
                 for other in [byte ^ 1, byte ^ 4, b'A', b'.', b' '] {
                     let mut changed = token.clone().into_bytes();
                     changed[index] = other;
                     let changed = String::from_utf8(changed).unwrap();
-                    let believed = changed != token && tokens.believe(&changed, now()).is_ok();
+                    let believed = changed != token && tokens.verify(&changed, now()).is_ok();
                     assert!(!believed, "{changed}");
                 }
             }
@@ -749,7 +753,7 @@ mod tests {
     }
 
     #[test]
-    fn t_052_t_053_what_is_said_twice_or_is_not_ours_to_say() {
+    fn t_052_t_053_duplicate_or_foreign_claims_are_rejected() {
         let inner = foreign_claims().to_string();
         let inner = inner.trim_matches(['{', '}']);
         let deep = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
@@ -774,9 +778,9 @@ mod tests {
             check(&token, TokenFault::Claims);
         }
         let bold = json!({"roles": ["admin"], "isAdmin": true, "realm": {"roles": [["admin"]]}});
-        let plain = believe(&foreign(&foreign_header(), &foreign_claims())).unwrap();
+        let plain = verify(&foreign(&foreign_header(), &foreign_claims())).unwrap();
         let token = foreign(&foreign_header(), &with(foreign_claims(), bold));
-        assert_eq!(believe(&token).unwrap(), plain, "ignored");
+        assert_eq!(verify(&token).unwrap(), plain, "ignored");
     }
 
     #[test]
@@ -793,7 +797,7 @@ mod tests {
         let media_types = ["jwt", "at+jwt", "application/at+jwt", "Application/JWT", "AT+JWT"];
         for typ in media_types {
             let header = with(foreign_header(), json!({"typ": typ}));
-            assert!(believe(&foreign(&header, &foreign_claims())).is_ok(), "{typ}");
+            assert!(verify(&foreign(&header, &foreign_claims())).is_ok(), "{typ}");
         }
         for typ in ["application/", "application/application/jwt", "text/jwt", "application/json"] {
             let header = with(foreign_header(), json!({"typ": typ}));
@@ -826,13 +830,13 @@ mod tests {
         }
         let many = (0..65).map(|n| foreign(Some(&format!("k{n}")), SECRET, AUDIENCE)).collect();
         assert!(Tokens::build(many).is_err());
-        let none_but = |algorithm| Tokens::build(Vec::new()).unwrap().awaiting(vec![algorithm]);
+        let none_but = |algorithm| Tokens::build(Vec::new()).unwrap().expecting(vec![algorithm]);
         let none = Tokens::build(Vec::new()).unwrap();
         let token = own(&own_header(), &own_claims());
-        assert_eq!(none.believe(&token, now()).err(), Some(TokenFault::Algorithm));
-        let awaiting = |algorithm| none_but(algorithm).believe(&token, now()).err();
-        assert_eq!(awaiting(Algorithm::EdDsa), Some(TokenFault::Key), "it may still come");
-        assert_eq!(awaiting(Algorithm::Es256), Some(TokenFault::Algorithm));
+        assert_eq!(none.verify(&token, now()).err(), Some(TokenFault::Algorithm));
+        let expecting = |algorithm| none_but(algorithm).verify(&token, now()).err();
+        assert_eq!(expecting(Algorithm::EdDsa), Some(TokenFault::Key), "it may still come");
+        assert_eq!(expecting(Algorithm::Es256), Some(TokenFault::Algorithm));
     }
 
     #[test]
@@ -877,7 +881,7 @@ mod tests {
         };
         let claims = with(foreign_claims(), json!({"realm": {"roles": ["moderator", 7, "x"]}}));
         for (alg, kid) in [("ES256", "ec"), ("RS256", "rsa")] {
-            let verified = tokens.believe(&sign(alg, kid, &claims), now()).unwrap();
+            let verified = tokens.verify(&sign(alg, kid, &claims), now()).unwrap();
             let listed = vec![String::from("moderator"), String::from("x")];
             assert_eq!((verified.subject.as_str(), verified.roles), ("user 1", Some(listed)));
         }
@@ -890,14 +894,14 @@ mod tests {
             ("HS256", "rsa", TokenFault::Algorithm),
         ];
         for (alg, kid, fault) in faults {
-            let outcome = tokens.believe(&sign(alg, kid, &claims), now());
+            let outcome = tokens.verify(&sign(alg, kid, &claims), now());
             assert_eq!(outcome.err(), Some(fault), "{alg} {kid}");
         }
         // T-043: an all-zero signature is nobody's.
         let good = sign("ES256", "ec", &claims);
         let (signed, _) = good.rsplit_once('.').unwrap();
         let zero = format!("{signed}.{}", encode([0; 64]));
-        assert_eq!(tokens.believe(&zero, now()).err(), Some(TokenFault::Signature));
+        assert_eq!(tokens.verify(&zero, now()).err(), Some(TokenFault::Signature));
 
         let audiences = [
             (json!([AUDIENCE, "https://id.example/userinfo"]), true),
@@ -908,12 +912,12 @@ mod tests {
         ];
         for (aud, fine) in audiences {
             let token = sign("ES256", "ec", &with(claims.clone(), json!({"aud": aud})));
-            assert_eq!(tokens.believe(&token, now()).is_ok(), fine, "{aud}");
+            assert_eq!(tokens.verify(&token, now()).is_ok(), fine, "{aud}");
         }
     }
 
     #[test]
-    fn t_056_an_own_token_from_the_future_means_a_wrong_clock() {
+    fn t_056_own_token_from_the_future_shows_a_wrong_clock() {
         for (ahead, fault) in
             [(6, TokenFault::NotYet), (60, TokenFault::NotYet), (61, TokenFault::Clock)]
         {
@@ -923,10 +927,10 @@ mod tests {
     }
 
     #[test]
-    fn t_148_what_a_token_is_bound_to_is_read_strictly() {
+    fn t_148_key_of_a_bound_token_is_read_strictly() {
         let jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
         let bound = |cnf: Value| own(&own_header(), &with(own_claims(), json!({"cnf": cnf})));
-        assert_eq!(believe(&bound(json!({"jkt": jkt}))).unwrap().keys.bound.as_deref(), Some(jkt));
+        assert_eq!(verify(&bound(json!({"jkt": jkt}))).unwrap().keys.bound.as_deref(), Some(jkt));
         for cnf in [
             json!({}),
             json!({"jkt": 1}),
