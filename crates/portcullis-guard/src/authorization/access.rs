@@ -9,12 +9,12 @@ use crate::directory::room::{Relation, Room};
 use crate::directory::tables::Directory;
 use crate::directory::user::User;
 
-/// Who may send an event, worked out once from its rule and the operator's table.
+/// Which users may send an event, computed once from its rule and the operator's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowed {
-    /// Who holds one of these may send it at all.
+    /// Roles that may send it.
     pub(crate) roles: Roles,
-    /// Who holds one of these needs no relation to the room, only that it is there.
+    /// Roles that need no relation to the room, which only has to exist.
     pub(crate) anywhere: Roles,
     pub(crate) access: Access,
 }
@@ -33,7 +33,7 @@ impl Allowed {
         Self { roles, anywhere, access }
     }
 
-    /// Whether the rule has looked at the user's place in the room that the message is about.
+    /// Whether the rule checks the relation of the user to the room of the message.
     pub(crate) fn covers_room(&self) -> bool {
         match self.access {
             Access::Member | Access::Owner | Access::OwnerOr(_) => true,
@@ -41,7 +41,7 @@ impl Allowed {
         }
     }
 
-    /// Whether a caller may do this, now.
+    /// Checks whether a caller may send it now.
     pub(crate) fn check_caller(
         &self,
         principal: &Principal,
@@ -59,7 +59,7 @@ impl Allowed {
         outcome
     }
 
-    /// Whether the user may do this, now, with the roles that are in force.
+    /// Checks whether the user may send it now, with the roles in force.
     fn check(
         &self,
         user: &User,

@@ -11,15 +11,15 @@ pub struct Action {
     pub namespace: String,
     /// The event.
     pub event: &'static str,
-    /// What relation to the room it asks for.
+    /// The relation to the room that it requires.
     pub access: Access,
-    /// Who holds one of these roles may send it at all.
+    /// Roles that may send it.
     pub roles: Vec<String>,
-    /// Who holds one of these needs no relation to the room.
+    /// Roles that need no relation to the room.
     pub anywhere: Vec<String>,
-    /// What a second copy is told by.
+    /// How a copy is recognized.
     pub replay: Replay,
-    /// How often one user may send it, if that is limited by itself.
+    /// The rate of one user for this event, if it has one.
     pub rate: Option<Rate>,
     /// The same without the operator's options.
     pub usual: UsualAction,
@@ -32,6 +32,6 @@ pub struct UsualAction {
     pub roles: Vec<String>,
     /// What a copy is recognized by.
     pub replay: Replay,
-    /// How often one user may send it, if that is limited by itself.
+    /// The rate of one user for this event, if it has one.
     pub rate: Option<Rate>,
 }

@@ -34,7 +34,7 @@ pub struct Authorization {
     pub(crate) sealer: Option<Arc<dyn FieldSealer>>,
 }
 
-/// A message that is what its event declares; nobody has looked at who sent it.
+/// A message with a valid payload, before its sender is checked.
 struct Read<'a, E> {
     payload: E,
     /// JSON text of the payload, as sent.
@@ -43,7 +43,7 @@ struct Read<'a, E> {
     unsealed: PlainFields,
 }
 
-/// Whether the user has proved who they are not too long ago; who knows when, if nobody says.
+/// Checks the age of the login; an unknown age is rejected.
 fn check_login_age(max_age_s: u32, caller: &Caller, now: Now) -> Result<(), Denial> {
     if max_age_s == 0 {
         return Ok(());
@@ -80,10 +80,10 @@ impl Authorization {
         Cleaner::new(&self.spam, options.links_allowed, options.markup, options.malicious)
     }
 
-    /// Decides about one message; refused ones count like any other.
+    /// Decides about one message; a rejected message counts too.
     ///
     /// # Errors
-    /// The [`Denial`] of the first guard that refuses, in this order: size, rates, load, JSON,
+    /// The [`Denial`] of the first guard that rejects it, in this order: size, rates, load, JSON,
     /// schema, session, replay, age of the log-in, access, content, sealing.
     pub fn permit<E: Event>(
         &self,
@@ -136,7 +136,7 @@ impl Authorization {
         ask: &EventRequest<'a>,
         now: Now,
     ) -> Result<Read<'a, E>, Denial> {
-        // Taken before anything refuses, so that no malformed message is free.
+        // Counted before any rejection, so that malformed messages count too.
         let rate = self.take_rates(rule, caller, now);
         if ask.size_bytes > rule.size_max_bytes {
             return Err(Denial::PayloadTooLarge);
@@ -160,8 +160,8 @@ impl Authorization {
         Ok(Read { payload, text: parts.payload, envelope, unsealed })
     }
 
-    /// Refuses an event nobody declared; it counts toward the limits for all events, and nothing
-    /// is remembered of its name.
+    /// Rejects an undeclared event. It counts toward the limits of all events; its name is not
+    /// stored.
     #[must_use]
     pub fn reject_undeclared(&self, caller: &Caller, ask: &EventRequest<'_>, now: Now) -> Denial {
         replay::count_unread(&caller.unread);

@@ -1,5 +1,5 @@
-//! What an event declares: its payload type and the rule every message of it is held to.
-//! Never: an event nobody declared, or a rule that changes while the server runs.
+//! What an event declares: its payload type, and the rule for every message of it.
+//! Never: an undeclared event, or a rule that changes while the server runs.
 
 use std::marker::PhantomData;
 
@@ -20,7 +20,7 @@ use crate::tables::rate::Rate;
 pub trait Event: DeserializeOwned + 'static {
     /// The name on the wire.
     const NAME: &'static str;
-    /// What every message of it is held to.
+    /// The rule for every message of it.
     const RULE: Rule;
 
     /// Whether the handler stores `mid` and digest itself, with its effect.
@@ -46,28 +46,28 @@ pub trait Event: DeserializeOwned + 'static {
     }
 }
 
-/// What every message of one event is held to.
+/// The rule for every message of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// Field names that a refusal may tell the peer; no other name is ever told.
+    /// Field names that a rejection may reveal to the client; no other name is revealed.
     pub fields: &'static [&'static str],
     /// Largest message in bytes, name and envelope included.
     pub size_max_bytes: u32,
     /// How often one user may send it, on top of the limits for all events.
     pub rate: Option<Rate>,
-    /// Who may send it.
+    /// Which users may send it.
     pub access: Access,
     /// What keeps a second copy from having a second effect.
     pub replay: Replay,
-    /// It gives something back (leave): counted, never refused for its rate.
+    /// It releases something (leave): counted, never rejected for its rate.
     pub release: bool,
-    /// It says something others hear: refused to whoever is muted.
+    /// It sends something to other users: rejected while the user is muted.
     pub speaks: bool,
-    /// It changes what others may do, or reaches everyone: signed where the server is strict.
+    /// It changes permissions, or reaches all users: signed where the server is strict.
     pub sensitive: bool,
-    /// How long ago the log-in may be, in seconds; 0 and it does not matter.
+    /// The greatest age of the login, in seconds; 0 for any age.
     pub login_max_age_s: u32,
-    /// What happens to it when the server is hard-pressed.
+    /// What happens to it when the server is overloaded.
     pub priority: Priority,
     /// Binary attachments a message may carry, at most 10; their bytes count to its size.
     pub attachments_max: u8,
@@ -94,15 +94,15 @@ impl Rule {
     };
 }
 
-/// How much an event matters when not everything can be done. No check is ever left out.
+/// The priority of an event at high load. No check is ever left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Priority {
-    /// It is refused from [`LoadState::Shedding`] on: what nobody misses for a while.
+    /// It is rejected from [`LoadState::Shedding`] on.
     Light,
-    /// It is refused in [`LoadState::Critical`].
+    /// It is rejected in [`LoadState::Critical`].
     #[default]
     Usual,
-    /// It is always taken: what users are here for, and what keeps the server safe.
+    /// It is always accepted: essential for users, or for the safety of the server.
     Vital,
 }
 
@@ -117,21 +117,21 @@ impl Priority {
     }
 }
 
-/// Who may send an event. A room that is not there and one that is not for the user are one.
+/// Which users may send an event. A missing room and a hidden room are rejected alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everyone who is signed in.
+    /// Every signed-in user.
     User,
-    /// Who holds the role now, or a stronger one.
+    /// Users with the role, or a stronger one.
     Role(Role),
-    /// Everyone for a public room; who is invited, members and the owner for a private one. Never
-    /// who was put out.
+    /// Every user for a public room; invited users, members and the owner for a private one. Never
+    /// banned users.
     Joinable,
-    /// Members of the room; an owner who left is none.
+    /// Members of the room; an owner who left is not one.
     Member,
     /// The owner of the room.
     Owner,
-    /// The owner of the room, and for every room who holds the role or a stronger one.
+    /// The owner of the room, and users with the role or a stronger one for every room.
     OwnerOr(Role),
 }
 

@@ -26,7 +26,7 @@ pub struct Permit<E> {
 }
 
 impl<E> Permit<E> {
-    /// Who asks.
+    /// The user.
     #[must_use]
     pub fn user(&self) -> &Arc<User> {
         &self.user
@@ -38,7 +38,7 @@ impl<E> Permit<E> {
         self.roles
     }
 
-    /// What is asked, cleaned.
+    /// The payload, cleaned.
     #[must_use]
     pub fn payload(&self) -> &E {
         &self.payload

@@ -1,5 +1,5 @@
-//! What door 3 is asked: one event of one connection, as it came in.
-//! Never: owned text, or anything already believed.
+//! One event of one connection, as it was received.
+//! Never: owned text, or text that was already checked.
 
 use bytes::Bytes;
 use portcullis_model::Denial;
@@ -107,7 +107,7 @@ impl EventRequest<'_> {
         })
     }
 
-    /// Whether a packet nobody has declared is one at all.
+    /// Checks that an undeclared packet is well formed.
     pub(crate) fn check_packet(&self) -> Result<(), Denial> {
         match self.body {
             EventBody::Array(text) => match self.scan_array(text) {

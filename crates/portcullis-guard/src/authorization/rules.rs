@@ -1,5 +1,5 @@
-//! What the operator lays over the rules events declare: roles, and what a copy needs.
-//! Never: a rule for an event nobody declares; the start refuses it.
+//! The operator's rules for events: roles, and how copies are recognized.
+//! Never: a rule for an undeclared event; the server does not start with one.
 
 use portcullis_model::{Role, RoleTable, Roles};
 

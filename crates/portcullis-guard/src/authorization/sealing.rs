@@ -1,4 +1,4 @@
-//! The last step of door 3: fields that the rule names are sealed.
+//! The last step of authorization: fields that the rule names are sealed.
 //! Never: an event whose fields and rule disagree, or a field that stays plain.
 
 use std::sync::Arc;

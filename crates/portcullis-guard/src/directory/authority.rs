@@ -1,4 +1,4 @@
-//! What is revoked, and whether that knowledge is still good.
+//! What is revoked, and whether that knowledge is confirmed.
 //! Never: a database query in a decision; the store's feed reports changes here.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use portcullis_model::{Denial, Now, RevocationKind};
 use crate::directory::revocations::{ReserveError, RevocationTable, digest_of};
 use crate::tables::shares::{Owner, ShareError, ShareUse};
 
-/// Without a confirmation for so long every session ends.
+/// Every session ends after this time without a confirmation.
 pub const UNCONFIRMED_MAX_MS: u64 = 60_000;
 
 /// A token or session of a user of an issuer.
@@ -79,7 +79,7 @@ impl Authority {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Makes every connection look again.
+    /// Makes every connection check its authority again.
     pub(crate) fn changed(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
@@ -171,23 +171,23 @@ impl Authority {
         usage
     }
 
-    /// Says that what is known was just found to hold. From the first call on, more have to follow.
+    /// Confirms that the directory is current. After the first call, further ones have to follow.
     pub fn confirm(&self, now: Now) {
         self.confirmed_ms.store(now.monotonic_ms.saturating_add(1), Ordering::Release);
         self.failing.store(false, Ordering::Release);
     }
 
-    /// Says that it could not be found out. Gives whether this is news.
+    /// Records that it could not be confirmed. Returns whether this is new.
     pub fn doubt(&self) -> bool {
         !self.failing.swap(true, Ordering::AcqRel)
     }
 
-    /// Whether the last look failed.
+    /// Whether the last check failed.
     pub fn is_unconfirmed(&self) -> bool {
         self.failing.load(Ordering::Acquire)
     }
 
-    /// Whether sessions that are open may go on.
+    /// Checks whether open sessions may continue.
     pub(crate) fn check_open(&self, now: Now) -> Result<(), Denial> {
         match self.confirmed_ms.load(Ordering::Acquire) {
             0 => Ok(()),

@@ -11,10 +11,10 @@ use crate::directory::room::Room;
 
 /// How many rooms of one owner are listed before rooms of other owners have their turn.
 const ROOMS_PER_TURN: usize = 3;
-/// Most public rooms looked at for one request; at most about 1 ms.
+/// Most public rooms that are searched for one request; at most about 1 ms.
 pub(crate) const LOOKED_AT_MAX: usize = 5_000;
 
-/// Where a room stands among public rooms.
+/// The position of a room among public rooms.
 ///
 /// The turn first: an owner's three most active rooms are in turn 0, the next three in turn 1. So
 /// the other rooms of an owner of many come after the first ones of all owners.

@@ -1,4 +1,4 @@
-//! A room as every shard sees it: facts, members, and who is watching.
+//! A room as every shard sees it: facts, members, and live subscriptions.
 //! Never: messages.
 
 use std::collections::HashMap;
@@ -12,46 +12,46 @@ use crate::directory::space::Party;
 
 const MINUTE_MS: i64 = 60_000;
 
-/// What a user is to a room.
+/// The relation of a user to a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Relation {
-    /// Nothing, or the room is gone.
+    /// None, or the room was deleted.
     None,
-    /// Put out of the room, and kept out until invited again.
+    /// Banned from the room until invited again.
     Barred,
-    /// Asked in; becomes a member by joining.
+    /// Invited; becomes a member by joining.
     Invited,
     /// A member.
     Member,
     /// Its owner, also after leaving it.
     ///
-    /// [`Room::is_member`] asks for membership alone.
+    /// [`Room::is_member`] checks membership alone.
     Owner,
 }
 
-/// What storage knows of a room, its members aside.
+/// The stored facts of a room, without its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomFacts {
     /// The id.
     pub id: RoomId,
-    /// The name people see.
+    /// The name that users see.
     pub name: String,
-    /// Whose room it is.
+    /// The owner.
     pub owner: UserId,
-    /// Who may find it.
+    /// Which users may find it.
     pub visibility: Visibility,
 }
 
-/// What the directory keeps of a room beside its facts.
+/// What the directory stores of a room beside its facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Charge {
-    /// Whom the room, and its owner's membership, are charged to.
+    /// The party that the room and its owner's membership are charged to.
     pub party: Party,
     /// When the room was last active, in milliseconds since 1970.
     pub active_unix_ms: i64,
 }
 
-/// What a user who is no member may be to a room.
+/// The relation of a user who is not a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     Invited,
@@ -75,7 +75,7 @@ struct State {
     owner: UserId,
     visibility: Visibility,
     members: HashMap<UserId, Party>,
-    /// Asked in or kept out; nobody here is a member.
+    /// Invited or banned users; none of them is a member.
     standing: HashMap<UserId, (Standing, Party)>,
     ended: bool,
 }
@@ -105,7 +105,7 @@ impl Room {
         self.active_unix_ms.load(Ordering::Acquire).div_euclid(MINUTE_MS)
     }
 
-    /// Notes that the room is active; gives whether its minute has changed.
+    /// Records activity; returns whether the minute has changed.
     pub(crate) fn note_activity(&self, unix_ms: i64) -> bool {
         let before = self.active_unix_ms.fetch_max(unix_ms, Ordering::AcqRel);
         unix_ms.div_euclid(MINUTE_MS) > before.div_euclid(MINUTE_MS)
@@ -116,25 +116,25 @@ impl Room {
         self.state.read().folded.contains(folded)
     }
 
-    /// The name people see.
+    /// The name that users see.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
         Arc::clone(&self.state.read().name)
     }
 
-    /// Whose room it is.
+    /// The owner.
     #[must_use]
     pub fn owner(&self) -> UserId {
         self.state.read().owner.clone()
     }
 
-    /// Who may find it.
+    /// Which users may find it.
     #[must_use]
     pub fn visibility(&self) -> Visibility {
         self.state.read().visibility
     }
 
-    /// What the user is to the room, now.
+    /// The current relation of the user to the room.
     #[must_use]
     pub fn relation(&self, user: &UserId) -> Relation {
         let state = self.state.read();
@@ -153,7 +153,7 @@ impl Room {
         }
     }
 
-    /// Whether the user is a member, now; an owner who left is none.
+    /// Whether the user is a member now; an owner who left is not one.
     #[must_use]
     pub fn is_member(&self, user: &UserId) -> bool {
         self.state.read().members.contains_key(user)
@@ -182,7 +182,7 @@ impl Room {
         drop(state);
         let more = members.len() > limit;
         if more {
-            // The rest is not sorted for nothing.
+            // The rest is not sorted.
             members.select_nth_unstable(limit);
             members.truncate(limit);
         }
@@ -209,7 +209,7 @@ impl Room {
         !state.ended && state.members.insert(user.clone(), party).is_none()
     }
 
-    /// Ends a membership; gives whom it was charged to.
+    /// Ends a membership; returns the party that it was charged to.
     pub(crate) fn remove(&self, user: &UserId) -> Option<Party> {
         self.state.write().members.remove(user)
     }
@@ -236,7 +236,8 @@ impl Room {
         self.state.write().standing.remove(user).map(|(_, party)| party)
     }
 
-    /// Marks the room as gone; gives its members, then all that was invited or barred.
+    /// Marks the room as deleted; returns its members, then the parties of invited and banned
+    /// users.
     pub(crate) fn end(&self) -> (HashMap<UserId, Party>, Vec<Party>) {
         let mut state = self.state.write();
         state.ended = true;

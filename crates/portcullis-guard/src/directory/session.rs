@@ -1,5 +1,5 @@
-//! A session of our own as every shard sees it: whose it is and until when.
-//! Never: a token, or anything a token could be made from.
+//! An own session as every shard sees it: its user, and when it ends.
+//! Never: a token, or a secret from which a token can be made.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -11,18 +11,18 @@ use portcullis_model::{Now, SessionId, UserId};
 /// The client hears `auth:expiring` a minute before, and by then has the answer with the new token.
 const HANDOVER_MS: i64 = 65_000;
 
-/// What storage knows of a session.
+/// The stored facts of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionFacts {
     /// The session (`sid`).
     pub id: SessionId,
-    /// Whose it is.
+    /// The user.
     pub user: UserId,
-    /// When the user last proved who they are.
+    /// When the user last authenticated.
     pub authenticated_unix_ms: i64,
-    /// When it ends, whatever happens.
+    /// When it ends at the latest.
     pub ends_unix_ms: i64,
-    /// How often the user has proved anew who they are; older tokens are void.
+    /// How often the user has authenticated again; older tokens are void.
     pub generation: u64,
     /// The client's key, an uncompressed P-256 point, when it has shown one.
     pub key: Option<Vec<u8>>,
@@ -32,7 +32,7 @@ pub struct SessionFacts {
 pub struct Session {
     /// The session (`sid`).
     pub id: SessionId,
-    /// Whose it is.
+    /// The user.
     pub user: UserId,
     authenticated_unix_ms: AtomicI64,
     ends_unix_ms: AtomicI64,
@@ -54,13 +54,13 @@ impl Session {
         }
     }
 
-    /// Whether somebody ended it.
+    /// Whether it was ended.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Whether it stands, now.
+    /// Whether it is live now.
     #[must_use]
     pub fn is_live(&self, now: Now) -> bool {
         !self.is_ended() && now.unix_ms < self.ends_unix_ms.load(Ordering::Acquire)
@@ -72,7 +72,7 @@ impl Session {
         self.authenticated_unix_ms.load(Ordering::Acquire)
     }
 
-    /// How often the user has proved anew, within this session, who they are.
+    /// How often the user has authenticated again within this session.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
@@ -100,7 +100,7 @@ impl Session {
         self.authenticated_unix_ms.store(facts.authenticated_unix_ms, Ordering::Release);
         self.ends_unix_ms.store(facts.ends_unix_ms, Ordering::Release);
         *self.key.write() = facts.key.map(Vec::into_boxed_slice);
-        // Last: a reader that sees it sees when the user proved who they are.
+        // Last: a reader that sees it also sees the time of the authentication.
         self.generation.store(facts.generation, Ordering::Release);
     }
 
@@ -110,7 +110,7 @@ impl Session {
 }
 
 impl std::fmt::Debug for Session {
-    /// Without the id: whoever reads it could tell whose tokens to look for.
+    /// Without the id, which would reveal whose tokens to look for.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Session").field("user", &self.user).finish_non_exhaustive()
     }

@@ -1,5 +1,5 @@
-//! The sessions of our own there are.
-//! Never: a session nobody told of; an unknown one is over.
+//! The sessions of own users.
+//! Never: a session that the feed has not reported; an unknown one has ended.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::directory::session::{Session, SessionFacts};
 use crate::directory::tables::Directory;
 
 impl Directory {
-    /// The session with this id, unless it is over.
+    /// The session with this id, unless it has ended.
     #[must_use]
     pub fn session(&self, id: &SessionId) -> Option<Arc<Session>> {
         self.sessions.read(id, |session| session.cloned())

@@ -1,4 +1,4 @@
-//! The live picture of users, rooms and memberships that every decision reads.
+//! The live users, rooms and memberships that every decision reads.
 //! Never: changed by a request; only the committed feed changes it, in commit order.
 
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ use crate::directory::space::{DirectoryLimits, Party, Sizes, Table};
 use crate::directory::user::{User, UserFacts};
 use crate::tables::striped::Striped;
 
-/// What one user belongs to.
+/// The rooms of one user.
 #[derive(Default)]
 struct Belongings {
     member_of: HashSet<RoomId>,
@@ -68,7 +68,7 @@ impl Directory {
         self.rooms.read(id, |room| room.cloned())
     }
 
-    /// What was withdrawn, and whether all that is known here is still confirmed.
+    /// Revocations, and whether the directory is confirmed.
     #[must_use]
     pub fn authority(&self) -> &Arc<Authority> {
         &self.authority
@@ -170,7 +170,7 @@ impl Directory {
         }
     }
 
-    /// Ends a room; nobody has a relation to it any more.
+    /// Removes a room; all relations to it end.
     ///
     /// That holds through every `Arc` held elsewhere too.
     pub fn remove_room(&self, id: &RoomId) {
@@ -229,7 +229,7 @@ impl Directory {
         true
     }
 
-    /// Invites a user, or lifts what barred them; false without such a room, or for a member.
+    /// Invites a user, or lifts a ban; false without such a room, or for a member.
     pub fn invite(&self, room: &RoomId, user: &UserId, party: Party) -> bool {
         self.stand(room, user, Standing::Invited, party)
     }
@@ -290,7 +290,7 @@ impl Directory {
         self.belongings.read(user, |belongings| belongings.map_or(0, |found| found.owns))
     }
 
-    /// Changes what a user belongs to, and forgets the user when that is nothing.
+    /// Changes the rooms of a user, and removes an empty entry.
     fn belonging<R>(&self, user: &UserId, change: impl FnOnce(&mut Belongings) -> R) {
         self.belongings.write(user, |all| {
             let belongings = all.entry(user.clone()).or_default();

@@ -1,4 +1,4 @@
-//! A user as every shard sees them: facts that change under open connections.
+//! A user as every shard sees it: facts that change under open connections.
 //! Never: a password, a token, or anything else a decision does not need.
 
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::authentication::second_factor::FactorGap;
 /// A mute that lasts longer has no end that a user would read: a year has four digits.
 const YEAR_10000_UNIX_MS: i64 = 253_402_300_800_000;
 
-/// What storage knows of a user.
+/// The stored facts of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserFacts {
     /// The id.
     pub id: UserId,
-    /// The name others see.
+    /// The name that other users see.
     pub name: String,
     /// What the user may do at all.
     pub roles: Roles,
@@ -27,7 +27,7 @@ pub struct UserFacts {
     pub valid_after_unix_ms: i64,
     /// Until when the user is banned; 0 when not.
     pub banned_until_unix_ms: i64,
-    /// Until when the user may not speak; 0 when they may.
+    /// Until when the user is muted; 0 when not.
     pub muted_until_unix_ms: i64,
     /// Tokens of another issuer give no roles if they were issued before this moment.
     pub roles_after_unix_ms: i64,
@@ -35,12 +35,12 @@ pub struct UserFacts {
     pub withheld: Roles,
     /// Whether the user can do nothing until then.
     pub setup_only: bool,
-    /// Whether another issuer vouches for the user; never changes.
+    /// Whether the user is of another issuer; never changes.
     pub external: bool,
 }
 
 impl UserFacts {
-    /// An ordinary user nothing is known against.
+    /// An ordinary user without restrictions.
     #[must_use]
     pub fn new(id: UserId, name: String) -> Self {
         Self {
@@ -73,7 +73,7 @@ struct Restrictions {
 pub struct User {
     /// The id.
     pub id: UserId,
-    /// Whether another issuer vouches for the user.
+    /// Whether the user is of another issuer.
     pub external: bool,
     name: RwLock<Arc<str>>,
     roles: AtomicU32,
@@ -86,7 +86,7 @@ pub struct User {
     setup_only: AtomicBool,
     epoch: AtomicU64,
     sessions_epoch: AtomicU64,
-    /// In the order they came; each is told when it has to make room.
+    /// In the order of their start; an evicted one is marked.
     connections: Mutex<Vec<Arc<Held>>>,
 }
 
@@ -128,7 +128,7 @@ impl User {
         }
     }
 
-    /// The name others see.
+    /// The name that other users see.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
         Arc::clone(&self.name.read())
@@ -147,13 +147,13 @@ impl User {
             || now.unix_ms < self.restrictions.banned_until_unix_ms.load(Ordering::Acquire)
     }
 
-    /// Whether the user may not speak, now.
+    /// Whether the user is muted now.
     #[must_use]
     pub fn is_muted(&self, now: Now) -> bool {
         now.unix_ms < self.restrictions.muted_until_unix_ms.load(Ordering::Acquire)
     }
 
-    /// Whether the user may send what other users read.
+    /// Checks that the user may send messages to other users.
     ///
     /// # Errors
     /// [`Denial::Muted`] with the end of the mute.
@@ -269,7 +269,7 @@ impl User {
         self.connections.lock().iter().any(|held| held.heard_ms() < since_ms)
     }
 
-    /// Locks out whoever still holds this user: there is no such user any more.
+    /// Disables the user for all holders: the user was removed.
     pub(crate) fn end(&self) {
         self.restrictions.disabled.store(true, Ordering::Release);
         self.sessions_epoch.fetch_add(1, Ordering::AcqRel);
@@ -337,7 +337,7 @@ const EVICTED_SILENT: u8 = 2;
 struct Held {
     /// 0 while it stands, otherwise how it was evicted.
     evicted: AtomicU8,
-    /// When the client was last heard, on the monotonic clock.
+    /// When the client was last active, on the monotonic clock.
     heard_ms: AtomicU64,
 }
 
@@ -351,7 +351,7 @@ impl Held {
     }
 }
 
-/// When the client of a connection was last heard, also for others than the connection.
+/// When the client of a connection was last active, readable by other connections.
 #[derive(Debug, Clone)]
 pub struct LastActivity(Arc<Held>);
 
