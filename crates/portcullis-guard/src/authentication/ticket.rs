@@ -190,15 +190,11 @@ impl CredentialClaims {
             name: verified.name.clone(),
             iat: verified.issued_unix_s,
             exp: verified.expires_unix_s,
-            auth_time: verified.login.authenticated_unix_s,
-            r#gen: verified.login.generation,
             sid: verified.session.clone(),
             jti: verified.token.clone(),
             roles: verified.roles.clone(),
-            second_factor: verified.login.second_factor,
-            jkt: verified.keys.bound.clone(),
-            key: verified.keys.proven.clone(),
-            mark: verified.mark,
+            login: verified.login,
+            keys: verified.keys.clone(),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::authentication::proof::{CheckedProof, ProofRequest, is_bound_to};
 use crate::authentication::ticket::TICKET_PREFIX;
 use crate::tables::shares::{EntryOwner, ShareUse};
 use crate::tokens::key::Algorithm;
-use crate::tokens::token::VerifiedCredential;
+use crate::tokens::token::{CredentialKeys, VerifiedCredential};
 
 impl Authentication {
     /// Verifies a token, or consumes a ticket.
@@ -46,7 +46,7 @@ impl Authentication {
     /// The algorithm of a token that names a key that is not known and may be published since.
     #[must_use]
     pub fn unknown_key(&self, credential: Credential<'_>) -> Option<Algorithm> {
-        match credential::shown(credential) {
+        match credential::presented(credential) {
             Ok(PresentedCredential::Token(token)) => self.tokens.unknown_key(token),
             Ok(PresentedCredential::Ticket(_)) | Err(_) => None,
         }

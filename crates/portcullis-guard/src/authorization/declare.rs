@@ -245,7 +245,7 @@ mod tests {
     payload!(Inner, deep: Vec<Matched>, Rule {
         fields: &["deep", "image"], attachments_max: 1, ..Rule::DEFAULT
     });
-    payload!(UntypedEvent, any: std::collections::HashMap<String, u8>, Rule {
+    payload!(AnyMembers, any: std::collections::HashMap<String, u8>, Rule {
         fields: &["any", "price"], ..Rule::DEFAULT
     });
     payload!(OtherRole, item: u8, Rule { access: Access::Role(Role::Custom(3)), ..Rule::DEFAULT });
@@ -263,7 +263,7 @@ mod tests {
         let misspelled = seen(gate.declare::<Misspelled>("/c").map(drop));
         assert!(misspelled.contains("\"itme\""), "{misspelled}");
         assert_eq!(seen(gate.declare::<Inner>("/d").map(drop)), "");
-        assert_eq!(seen(gate.declare::<UntypedEvent>("/e").map(drop)), "");
+        assert_eq!(seen(gate.declare::<AnyMembers>("/e").map(drop)), "");
         let role = seen(gate.declare::<OtherRole>("/f").map(drop));
         assert!(role.contains("RoleTable::define"), "{role}");
     }
@@ -279,6 +279,6 @@ mod tests {
         assert!(matches!(gate.declare::<NoRate>("/"), Err(GateError::EventRule { .. })));
         assert!(matches!(gate.declare::<Reserved>("/"), Err(GateError::EventReserved(_))));
         assert!(matches!(gate.declare::<Spaced>("/"), Err(GateError::EventName(_))));
-        assert!(matches!(gate.declare::<UntypedEvent>("/"), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<AnyMembers>("/"), Err(GateError::EventName(_))));
     }
 }

@@ -321,7 +321,9 @@ mod tests {
         ms: u64,
     ) -> Vec<LoadState> {
         let ticks = (from_ms..from_ms + ms).step_by(SAMPLE_INTERVAL_MS as usize);
-        ticks.filter_map(|now_ms| machine.evaluate(look, now_ms).map(|change| change.to)).collect()
+        ticks
+            .filter_map(|now_ms| machine.evaluate(sample, now_ms).map(|change| change.to))
+            .collect()
     }
 
     #[test]
@@ -381,7 +383,7 @@ mod tests {
     #[test]
     fn one_look_is_no_reason_and_two_are() {
         let mut machine = LoadMachine::new(0.5);
-        let full = look(LoadSignal::Memory, 95.0);
+        let full = sample(LoadSignal::Memory, 95.0);
         assert_eq!(machine.evaluate(&full, 0), None);
         assert_eq!(machine.evaluate(&LoadSample::default(), 250), None);
         assert_eq!(machine.evaluate(&full, 500), None);
@@ -464,7 +466,7 @@ mod tests {
                 let mut sample = LoadSample::default();
                 sample.values[index] = value;
                 let before = machine.state();
-                if let Some(change) = machine.evaluate(&look, now_ms) {
+                if let Some(change) = machine.evaluate(&sample, now_ms) {
                     prop_assert_eq!(change.from, before);
                     prop_assert_eq!(change.to, machine.state());
                     if change.to < change.from {

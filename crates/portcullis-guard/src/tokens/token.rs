@@ -169,7 +169,7 @@ impl Tokens {
     }
 
     /// Believes a token, or says why not. Cheapest first; no claim is read before the signature.
-    pub(crate) fn believe(&self, token: &str, now: Now) -> Result<VerifiedCredential, TokenFault> {
+    pub(crate) fn verify(&self, token: &str, now: Now) -> Result<VerifiedCredential, TokenFault> {
         let parts = Parts::read(token)?;
         let header = Header::read(&parts.header)?;
         let keys = Arc::clone(&self.keys.read());
