@@ -1,4 +1,4 @@
-//! A user as every shard sees it: facts that change under open connections.
+//! A user as every shard sees them: facts that change under open connections.
 //! Never: a password, a token, or anything else a decision does not need.
 
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::authentication::second_factor::FactorGap;
 /// A mute that lasts longer has no end that a user would read: a year has four digits.
 const YEAR_10000_UNIX_MS: i64 = 253_402_300_800_000;
 
-/// The stored facts of a user.
+/// What storage knows of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserFacts {
     /// The id.
     pub id: UserId,
-    /// The name that other users see.
+    /// The name others see.
     pub name: String,
     /// What the user may do at all.
     pub roles: Roles,
@@ -27,7 +27,7 @@ pub struct UserFacts {
     pub valid_after_unix_ms: i64,
     /// Until when the user is banned; 0 when not.
     pub banned_until_unix_ms: i64,
-    /// Until when the user is muted; 0 when not.
+    /// Until when the user may not speak; 0 when they may.
     pub muted_until_unix_ms: i64,
     /// Tokens of another issuer give no roles if they were issued before this moment.
     pub roles_after_unix_ms: i64,
@@ -35,12 +35,12 @@ pub struct UserFacts {
     pub withheld: Roles,
     /// Whether the user can do nothing until then.
     pub setup_only: bool,
-    /// Whether the user is of another issuer; never changes.
+    /// Whether another issuer vouches for the user; never changes.
     pub external: bool,
 }
 
 impl UserFacts {
-    /// An ordinary user without restrictions.
+    /// An ordinary user nothing is known against.
     #[must_use]
     pub fn new(id: UserId, name: String) -> Self {
         Self {
@@ -73,20 +73,17 @@ struct Restrictions {
 pub struct User {
     /// The id.
     pub id: UserId,
-    /// Whether the user is of another issuer.
+    /// Whether another issuer vouches for the user.
     pub external: bool,
     name: RwLock<Arc<str>>,
     roles: AtomicU32,
-    disabled: AtomicBool,
-    valid_after_unix_ms: AtomicI64,
-    banned_until_unix_ms: AtomicI64,
-    muted_until_unix_ms: AtomicI64,
+    restrictions: Restrictions,
     roles_after_unix_ms: AtomicI64,
     withheld: AtomicU32,
     setup_only: AtomicBool,
     epoch: AtomicU64,
     sessions_epoch: AtomicU64,
-    /// In the order of their start; an evicted one is marked.
+    /// In the order they came; each is told when it has to make room.
     connections: Mutex<Vec<Arc<Held>>>,
 }
 
@@ -97,10 +94,12 @@ impl User {
             external: facts.external,
             name: RwLock::new(Arc::from(facts.name)),
             roles: AtomicU32::new(facts.roles.bits()),
-            disabled: AtomicBool::new(facts.disabled),
-            valid_after_unix_ms: AtomicI64::new(facts.valid_after_unix_ms),
-            banned_until_unix_ms: AtomicI64::new(facts.banned_until_unix_ms),
-            muted_until_unix_ms: AtomicI64::new(facts.muted_until_unix_ms),
+            restrictions: Restrictions {
+                disabled: AtomicBool::new(facts.disabled),
+                valid_after_unix_ms: AtomicI64::new(facts.valid_after_unix_ms),
+                banned_until_unix_ms: AtomicI64::new(facts.banned_until_unix_ms),
+                muted_until_unix_ms: AtomicI64::new(facts.muted_until_unix_ms),
+            },
             roles_after_unix_ms: AtomicI64::new(facts.roles_after_unix_ms),
             withheld: AtomicU32::new(facts.withheld.bits()),
             setup_only: AtomicBool::new(facts.setup_only),
@@ -119,8 +118,8 @@ impl User {
             roles: self.roles(),
             disabled: self.restrictions.disabled.load(Ordering::Acquire),
             valid_after_unix_ms: self.valid_after_unix_ms(),
-            banned_until_unix_ms: self.banned_until_unix_ms.load(Ordering::Acquire),
-            muted_until_unix_ms: self.muted_until_unix_ms.load(Ordering::Acquire),
+            banned_until_unix_ms: self.restrictions.banned_until_unix_ms.load(Ordering::Acquire),
+            muted_until_unix_ms: self.restrictions.muted_until_unix_ms.load(Ordering::Acquire),
             roles_after_unix_ms: self.roles_after_unix_ms.load(Ordering::Acquire),
             withheld: self.withheld(),
             setup_only: self.is_setup_only(),
@@ -128,7 +127,7 @@ impl User {
         }
     }
 
-    /// The name that other users see.
+    /// The name others see.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
         Arc::clone(&self.name.read())
@@ -147,13 +146,13 @@ impl User {
             || now.unix_ms < self.restrictions.banned_until_unix_ms.load(Ordering::Acquire)
     }
 
-    /// Whether the user is muted now.
+    /// Whether the user may not speak, now.
     #[must_use]
     pub fn is_muted(&self, now: Now) -> bool {
         now.unix_ms < self.restrictions.muted_until_unix_ms.load(Ordering::Acquire)
     }
 
-    /// Checks that the user may send messages to other users.
+    /// Whether the user may send what other users read.
     ///
     /// # Errors
     /// [`Denial::Muted`] with the end of the mute.
@@ -269,7 +268,7 @@ impl User {
         self.connections.lock().iter().any(|held| held.heard_ms() < since_ms)
     }
 
-    /// Disables the user for all holders: the user was removed.
+    /// Locks out whoever still holds this user: there is no such user any more.
     pub(crate) fn end(&self) {
         self.restrictions.disabled.store(true, Ordering::Release);
         self.sessions_epoch.fetch_add(1, Ordering::AcqRel);
@@ -337,7 +336,7 @@ const EVICTED_SILENT: u8 = 2;
 struct Held {
     /// 0 while it stands, otherwise how it was evicted.
     evicted: AtomicU8,
-    /// When the client was last active, on the monotonic clock.
+    /// When the client was last heard, on the monotonic clock.
     heard_ms: AtomicU64,
 }
 
@@ -351,7 +350,7 @@ impl Held {
     }
 }
 
-/// When the client of a connection was last active, readable by other connections.
+/// When the client of a connection was last heard, also for others than the connection.
 #[derive(Debug, Clone)]
 pub struct LastActivity(Arc<Held>);
 

@@ -6,15 +6,13 @@ use serde::de::DeserializeOwned;
 use crate::payload::open_type::OpenType;
 use crate::payload::sealed;
 use crate::payload::type_probe::Probe;
-use crate::payload::type_walk::Walk;
+use crate::payload::type_walk::{TypeFacts, Walk};
 
 /// Reads a payload type in every way it can be read.
 ///
-/// Gives the JSON pointers of its fields of type [`crate::Sealed`].
-///
 /// # Errors
 /// The first [`OpenType`] that is found.
-pub(crate) fn inspect<E: DeserializeOwned>() -> Result<Vec<String>, OpenType> {
+pub(crate) fn inspect<E: DeserializeOwned>() -> Result<TypeFacts, OpenType> {
     let mut walk = Walk::default();
     loop {
         // The fields that are sealed read as they do in an event.
@@ -23,7 +21,7 @@ pub(crate) fn inspect<E: DeserializeOwned>() -> Result<Vec<String>, OpenType> {
             return Err(fault);
         }
         if !walk.advance() {
-            return Ok(walk.into_sealed());
+            return Ok(walk.into_facts());
         }
     }
 }

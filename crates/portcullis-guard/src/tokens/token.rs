@@ -164,7 +164,7 @@ impl Tokens {
     pub(crate) fn unknown_key(&self, token: &str) -> Option<Algorithm> {
         let header = Header::read(&Parts::read(token).ok()?.header).ok()?;
         let keys = Arc::clone(&self.keys.read());
-        let Err(TokenFault::Key) = candidates(&keys, &self.awaited, &header) else { return None };
+        let Err(TokenFault::Key) = candidates(&keys, &self.expected, &header) else { return None };
         Algorithm::named(&header.alg)
     }
 
