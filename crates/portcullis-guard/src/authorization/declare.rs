@@ -279,6 +279,6 @@ mod tests {
         assert!(matches!(gate.declare::<NoRate>("/"), Err(GateError::EventRule { .. })));
         assert!(matches!(gate.declare::<Reserved>("/"), Err(GateError::EventReserved(_))));
         assert!(matches!(gate.declare::<Spaced>("/"), Err(GateError::EventName(_))));
-        assert!(matches!(gate.declare::<AnyMembers>("/"), Err(GateError::EventName(_))));
+        assert!(matches!(gate.declare::<UntypedEvent>("/"), Err(GateError::EventName(_))));
     }
 }
