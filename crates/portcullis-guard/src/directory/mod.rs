@@ -2,6 +2,7 @@
 //! Never: storage, queries.
 
 pub(crate) mod tables; // users, rooms and memberships
+pub(crate) mod user_facts; // the stored facts of a user
 pub(crate) mod user; // one user
 pub(crate) mod room; // one room
 pub(crate) mod list; // the list of rooms, page by page

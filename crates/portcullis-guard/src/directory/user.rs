@@ -8,56 +8,10 @@ use parking_lot::{Mutex, RwLock};
 use portcullis_model::{Denial, Now, Roles, UserId};
 
 use crate::authentication::second_factor::FactorGap;
+pub use crate::directory::user_facts::UserFacts;
 
 /// A mute that lasts longer has no end that a user would read: a year has four digits.
 const YEAR_10000_UNIX_MS: i64 = 253_402_300_800_000;
-
-/// What storage knows of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserFacts {
-    /// The id.
-    pub id: UserId,
-    /// The name others see.
-    pub name: String,
-    /// What the user may do at all.
-    pub roles: Roles,
-    /// Whether the user is locked out.
-    pub disabled: bool,
-    /// Tokens issued before this moment are revoked; 0 when none ever were.
-    pub valid_after_unix_ms: i64,
-    /// Until when the user is banned; 0 when not.
-    pub banned_until_unix_ms: i64,
-    /// Until when the user may not speak; 0 when they may.
-    pub muted_until_unix_ms: i64,
-    /// Tokens of another issuer give no roles if they were issued before this moment.
-    pub roles_after_unix_ms: i64,
-    /// Roles that the user holds and that have no effect until the user adds a second factor.
-    pub withheld: Roles,
-    /// Whether the user can do nothing until then.
-    pub setup_only: bool,
-    /// Whether another issuer vouches for the user; never changes.
-    pub external: bool,
-}
-
-impl UserFacts {
-    /// An ordinary user nothing is known against.
-    #[must_use]
-    pub fn new(id: UserId, name: String) -> Self {
-        Self {
-            id,
-            name,
-            roles: Roles::user(),
-            disabled: false,
-            valid_after_unix_ms: 0,
-            banned_until_unix_ms: 0,
-            muted_until_unix_ms: 0,
-            roles_after_unix_ms: 0,
-            withheld: Roles::NONE,
-            setup_only: false,
-            external: false,
-        }
-    }
-}
 
 /// What restricts a user: disabled, banned, muted, tokens revoked.
 struct Restrictions {

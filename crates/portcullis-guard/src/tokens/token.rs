@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_users_are_kept_apart_by_issuer_and_subject() {
+    fn users_of_other_issuers_are_distinguished_by_issuer_and_subject() {
         let id = |issuer, subject| foreign_user(issuer, subject).unwrap();
         assert_eq!(id("a", "bc"), id("a", "bc"));
         assert_ne!(id("a", "bc"), id("ab", "c"));
