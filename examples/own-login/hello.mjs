@@ -1,4 +1,4 @@
-// What each of these examples does once it can connect: makes a room, says something, hears it.
+// What each of these examples does once it can connect: creates a room, sends a message, receives it.
 // Never: an error swallowed; it ends with 1.
 import { once } from "node:events";
 import { connect } from "./connect.mjs";
@@ -24,9 +24,9 @@ export async function hello(getToken) {
     name: "Tea",
     visibility: "public",
   });
-  const heard = once(socket, "chat:message");
+  const received = once(socket, "chat:message");
   await socket.emitWithAck("chat:send", { roomId: room.id, message: "hello" });
-  const [message] = await heard;
+  const [message] = await received;
   console.log(`${message.username} says ${message.message}`);
   const broadcast = await socket.emitWithAck("admin:broadcast", {
     message: "attention",

@@ -1,4 +1,4 @@
-//! A collaborative cursor board: who is where on a board, drawings, questions, notes.
+//! A collaborative cursor board: positions of users, drawings, questions, notes.
 //! Never: a cursor of someone who is not on the board, or a note told twice.
 //!
 //! ```sh
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Namespace `/board`; a client brings an HS256 token of issuer `https://board.example` for
-//! audience `portcullis`. Whoever comes back within two minutes gets the notes it missed.
+//! audience `portcullis`. A client that returns within two minutes gets the notes it missed.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -123,7 +123,7 @@ fn main() -> Result<(), Error> {
         Ok(Reply::ok())
     })?;
     let state = Arc::clone(&shared);
-    board.on_disconnecting(move |departure| forget(&state, departure));
+    board.on_disconnecting(move |departure| remove_cursor(&state, departure));
     let hub = server.hub();
     server.namespace(BOARD)?.on_recover(move |recovering| {
         let recovered = recover(&shared, &hub, &recovering);
@@ -163,7 +163,7 @@ fn leave(shared: &Shared, permit: &Permit<Leave>, context: &Context) -> Result<R
     Ok(Reply::ok())
 }
 
-/// Whoever is on the board may act on it; nobody learns of boards they are not on.
+/// Users on the board can act on it; other users learn nothing of it.
 fn on_board(boards: &Boards, room: &RoomId, user: &str) -> Result<(), Denial> {
     let there = boards.boards.get(room).is_some_and(|board| board.cursors.contains_key(user));
     if there { Ok(()) } else { Err(Denial::Forbidden("not_on_board")) }
@@ -181,7 +181,7 @@ fn cursor(shared: &Shared, permit: &Permit<Move>, context: &Context) -> Result<R
         board.cursors.insert(user.to_string(), (*x, *y));
     }
     let moved = json!({"board": room.as_str(), "user": user, "x": x, "y": y});
-    // The next move makes this one old: who is behind does without it.
+    // The next move makes this one old: a slow consumer can miss it.
     context.others_in(room).volatile().emit("cursor:moved", &Payload::of(&moved))?;
     Ok(Reply::ok())
 }
@@ -201,17 +201,17 @@ async fn ask(shared: Shared, permit: Permit<Ask>, context: Context) -> Result<Re
     let Ask { board: room, question } = permit.payload();
     let user = permit.user().name();
     on_board(&shared.lock(), room, &user)?;
-    let asked = json!({"board": room.as_str(), "user": user, "question": question});
+    let request = json!({"board": room.as_str(), "user": user, "question": question});
     let others = context.others_in(room);
     // A little less than a handler may take, so that the answers there are arrive.
     let limit = QUESTION.mul_f32(0.9);
-    let told = others.emit_with_ack("board:question", &Payload::of(&asked), limit).await?;
-    let answers: Vec<_> = told
+    let responses = others.emit_with_ack("board:question", &Payload::of(&request), limit).await?;
+    let answers: Vec<_> = responses
         .answers
         .iter()
         .filter_map(|answered| answered.answer.read::<QuestionAnswer>().ok())
         .collect();
-    let missing = told.missing + told.answers.len() - answers.len();
+    let missing = responses.missing + responses.answers.len() - answers.len();
     Ok(Reply::fields(&json!({"answers": answers, "missing": missing})))
 }
 
@@ -222,9 +222,9 @@ fn note(shared: &Shared, permit: &Permit<Note>, context: &Context) -> Result<Rep
     on_board(&boards, room, &user)?;
     boards.noted += 1;
     let number = boards.noted;
-    let said = json!({"board": room.as_str(), "user": user, "text": text, "number": number});
+    let note = json!({"board": room.as_str(), "user": user, "text": text, "number": number});
     let namespace = context.namespace.clone();
-    let frame = Frame::recoverable(namespace, "board:note", &Payload::of(&said), number);
+    let frame = Frame::recoverable(namespace, "board:note", &Payload::of(&note), number);
     if let Some(board) = boards.boards.get_mut(room) {
         if board.notes.len() >= NOTES_MAX
             && let Some((oldest, _)) = board.notes.pop_front()
@@ -239,7 +239,7 @@ fn note(shared: &Shared, permit: &Permit<Note>, context: &Context) -> Result<Rep
 }
 
 /// Takes away the cursor of a socket that is gone.
-fn forget(shared: &Shared, departure: &Departure) {
+fn remove_cursor(shared: &Shared, departure: &Departure) {
     let mut boards = shared.lock();
     for room in &departure.rooms {
         if let Some(board) = boards.boards.get_mut(room) {

@@ -1,4 +1,4 @@
-//! The least a server is: one event with its rule, answered to whoever sent it.
+//! The smallest server: one event with its rule, answered to its sender.
 //! Never: more than fits on a page.
 //!
 //! ```sh

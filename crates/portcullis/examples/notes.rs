@@ -78,7 +78,7 @@ impl Event for ReadNote {
     }
 }
 
-/// A note as it is kept: who wrote it, and its sealed text.
+/// A stored note: its author, and its sealed text.
 struct Note {
     author: UserId,
     text: Sealed<String>,
@@ -197,8 +197,8 @@ mod tests {
         bob.accepted("room:join", json!({"roomId": room}));
         let added = ann.accepted("note:add", json!({"roomId": room, "text": "buy <b>tea</b>"}));
         assert_eq!(added["number"], 1);
-        let heard = bob.event("note:added");
-        assert_eq!(heard, json!({"roomId": room, "number": 1, "by": "ann"}));
+        let received = bob.event("note:added");
+        assert_eq!(received, json!({"roomId": room, "number": 1, "by": "ann"}));
         let read = bob.accepted("note:read", json!({"roomId": room, "number": 1}));
         assert_eq!(read["text"], "buy tea");
         let missing = bob.rejected("note:read", json!({"roomId": room, "number": 2}));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn user_who_is_not_a_member_is_rejected_and_members_hear_nothing() {
+    fn user_outside_the_room_is_rejected_and_members_get_nothing() {
         let (server, _data) = server();
         let (mut ann, mut eve) = (connect(&server, "ann"), connect(&server, "eve"));
         let room = room(&mut ann);

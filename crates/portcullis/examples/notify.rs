@@ -58,7 +58,7 @@ fn main() -> Result<(), Error> {
         .issuer_hs256("https://notify.example", "portcullis", &secret())
         .guards(|guards| guards.load = pinned())
         .build()?;
-    // Each user hears a room of its own, named by the user's id here.
+    // Each user is in a room of its own, named by the user's id here.
     let shared = Arc::clone(&unread);
     server.namespace("/")?.on_connected(move |context, _payload| {
         let waiting = waiting(&shared, &context);
@@ -97,7 +97,7 @@ fn main() -> Result<(), Error> {
         loop {
             std::thread::sleep(Duration::from_secs(1));
             let time = json!({"unix_ms": clock.now().unix_ms});
-            // Whoever is behind with reading does without this second.
+            // A slow consumer misses this second.
             let everyone = clock_hub.namespace(Namespace::MAIN).volatile();
             let _busy = everyone.emit("time", &Payload::of(&time));
         }

@@ -106,7 +106,7 @@
 //!
 //! ```ignore
 //! #[test]
-//! fn others_hear_what_is_said() {
+//! fn message_reaches_other_users() {
 //!     let server = portcullis::testing::TestServer::start(declare);
 //!     let (mut ann, mut bob) = (server.connect("ann"), server.connect("bob"));
 //!     ann.accepted("say", json!({"text": "hello"}));

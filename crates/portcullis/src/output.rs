@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Write};
 pub(crate) struct OutputError(#[from] io::Error);
 
 impl OutputError {
-    /// Whether the reader has closed the pipe, which is no error.
+    /// Whether the reader has closed the pipe. That is not an error.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         self.0.kind() == ErrorKind::BrokenPipe
     }

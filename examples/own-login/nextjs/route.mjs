@@ -1,6 +1,6 @@
-// app/api/chat-token/route.js of a Next.js application: a token of five minutes for whoever is
+// app/api/chat-token/route.js of a Next.js application: a token of five minutes for the user who is
 // signed in to the application, by its own session cookie.
-// Never: a role; who is administrator of the chat is said in Portcullis.
+// Never: a role; Portcullis grants the roles of the chat.
 import { SignJWT } from "jose";
 
 /**

@@ -67,7 +67,7 @@ pub(crate) fn is_common(password: &str, context: &[&str]) -> bool {
     if unit.len() <= UNIT_MAX_CHARS {
         return true;
     }
-    let known = Known::new(context);
+    let known = KnownWords::new(context);
     let as_written: String = unit.iter().collect();
     let folded: Vec<char> = fold(&as_written).chars().collect();
     if pieces(&folded, &known, MarkCost::One) <= PIECES_MAX {
@@ -80,12 +80,12 @@ pub(crate) fn is_common(password: &str, context: &[&str]) -> bool {
 }
 
 /// The words and rows that a password is compared with, folded.
-struct Known {
+struct KnownWords {
     words: Vec<String>,
     rows: Vec<Vec<char>>,
 }
 
-impl Known {
+impl KnownWords {
     fn new(context: &[&str]) -> Self {
         let bare = |word: &str| -> String {
             fold(word).chars().filter(|character| character.is_alphanumeric()).collect()
@@ -143,7 +143,7 @@ fn repeated_unit(text: &[char]) -> &[char] {
 /// combination.
 ///
 /// A single digit or mark is a piece. A letter outside a known piece is not.
-fn pieces(text: &[char], known: &Known, marks: MarkCost) -> usize {
+fn pieces(text: &[char], known: &KnownWords, marks: MarkCost) -> usize {
     let impossible = usize::MAX;
     let mut fewest = vec![impossible; text.len() + 1];
     if let Some(start) = fewest.first_mut() {
@@ -172,7 +172,7 @@ fn pieces(text: &[char], known: &Known, marks: MarkCost) -> usize {
 }
 
 /// The lengths of all pieces at the start of the text.
-fn piece_lengths(rest: &[char], known: &Known) -> Vec<usize> {
+fn piece_lengths(rest: &[char], known: &KnownWords) -> Vec<usize> {
     let mut lengths = Vec::new();
     if rest.first().is_some_and(|first| !first.is_alphabetic()) {
         lengths.push(1);

@@ -1,5 +1,5 @@
 //! Tests of well-known passwords: tables of weak and of honest ones.
-//! Never: a password that anybody uses.
+//! Never: a password that a user has.
 
 use super::*;
 

@@ -198,7 +198,7 @@ async fn recovery_code_admits_a_known_device_past_its_limit() {
 }
 
 #[tokio::test]
-async fn t_028_recovery_code_for_a_closed_name_takes_the_same_steps_for_every_name() {
+async fn t_028_recovery_code_for_a_closed_name_takes_equal_steps() {
     let world = world(Registration::Open).await;
     let client = world.client("ann").await;
     let (_secret, recovery) = add_totp(&world, &client).await;

@@ -109,7 +109,7 @@ impl ServerBuilder {
         self
     }
 
-    /// What a client without an `Origin`, which is no browser, needs to connect.
+    /// What a client without an `Origin` (not a browser) needs to connect.
     pub fn without_origin(mut self, rule: WithoutOrigin) -> Self {
         self.gate.without_origin = rule;
         self

@@ -28,11 +28,11 @@ const DATABASE: &str = "portcullis.db";
 pub struct ChatServerOptions {
     /// The directory of the database and all keys; created when it does not exist.
     pub data: PathBuf,
-    /// Who can create an account.
+    /// How accounts are created.
     pub registration: Registration,
     /// The issuer in the server's own tokens.
     pub issuer: String,
-    /// Who needs a second factor; a stricter rule of [`crate::ServerBuilder::guards`] wins.
+    /// Which users need a second factor; a stricter rule of [`crate::ServerBuilder::guards`] wins.
     pub second_factor: SecondFactorRule,
     /// Limits of rooms.
     pub chat: ChatOptions,

@@ -33,7 +33,7 @@
 //! fn declare(server: &mut Server) -> Result<(), portcullis::Error> {
 //!     server.on(|permit: Permit<Say>, context: Context| async move {
 //!         if permit.payload().text == "again" {
-//!             return Err(Denial::app("said_already", "You have said that"));
+//!             return Err(Denial::app("sent_already", "You have sent that"));
 //!         }
 //!         context.others().emit("said", &Payload::of(&json!({"text": permit.payload().text})))?;
 //!         Ok(Reply::ok())
@@ -49,7 +49,7 @@
 //! assert_eq!(ann.received("said"), Vec::<Value>::new());
 //!
 //! let error = ann.rejected("say", json!({"text": "again"}));
-//! assert_eq!(error["code"], "said_already");
+//! assert_eq!(error["code"], "sent_already");
 //! let error = ann.rejected("say", json!({"text": "hello", "admin": true}));
 //! assert_eq!((&error["code"], &error["field"]), (&json!("INVALID_MESSAGE"), &json!("admin")));
 //! # use serde_json::Value;

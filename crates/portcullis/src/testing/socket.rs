@@ -162,7 +162,7 @@ impl TestSocket {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // A closed connection is no error here: the test reads the response.
+        // A closed connection is not an error here: the test reads the response.
         let _already_closed = self.stream.write_all(bytes);
     }
 

@@ -182,7 +182,7 @@ pub(crate) fn clients(authorities: &Path) -> Result<Arc<dyn ClientCertVerifier>,
     for authority in found {
         let added = roots.add(authority);
         added.map_err(|error| {
-            fault(format!("it contains a certificate that is no authority ({error})"))
+            fault(format!("it contains a certificate that is not an authority ({error})"))
         })?;
     }
     let provider = Arc::new(default_provider());
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_the_operators_files_is_said() {
+    fn fault_of_the_operators_files_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let _ours = development(directory.path());
         let other = tempfile::tempdir().unwrap();

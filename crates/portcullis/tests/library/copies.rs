@@ -21,9 +21,9 @@ impl Event for Pay {
 /// The same for a handler that stores the `mid` itself.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PayStored {}
+struct StoredPayment {}
 
-impl Event for PayStored {
+impl Event for StoredPayment {
     const NAME: &'static str = "pay:stored";
     const RULE: Rule = Rule { replay: Replay::Mid, ..Rule::DEFAULT };
     const STORES_MID: bool = true;
@@ -51,7 +51,7 @@ fn server() -> TestServer {
                 }
             }
         })?;
-        server.on(|permit: Permit<PayStored>, _context: Context| async move {
+        server.on(|permit: Permit<StoredPayment>, _context: Context| async move {
             Ok(Reply::fields(&json!({"mid": permit.mid().map(|mid| mid.as_str().to_owned())})))
         })?;
         server.on(|_permit: Permit<Hang>, _context: Context| std::future::pending())?;
@@ -96,7 +96,7 @@ fn handler_that_stores_the_mid_gets_every_copy() {
 }
 
 #[test]
-fn copy_of_a_message_whose_handler_was_cut_off_does_not_run_it_again() {
+fn copy_of_a_message_does_not_run_a_cancelled_handler_again() {
     let server = server();
     let mut ann = server.connect("ann");
     for code in ["server_busy", "server_busy"] {

@@ -66,14 +66,14 @@ fn waiting_unauthenticated_client_gets_a_released_slot() {
     let held = [SioClient::open(&server), SioClient::open(&server)];
     let waits = Request::upgrade(&server, PATH);
     drop(someone_waits(&server, &waits));
-    until_waiting(&server, "strangers", 0);
+    until_waiting(&server, "unauthenticated", 0);
     // A client that is rejected for another reason does not wait.
     let evil = Request::upgrade(&server, PATH).with("Origin", "https://evil.example");
     assert_eq!(evil.ask(&server).status, 403);
     let mut first = begins_to_wait(&server, &waits);
     drop(held);
     assert_eq!(Answer::read(&mut first).status, 101);
-    until_waiting(&server, "strangers", 0);
+    until_waiting(&server, "unauthenticated", 0);
     alive(&server);
 }
 
@@ -99,7 +99,7 @@ fn wait_ends_after_two_seconds_and_a_full_queue_rejects() {
     // By the server's clock, so that it does not matter when the test looks.
     let apart_ms = refused_ms[0].abs_diff(refused_ms[1]);
     assert!((1_000..=5_000).contains(&apart_ms), "{apart_ms} ms apart");
-    until_waiting(&server, "strangers", 0);
+    until_waiting(&server, "unauthenticated", 0);
 }
 
 /// When a record was made, in ms of its day.

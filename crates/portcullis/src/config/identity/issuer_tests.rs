@@ -93,7 +93,7 @@ fn second_factor_none_is_accepted_in_development_only() {
             }
         }
     }
-    assert!(of("production", "everybody").err().unwrap().contains("no such choice"));
+    assert!(of("production", "everyone").err().unwrap().contains("no such choice"));
     let renamed = read("[accounts]\nadmins_need_totp = true\n").err().unwrap();
     assert!(renamed.contains("second_factor = \"admins\""), "{renamed}");
     // Users of an issuer whose tokens cannot show a factor could never connect.
