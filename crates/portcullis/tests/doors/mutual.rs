@@ -137,7 +137,7 @@ fn t107_authorities_that_are_none_stop_the_start() {
     write(&at("server.pem"), &certificate);
     write(&at("server.key"), &key);
     write(&at("empty.pem"), "nothing\n");
-    for (file, expect) in [("none.pem", "cannot be read"), ("empty.pem", "holds no authority")] {
+    for (file, expect) in [("none.pem", "cannot be read"), ("empty.pem", "contains no authority")] {
         let config = config(directory.path(), file);
         let program = env!("CARGO_BIN_EXE_portcullis");
         let (code, response) = TestServer::refuse(program, &config);

@@ -17,7 +17,7 @@ fn t011_t002_origin_list_that_admits_every_site_stops_the_start() {
     let cases: [(&str, &str); 9] = [
         (r#"["http://localhost:3000"]"#, "without TLS"),
         (r#"["https://myapp.com", "http://localhost:3000"]"#, "without TLS"),
-        (r#"["https://localhost"]"#, "visitor's machine"),
+        (r#"["https://localhost"]"#, "machine of a user"),
         (r#"["*"]"#, "a pattern"),
         (r#"["https://*.myapp.com"]"#, "a pattern"),
         (r#"["null"]"#, "sandboxed"),

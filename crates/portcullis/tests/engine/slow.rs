@@ -38,7 +38,7 @@ fn is_held(connection: &Connection) -> bool {
 
 /// Fills a room with messages until `enough` says so; gives how many there were.
 fn fill(sender: &mut SioClient, room: &str, bytes: usize, mut enough: impl FnMut() -> bool) -> u64 {
-    let text = "words that no client reads ".repeat(bytes / 24);
+    let text = "words that are not read ".repeat(bytes / 24);
     let mut sent = 0;
     while !enough() {
         let answer = sender.ask("chat:send", &json!({ "roomId": room, "message": text }));
@@ -360,7 +360,7 @@ fn t_202_flood_to_slow_consumers_costs_one_copy_and_ends_them() {
         .collect();
     slow.iter_mut().for_each(|client| join(client, &room));
     let before = server.resident_kib();
-    let text = "words that no client reads ".repeat(40);
+    let text = "words that are not read ".repeat(40);
     let mut most = 0;
     let mut gone_after = 0;
     for number in 1..=1_000_u64 {
