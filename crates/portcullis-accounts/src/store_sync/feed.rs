@@ -135,7 +135,7 @@ impl AccountFeed {
         if issuer == LINK_ISSUER {
             authority.note_use(what, *until_unix_ms, now);
         } else {
-            authority.withdraw(what, *until_unix_ms, now);
+            authority.revoke(what, *until_unix_ms, now);
         }
     }
 

@@ -243,10 +243,10 @@ fn t_058_what_is_withdrawn_and_keys_that_are_gone_end_connections() {
     let kind = crate::RevocationKind::Token;
     let token = |user, name| crate::RevocationName { issuer: OWN, user, kind, name };
     for (user, name) in [("ann", "other"), ("bob", "t1")] {
-        authority.withdraw(token(user, name), until, now());
+        authority.revoke(token(user, name), until, now());
         assert_eq!(caller.principal.is_current(now()), Ok(()), "{user} {name}");
     }
-    authority.withdraw(token("ann", "t1"), until, now());
+    authority.revoke(token("ann", "t1"), until, now());
     assert_eq!(caller.principal.is_current(now()), Err(Denial::SessionEnded("revoked")));
     let token = own(&own_header(), &own_claims());
     let verified = world.gate.verify(Credential::Bearer(&token), None, now()).unwrap();

@@ -126,7 +126,7 @@ impl Authority {
     /// Puts a stored revocation in force until a time after which it would be rejected anyway.
     ///
     /// It always takes effect: the space was reserved, or the operator stored it.
-    pub fn withdraw(&self, what: RevocationName<'_>, until_unix_ms: i64, now: Now) {
+    pub fn revoke(&self, what: RevocationName<'_>, until_unix_ms: i64, now: Now) {
         self.table.write().insert(digest_of(what), until_unix_ms, now);
         self.changed();
     }
@@ -224,7 +224,7 @@ mod tests {
     fn t_058_revocation_is_known_by_issuer_user_kind_and_name() {
         let authority = Authority::default();
         let before = authority.epoch();
-        authority.withdraw(token("https://id", "t1"), 5_000, at(0));
+        authority.revoke(token("https://id", "t1"), 5_000, at(0));
         assert_ne!(authority.epoch(), before);
         let cases = [
             ("https://id", RevocationKind::Token, "t1", true),
@@ -242,7 +242,7 @@ mod tests {
             assert!(!authority.is_revoked(what), "{user:?}");
         }
         let of_everyone = RevocationName { user: "", ..token("https://id", "t9") };
-        authority.withdraw(of_everyone, 5_000, at(0));
+        authority.revoke(of_everyone, 5_000, at(0));
         assert!(authority.is_revoked(token("https://id", "t9")), "an operator named no user");
     }
 
@@ -277,11 +277,11 @@ mod tests {
         let authority = Arc::new(Authority::with_table(RevocationTable::of_size(4)));
         let start = Now { monotonic_ms: 0, unix_ms: 1_000_000 };
         let ends_ms = start.unix_ms + 600_000;
-        authority.withdraw(token("i", "t"), ends_ms, start);
+        authority.revoke(token("i", "t"), ends_ms, start);
         let reserve = |name: &str, now| {
             let slot = authority.reserve(token("i", name), 7, String::new, now);
             if slot.is_ok() {
-                authority.withdraw(token("i", name), now.unix_ms + 60_000, now);
+                authority.revoke(token("i", name), now.unix_ms + 60_000, now);
             }
         };
         // The wall clock jumps by a day while requests fill the table, and back.
@@ -307,7 +307,7 @@ mod tests {
         drop(slots);
         assert_eq!(authority.usage(now).used, 0);
         let slot = reserve("a").unwrap();
-        authority.withdraw(token("i", "a"), 90_000, now);
+        authority.revoke(token("i", "a"), 90_000, now);
         drop(slot);
         assert_eq!(authority.usage(now).used, 1);
         drop(reserve("a").unwrap());

@@ -31,7 +31,8 @@ pub enum Error {
     Tls(String),
     /// Tokens and messages would cross the network in plain text.
     #[error(
-        "{0} is not a loopback address and TLS is off: call tls_pem; behind a proxy, danger_plain_text"
+        "{0} is not a loopback address and TLS is off: call tls_pem; behind a proxy, \
+         danger_plain_text"
     )]
     PlainText(SocketAddr),
     /// The keyring of field keys cannot be used.
