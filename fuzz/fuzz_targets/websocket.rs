@@ -5,8 +5,8 @@
 use std::cell::RefCell;
 
 use libfuzzer_sys::fuzz_target;
-use portcullis_wire::websocket::{Decoder, FrameFault, FrameLimits, Message, Opcode};
 use portcullis_wire::websocket::deflate::{Deflater, Inflater, negotiate};
+use portcullis_wire::websocket::{Decoder, FrameFault, FrameLimits, Message, Opcode};
 
 const LIMITS: FrameLimits =
     FrameLimits { message_max_bytes: 1_024, fragments_max: 8, assembly_timeout_ms: 10_000 };
