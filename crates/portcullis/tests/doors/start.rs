@@ -21,7 +21,7 @@ fn t011_t002_origin_list_that_admits_every_site_stops_the_start() {
         (r#"["*"]"#, "a pattern"),
         (r#"["https://*.myapp.com"]"#, "a pattern"),
         (r#"["null"]"#, "sandboxed"),
-        (r#"["https://myapp.com/"]"#, "more than a scheme"),
+        (r#"["https://myapp.com/"]"#, "an origin has only a scheme"),
         (r#"["https://myapp.com:443"]"#, "default port"),
         ("[]", "no page could connect"),
     ];
