@@ -49,8 +49,8 @@ pub trait Event: DeserializeOwned + 'static {
 /// The rule for every message of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// Fields of the payload that a rejection names. A member that is not declared is named as well,
-    /// cut at 64 characters and escaped.
+    /// Fields of the payload that a rejection names. A member that is not declared is named as
+    /// well, cut at 64 characters and escaped.
     pub fields: &'static [&'static str],
     /// Largest message in bytes, name and envelope included.
     pub size_max_bytes: u32,
