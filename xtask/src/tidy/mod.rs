@@ -5,6 +5,7 @@ mod lexer; // a file, divided into code, comments and literals
 mod exceptions; // what the checks accept, with reasons
 mod floors; // dependencies between crates
 mod source; // length, header and names of a source file
+mod modules; // files that no module contains
 mod rings; // imports in a circle
 mod fields; // sizes of structs and folders
 mod words; // plain English
@@ -44,6 +45,7 @@ pub(crate) fn run() -> Result<()> {
     let readme = links::read_below(&root, "README.md").unwrap_or_default();
     findings.extend(links::unlinked(&readme, &names));
     let (words, mut exceptions) = (Words::open(&root)?, Exceptions::open(&root)?);
+    findings.extend(modules::check(&files));
     findings.extend(rings::check(&files, &mut exceptions));
     findings.extend(fields::check(&files, &mut exceptions));
     for (name, text) in &files {
