@@ -104,7 +104,7 @@ pub enum GateError {
         /// What is wrong with its rule.
         why: &'static str,
     },
-    /// A rule lists a field that the payload does not have.
+    /// A rule lists only fields that the payload does not have.
     #[error(
         "event {event:?}: its rule lists the field {field:?}, which no type of its payload has; \
          write it as in JSON (`rename_all`)"

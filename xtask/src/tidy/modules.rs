@@ -36,7 +36,9 @@ fn parents(name: &str) -> Option<(String, Vec<String>)> {
     let (_, inside) = stem.split_once(part)?;
     let (folder, module) = stem.rsplit_once('/')?;
     let is_root = ROOTS.contains(&module) || !inside.contains('/') && *part == "/tests/";
-    if is_root || inside.starts_with("bin/") {
+    // `tests/fixture/mod.rs` belongs to any of the programs beside it.
+    let is_shared = module == "mod" && *part == "/tests/" && inside.matches('/').count() == 1;
+    if is_root || is_shared || inside.starts_with("bin/") {
         return None;
     }
     let (folder, module) =
@@ -44,7 +46,6 @@ fn parents(name: &str) -> Option<(String, Vec<String>)> {
     let mut parents: Vec<_> =
         ["mod", "lib", "main"].iter().map(|root| format!("{folder}/{root}.rs")).collect();
     parents.push(format!("{folder}.rs"));
-    // `tests/fixture/mod.rs` belongs to any of the programs beside it.
     Some((String::from(module), parents))
 }
 

@@ -123,6 +123,11 @@ pub(crate) struct TypeFacts {
 }
 
 impl TypeFacts {
+    /// Whether the type has members.
+    pub(crate) fn has_members(&self) -> bool {
+        !self.members.is_empty()
+    }
+
     /// Whether no member can have the name.
     pub(crate) fn lacks(&self, name: &str) -> bool {
         !self.has_unnamed && !self.members.contains(name)
