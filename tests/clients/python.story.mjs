@@ -10,7 +10,7 @@ import { Board } from "./examples.mjs";
 
 const INSTALLED = new URL("../../target/python-stories/bin/python", import.meta.url);
 const SCRIPTS = { asynchronous: "python/story.py", synchronous: "python/sync_story.py" };
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 
 describe("three people with python-socketio on a board", () => {
   /** @type {Board} */
@@ -45,7 +45,8 @@ describe("three people with python-socketio on a board", () => {
         ]);
         assert.equal(code, 0, `${response}${complained}${server.output()}`);
         assert.equal(response, `told by ${transport}\n`);
-        assert.equal(complained, "");
+        // The synchronous client can wait 30 s for its own queue after the server ended a session.
+        assert.equal(complained.replaceAll("packet queue is empty, aborting\n", ""), "");
       });
     }
   }
