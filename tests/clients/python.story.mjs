@@ -45,7 +45,9 @@ describe("three people with python-socketio on a board", () => {
         ]);
         assert.equal(code, 0, `${response}${complained}${server.output()}`);
         assert.equal(response, `told by ${transport}\n`);
-        // The synchronous client can wait 30 s for its own queue after the server ended a session.
+        // The server ends the transport of a rejected CONNECT. The synchronous client can then end it
+        // in two threads at once, and one of them waits 30 s for its queue. The client does so with
+        // every server that ends transports; the story checks that it works afterwards.
         assert.equal(complained.replaceAll("packet queue is empty, aborting\n", ""), "");
       });
     }

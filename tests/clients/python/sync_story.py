@@ -109,10 +109,13 @@ def main(url, setting):
         assert (answer["bytes"], answer["image"]) == (size, image)
         assert bob.next("board:drawn")[0]["image"] == image
     # The event takes no binary data, so the server closes the transport.
+    reading = bob.client.eio.read_loop_task
     bob.client.emit("board:note", b"binary", namespace=NAMESPACE)
     bob.next("disconnect")
     if wanted == "polling":
-        # The last poll is answered with an end, after which this client waits to be told.
+        # The last poll is answered with an end, after which this client waits to be told. Its
+        # thread resets the client at its end, so a connection before that would be reset as well.
+        reading.join()
         bob.enter({"token": token(secret, "bob", sub=f"bob sync {setting}")})
     bob.next("connect")
     bob.must("board:join")
