@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn t_073_t_074_t_075_the_last_address_that_is_no_proxy_counts() {
+    fn t_073_t_074_t_075_last_address_outside_the_proxies_is_the_client() {
         let long = vec!["203.0.113.9"; 100].join(", ");
         let huge = "x".repeat(64 * 1024);
         let cases: [(&str, Lines<'_>, &str); 21] = [

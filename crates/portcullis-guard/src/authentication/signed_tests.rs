@@ -178,7 +178,7 @@ fn t_149_what_is_stripped_is_missed_and_no_key_signs_nothing() {
 }
 
 #[test]
-fn t_068_an_old_log_in_is_asked_for_again_and_the_muted_are_silent() {
+fn t_068_old_login_and_muted_user_are_rejected() {
     let world = world(false);
     let text = format!(r#"["test:announce",{PAYLOAD}]"#);
     let caller = world.connect("n1");

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn t_064_who_may_do_what() {
+    fn t_064_access_rules_select_users_by_role_and_relation() {
         let directory = directory();
         let all = ["olga", "mia", "eve", "bea", "ina", "mod", "adam", "none"];
         let users = &all[..7];

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_tell_payloads_apart_and_only_with_a_mid() {
+    fn digest_differs_by_payload_and_needs_a_mid() {
         let digest = |mid: Option<&str>, payload: &str, attachments: &[&'static [u8]]| {
             let mut envelope =
                 check_envelope(&LooseEnvelope { mid, ..LooseEnvelope::default() }).unwrap();

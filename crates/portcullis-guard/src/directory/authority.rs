@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn t_061_doubt_keeps_the_new_out_and_after_a_minute_everybody() {
+    fn t_061_unconfirmed_authority_rejects_new_then_all_connections() {
         let refused = Err(Denial::AuthorityUnconfirmed);
         let authority = Authority::default();
         assert_eq!(authority.check_open(at(10_000_000)), Ok(()), "nobody has to confirm");

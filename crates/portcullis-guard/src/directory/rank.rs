@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_acts_on_a_user_of_a_higher_rank() {
+    fn user_of_a_higher_rank_is_protected() {
         let everybody = Roles::user();
         let users = [
             user("admin", everybody.with(Role::Admin), None),

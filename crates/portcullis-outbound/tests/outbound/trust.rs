@@ -36,7 +36,7 @@ async fn a_certificate_of_the_bundle_is_taken() {
 }
 
 #[tokio::test]
-async fn a_certificate_nobody_vouches_for_is_refused() {
+async fn certificate_of_an_untrusted_authority_is_rejected() {
     let (own, other) = (certificate(&["localhost"]), certificate(&["localhost"]));
     let peer = Peer::tls(then(ANSWER), &own).await;
     let fetched = fetch(&peer, "localhost", &[&other]).await;
@@ -45,7 +45,7 @@ async fn a_certificate_nobody_vouches_for_is_refused() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_name_is_refused() {
+async fn certificate_for_another_name_is_rejected() {
     let own = certificate(&["other.example"]);
     for host in ["localhost", "127.0.0.1"] {
         let peer = Peer::tls(then(ANSWER), &own).await;
