@@ -20,11 +20,11 @@ use crate::output::Output;
 use crate::queue::{LaneLimits, Queue};
 use crate::record::encode::encode;
 use crate::record::fields::Record;
-use crate::record::lane::Lane;
+use crate::record::group::Lane;
 use crate::record::service::Service;
 use crate::sampling::sampler::{Sampler, Summaries};
-use crate::writer::lines::{LogState, Status, Writer};
-use crate::writer::watch::Watch;
+use crate::writer::monitor::Watch;
+use crate::writer::thread::{LogState, Status, Writer};
 
 /// At the end the writer, the sync and the printing may take so long, each.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);

@@ -18,4 +18,4 @@ pub use options::{AuditError, AuditOptions};
 pub use output::Output;
 pub use record::encode::utc;
 pub use record::fields::{Outcome, Record};
-pub use writer::lines::LogState;
+pub use writer::thread::LogState;

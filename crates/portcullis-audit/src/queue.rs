@@ -8,7 +8,7 @@ use std::time::Duration;
 use portcullis_model::{Code, Now, Severity};
 
 use crate::record::fields::{Outcome, Record};
-use crate::record::lane::Lane;
+use crate::record::group::Lane;
 use crate::sampling::budget::Kind;
 
 /// The writer looks after the file this often when no record comes.

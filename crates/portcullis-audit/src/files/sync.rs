@@ -13,7 +13,7 @@ use crate::files::disk::Disk;
 use crate::files::segment::{Naming, Reason, Segment, removals};
 use crate::queue::Queue;
 use crate::record::fields::{Outcome, Record};
-use crate::record::lane::Lane;
+use crate::record::group::Lane;
 
 /// Between two syncs: ten a second at most.
 const PAUSE: Duration = Duration::from_millis(100);

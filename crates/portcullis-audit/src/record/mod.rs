@@ -3,6 +3,6 @@
 
 pub(crate) mod fields; // what happened
 pub(crate) mod client_text; // what may be written of a text that a client sent
-pub(crate) mod lane; // which party caused it
+pub(crate) mod group; // which party caused it
 pub(crate) mod encode; // one record as one line of ECS JSON
 pub(crate) mod service; // what every line reports about the server

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use portcullis_model::{Code, Now, Severity, UserId};
 
 use crate::record::fields::{Outcome, Record};
-use crate::record::lane::Lane;
+use crate::record::group::Lane;
 use crate::sampling::budget::{ByteBudget, Kind};
 
 /// A source is counted anew after this long.

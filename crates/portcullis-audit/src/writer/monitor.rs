@@ -9,7 +9,7 @@ use crate::files::log_file::Change;
 use crate::queue::{Entry, Woken};
 use crate::record::encode::encode;
 use crate::record::fields::{Outcome, Record};
-use crate::writer::lines::{LogState, SLOW_MS, Writer};
+use crate::writer::thread::{LogState, SLOW_MS, Writer};
 
 /// A file that was renamed is an operator's rotation if SIGHUP follows within this time.
 const ROTATION_MS: u64 = 60_000;

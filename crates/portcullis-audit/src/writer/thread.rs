@@ -17,9 +17,9 @@ use crate::output::Output;
 use crate::queue::{Entry, Queue};
 use crate::record::encode::encode;
 use crate::record::fields::{Outcome, Record};
-use crate::record::lane::Lane;
+use crate::record::group::Lane;
 use crate::record::service::Service;
-use crate::writer::watch::Watch;
+use crate::writer::monitor::Watch;
 
 /// Lines are handed over in pieces of about this size.
 const PIECE_BYTES: usize = 64 * 1024;
