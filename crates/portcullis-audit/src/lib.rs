@@ -2,20 +2,23 @@
 //! Never: decisions.
 
 mod audit; // the handle that the other crates record through
-mod options; // where records go, how many may wait, how long files are kept
-mod record; // one record: its fields, its lane, its line of JSON
+mod live_log; // the log on the disk: sampling, queue, and the threads behind it
+mod memory_log; // the log of a test: lines in memory
+mod options; // the files, the queue limits, the retention
+mod record; // one record: its fields, its group, its line of JSON
 mod sampling; // which records of rejected requests are kept
-mod queue; // bounded lanes between recorders and the thread that writes
+mod queue; // bounded queues between recording threads and the writer thread
 mod writer; // the thread that writes lines
 mod files; // files on the disk: the open one, closed ones, the reserve
-mod output; // standard output and standard error, which may have no reader
+mod output; // standard output and standard error, whose readers can be slow
 #[cfg(test)]
 mod tests; // the log as a whole, with faults of the disk
 
-pub use audit::{Audit, AuditCounts};
+pub use audit::Audit;
 pub use files::search::find_reference;
+pub use live_log::AuditCounts;
 pub use options::{AuditError, AuditOptions};
 pub use output::Output;
-pub use record::encode::utc;
 pub use record::fields::{Outcome, Record};
-pub use writer::thread::LogState;
+pub use record::timestamp::utc;
+pub use writer::status::LogState;

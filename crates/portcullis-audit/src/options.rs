@@ -1,43 +1,44 @@
-//! Where records go, how many may wait, and how long files are kept.
-//! Never: a limit that is missing; every queue, file and folder has one.
+//! The options of the log: its files, the limits of its queues, the retention.
+//! Never: an unlimited queue, file or folder.
 
 use std::path::PathBuf;
 
 use portcullis_model::Secret;
 
-/// Where records go, and how many may wait.
+/// The options of the security log.
 #[derive(Debug, Clone)]
 pub struct AuditOptions {
-    /// The file lines are appended to; created with mode 0640.
+    /// The file that lines are appended to; created with mode 0640.
     pub file: Option<PathBuf>,
-    /// A small file that keeps the last number, so that numbers go on when the log is moved. It
-    /// belongs elsewhere than the log. Without it numbers begin anew then.
+    /// A small file with the last sequence number, so that numbers continue when the log is moved.
+    /// Use another folder than that of the log. Without it, a moved log starts again at 1.
     pub sequence_file: Option<PathBuf>,
-    /// Whether lines also go to standard output.
+    /// Whether lines are also printed on standard output.
     pub stdout: bool,
-    /// Most records that wait in the lane of signed-in users (usually below 1 KiB each, at most
-    /// about 4 KiB). A quarter as many of unauthenticated clients may wait.
+    /// Maximum number of queued records of signed-in users (usually less than 1 KiB each, at most
+    /// about 4 KiB). The queue of unauthenticated clients has a quarter of it.
     pub queue_max: usize,
-    /// Most operations and faults of the server that wait, in a lane of their own; also while
-    /// the disk is full.
+    /// Maximum number of queued operations and server faults, which have a queue of their own;
+    /// also while the disk is full.
     pub reserved_max: usize,
-    /// Most (rule, source prefix) pairs sampled apart (about 200 bytes each).
+    /// Maximum number of (rule, source prefix) pairs that are sampled separately (about 200 bytes
+    /// each).
     pub sources_max: usize,
-    /// Bytes that records of unauthenticated clients may take in a day. Rejected requests of
-    /// signed-in users may take twice as much.
+    /// Bytes per day for records of unauthenticated clients. Rejected requests of signed-in users
+    /// have twice as much.
     pub unauthenticated_day_bytes: u64,
-    /// The file is closed and renamed when it has this many bytes, and at midnight UTC.
+    /// The size in bytes at which the file is closed and renamed. Midnight UTC closes it too.
     pub segment_bytes: u64,
-    /// Closed files are removed after so many days.
+    /// Closed files are removed after this many days.
     pub keep_days: u32,
-    /// The oldest closed files are removed when all files together need more bytes.
+    /// The oldest closed files are removed when all files together have more bytes.
     pub keep_total_bytes: u64,
     /// Whether closed files are compressed (gzip).
     pub compress: bool,
-    /// Bytes set aside on the disk for the reserved lane, used when the disk is full.
+    /// Bytes that are reserved on the disk for operations, and used when the disk is full.
     pub reserve_bytes: u64,
-    /// The key of the hashes that stand for session ids (32 bytes). Records of one session can be
-    /// told apart from others only with the same key; without one it is random for each process.
+    /// The key of session hashes (32 bytes). Equal hashes mean the same session only under the same
+    /// key. Without a key, each process uses a random one.
     pub session_key: Option<Secret<Vec<u8>>>,
     /// `service.name` of every line.
     pub service_name: String,
@@ -73,7 +74,7 @@ impl Default for AuditOptions {
     }
 }
 
-/// Why the log cannot be opened.
+/// The log cannot be opened.
 #[derive(thiserror::Error)]
 pub enum AuditError {
     /// The file cannot be created or opened for appending.
@@ -81,7 +82,7 @@ pub enum AuditError {
     File {
         /// The file.
         path: PathBuf,
-        /// The error of the system.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A thread of the log cannot be started.

@@ -1,33 +1,35 @@
 //! Standard output and standard error behind a bounded queue and a thread each.
-//! Never: blocks the program that prints; lines that a slow reader leaves no room for are counted.
+//! Never: blocks the thread that prints; lines that do not fit are counted.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// Bytes that may wait for the reader.
-const WAITING_MAX_BYTES: usize = 1024 * 1024;
+/// Maximum number of queued bytes.
+const QUEUE_MAX_BYTES: usize = 1024 * 1024;
 
-/// A stream whose reader may be slow, or never read. Cheap to clone.
+/// A stream whose reader can be slow or can stop reading. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Output {
-    shared: Arc<Shared>,
+    shared: Arc<OutputQueue>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct OutputQueue {
+    state: Mutex<OutputState>,
     wake: Condvar,
     empty: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct OutputState {
     waiting: Vec<u8>,
-    /// Bytes and lines in the hands of the thread.
-    writing: usize,
+    /// Lines in `waiting`.
     lines: u64,
+    /// Bytes that the thread is writing.
+    writing: usize,
     lost: u64,
+    /// Lost lines that were already reported.
     reported: u64,
 }
 
@@ -67,22 +69,22 @@ impl Output {
     /// # Errors
     /// When the thread cannot be started.
     pub(crate) fn start(thread: &str, mut stream: Box<dyn Write + Send>) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(OutputQueue::default());
         let output = Self { shared: Arc::clone(&shared) };
         std::thread::Builder::new().name(String::from(thread)).spawn(move || {
             loop {
                 let (bytes, lines) = shared.take();
                 let written = stream.write_all(&bytes).and_then(|()| stream.flush());
-                shared.done(if written.is_ok() { 0 } else { lines });
+                shared.finish(if written.is_ok() { 0 } else { lines });
             }
         })?;
         Ok(output)
     }
 
-    /// Queues whole lines; `false` when the reader left no room, and the lines are counted.
+    /// Queues whole lines; counts them as lost and returns `false` when the queue is full.
     pub fn push(&self, text: &str, lines: u64) -> bool {
         let mut state = self.shared.lock();
-        if state.waiting.len() + state.writing + text.len() > WAITING_MAX_BYTES {
+        if state.waiting.len() + state.writing + text.len() > QUEUE_MAX_BYTES {
             state.lost += lines;
             return false;
         }
@@ -99,11 +101,11 @@ impl Output {
         self.shared.lock().lost
     }
 
-    /// Lines lost since the last call, once there is room to say so; 0 before.
+    /// Lines lost since the last call; 0 while the queue has no room to report them.
     #[must_use]
     pub fn take_lost(&self) -> u64 {
         let mut state = self.shared.lock();
-        if state.waiting.len() + state.writing > WAITING_MAX_BYTES / 2 {
+        if state.waiting.len() + state.writing > QUEUE_MAX_BYTES / 2 {
             return 0;
         }
         let lost = state.lost - state.reported;
@@ -111,16 +113,16 @@ impl Output {
         lost
     }
 
-    /// Waits until everything is written, but not longer than `patience`; whether it is.
-    pub fn flush(&self, patience: Duration) -> bool {
+    /// Waits until everything is written; `false` after the timeout.
+    pub fn flush(&self, timeout: Duration) -> bool {
         let state = self.shared.lock();
-        let busy = |state: &mut State| !state.waiting.is_empty() || state.writing > 0;
-        let waited = self.shared.empty.wait_timeout_while(state, patience, busy);
+        let is_busy = |state: &mut OutputState| !state.waiting.is_empty() || state.writing > 0;
+        let waited = self.shared.empty.wait_timeout_while(state, timeout, is_busy);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }
 
-impl Shared {
+impl OutputQueue {
     fn take(&self) -> (Vec<u8>, u64) {
         let mut state = self.lock();
         while state.waiting.is_empty() {
@@ -131,7 +133,7 @@ impl Shared {
         (bytes, std::mem::take(&mut state.lines))
     }
 
-    fn done(&self, lost: u64) {
+    fn finish(&self, lost: u64) {
         let mut state = self.lock();
         state.writing = 0;
         state.lost += lost;
@@ -139,12 +141,12 @@ impl Shared {
         self.empty.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, OutputState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// For the operational log: one write is one line.
+/// For the operational log: each write is one line.
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let lost = self.take_lost();
@@ -170,13 +172,13 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A reader that takes one write for each message.
-    pub(crate) struct Gated {
+    /// A stream that completes one write for each message.
+    pub(crate) struct GatedStream {
         pub(crate) gate: Receiver<()>,
         pub(crate) seen: Arc<Mutex<Vec<u8>>>,
     }
 
-    impl Write for Gated {
+    impl Write for GatedStream {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.gate.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
             self.seen.lock().unwrap().extend_from_slice(bytes);
@@ -188,20 +190,20 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn gated() -> (Output, SyncSender<()>, Arc<Mutex<Vec<u8>>>) {
+    pub(crate) fn gated_output() -> (Output, SyncSender<()>, Arc<Mutex<Vec<u8>>>) {
         let (open, gate) = sync_channel(16);
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let stream = Gated { gate, seen: Arc::clone(&seen) };
+        let stream = GatedStream { gate, seen: Arc::clone(&seen) };
         (Output::start("gated", Box::new(stream)).unwrap(), open, seen)
     }
 
     #[test]
-    fn unread_output_takes_a_bounded_amount_and_counts_the_rest() {
-        let (output, open, seen) = gated();
+    fn unread_output_is_bounded_and_counts_lost_lines() {
+        let (output, open, seen) = gated_output();
         let line = format!("{}\n", "x".repeat(1023));
         let taken = (0..2_000).filter(|_| output.push(&line, 1)).count();
         assert_eq!(taken, 1_024);
-        assert_eq!((output.lost(), output.take_lost()), (976, 0), "no room to say so yet");
+        assert_eq!((output.lost(), output.take_lost()), (976, 0), "no room for the report yet");
         assert!(!output.flush(Duration::ZERO));
         for _ in 0..2 {
             open.send(()).unwrap();
@@ -210,11 +212,11 @@ pub(crate) mod tests {
         assert_eq!(seen.lock().unwrap().len(), 1024 * 1024);
         assert_eq!((output.take_lost(), output.take_lost()), (976, 0));
         drop(open);
-        // The reader may still take one write it was let for.
+        // The stream can still complete one write.
         while output.lost() == 976 {
             assert!(output.push("a\nb\n", 2));
             assert!(output.flush(Duration::from_secs(60)));
         }
-        assert_eq!(output.lost(), 978, "a closed reader takes nothing");
+        assert_eq!(output.lost(), 978, "a closed stream takes no lines");
     }
 }

@@ -1,238 +1,243 @@
-//! Bounded queues between the recording threads and the writer thread.
-//! Never: blocks a recorder; a record that finds its lane full is counted by kind.
+//! Bounded queues, one per record group, between the recording threads and the writer thread.
+//! Never: blocks a recording thread; records that do not fit are counted by kind.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use portcullis_model::{Code, Now, Severity};
+use portcullis_model::{Code, Now};
 
-use crate::record::fields::{Outcome, Record};
-use crate::record::group::Lane;
-use crate::sampling::budget::Kind;
+use crate::record::fields::Record;
+use crate::record::group::RecordGroup;
+use crate::record::kind::{KindTotal, KindTotals};
+use crate::record::log_events;
 
-/// The writer looks after the file this often when no record comes.
-const IDLE: Duration = Duration::from_secs(1);
+/// Without records, the writer wakes up after this time and checks the file.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A record that waits, with its time.
+/// A queued record with its time.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) record: Record,
     pub(crate) now: Now,
-    pub(crate) lane: Lane,
+    pub(crate) group: RecordGroup,
 }
 
-/// What the writer is woken with.
+/// What the writer has to do after it waited.
 #[derive(Debug, Default)]
-pub(crate) struct Woken {
-    /// Records that came since: the reserved lane first, each lane in its order.
+pub(crate) struct WriterWork {
+    /// The new records: the reserved group first, each group in order.
     pub(crate) entries: VecDeque<Entry>,
     pub(crate) now: Now,
-    /// Whether a whole second passed without a record.
-    pub(crate) idle: bool,
+    /// Whether the once-a-second checks are due.
+    pub(crate) check: bool,
     /// Whether the operator rotated the file (SIGHUP).
     pub(crate) reopen: bool,
-    /// Whether nothing will come any more.
+    /// Whether the log is closed and no record follows.
     pub(crate) last: bool,
 }
 
-/// Records of one kind that found their lane full.
-#[derive(Debug)]
-struct Lost {
-    count: u64,
-    severity: Severity,
-}
-
 #[derive(Debug, Default)]
-struct Waiting {
-    fresh: VecDeque<Entry>,
-    /// Records the file did not take yet.
+struct GroupQueue {
+    new: VecDeque<Entry>,
+    /// Records that the file could not take yet.
     held: VecDeque<Entry>,
-    /// Records in the writer's hands.
-    taken: usize,
+    /// The number of records that the writer is writing.
+    writing: usize,
 }
 
-impl Waiting {
+impl GroupQueue {
     fn len(&self) -> usize {
-        self.fresh.len() + self.held.len() + self.taken
+        self.new.len() + self.held.len() + self.writing
     }
 }
 
 #[derive(Debug, Default)]
-struct State {
-    lanes: [Waiting; 3],
-    /// As many as there are kinds: bounded by our own code.
-    lost: HashMap<Kind, Lost>,
+struct QueueState {
+    groups: [GroupQueue; 3],
+    /// Records that did not fit, since the last report.
+    lost: KindTotals,
     lost_total: u64,
     now: Now,
-    ticked: bool,
+    check: bool,
     reopen: bool,
     closed: bool,
-    /// Whether the writer works on what it was woken with.
+    /// Whether the writer processes its last work.
     busy: bool,
 }
 
-/// Most records of each lane, those the writer holds back included.
+/// Maximum number of queued records of each group, including held ones.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LaneLimits {
+pub(crate) struct QueueLimits {
     pub(crate) reserved: usize,
     pub(crate) user: usize,
     pub(crate) unauthenticated: usize,
 }
 
-/// The lanes. Worst-case memory: the sum of the limits times about 4 KiB, when all texts are as
-/// long as they may be; 80 MiB with the defaults, and a fifth of it for usual records.
+/// The queues of all groups.
+///
+/// Worst-case memory: the sum of the limits times about 4 KiB, when all texts have their maximum
+/// length. That is 80 MiB with the defaults; usual records need a fifth of it.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     wake: Condvar,
     idle: Condvar,
-    limits: LaneLimits,
+    limits: QueueLimits,
 }
 
 impl Queue {
-    pub(crate) fn new(limits: LaneLimits) -> Self {
+    pub(crate) fn new(limits: QueueLimits) -> Self {
         Self { state: Mutex::default(), wake: Condvar::new(), idle: Condvar::new(), limits }
     }
 
-    /// Records that wait, and how many may.
+    /// The number of queued records, and the maximum.
     pub(crate) fn waiting(&self) -> (usize, usize) {
-        let waiting = self.lock().lanes.iter().map(Waiting::len).sum();
-        (waiting, Lane::ALL.into_iter().map(|lane| self.limits.of(lane)).sum())
+        let waiting = self.lock().groups.iter().map(GroupQueue::len).sum();
+        (waiting, RecordGroup::ALL.into_iter().map(|group| self.limits.of(group)).sum())
     }
 
-    /// Records that no lane had room for.
+    /// The number of records that did not fit.
     pub(crate) fn lost(&self) -> u64 {
         self.lock().lost_total
     }
 
-    /// Puts a record in its lane; `false` when the lane is full or the log is closed.
+    /// Queues a record; `false` when its queue is full or the log is closed.
     ///
-    /// A record that finds the reserved lane full may still use the users' lane.
-    pub(crate) fn push(&self, record: Record, lane: Lane, now: Now) -> bool {
+    /// When the reserved queue is full, its records use the users' queue.
+    pub(crate) fn push(&self, record: Record, group: RecordGroup, now: Now) -> bool {
         let mut state = self.lock();
         state.advance(now);
-        let place = match lane {
+        let target = match group {
             _ if state.closed => None,
-            lane if state.has_room(lane, &self.limits) => Some(lane),
-            Lane::Reserved if state.has_room(Lane::User, &self.limits) => Some(Lane::User),
-            Lane::Reserved | Lane::User | Lane::Unauthenticated => None,
+            group if state.has_room(group, &self.limits) => Some(group),
+            RecordGroup::Reserved if state.has_room(RecordGroup::User, &self.limits) => {
+                Some(RecordGroup::User)
+            }
+            RecordGroup::Reserved | RecordGroup::User | RecordGroup::Unauthenticated => None,
         };
-        let Some(place) = place else {
-            state.lose(&record);
+        let Some(target) = target else {
+            state.count_lost(&record);
             return false;
         };
-        let entry = Entry { record, now, lane };
-        if let Some(waiting) = state.lanes.get_mut(place.index()) {
-            waiting.fresh.push_back(entry);
+        let entry = Entry { record, now, group };
+        if let Some(queue) = state.groups.get_mut(target.index()) {
+            queue.new.push_back(entry);
         }
         drop(state);
         self.wake.notify_one();
         true
     }
 
-    /// Hands the time to the writer, so that it looks after the file.
+    /// Passes the time to the writer, which then checks the file.
     pub(crate) fn tick(&self, now: Now) {
-        let mut state = self.lock();
-        state.advance(now);
-        state.ticked = true;
-        drop(state);
-        self.wake.notify_one();
+        self.wake_writer(now, |state| state.check = true);
     }
 
-    /// Tells the writer that the operator rotated the file.
+    /// Notifies the writer that the operator rotated the file.
     pub(crate) fn reopen(&self, now: Now) {
+        self.wake_writer(now, |state| state.reopen = true);
+    }
+
+    fn wake_writer(&self, now: Now, request: impl FnOnce(&mut QueueState)) {
         let mut state = self.lock();
         state.advance(now);
-        state.reopen = true;
+        request(&mut state);
         drop(state);
         self.wake.notify_one();
     }
 
-    /// Waits until there is something to do, and takes all records that came since.
-    pub(crate) fn wait(&self) -> Woken {
+    /// Waits for work, and takes all new records.
+    pub(crate) fn wait(&self) -> WriterWork {
         let mut state = self.lock();
-        let mut idle = false;
+        let mut timed_out = false;
         state.busy = false;
         self.idle.notify_all();
-        while !state.has_work() && !idle {
-            let waited = self.wake.wait_timeout(state, IDLE);
+        while !state.has_work() && !timed_out {
+            let waited = self.wake.wait_timeout(state, IDLE_INTERVAL);
             let (next, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            (state, idle) = (next, timeout.timed_out());
+            (state, timed_out) = (next, timeout.timed_out());
         }
         state.busy = true;
-        let idle = idle | std::mem::take(&mut state.ticked);
+        let check = timed_out | std::mem::take(&mut state.check);
         let reopen = std::mem::take(&mut state.reopen);
-        let entries = state.take(|waiting| &mut waiting.fresh);
-        Woken { entries, now: state.now, idle, reopen, last: state.closed }
+        let entries = state.take(|queue| &mut queue.new);
+        WriterWork { entries, now: state.now, check, reopen, last: state.closed }
     }
 
-    /// Takes the records that were held back.
+    /// Takes the held records.
     pub(crate) fn take_held(&self) -> VecDeque<Entry> {
-        self.lock().take(|waiting| &mut waiting.held)
+        self.lock().take(|queue| &mut queue.held)
     }
 
-    /// Takes one record for each kind that lost some.
+    /// Takes one record for each kind with lost records.
     pub(crate) fn take_lost(&self) -> VecDeque<Entry> {
         let mut state = self.lock();
         let now = state.now;
-        let entry =
-            |(kind, lost)| Entry { record: lost_record(kind, &lost), now, lane: Lane::Reserved };
+        let entry = |(kind, total)| Entry {
+            record: log_events::records_lost(kind, total),
+            now,
+            group: RecordGroup::Reserved,
+        };
         state.lost.drain().map(entry).collect()
     }
 
-    /// What the writer took is written, but for `rest`, which is held back.
-    pub(crate) fn settle(&self, rest: impl IntoIterator<Item = Entry>) {
+    /// Ends the writing of the records that the writer took; holds `rest`, which is not written.
+    pub(crate) fn finish_writing(&self, rest: impl IntoIterator<Item = Entry>) {
         let mut state = self.lock();
-        for waiting in &mut state.lanes {
-            waiting.taken = 0;
+        for queue in &mut state.groups {
+            queue.writing = 0;
         }
         for entry in rest {
-            // As in `push`: what the reserved lane has no room for takes the users' lane.
-            let lane = match entry.lane {
-                Lane::Reserved if !state.has_room(Lane::Reserved, &self.limits) => Lane::User,
-                lane @ (Lane::Reserved | Lane::User | Lane::Unauthenticated) => lane,
+            // As in `push`: records that do not fit in the reserved queue use the users' queue.
+            let group = match entry.group {
+                RecordGroup::Reserved if !state.has_room(RecordGroup::Reserved, &self.limits) => {
+                    RecordGroup::User
+                }
+                group @ (RecordGroup::Reserved
+                | RecordGroup::User
+                | RecordGroup::Unauthenticated) => group,
             };
-            if let Some(waiting) = state.lanes.get_mut(lane.index()) {
-                waiting.held.push_back(entry);
+            if let Some(queue) = state.groups.get_mut(group.index()) {
+                queue.held.push_back(entry);
             }
         }
     }
 
-    /// Waits until the writer has done all there is to do.
+    /// Waits until the writer has no work.
     #[cfg(test)]
     pub(crate) fn wait_idle(&self) {
-        let works = |state: &mut State| state.busy || state.has_work();
-        drop(self.idle.wait_while(self.lock(), works));
+        let is_busy = |state: &mut QueueState| state.busy || state.has_work();
+        drop(self.idle.wait_while(self.lock(), is_busy));
     }
 
-    /// The time of the last record or tick.
+    /// The time of the newest record or tick.
     pub(crate) fn now(&self) -> Now {
         self.lock().now
     }
 
-    /// Lets nothing more in; what waits is still taken.
+    /// Rejects further records; the writer still takes the queued ones.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.wake.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl LaneLimits {
-    fn of(&self, lane: Lane) -> usize {
-        match lane {
-            Lane::Reserved => self.reserved,
-            Lane::User => self.user,
-            Lane::Unauthenticated => self.unauthenticated,
+impl QueueLimits {
+    fn of(&self, group: RecordGroup) -> usize {
+        match group {
+            RecordGroup::Reserved => self.reserved,
+            RecordGroup::User => self.user,
+            RecordGroup::Unauthenticated => self.unauthenticated,
         }
     }
 }
 
-impl State {
+impl QueueState {
     fn advance(&mut self, now: Now) {
         if now.monotonic_ms >= self.now.monotonic_ms {
             self.now = now;
@@ -241,20 +246,23 @@ impl State {
 
     fn has_work(&self) -> bool {
         self.closed
-            || self.ticked
+            || self.check
             || self.reopen
-            || self.lanes.iter().any(|waiting| !waiting.fresh.is_empty())
+            || self.groups.iter().any(|queue| !queue.new.is_empty())
     }
 
-    fn has_room(&self, lane: Lane, limits: &LaneLimits) -> bool {
-        self.lanes.get(lane.index()).is_some_and(|waiting| waiting.len() < limits.of(lane))
+    fn has_room(&self, group: RecordGroup, limits: &QueueLimits) -> bool {
+        self.groups.get(group.index()).is_some_and(|queue| queue.len() < limits.of(group))
     }
 
-    fn take(&mut self, from: impl Fn(&mut Waiting) -> &mut VecDeque<Entry>) -> VecDeque<Entry> {
+    fn take(
+        &mut self,
+        records: impl Fn(&mut GroupQueue) -> &mut VecDeque<Entry>,
+    ) -> VecDeque<Entry> {
         let mut entries = VecDeque::new();
-        for waiting in &mut self.lanes {
-            let mut taken = std::mem::take(from(waiting));
-            waiting.taken += taken.len();
+        for queue in &mut self.groups {
+            let mut taken = std::mem::take(records(queue));
+            queue.writing += taken.len();
             if entries.is_empty() {
                 entries = taken;
             } else {
@@ -264,27 +272,12 @@ impl State {
         entries
     }
 
-    /// Counts a record that is not written, with those it stands for.
-    fn lose(&mut self, record: &Record) {
-        let stands_for_others = matches!(record.code, Code::LogSuppressed | Code::LogLost);
-        let count = if stands_for_others { record.suppressed } else { 1 };
+    /// Counts a record that is not written, including the records that it counts itself.
+    fn count_lost(&mut self, record: &Record) {
+        let counts_others = matches!(record.code, Code::LogSuppressed | Code::LogLost);
+        let count = if counts_others { record.suppressed } else { 1 };
         self.lost_total += count;
-        let kind = (record.code, record.rule);
-        let lost = self.lost.entry(kind).or_insert(Lost { count: 0, severity: record.severity });
-        lost.count += count;
-        lost.severity = lost.severity.max(record.severity);
-    }
-}
-
-fn lost_record((code, rule): Kind, lost: &Lost) -> Record {
-    Record {
-        outcome: Outcome::Failure,
-        rule,
-        reason: "queue_full",
-        event: Some(String::from(code.name())),
-        severity: lost.severity,
-        suppressed: lost.count,
-        ..Record::new(Code::LogLost)
+        self.lost.add(record.kind(), KindTotal { count, severity: record.severity });
     }
 }
 
@@ -293,59 +286,59 @@ mod tests {
     use super::*;
 
     fn queue() -> Queue {
-        Queue::new(LaneLimits { reserved: 2, user: 3, unauthenticated: 3 })
+        Queue::new(QueueLimits { reserved: 2, user: 3, unauthenticated: 3 })
     }
 
-    fn push(queue: &Queue, lane: Lane, count: usize) -> usize {
-        let code = match lane {
-            Lane::Reserved => Code::AuthzAdmin,
-            Lane::User => Code::AuthzFail,
-            Lane::Unauthenticated => Code::MaliciousCsrf,
+    fn push(queue: &Queue, group: RecordGroup, count: usize) -> usize {
+        let code = match group {
+            RecordGroup::Reserved => Code::AuthzAdmin,
+            RecordGroup::User => Code::AuthzFail,
+            RecordGroup::Unauthenticated => Code::MaliciousCsrf,
         };
-        (0..count).filter(|_| queue.push(Record::new(code), lane, Now::default())).count()
+        (0..count).filter(|_| queue.push(Record::new(code), group, Now::default())).count()
     }
 
     #[test]
-    fn full_lane_leaves_room_in_the_others_and_counts_its_losses() {
+    fn full_queue_leaves_the_others_room_and_counts_losses() {
         let queue = queue();
-        assert_eq!(push(&queue, Lane::Unauthenticated, 10), 3);
-        assert_eq!(push(&queue, Lane::Reserved, 3), 3, "one waits among the users'");
-        assert_eq!(push(&queue, Lane::User, 4), 2);
+        assert_eq!(push(&queue, RecordGroup::Unauthenticated, 10), 3);
+        assert_eq!(push(&queue, RecordGroup::Reserved, 3), 3, "one record uses the users' queue");
+        assert_eq!(push(&queue, RecordGroup::User, 4), 2);
         assert_eq!((queue.waiting(), queue.lost()), ((8, 8), 9));
-        let woken = queue.wait();
-        assert_eq!(woken.entries.len(), 8);
+        let work = queue.wait();
+        assert_eq!(work.entries.len(), 8);
         let lost: Vec<_> = queue
             .take_lost()
             .into_iter()
-            .map(|entry| (entry.record.event, entry.record.suppressed, entry.lane))
+            .map(|entry| (entry.record.event, entry.record.suppressed, entry.group))
             .collect();
         assert_eq!(lost.len(), 2);
-        assert!(lost.contains(&(Some(String::from("malicious_csrf")), 7, Lane::Reserved)));
-        assert!(lost.contains(&(Some(String::from("authz_fail")), 2, Lane::Reserved)));
+        assert!(lost.contains(&(Some(String::from("malicious_csrf")), 7, RecordGroup::Reserved)));
+        assert!(lost.contains(&(Some(String::from("authz_fail")), 2, RecordGroup::Reserved)));
         assert!(queue.take_lost().is_empty());
         queue.close();
-        assert_eq!(push(&queue, Lane::Reserved, 1), 0);
+        assert_eq!(push(&queue, RecordGroup::Reserved, 1), 0);
         assert!(queue.wait().last);
     }
 
     #[test]
-    fn held_records_keep_their_place_in_the_lane() {
+    fn held_records_still_count_toward_the_limit() {
         let queue = queue();
-        assert_eq!(push(&queue, Lane::Unauthenticated, 3), 3);
+        assert_eq!(push(&queue, RecordGroup::Unauthenticated, 3), 3);
         let taken = queue.wait().entries;
-        assert_eq!(push(&queue, Lane::Unauthenticated, 1), 0, "they are not written yet");
-        queue.settle(taken);
-        assert_eq!(push(&queue, Lane::Unauthenticated, 1), 0, "they are held");
+        assert_eq!(push(&queue, RecordGroup::Unauthenticated, 1), 0, "they are not written yet");
+        queue.finish_writing(taken);
+        assert_eq!(push(&queue, RecordGroup::Unauthenticated, 1), 0, "they are held");
         assert_eq!(queue.take_held().len(), 3);
-        queue.settle([]);
-        assert_eq!(push(&queue, Lane::Unauthenticated, 1), 1);
+        queue.finish_writing([]);
+        assert_eq!(push(&queue, RecordGroup::Unauthenticated, 1), 1);
     }
 
     #[test]
-    fn lost_summary_counts_as_the_records_it_stands_for() {
-        let queue = Queue::new(LaneLimits { reserved: 0, user: 0, unauthenticated: 0 });
+    fn lost_summary_counts_the_records_that_it_reports() {
+        let queue = Queue::new(QueueLimits { reserved: 0, user: 0, unauthenticated: 0 });
         let summary = Record { suppressed: 40, ..Record::new(Code::LogSuppressed) };
-        assert!(!queue.push(summary, Lane::Unauthenticated, Now::default()));
+        assert!(!queue.push(summary, RecordGroup::Unauthenticated, Now::default()));
         assert_eq!(queue.lost(), 40);
     }
 }

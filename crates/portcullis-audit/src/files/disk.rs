@@ -1,5 +1,5 @@
 //! The disk operations of the log; tests replace them with faults.
-//! Never: a decision about records.
+//! Never: decides about records.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -10,25 +10,25 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Space {
     pub(crate) total: u64,
-    /// Bytes this process may still take.
+    /// Bytes that this process can still use.
     pub(crate) free: u64,
 }
 
-/// A disk.
+/// The operations of a disk.
 pub(crate) trait Disk: Send + Sync + Debug {
-    /// Appends some of the bytes; says how many.
+    /// Appends some of the bytes; returns how many.
     fn write(&self, file: &File, bytes: &[u8]) -> io::Result<usize>;
     /// Waits until the file is on the disk.
     fn sync(&self, file: &File) -> io::Result<()>;
-    /// Sets aside blocks for a file of `length` bytes.
+    /// Allocates blocks for a file of `length` bytes.
     fn allocate(&self, file: &File, length: u64) -> io::Result<()>;
-    /// Gives back the blocks behind `length` bytes.
+    /// Releases the blocks after `length` bytes.
     fn shrink(&self, file: &File, length: u64) -> io::Result<()>;
-    /// How much room there is.
+    /// The size and the free space of the disk.
     fn space(&self, folder: &Path) -> io::Result<Space>;
 }
 
-/// The machine's own.
+/// The disk of this machine.
 #[derive(Debug)]
 pub(crate) struct SystemDisk;
 
@@ -51,10 +51,10 @@ impl Disk for SystemDisk {
     }
 
     fn space(&self, folder: &Path) -> io::Result<Space> {
-        let facts = rustix::fs::statvfs(folder)?;
+        let stats = rustix::fs::statvfs(folder)?;
         Ok(Space {
-            total: facts.f_blocks.saturating_mul(facts.f_frsize),
-            free: facts.f_bavail.saturating_mul(facts.f_frsize),
+            total: stats.f_blocks.saturating_mul(stats.f_frsize),
+            free: stats.f_bavail.saturating_mul(stats.f_frsize),
         })
     }
 }

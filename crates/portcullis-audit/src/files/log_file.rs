@@ -1,64 +1,62 @@
-//! The log's open file: appended to in whole lines, followed when it is moved or cut.
-//! Never: a broken line left in the middle, or a line twice.
+//! The log's open file: appends whole lines, rotates, detects changes by other programs.
+//! Never: a broken line in the middle of the file, or a line twice.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flate2::read::GzDecoder;
-
 use crate::files::disk::Disk;
+use crate::files::file_id::FileId;
+use crate::files::last_number::{last_in_older_files, last_in_text, read_tail, read_text};
+use crate::files::path::folder_of;
 use crate::files::segment::Naming;
-use crate::record::encode::utc;
+use crate::record::timestamp::utc;
 
-/// How much of a file is read to find its first or last number; a line is shorter than this.
-const TAIL_BYTES: u64 = 64 * 1024;
 /// Characters of a date in RFC 3339.
 const DATE_LENGTH: usize = 10;
 
-/// The log's file.
+/// The log's open file.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     path: PathBuf,
     disk: Arc<dyn Disk>,
     file: Arc<File>,
-    /// Device and number of the file; none for a device, which is never rotated.
-    identity: Option<(u64, u64)>,
-    /// The same, also for a device.
-    place: (u64, u64),
+    id: FileId,
+    /// Whether it is a file; devices and pipes are never rotated.
+    regular: bool,
     bytes: u64,
-    /// Whether the last line is broken off.
+    /// Whether the last line is incomplete.
     torn: bool,
     /// The number of the first line.
     first: Option<u64>,
     /// The date of the first line.
     date: String,
-    /// Bytes before and after another program cut the file, until that is reported.
+    /// Bytes before and after another program truncated the file, until it is reported.
     truncated: Option<(u64, u64)>,
 }
 
-/// A piece of lines that was not written as a whole.
+/// Some lines of a batch were not written.
 #[derive(Debug)]
 pub(crate) struct AppendError {
     pub(crate) error: io::Error,
-    /// Bytes of the piece that are in the file: whole lines.
+    /// Bytes of the batch that are in the file, all of them whole lines.
     pub(crate) whole: usize,
 }
 
-/// What another program did to the file.
+/// A change of the file by another program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// The path names another file, or none; ours was renamed.
+pub(crate) enum FileChange {
+    /// The open file has another path; the log's path is free or names another file.
     Renamed,
-    /// The path names another file, or none; ours is deleted.
+    /// The open file is deleted; the log's path is free or names another file.
     Deleted,
-    /// The file is shorter than it was.
+    /// The file is shorter than before.
     Truncated { from: u64, to: u64 },
 }
 
-/// The date of a moment, UTC.
+/// The UTC date of a time.
 pub(crate) fn date(unix_ms: i64) -> String {
     let mut text = utc(unix_ms);
     text.truncate(DATE_LENGTH);
@@ -66,95 +64,95 @@ pub(crate) fn date(unix_ms: i64) -> String {
 }
 
 impl LogFile {
-    /// Opens the file for appending, and finds the number its last line has, or the last line of
-    /// the files before it.
+    /// Opens the file for appending; returns the last number in it or in older files.
     ///
-    /// A new file can be written by its owner and read by its group (0640).
+    /// A new file has mode 0640: writable by the owner, readable by the group.
     pub(crate) fn open(path: &Path, disk: Arc<dyn Disk>) -> io::Result<(Self, u64)> {
-        let file = open_at(path, Kind::FileOrDevice)?;
+        let file = open_at(path, AllowedType::FileOrDevice)?;
         let mut log = Self {
             path: path.to_owned(),
             disk,
             file: Arc::new(file),
-            identity: None,
-            place: (0, 0),
+            id: FileId::default(),
+            regular: false,
             bytes: 0,
             torn: false,
             first: None,
             date: String::new(),
             truncated: None,
         };
-        let mut sequence = log.examine()?;
-        if sequence == 0 && log.identity.is_some() {
-            sequence = last_of_older(path)?;
+        let mut last = log.examine()?;
+        if last == 0 && log.regular {
+            last = last_in_older_files(path)?;
         }
-        Ok((log, sequence))
+        Ok((log, last))
     }
 
-    /// Opens the path anew, after another program moved the file. A device or pipe that was put in
-    /// its place is not taken: lines would vanish in it.
+    /// Opens the path again after another program moved the file.
+    ///
+    /// # Errors
+    /// Also when a device or pipe replaced the file: lines written there would be lost.
     pub(crate) fn reopen(&mut self) -> io::Result<()> {
-        let kind = if self.is_regular() { Kind::File } else { Kind::FileOrDevice };
-        self.file = Arc::new(open_at(&self.path, kind)?);
+        let allowed = if self.regular { AllowedType::File } else { AllowedType::FileOrDevice };
+        self.file = Arc::new(open_at(&self.path, allowed)?);
         self.examine().map(|_last| ())
     }
 
-    /// Reads what is in the file; gives the number of its last line.
+    /// Reads the state of the file; returns the number of its last line.
     fn examine(&mut self) -> io::Result<u64> {
-        let facts = self.file.metadata()?;
-        self.place = identity(&facts);
-        self.identity = facts.is_file().then_some(self.place);
-        self.bytes = facts.len();
+        let metadata = self.file.metadata()?;
+        self.id = FileId::of(&metadata);
+        self.regular = metadata.is_file();
+        self.bytes = metadata.len();
         (self.torn, self.first) = (false, None);
         self.date.clear();
-        if self.identity.is_none() || self.bytes == 0 {
+        if !self.regular || self.bytes == 0 {
             return Ok(0);
         }
         let mut file = &*self.file;
         file.seek(SeekFrom::Start(0))?;
         let head = read_text(file)?;
         let line = head.lines().next().unwrap_or_default();
-        self.first = sequence_in(line);
-        let dated = line.split_once("\"@timestamp\":\"").and_then(|(_, at)| at.get(..DATE_LENGTH));
-        self.date.push_str(dated.unwrap_or_default());
-        file.seek(SeekFrom::Start(self.bytes.saturating_sub(TAIL_BYTES)))?;
-        let tail = read_text(file)?;
+        self.first = last_in_text(line);
+        let date = line.split_once("\"@timestamp\":\"").and_then(|(_, at)| at.get(..DATE_LENGTH));
+        self.date.push_str(date.unwrap_or_default());
+        let tail = read_tail(file, self.bytes)?;
         self.torn = !tail.ends_with('\n');
         let whole = tail.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        Ok(sequence_in(whole).unwrap_or(0))
+        Ok(last_in_text(whole).unwrap_or(0))
     }
 
-    /// Appends whole lines, of which the first has the number `first`.
+    /// Appends whole lines; the first one has the number `first`.
     ///
     /// # Errors
-    /// [`AppendError`]; the file is cut back to its last whole line.
+    /// [`AppendError`]; the file then ends with its last whole line.
     pub(crate) fn append(
         &mut self,
-        piece: &str,
+        lines: &str,
         first: u64,
         unix_ms: i64,
     ) -> Result<(), AppendError> {
         let mut done = 0;
-        let result = self.append_all(piece.as_bytes(), &mut done);
+        let result = self.append_all(lines.as_bytes(), &mut done);
         let whole = match &result {
-            Ok(()) => piece.len(),
-            Err(_) => piece.get(..done).and_then(|it| it.rfind('\n')).map_or(0, |end| end + 1),
+            Ok(()) => lines.len(),
+            Err(_) => lines.get(..done).and_then(|it| it.rfind('\n')).map_or(0, |end| end + 1),
         };
         if whole > 0 && self.first.is_none() {
             self.first = Some(first);
             self.date = date(unix_ms);
         }
         if result.is_err() && done > whole {
-            self.torn = !self.cut((done - whole) as u64);
+            self.torn = !self.shorten((done - whole) as u64);
         }
         self.bytes += whole as u64;
         result.map_err(|error| AppendError { error, whole })
     }
 
     fn append_all(&mut self, bytes: &[u8], done: &mut usize) -> io::Result<()> {
-        if self.identity.is_some() {
+        if self.regular {
             let length = self.file.metadata()?.len();
-            self.notice(length)?;
+            self.update_length(length)?;
         }
         if self.torn {
             self.write_some(b"\n")?;
@@ -177,34 +175,35 @@ impl LogFile {
         }
     }
 
-    /// Takes the last `bytes` of the file back; whether that was done.
-    fn cut(&self, bytes: u64) -> bool {
-        if self.identity.is_none() {
+    /// Removes the last `bytes` of the file; whether that succeeded.
+    fn shorten(&self, bytes: u64) -> bool {
+        if !self.regular {
             return false;
         }
-        let length = self.file.metadata().map(|facts| facts.len());
+        let length = self.file.metadata().map(|metadata| metadata.len());
         length.is_ok_and(|length| self.file.set_len(length.saturating_sub(bytes)).is_ok())
     }
 
-    /// What another program did to the file since it was last written or looked at.
-    pub(crate) fn check(&mut self) -> io::Result<Option<Change>> {
-        let facts = self.file.metadata()?;
+    /// The change by another program since the last write or check.
+    pub(crate) fn check(&mut self) -> io::Result<Option<FileChange>> {
+        let metadata = self.file.metadata()?;
         let is_same = match std::fs::metadata(&self.path) {
-            Ok(there) => identity(&there) == self.place,
+            Ok(at_path) => FileId::of(&at_path) == self.id,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(error),
         };
         if !is_same {
-            return Ok(Some(if facts.nlink() == 0 { Change::Deleted } else { Change::Renamed }));
+            let deleted = metadata.nlink() == 0;
+            return Ok(Some(if deleted { FileChange::Deleted } else { FileChange::Renamed }));
         }
-        if self.is_regular() {
-            self.notice(facts.len())?;
+        if self.regular {
+            self.update_length(metadata.len())?;
         }
-        Ok(self.truncated.take().map(|(from, to)| Change::Truncated { from, to }))
+        Ok(self.truncated.take().map(|(from, to)| FileChange::Truncated { from, to }))
     }
 
-    /// Takes over how long the file is, which another program may have cut.
-    fn notice(&mut self, length: u64) -> io::Result<()> {
+    /// Stores the length of the file; detects that another program truncated it.
+    fn update_length(&mut self, length: u64) -> io::Result<()> {
         let from = std::mem::replace(&mut self.bytes, length);
         if length >= from {
             return Ok(());
@@ -220,9 +219,9 @@ impl LogFile {
         Ok(())
     }
 
-    /// Whether the file is to be closed before more is written.
-    pub(crate) fn is_due(&self, segment_bytes: u64, unix_ms: i64) -> Option<&'static str> {
-        if self.identity.is_none() || self.bytes == 0 || self.first.is_none() {
+    /// Why the file has to be closed before the next line; `None` if it does not.
+    pub(crate) fn rotation_reason(&self, segment_bytes: u64, unix_ms: i64) -> Option<&'static str> {
+        if !self.regular || self.bytes == 0 || self.first.is_none() {
             return None;
         }
         if self.bytes >= segment_bytes {
@@ -231,7 +230,7 @@ impl LogFile {
         (self.date < date(unix_ms)).then_some("day")
     }
 
-    /// Renames the file and goes on in a new one; gives the old one's path and file.
+    /// Renames the file and opens a new one; returns the path and handle of the old file.
     ///
     /// # Errors
     /// When the disk does not allow it; the old file stays in use.
@@ -244,15 +243,15 @@ impl LogFile {
         if closed.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        // Another program may have put another file there since it was looked at.
-        if self.identity != Some(identity(&std::fs::metadata(&self.path)?)) {
+        // Another program may have put another file there since the last check.
+        if !self.regular || self.id != FileId::of(&std::fs::metadata(&self.path)?) {
             return Err(io::ErrorKind::NotFound.into());
         }
         std::fs::rename(&self.path, &closed)?;
         let old = Arc::clone(&self.file);
         if let Err(error) = self.reopen() {
             self.file = old;
-            let _back = std::fs::rename(&closed, &self.path);
+            let _renamed_back = std::fs::rename(&closed, &self.path);
             self.examine()?;
             return Err(error);
         }
@@ -261,12 +260,12 @@ impl LogFile {
 
     /// Whether it is a file, not a device or pipe.
     pub(crate) fn is_regular(&self) -> bool {
-        self.identity.is_some()
+        self.regular
     }
 
-    /// Device and number of the open file.
-    pub(crate) fn place(&self) -> (u64, u64) {
-        self.place
+    /// The identity of the open file.
+    pub(crate) fn id(&self) -> FileId {
+        self.id
     }
 
     /// The open file, for the thread that syncs it.
@@ -279,95 +278,45 @@ impl LogFile {
         self.first.unwrap_or(0)
     }
 
-    /// Bytes that are free where the file is.
+    /// Free bytes on the disk of the file.
     pub(crate) fn free_bytes(&self) -> io::Result<u64> {
-        self.disk.space(&crate::files::reserve::folder_of(&self.path)).map(|space| space.free)
+        self.disk.space(&folder_of(&self.path)).map(|space| space.free)
     }
 }
 
-/// What may stand under the log's path.
+/// The file types that are allowed at the log's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum AllowedType {
     File,
-    /// A file, or a device such as `/dev/null`.
+    /// A file, or a character device such as `/dev/null`.
     FileOrDevice,
 }
 
-impl Kind {
-    fn check(self, facts: &Metadata) -> io::Result<()> {
-        let kind = facts.file_type();
-        if kind.is_file() || (self == Self::FileOrDevice && kind.is_char_device()) {
+impl AllowedType {
+    fn check(self, metadata: &Metadata) -> io::Result<()> {
+        let found = metadata.file_type();
+        if found.is_file() || (self == Self::FileOrDevice && found.is_char_device()) {
             return Ok(());
         }
-        let what = if kind.is_fifo() { "a named pipe" } else { "not a regular file" };
-        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{what} stands in its place")))
+        let text = if found.is_fifo() {
+            "the path names a named pipe, not a regular file"
+        } else {
+            "the path does not name a regular file"
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     }
 }
 
-fn open_at(path: &Path, kind: Kind) -> io::Result<File> {
-    // Before it is opened: opening a pipe has effects, and may wait for its reader.
+fn open_at(path: &Path, allowed: AllowedType) -> io::Result<File> {
+    // Checked before it is opened: opening a pipe has effects, and can wait for its reader.
     match std::fs::metadata(path) {
-        Ok(facts) => kind.check(&facts)?,
+        Ok(metadata) => allowed.check(&metadata)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
     let mut options = OpenOptions::new();
     options.append(true).create(true).read(true).mode(0o640);
     let file = options.open(path)?;
-    kind.check(&file.metadata()?)?;
+    allowed.check(&file.metadata()?)?;
     Ok(file)
-}
-
-fn identity(facts: &Metadata) -> (u64, u64) {
-    (facts.dev(), facts.ino())
-}
-
-fn read_text(file: impl Read) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The last number in a text. A peer's text cannot hold this: its quotes are escaped.
-fn sequence_in(text: &str) -> Option<u64> {
-    let (_, digits) = text.rsplit_once("\"sequence\":")?;
-    let end = digits.find(|byte: char| !byte.is_ascii_digit()).unwrap_or(digits.len());
-    digits.get(..end)?.parse().ok()
-}
-
-/// The highest number in the newest closed file, or in one that another program renamed.
-fn last_of_older(log: &Path) -> io::Result<u64> {
-    let mut last = 0;
-    if let Some(newest) = Naming::of(log).list()?.pop() {
-        let file = File::open(&newest.path)?;
-        last = if newest.compressed { last_of_compressed(file)? } else { last_of(file)? };
-        last = last.max(newest.first);
-    }
-    // What `logrotate` makes of it.
-    let mut renamed = log.as_os_str().to_owned();
-    renamed.push(".1");
-    match File::open(PathBuf::from(renamed)) {
-        Ok(file) => Ok(last.max(last_of(file)?)),
-        Err(_) => Ok(last),
-    }
-}
-
-fn last_of(mut file: File) -> io::Result<u64> {
-    let bytes = file.metadata()?.len();
-    file.seek(SeekFrom::Start(bytes.saturating_sub(TAIL_BYTES)))?;
-    Ok(sequence_in(&read_text(file)?).unwrap_or(0))
-}
-
-fn last_of_compressed(file: File) -> io::Result<u64> {
-    let mut lines = GzDecoder::new(file);
-    let (mut kept, mut next) = (Vec::new(), vec![0; TAIL_BYTES as usize]);
-    loop {
-        let count = lines.read(&mut next)?;
-        if count == 0 {
-            return Ok(sequence_in(&String::from_utf8_lossy(&kept)).unwrap_or(0));
-        }
-        let surplus = (kept.len() + count).saturating_sub(TAIL_BYTES as usize);
-        kept.drain(..surplus.min(kept.len()));
-        kept.extend_from_slice(next.get(..count).unwrap_or_default());
-    }
 }

@@ -1,11 +1,15 @@
 //! Files on the disk: the open one, closed ones, the reserve.
 //! Never: a decision about which records are kept.
 
-pub(crate) mod log_file; // the open file
-pub(crate) mod sequence; // the last number, kept apart from the log
-pub(crate) mod segment; // closed files: names, and which of them are kept
-pub(crate) mod sync; // the thread that waits for the disk
-pub(crate) mod compress; // gzip of closed files
-pub(crate) mod reserve; // space that is kept for a full disk
+pub(crate) mod log_file; // the open file: append, rotate, detect changes
+pub(crate) mod file_id; // device and inode of a file
+pub(crate) mod last_number; // finds the last sequence number in the log's files
+pub(crate) mod sequence; // the last sequence number in a file of its own
+pub(crate) mod segment; // closed files: their names, and which of them expire
+pub(crate) mod retention; // removes and compresses closed files
+pub(crate) mod compress; // compresses one closed file
+pub(crate) mod sync; // the thread that syncs files
+pub(crate) mod reserve; // disk space for operations while the disk is full
 pub(crate) mod disk; // the operations of the disk
+pub(crate) mod path; // folder and suffix of a path
 pub(crate) mod search; // finds records in all files

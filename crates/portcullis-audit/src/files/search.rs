@@ -1,4 +1,4 @@
-//! Finds records in the files of the security log, compressed ones too.
+//! Finds records in the files of the security log, including compressed files.
 //! Never: needs a running server, or holds more than one line in memory.
 
 use std::ffi::OsStr;
@@ -9,17 +9,19 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use portcullis_model::Reference;
 
-/// Longest line that is looked at; records are shorter.
+use crate::files::path::folder_of;
+
+/// Bytes of a line that are searched; records are shorter.
 const LINE_MAX_BYTES: u64 = 64 * 1024;
 
-/// The first line whose reference this is, the newest file first.
+/// Finds the first line with a reference code, starting with the newest file.
 ///
-/// `file` is the current file of the log. Older ones stand beside it, and their names begin with
-/// its name or with its stem and a hyphen: `security.log.1`, `security-….log.gz`.
+/// `file` is the current file of the log. Older files are in the same folder. Their names start
+/// with the name of the log, or with its stem and a hyphen: `security.log.1`, `security-….log.gz`.
 ///
 /// # Errors
-/// What the system says about the first file that cannot be read. A file that another program
-/// removes meanwhile is passed over.
+/// The system's error for the first file that cannot be read. Files that another program removes
+/// meanwhile are skipped.
 pub fn find_reference(file: &Path, reference: &Reference) -> io::Result<Option<String>> {
     let wanted = format!("\"trace\":{{\"id\":\"{reference}\"}}");
     for path in files(file)? {
@@ -40,23 +42,19 @@ pub fn find_reference(file: &Path, reference: &Reference) -> io::Result<Option<S
     Ok(None)
 }
 
-/// All files of the log, the latest change first.
+/// All files of the log, the most recently changed first.
 fn files(file: &Path) -> io::Result<Vec<PathBuf>> {
-    let directory = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let stem = format!("{}-", file.file_stem().unwrap_or_default().to_string_lossy());
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
+    for entry in std::fs::read_dir(folder_of(file))? {
         let entry = entry?;
         let other = entry.file_name();
         let other = other.to_string_lossy();
         let is_log =
             other.starts_with(&*name) || (other.starts_with(&stem) && other.contains(".log"));
         if is_log && entry.file_type()?.is_file() {
-            let changed = entry.metadata().and_then(|facts| facts.modified()).ok();
+            let changed = entry.metadata().and_then(|metadata| metadata.modified()).ok();
             found.push((changed, entry.path()));
         }
     }

@@ -1,14 +1,15 @@
-//! Closed files of the log: their names, and which of them are removed.
-//! Never: touches a file with another name.
+//! Closed files of the log: their names, and which of them expire.
+//! Never: selects a file with another name.
 
 use std::path::{Path, PathBuf};
 
-use crate::record::encode::utc;
+use crate::files::path::{file_name, folder_of};
+use crate::record::timestamp::utc;
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// How the log's files are called: `security.log` gives `security-<time>-<number>.log`.
+/// The names of closed files: `security.log` becomes `security-<time>-<number>.log`.
 #[derive(Debug, Clone)]
 pub(crate) struct Naming {
     pub(crate) folder: PathBuf,
@@ -20,7 +21,7 @@ pub(crate) struct Naming {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub(crate) path: PathBuf,
-    /// When it was closed, as its name says: `20261128T214500Z`.
+    /// The time in its name, at which it was closed: `20261128T214500Z`.
     pub(crate) closed: String,
     /// The number of its first line.
     pub(crate) first: u64,
@@ -28,14 +29,21 @@ pub(crate) struct Segment {
     pub(crate) compressed: bool,
 }
 
-/// Why a file is removed.
+impl Segment {
+    /// The name of the file.
+    pub(crate) fn name(&self) -> String {
+        file_name(&self.path)
+    }
+}
+
+/// The reason to remove a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum RemovalReason {
     Age,
     Space,
 }
 
-impl Reason {
+impl RemovalReason {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Age => "age",
@@ -44,8 +52,8 @@ impl Reason {
     }
 }
 
-/// A time as it stands in a file's name.
-pub(crate) fn compact(unix_ms: i64) -> String {
+/// Formats a time for the name of a file: `20261128T214500Z`.
+fn compact_utc(unix_ms: i64) -> String {
     let text = utc(unix_ms);
     let (whole, _) = text.split_once('.').unwrap_or((&text, ""));
     whole.chars().filter(|it| *it != '-' && *it != ':').chain(['Z']).collect()
@@ -57,15 +65,15 @@ impl Naming {
             part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default()
         };
         Self {
-            folder: crate::files::reserve::folder_of(log),
+            folder: folder_of(log),
             stem: text(log.file_stem()),
             extension: text(log.extension()),
         }
     }
 
-    /// The name a file gets when it is closed.
+    /// The path that a file gets when it is closed.
     pub(crate) fn closed(&self, unix_ms: i64, first: u64) -> PathBuf {
-        let mut name = format!("{}-{}-{first}", self.stem, compact(unix_ms));
+        let mut name = format!("{}-{}-{first}", self.stem, compact_utc(unix_ms));
         if !self.extension.is_empty() {
             name.push('.');
             name.push_str(&self.extension);
@@ -82,10 +90,10 @@ impl Naming {
             let Some(mut segment) = name.to_str().and_then(|name| self.parse(name)) else {
                 continue;
             };
-            // One that is gone meanwhile is not there.
-            let Ok(facts) = entry.metadata() else { continue };
-            if facts.is_file() {
-                segment.bytes = facts.len();
+            // Another program may have removed it meanwhile.
+            let Ok(metadata) = entry.metadata() else { continue };
+            if metadata.is_file() {
+                segment.bytes = metadata.len();
                 segments.push(segment);
             }
         }
@@ -116,21 +124,22 @@ impl Naming {
     }
 }
 
-/// Which closed files go, oldest first: those that are too old, and as many more as it takes.
+/// The closed files to remove, oldest first: by age, then until the rest fits in `max_bytes`.
 pub(crate) fn removals(
     segments: &[Segment],
     now_unix_ms: i64,
     keep_days: u32,
-    room_bytes: u64,
-) -> Vec<(Segment, Reason)> {
-    let oldest = compact(now_unix_ms.saturating_sub(i64::from(keep_days).saturating_mul(DAY_MS)));
+    max_bytes: u64,
+) -> Vec<(Segment, RemovalReason)> {
+    let oldest =
+        compact_utc(now_unix_ms.saturating_sub(i64::from(keep_days).saturating_mul(DAY_MS)));
     let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
     let mut removals = Vec::new();
     for segment in segments {
         let reason = if segment.closed < oldest {
-            Reason::Age
-        } else if bytes > room_bytes {
-            Reason::Space
+            RemovalReason::Age
+        } else if bytes > max_bytes {
+            RemovalReason::Space
         } else {
             break;
         };
@@ -166,26 +175,28 @@ mod tests {
 
     // T-372
     #[test]
-    fn oldest_files_go_by_age_and_then_by_space() {
+    fn oldest_files_are_removed_by_age_and_then_by_space() {
         let naming = Naming::of(Path::new("/data/security.log"));
         let now = 100 * DAY_MS;
         let segments: Vec<_> = [1, 9, 10, 50, 99]
             .into_iter()
             .map(|day| {
-                let path = naming.closed(day * DAY_MS, 1);
-                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                let name = file_name(&naming.closed(day * DAY_MS, 1));
                 Segment { bytes: 100, ..naming.parse(&name).unwrap() }
             })
             .collect();
-        let gone = |keep_days, room| -> Vec<_> {
-            removals(&segments, now, keep_days, room)
+        let removed = |keep_days, max_bytes| -> Vec<_> {
+            removals(&segments, now, keep_days, max_bytes)
                 .into_iter()
                 .map(|(_, reason)| reason)
                 .collect()
         };
-        assert_eq!(gone(90, 500), [Reason::Age, Reason::Age]);
-        assert_eq!(gone(90, 299), [Reason::Age, Reason::Age, Reason::Space]);
-        assert_eq!(gone(365, 500), []);
-        assert_eq!(gone(365, 0).len(), 5);
+        assert_eq!(removed(90, 500), [RemovalReason::Age, RemovalReason::Age]);
+        assert_eq!(
+            removed(90, 299),
+            [RemovalReason::Age, RemovalReason::Age, RemovalReason::Space]
+        );
+        assert_eq!(removed(365, 500), []);
+        assert_eq!(removed(365, 0).len(), 5);
     }
 }

@@ -1,22 +1,22 @@
-//! Removes what may be a credential from texts that a client sent: paths, names, headers.
-//! Never: more of a masked word than its first four characters and its length.
+//! Masks possible credentials in texts that a client sent: paths, names, headers.
+//! Never: keeps more of a masked word than its first four characters and its length.
 
 use std::fmt::Write;
 
-/// Shortest word that is masked, in bytes. A word holds letters, digits and `-._~%+=`.
+/// Minimum length of a masked word, in bytes. A word consists of letters, digits and `-._~%+=`.
 const WORD_MIN_BYTES: usize = 16;
-/// Shortest hexadecimal word that is masked, without hyphens.
+/// Minimum number of hexadecimal digits in a masked hexadecimal word, without hyphens.
 const HEX_MIN_BYTES: usize = 24;
-/// Shortest run of letters and digits that makes a word a random one.
+/// Minimum length of a run of letters and digits that can be random.
 const RUN_MIN_BYTES: usize = 16;
-/// Shortest word of upper case, lower case and digits that is masked, whatever separates them.
+/// Minimum length of a masked word of upper case, lower case and digits, with any separators.
 const MIXED_MIN_BYTES: usize = 32;
-/// What is kept of a masked word, in bytes.
+/// Bytes of a masked word that are kept.
 const KEPT_BYTES: usize = 4;
-/// How the header of a JSON Web Token begins: `{"` in Base64url.
+/// The start of a JSON Web Token's header: `{"` in Base64url.
 const JWT_START: &str = "eyJ";
 
-/// Replaces every word that looks like a credential by its first four characters and its length.
+/// Replaces each possible credential by its first four characters and its length.
 pub(crate) fn mask_credentials(text: &mut String) {
     if text.len() < WORD_MIN_BYTES {
         return;
@@ -25,22 +25,22 @@ pub(crate) fn mask_credentials(text: &mut String) {
     let mut rest = text.as_str();
     while !rest.is_empty() {
         let end = rest.find(|character| !is_in_word(character)).unwrap_or(rest.len());
-        let (word, behind) = rest.split_at(end);
+        let (word, after) = rest.split_at(end);
         if is_credential(word) {
             masked.push_str(word.get(..KEPT_BYTES).unwrap_or_default());
             let _ = write!(masked, "[masked {}]", word.len());
         } else {
             masked.push_str(word);
         }
-        let next = behind.find(is_in_word).unwrap_or(behind.len());
-        let (between, behind) = behind.split_at(next);
-        masked.push_str(between);
-        rest = behind;
+        let next = after.find(is_in_word).unwrap_or(after.len());
+        let (separators, after) = after.split_at(next);
+        masked.push_str(separators);
+        rest = after;
     }
     *text = masked;
 }
 
-/// Keeps scheme, host and port of an origin: neither user information nor a path.
+/// Reduces an origin to scheme, host and port; removes user information and path.
 pub(crate) fn strip_origin(origin: &mut String) {
     let Some((scheme, rest)) = origin.split_once("://") else { return };
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
@@ -52,7 +52,7 @@ fn is_in_word(character: char) -> bool {
     character.is_ascii_alphanumeric() || "-._~%+=".contains(character)
 }
 
-/// Whether a word has the shape of a token, a ticket, a key or a hash.
+/// Whether a word has the format of a token, a ticket, a key or a hash.
 fn is_credential(word: &str) -> bool {
     if word.len() < WORD_MIN_BYTES {
         return false;
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_text_of_a_client_is_kept() {
+    fn ordinary_client_text_is_not_masked() {
         let kept = [
             "",
             "/",

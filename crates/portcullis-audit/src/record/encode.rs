@@ -1,16 +1,18 @@
 //! One record as one line of ECS JSON (Elastic Common Schema 8.11).
-//! Never: a byte that a terminal, a log viewer or a line reader could take for a command.
+//! Never: a byte that a terminal, a log viewer or a line reader could execute as a command.
 
 use std::fmt::Write;
 
 use portcullis_model::{Code, Now, Severity};
 
 use crate::record::fields::Record;
+use crate::record::json_line::JsonLine;
 use crate::record::service::Service;
+use crate::record::timestamp::write_utc;
 
-/// Appends one record as one line, `\n` included.
+/// Appends one record as one line, including `\n`.
 ///
-/// Without a number the line says that the log's file does not have it (yet).
+/// A line without a sequence number is printed only; the log's file does not have it (yet).
 pub(crate) fn encode(
     out: &mut String,
     record: &Record,
@@ -18,16 +20,16 @@ pub(crate) fn encode(
     sequence: Option<u64>,
     service: &Service,
 ) {
-    let mut line = Line(std::mem::take(out));
+    let mut line = JsonLine(std::mem::take(out));
     line.0.push('{');
     line.key("@timestamp");
     line.0.push('"');
-    timestamp(&mut line.0, now.unix_ms);
+    write_utc(&mut line.0, now.unix_ms);
     line.0.push('"');
     line.open("log");
     line.text("level", record.severity.name());
     line.close();
-    event(&mut line, record, sequence);
+    encode_event(&mut line, record, sequence);
     if let Some(detail) = &record.detail {
         line.text("message", detail);
     }
@@ -41,24 +43,24 @@ pub(crate) fn encode(
         line.text("id", reference.as_str());
         line.close();
     }
-    who(&mut line, record);
-    request(&mut line, record);
-    labels(&mut line, record, service);
+    encode_client_and_user(&mut line, record);
+    encode_request(&mut line, record);
+    encode_labels(&mut line, record, service);
     line.comma();
     line.0.push_str(service.members());
     line.0.push_str(",\"ecs\":{\"version\":\"8.11.0\"}}\n");
     *out = line.0;
 }
 
-fn event(line: &mut Line, record: &Record, sequence: Option<u64>) {
-    let (category, kind) = class(record.code);
+fn encode_event(line: &mut JsonLine, record: &Record, sequence: Option<u64>) {
+    let (category, kind) = category_and_type(record.code);
     line.open("event");
     line.text("kind", "event");
     line.text("code", record.code.name());
     line.list("category", category);
     line.list("type", kind);
     line.text("outcome", record.outcome.name());
-    line.number("severity", severity(record.severity));
+    line.number("severity", severity_number(record.severity));
     if !record.reason.is_empty() {
         line.text("reason", record.reason);
     }
@@ -71,7 +73,7 @@ fn event(line: &mut Line, record: &Record, sequence: Option<u64>) {
     line.close();
 }
 
-fn who(line: &mut Line, record: &Record) {
+fn encode_client_and_user(line: &mut JsonLine, record: &Record) {
     if let Some(client) = record.client {
         line.open("source");
         line.key("ip");
@@ -101,7 +103,7 @@ fn who(line: &mut Line, record: &Record) {
     }
 }
 
-fn request(line: &mut Line, record: &Record) {
+fn encode_request(line: &mut JsonLine, record: &Record) {
     if record.method.is_some() || record.status.is_some() {
         line.open("http");
         if let Some(method) = &record.method {
@@ -128,11 +130,16 @@ fn request(line: &mut Line, record: &Record) {
     }
 }
 
-/// ECS labels are texts, numbers included.
-fn labels(line: &mut Line, record: &Record, service: &Service) {
-    let none = record.connection.is_none() && record.origin.is_none() && record.limit.is_none();
-    let none = none && record.field.is_none() && record.session.is_none();
-    if none && record.labels.is_empty() && record.suppressed == 0 {
+/// ECS labels are texts; numbers are written as texts too.
+fn encode_labels(line: &mut JsonLine, record: &Record, service: &Service) {
+    let has_labels = record.connection.is_some()
+        || record.session.is_some()
+        || record.origin.is_some()
+        || record.field.is_some()
+        || record.limit.is_some()
+        || !record.labels.is_empty()
+        || record.suppressed > 0;
+    if !has_labels {
         return;
     }
     line.open("labels");
@@ -165,9 +172,9 @@ fn labels(line: &mut Line, record: &Record, service: &Service) {
     line.close();
 }
 
-/// `event.category` and `event.type`, from the words ECS allows.
+/// `event.category` and `event.type`, from the values that ECS allows.
 #[rustfmt::skip] // one code a line would be too long a function
-fn class(code: Code) -> (&'static str, &'static str) {
+fn category_and_type(code: Code) -> (&'static str, &'static str) {
     match code {
         Code::AuthnLoginSuccess
         | Code::AuthnLoginSuccessAfterFail
@@ -228,122 +235,12 @@ fn class(code: Code) -> (&'static str, &'static str) {
     }
 }
 
-fn severity(severity: Severity) -> u64 {
+fn severity_number(severity: Severity) -> u64 {
     match severity {
         Severity::Info => 20,
         Severity::Warning => 50,
         Severity::Critical => 80,
     }
-}
-
-/// A JSON object that is being written, commas and quotes kept straight.
-pub(crate) struct Line(pub(crate) String);
-
-impl Line {
-    fn comma(&mut self) {
-        if !self.0.is_empty() && !self.0.ends_with('{') {
-            self.0.push(',');
-        }
-    }
-
-    /// Names are our own constants and need no escaping.
-    fn key(&mut self, name: &'static str) {
-        self.comma();
-        let _ = write!(self.0, "\"{name}\":");
-    }
-
-    pub(crate) fn open(&mut self, name: &'static str) {
-        self.key(name);
-        self.0.push('{');
-    }
-
-    pub(crate) fn close(&mut self) {
-        self.0.push('}');
-    }
-
-    pub(crate) fn text(&mut self, name: &'static str, value: &str) {
-        self.key(name);
-        self.0.push('"');
-        escape(&mut self.0, value);
-        self.0.push('"');
-    }
-
-    fn list(&mut self, name: &'static str, only: &'static str) {
-        self.key(name);
-        let _ = write!(self.0, "[\"{only}\"]");
-    }
-
-    fn number(&mut self, name: &'static str, value: u64) {
-        self.key(name);
-        let _ = write!(self.0, "{value}");
-    }
-}
-
-/// Escapes what JSON needs (RFC 8259 section 7) and what could fool a reader of the log.
-fn escape(out: &mut String, text: &str) {
-    let mut plain_from = 0;
-    for (at, character) in text.char_indices() {
-        if !is_special(character) {
-            continue;
-        }
-        out.push_str(text.get(plain_from..at).unwrap_or_default());
-        plain_from = at + character.len_utf8();
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            _ => {
-                let _ = write!(out, "\\u{:04x}", u32::from(character));
-            }
-        }
-    }
-    out.push_str(text.get(plain_from..).unwrap_or_default());
-}
-
-fn is_special(character: char) -> bool {
-    match character {
-        '"' | '\\' => true,
-        ' '..='~' => false,
-        // C0, DEL, C1; line and paragraph separators; marks, embeddings, overrides and isolates
-        // that turn the direction of what is shown; the byte order mark.
-        '\0'..='\u{9f}'
-        | '\u{2028}'
-        | '\u{2029}'
-        | '\u{61c}'
-        | '\u{200e}'
-        | '\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}'
-        | '\u{feff}' => true,
-        _ => false,
-    }
-}
-
-/// Milliseconds since 1970 as RFC 3339 in UTC, as in every record.
-#[must_use]
-pub fn utc(unix_ms: i64) -> String {
-    let mut text = String::new();
-    timestamp(&mut text, unix_ms);
-    text
-}
-
-/// Writes milliseconds since 1970 as RFC 3339 in UTC.
-fn timestamp(out: &mut String, unix_ms: i64) {
-    const DAY_MS: i64 = 86_400_000;
-    let (days, in_day) = (unix_ms.div_euclid(DAY_MS), unix_ms.rem_euclid(DAY_MS));
-    // Days since 0000-03-01, so that a leap day ends its year; 400 years are 146,097 days.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let (hour, minute) = (in_day / 3_600_000, in_day / 60_000 % 60);
-    let (second, milli) = (in_day / 1_000 % 60, in_day % 1_000);
-    let _ =
-        write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
 }
 
 #[cfg(test)]
@@ -371,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_record_is_one_line_of_ecs() {
+    fn full_record_is_one_line_of_ecs() {
         let mut record = Record::new(Code::AuthnLoginFail);
         record.outcome = Outcome::Failure;
         record.rule = "login";
@@ -424,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_there() {
+    fn unset_fields_are_absent() {
         let read: Value = serde_json::from_str(&line(&Record::new(Code::SysStartup))).unwrap();
         let names: Vec<_> = read.as_object().unwrap().keys().cloned().collect();
         assert_eq!(names, ["@timestamp", "ecs", "event", "log", "service"]);
         assert_eq!(read["event"]["outcome"], "unknown");
     }
 
-    // T-161: nothing a peer sends can end the line, forge another, or colour a terminal.
+    // T-161: no text of a client can end the line, forge another line, or colour a terminal.
     #[test]
     fn hostile_text_stays_inside_its_string() {
         let cases = [
@@ -455,22 +352,6 @@ mod tests {
             assert_eq!(line.lines().count(), 1);
             let read: Value = serde_json::from_str(&line).unwrap();
             assert_eq!(read["user_agent"]["original"], text);
-        }
-    }
-
-    #[test]
-    fn times_are_rfc_3339() {
-        let cases = [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (-1, "1969-12-31T23:59:59.999Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
-            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-        ];
-        for (unix_ms, expect) in cases {
-            let mut out = String::new();
-            timestamp(&mut out, unix_ms);
-            assert_eq!(out, expect);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What happened, as fields; the encoder knows their names in ECS.
+//! The fields of one security record; the encoder maps them to ECS names.
 //! Never: tokens, passwords, session ids or message bodies.
 
 use std::net::IpAddr;
@@ -6,20 +6,21 @@ use std::net::IpAddr;
 use portcullis_model::{Code, ConnectionId, LimitKey, Reference, Secret, Severity, UserId};
 
 use crate::record::client_text;
+use crate::record::kind::Kind;
 
-/// How the recorded act ended (`event.outcome`).
+/// How the recorded event ended (`event.outcome`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done.
+    /// The operation took effect.
     Success,
-    /// It was refused or failed.
+    /// The request was rejected, or the operation failed.
     Failure,
-    /// Nobody can tell.
+    /// The result is not known.
     Unknown,
 }
 
 impl Outcome {
-    /// The word ECS uses.
+    /// The name of the outcome in ECS.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -30,78 +31,78 @@ impl Outcome {
     }
 }
 
-/// Longest HTTP method kept, in bytes.
+/// Maximum length of an HTTP method, in bytes.
 const METHOD_MAX_BYTES: usize = 32;
-/// Longest name of an application event kept, in bytes.
+/// Maximum length of an application event's name, in bytes.
 const EVENT_MAX_BYTES: usize = 160;
-/// Longest user agent and origin kept, in bytes.
+/// Maximum length of a user agent and of an origin, in bytes.
 const SHORT_MAX_BYTES: usize = 256;
-/// Longest other text kept, in bytes.
+/// Maximum length of every other text, in bytes.
 const TEXT_MAX_BYTES: usize = 1024;
-/// Stands at the end of a text that was cut.
-const CUT_MARKER: &str = "[cut]";
+/// The end of a text that was truncated.
+const TRUNCATION_MARKER: &str = "[cut]";
 
 /// One security record. Start from [`Record::new`] and set the fields that are known.
 ///
-/// Text of any length and content may be put in; it is cut and escaped when encoded.
+/// Texts can have any length and content: the log truncates and escapes them.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// The event's name in the OWASP vocabulary or our extension of it (`event.code`).
     pub code: Code,
-    /// How it ended.
+    /// How the event ended.
     pub outcome: Outcome,
-    /// How much it matters; critical records have a lane of their own.
+    /// The severity (`log.level`, `event.severity`).
     pub severity: Severity,
-    /// The rule that decided (`rule.name`); "" when none did.
+    /// The rule that decided (`rule.name`); "" without a rule.
     pub rule: &'static str,
-    /// The reason in one word (`event.reason`); "" when there is none.
+    /// The reason in one word (`event.reason`); "" without a reason.
     pub reason: &'static str,
-    /// The code the refused peer was given (`trace.id`).
+    /// The reference code that the rejected client received (`trace.id`).
     pub reference: Option<Reference>,
-    /// Where from, after trusted proxies (`source.ip`).
+    /// The client's address, behind trusted proxies (`source.ip`).
     pub client: Option<IpAddr>,
-    /// The port there.
+    /// The client's port (`source.port`).
     pub port: Option<u16>,
-    /// Who.
+    /// The id of the user (`user.id`).
     pub user: Option<UserId>,
-    /// Who, by name.
+    /// The name of the user (`user.name`).
     pub user_name: Option<String>,
-    /// The user an operation acts on (`user.target.id`).
+    /// The user that an operation changes (`user.target.id`).
     pub target: Option<UserId>,
     /// The name of that user (`user.target.name`).
     pub target_name: Option<String>,
     /// The id of the session; a keyed hash of it is written (`labels.session_hash`).
     pub session: Option<Secret<String>>,
-    /// On which connection (`labels.conn_id`).
+    /// The id of the connection (`labels.conn_id`).
     pub connection: Option<ConnectionId>,
-    /// The application event asked for (`event.action`).
+    /// The application event that was requested (`event.action`).
     pub event: Option<String>,
     /// The HTTP method.
     pub method: Option<String>,
     /// The HTTP path, without the query.
     pub path: Option<String>,
-    /// The HTTP status answered.
+    /// The HTTP status of the response.
     pub status: Option<u16>,
     /// The `Origin` of the request.
     pub origin: Option<String>,
     /// The `User-Agent` of the request.
     pub user_agent: Option<String>,
-    /// What the limit that refused counts by, and for how many milliseconds it still does
-    /// (`labels.limit_key`, `labels.retry_after_ms`).
+    /// The key of the limit that rejected the request, and the milliseconds until a retry can
+    /// succeed (`labels.limit_key`, `labels.retry_after_ms`).
     pub limit: Option<(LimitKey, u64)>,
-    /// The member of a rejected payload that is at fault (`labels.field`).
+    /// The invalid member of a rejected payload (`labels.field`).
     pub field: Option<String>,
-    /// More that is known, by name (`labels`). What may identify a person stands here or in another
-    /// member of its own, never in `detail`.
+    /// More facts by name (`labels`). Facts that can identify a person belong here or in a field
+    /// of their own, never in `detail`.
     pub labels: Vec<(&'static str, String)>,
     /// A sentence for the operator (`message`), without names of users, addresses, or typed text.
     pub detail: Option<String>,
-    /// How many records of the same rule and source this one stands for, beside itself.
+    /// The number of records that were not written and that this record counts.
     pub suppressed: u64,
 }
 
 impl Record {
-    /// A record of which only the code is known, with the severity of that code.
+    /// A record with a code, the severity of that code, and no other field.
     #[must_use]
     pub fn new(code: Code) -> Self {
         Self {
@@ -135,13 +136,19 @@ impl Record {
 }
 
 impl Record {
-    /// Removes what may be a credential from texts of clients, and cuts every text to its limit, so
-    /// that what waits in the queue is bounded.
-    pub(crate) fn cut(&mut self) {
+    /// The kind of the record.
+    pub(crate) fn kind(&self) -> Kind {
+        (self.code, self.rule)
+    }
+
+    /// Masks credentials in texts that a client sent, and truncates every text to its limit.
+    ///
+    /// The limits bound the memory of a queued record.
+    pub(crate) fn sanitize(&mut self) {
         if let Some(origin) = &mut self.origin {
             client_text::strip_origin(origin);
         }
-        let of_clients = [
+        let client_texts = [
             &mut self.event,
             &mut self.method,
             &mut self.path,
@@ -149,18 +156,18 @@ impl Record {
             &mut self.user_agent,
             &mut self.field,
         ];
-        for text in of_clients.into_iter().flatten() {
+        for text in client_texts.into_iter().flatten() {
             client_text::mask_credentials(text);
         }
         for (text, max_bytes) in
             [(&mut self.method, METHOD_MAX_BYTES), (&mut self.event, EVENT_MAX_BYTES)]
         {
             if let Some(text) = text {
-                cut(text, max_bytes);
+                truncate(text, max_bytes);
             }
         }
         for text in [&mut self.user_agent, &mut self.origin].into_iter().flatten() {
-            cut(text, SHORT_MAX_BYTES);
+            truncate(text, SHORT_MAX_BYTES);
         }
         let others = [
             &mut self.user_name,
@@ -170,19 +177,19 @@ impl Record {
             &mut self.detail,
         ];
         for text in others.into_iter().flatten() {
-            cut(text, TEXT_MAX_BYTES);
+            truncate(text, TEXT_MAX_BYTES);
         }
         for (_, text) in &mut self.labels {
-            cut(text, TEXT_MAX_BYTES);
+            truncate(text, TEXT_MAX_BYTES);
         }
     }
 }
 
-fn cut(text: &mut String, max_bytes: usize) {
+fn truncate(text: &mut String, max_bytes: usize) {
     if text.len() > max_bytes {
-        let end = text.floor_char_boundary(max_bytes - CUT_MARKER.len());
+        let end = text.floor_char_boundary(max_bytes - TRUNCATION_MARKER.len());
         text.truncate(end);
-        text.push_str(CUT_MARKER);
+        text.push_str(TRUNCATION_MARKER);
         text.shrink_to_fit();
     }
 }
@@ -192,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_clients_lose_credentials_and_are_cut() {
+    fn client_texts_are_masked_and_truncated() {
         let secret = "4x8Vn2LrQ0sTz7KcY1mBwP6u";
         let mut record = Record::new(Code::MaliciousExcess404);
         record.path = Some(format!("/x/{secret}"));
@@ -201,7 +208,7 @@ mod tests {
         record.event = Some(format!("e:{secret}:{}", "long ".repeat(99)));
         record.method = Some(format!("{secret}{}", "-".repeat(99)));
         record.field = Some(String::from(secret));
-        record.cut();
+        record.sanitize();
         let texts = [&record.path, &record.origin, &record.user_agent, &record.event];
         for text in texts.into_iter().chain([&record.method, &record.field]).flatten() {
             assert!(!text.contains(&secret[4..]), "{text}");
@@ -214,7 +221,7 @@ mod tests {
 
     // T-162
     #[test]
-    fn long_texts_are_cut_with_a_marker_and_never_inside_a_character() {
+    fn long_text_is_truncated_at_a_character_with_a_marker() {
         let cases = [
             (String::from("Firefox"), 7, "Firefox"),
             ("a".repeat(256), 256, "aaaaaa"),
@@ -226,7 +233,7 @@ mod tests {
             let mut record = Record::new(Code::WsConnected);
             record.detail = Some("d".repeat(1025));
             record.user_agent = Some(user_agent);
-            record.cut();
+            record.sanitize();
             let kept = record.user_agent.unwrap();
             assert_eq!(kept.len(), length);
             assert!(kept.ends_with(end), "{kept}");

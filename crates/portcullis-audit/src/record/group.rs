@@ -1,13 +1,13 @@
-//! Sorts a record by the party that caused it: this server, a signed-in user, anybody else.
+//! Assigns a record to a group by its cause: the server, a user, an unauthenticated client.
 //! Never: by severity; a client can cause a severe record.
 
 use portcullis_model::{Code, CodeClass};
 
 use crate::record::fields::{Outcome, Record};
 
-/// Which queue a record waits in, and which budget it uses.
+/// The group of a record: selects its queue and its sampling budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Lane {
+pub(crate) enum RecordGroup {
     /// Operations that took effect, and faults of the server itself.
     Reserved,
     /// Routine events and rejected requests of signed-in users.
@@ -16,7 +16,7 @@ pub(crate) enum Lane {
     Unauthenticated,
 }
 
-impl Lane {
+impl RecordGroup {
     pub(crate) const ALL: [Self; 3] = [Self::Reserved, Self::User, Self::Unauthenticated];
 
     pub(crate) fn index(self) -> usize {
@@ -27,27 +27,27 @@ impl Lane {
         }
     }
 
-    /// The lane of a record.
+    /// The group of a record.
     pub(crate) fn of(record: &Record) -> Self {
         let failure = record.outcome == Outcome::Failure;
         match record.code.class() {
             CodeClass::Operation => Self::Reserved,
-            // Each rejected request of an overloaded server makes one.
-            CodeClass::Service if failure && is_of_request(record) => Self::of_party(record),
+            // An overloaded server makes such a record for each rejected request.
+            CodeClass::Service if failure && is_client_overload(record) => Self::of_client(record),
             CodeClass::Service => Self::Reserved,
-            CodeClass::Traffic if failure => Self::of_party(record),
+            CodeClass::Traffic if failure => Self::of_client(record),
             CodeClass::Traffic => Self::User,
-            CodeClass::Rejection => Self::of_party(record),
+            CodeClass::Rejection => Self::of_client(record),
         }
     }
 
-    fn of_party(record: &Record) -> Self {
+    fn of_client(record: &Record) -> Self {
         if record.user.is_some() { Self::User } else { Self::Unauthenticated }
     }
 }
 
-/// Whether a client's request is what made the record.
-fn is_of_request(record: &Record) -> bool {
+/// Whether a client's request caused an overload record.
+fn is_client_overload(record: &Record) -> bool {
     record.code == Code::SysOverload && record.client.is_some()
 }
 
@@ -58,22 +58,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lane_follows_the_party_and_not_the_severity() {
+    fn group_follows_the_cause_and_not_the_severity() {
         let failure = Outcome::Failure;
         let cases = [
-            (Code::MaliciousCsrf, failure, None, Lane::Unauthenticated),
-            (Code::AuthnLoginFail, failure, None, Lane::Unauthenticated),
-            (Code::SysOverload, failure, None, Lane::Unauthenticated),
-            (Code::SysOverload, failure, Some("u1"), Lane::User),
-            (Code::AuthzFail, failure, Some("u1"), Lane::User),
-            (Code::WsConnected, Outcome::Success, Some("u1"), Lane::User),
-            (Code::WsDisconnected, Outcome::Unknown, Some("u1"), Lane::User),
-            (Code::WsDisconnected, failure, None, Lane::Unauthenticated),
-            (Code::AuthnLoginSuccess, Outcome::Success, Some("u1"), Lane::Reserved),
-            (Code::AuthzAdmin, Outcome::Success, Some("u1"), Lane::Reserved),
-            (Code::SysCrash, failure, None, Lane::Reserved),
-            (Code::CryptDecryptFail, failure, None, Lane::Reserved),
-            (Code::LogLost, failure, None, Lane::Reserved),
+            (Code::MaliciousCsrf, failure, None, RecordGroup::Unauthenticated),
+            (Code::AuthnLoginFail, failure, None, RecordGroup::Unauthenticated),
+            (Code::SysOverload, failure, None, RecordGroup::Unauthenticated),
+            (Code::SysOverload, failure, Some("u1"), RecordGroup::User),
+            (Code::AuthzFail, failure, Some("u1"), RecordGroup::User),
+            (Code::WsConnected, Outcome::Success, Some("u1"), RecordGroup::User),
+            (Code::WsDisconnected, Outcome::Unknown, Some("u1"), RecordGroup::User),
+            (Code::WsDisconnected, failure, None, RecordGroup::Unauthenticated),
+            (Code::AuthnLoginSuccess, Outcome::Success, Some("u1"), RecordGroup::Reserved),
+            (Code::AuthzAdmin, Outcome::Success, Some("u1"), RecordGroup::Reserved),
+            (Code::SysCrash, failure, None, RecordGroup::Reserved),
+            (Code::CryptDecryptFail, failure, None, RecordGroup::Reserved),
+            (Code::LogLost, failure, None, RecordGroup::Reserved),
         ];
         for (code, outcome, user, expect) in cases {
             for severity in [Severity::Info, Severity::Critical] {
@@ -84,10 +84,10 @@ mod tests {
                     user: user.and_then(|user| UserId::parse(user).ok()),
                     ..Record::new(code)
                 };
-                assert_eq!(Lane::of(&record), expect, "{code:?}");
+                assert_eq!(RecordGroup::of(&record), expect, "{code:?}");
             }
         }
         let accept = Record { outcome: failure, ..Record::new(Code::SysOverload) };
-        assert_eq!(Lane::of(&accept), Lane::Reserved, "no client caused it");
+        assert_eq!(RecordGroup::of(&accept), RecordGroup::Reserved, "no client caused it");
     }
 }

@@ -1,4 +1,4 @@
-//! What every line says about the server, and the hashes that stand for sessions.
+//! The members about the server that every line has, and the hashes of session ids.
 //! Never: a session id in a line.
 
 use std::fmt::Write;
@@ -8,12 +8,12 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_model::Secret;
 
 use crate::options::AuditOptions;
-use crate::record::encode::Line;
+use crate::record::json_line::JsonLine;
 
-/// Bytes of the hash that stands for a session.
+/// Bytes of a session hash.
 const SESSION_HASH_BYTES: usize = 10;
 
-/// What every line says about the server, encoded once, and the key of hashes.
+/// The members about the server, encoded once, and the key of the session hashes.
 #[derive(Debug)]
 pub(crate) struct Service {
     members: String,
@@ -22,7 +22,7 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new(options: &AuditOptions) -> Self {
-        let mut line = Line(String::new());
+        let mut line = JsonLine(String::new());
         line.open("service");
         line.text("name", &options.service_name);
         line.text("version", &options.service_version);
@@ -35,12 +35,12 @@ impl Service {
         Self { members: line.0, session_key: session_key(options) }
     }
 
-    /// The members of the object of every line.
+    /// The encoded members that every line has.
     pub(crate) fn members(&self) -> &str {
         &self.members
     }
 
-    /// What stands for a session: equal for equal ids, and of no use to open one.
+    /// The hash of a session id: equal ids have equal hashes; it cannot be used as a session id.
     pub(crate) fn session_hash(&self, session: &Secret<String>) -> String {
         let hash = hmac::sign(&self.session_key, session.expose().as_bytes());
         let mut text = String::with_capacity(2 * SESSION_HASH_BYTES);
@@ -51,7 +51,7 @@ impl Service {
     }
 }
 
-/// The configured key, or one of this process alone.
+/// The configured key, or a random key for this process.
 fn session_key(options: &AuditOptions) -> hmac::Key {
     let configured = options.session_key.as_ref();
     let bytes = configured.map_or_else(random_key, |key| key.expose().clone());
@@ -60,9 +60,11 @@ fn session_key(options: &AuditOptions) -> hmac::Key {
 
 fn random_key() -> Vec<u8> {
     let mut bytes = vec![0; 32];
-    // Without randomness hashes of short session ids could be guessed; TLS and tokens fail first.
+    // Without randomness hashes of short session ids can be guessed; TLS and tokens fail first.
     if SystemRandom::new().fill(&mut bytes).is_err() {
-        tracing::error!("no randomness: hashes of sessions in the security log can be guessed");
+        tracing::error!(
+            "the random source failed: session hashes in the security log can be guessed"
+        );
     }
     bytes
 }

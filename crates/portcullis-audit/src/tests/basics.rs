@@ -1,5 +1,5 @@
 //! Numbers, restarts, summaries, file modes.
-//! Never: a fault of the disk but the oldest one, `/dev/full`.
+//! Never: a fault of the disk, except `/dev/full`.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use crate::record::fields::Record;
 use crate::{Audit, LogState};
 
 #[test]
-fn lines_are_numbered_without_gap_also_over_restart() {
+fn lines_are_numbered_without_gap_across_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("security.log");
     let audit = Audit::open(options(folder.path())).unwrap();
@@ -26,7 +26,7 @@ fn lines_are_numbered_without_gap_also_over_restart() {
     audit.close();
     assert_eq!(audit.counts().written, 7);
     assert_eq!((audit.counts().sampled, audit.counts().lost), (15, 1));
-    // A line broken off by a crash is left as it is, on a line of its own.
+    // A crash left an incomplete line; it stays in the file as a line of its own.
     let mut torn = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
     torn.write_all(b"{\"event\":{\"sequence\":99").unwrap();
     let again = Audit::open(options(folder.path())).unwrap();
@@ -42,7 +42,7 @@ fn lines_are_numbered_without_gap_also_over_restart() {
 }
 
 #[test]
-fn summary_comes_with_the_timer_when_the_flood_has_stopped() {
+fn tick_writes_the_summary_after_the_flood() {
     let log = Log::open(|_| ());
     for _ in 0..8 {
         log.audit.record(rejection(1), at(0));
@@ -56,11 +56,11 @@ fn summary_comes_with_the_timer_when_the_flood_has_stopped() {
 }
 
 #[test]
-fn file_is_readable_by_its_owner_and_group_alone() {
+fn file_is_readable_by_its_owner_and_group_only() {
     let log = Log::open(|_| ());
     for (name, mode) in [("security.log", 0o640), ("security.log.reserve", 0o600)] {
-        let facts = std::fs::metadata(log.folder.path().join(name)).unwrap();
-        assert_eq!(facts.permissions().mode() & 0o7777 & !mode, 0, "{name}");
+        let metadata = std::fs::metadata(log.folder.path().join(name)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777 & !mode, 0, "{name}");
     }
     let missing = AuditOptions {
         file: Some(log.folder.path().join("missing").join("x")),
@@ -71,7 +71,7 @@ fn file_is_readable_by_its_owner_and_group_alone() {
 
 // T-165
 #[test]
-fn full_device_is_counted_and_blocks_no_recorder() {
+fn full_device_counts_losses_and_does_not_block() {
     let file = Some(Path::new("/dev/full").to_owned());
     let audit = Audit::open(AuditOptions { file, ..AuditOptions::default() }).unwrap();
     for _ in 0..3 {
@@ -80,11 +80,11 @@ fn full_device_is_counted_and_blocks_no_recorder() {
     audit.close();
     assert_eq!(audit.counts().written, 0);
     assert_eq!(audit.counts().state, LogState::Full);
-    assert_eq!(audit.counts().lost, 4, "three, and the record of the fault");
+    assert_eq!(audit.counts().lost, 4, "three records, and the record of the fault");
 }
 
 #[test]
-fn memory_keeps_every_line_at_once() {
+fn memory_log_keeps_every_line() {
     let (audit, lines) = Audit::memory();
     for _ in 0..9 {
         audit.clone().record(rejection(1), at(0));

@@ -1,12 +1,12 @@
-//! A disk without room.
-//! Never: a number skipped, a broken line, or a loss that is not counted.
+//! A full disk.
+//! Never: a skipped number, a broken line, or a loss that is not counted.
 
 use std::sync::Arc;
 
 use portcullis_model::Code;
 
 use super::{FaultyDisk, Line, Log, assert_unbroken, at, count, event_of_user, operation, options};
-use crate::output::tests::gated;
+use crate::output::tests::gated_output;
 use crate::{Audit, LogState};
 
 fn lost(lines: &[Line]) -> u64 {
@@ -21,7 +21,7 @@ fn full_disk_holds_records_counts_losses_and_recovers() {
     let log = Log::open(|options| options.reserve_bytes = 0);
     log.audit.record(operation(), at(0));
     log.audit.wait_idle();
-    // Half a line fits: what is written of it is taken back.
+    // Half a line fits: the written part is removed again.
     log.disk.set_room(200);
     for second in 0..60 {
         for number in 0..SENT / 60 {
@@ -31,7 +31,7 @@ fn full_disk_holds_records_counts_losses_and_recovers() {
         log.tick(at(second * 1_000 + 999));
     }
     assert_eq!(log.audit.counts().state, LogState::Full);
-    assert_eq!(log.lines().len(), 1, "whole lines alone are in the file");
+    assert_eq!(log.lines().len(), 1, "only whole lines are in the file");
     log.disk.set_room(1 << 40);
     log.tick(at(61_000));
     assert_eq!(log.audit.counts().state, LogState::Ok);
@@ -48,7 +48,7 @@ fn full_disk_holds_records_counts_losses_and_recovers() {
 
 // T-373
 #[test]
-fn operations_go_to_the_reserve_while_the_disk_is_full() {
+fn full_disk_writes_operations_with_the_reserve() {
     let log = Log::open(|_| ());
     assert_eq!(log.audit.counts().reserve_bytes, 1024 * 1024);
     log.disk.set_room(0);
@@ -58,21 +58,21 @@ fn operations_go_to_the_reserve_while_the_disk_is_full() {
         log.audit.wait_idle();
     }
     let lines = log.lines();
-    assert_eq!(count(&lines, Code::AuthzAdmin), 200, "they are on the disk already");
+    assert_eq!(count(&lines, Code::AuthzAdmin), 200, "operations are already in the file");
     assert_eq!(count(&lines, Code::WsConnected), 0);
     assert_eq!(count(&lines, Code::SysMonitorDisabled), 1);
     assert_unbroken(&lines);
     let counts = log.audit.counts();
     assert_eq!(counts.state, LogState::Full);
     assert!((1..1024 * 1024).contains(&counts.reserve_bytes), "{counts:?}");
-    // Less than the reserve lacks: it stays full.
+    // Less free space than the reserve needs: the disk still counts as full.
     log.disk.set_room(1_000);
     log.tick(at(2_000));
     assert_eq!(log.audit.counts().state, LogState::Full);
     log.disk.set_room(1 << 30);
     log.tick(at(4_000));
     assert_eq!(log.audit.counts().state, LogState::Ok);
-    assert_eq!(log.audit.counts().reserve_bytes, 1024 * 1024, "set aside again");
+    assert_eq!(log.audit.counts().reserve_bytes, 1024 * 1024, "the reserve is full again");
     let lines = log.close();
     assert_unbroken(&lines);
     assert_eq!(count(&lines, Code::WsConnected), 200);
@@ -80,10 +80,10 @@ fn operations_go_to_the_reserve_while_the_disk_is_full() {
 }
 
 #[test]
-fn standard_output_has_each_record_once_while_the_disk_is_full() {
+fn full_disk_prints_each_record_once() {
     let folder = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::with_room(1 << 40);
-    let (output, open, seen) = gated();
+    let (output, open, seen) = gated_output();
     let options = crate::AuditOptions { reserve_bytes: 0, ..options(folder.path()) };
     let audit = Audit::open_on(options, Some(output), Arc::<FaultyDisk>::clone(&disk)).unwrap();
     let reader = std::thread::spawn(move || while open.send(()).is_ok() {});
@@ -101,18 +101,18 @@ fn standard_output_has_each_record_once_while_the_disk_is_full() {
     assert_eq!(count(&printed, Code::AuthzAdmin), 10);
     assert_eq!(count(&printed, Code::SysMonitorDisabled), 1);
     let unnumbered = printed.iter().filter(|line| line.sequence == 0).count();
-    assert_eq!(unnumbered, 11, "they were not in the file yet");
+    assert_eq!(unnumbered, 11, "lines without a number were not in the file yet");
     assert_unbroken(&super::all_lines(folder.path()));
     drop(audit);
     drop(reader);
 }
 
 #[test]
-fn broken_disk_is_tried_again_and_loses_nothing() {
+fn failing_disk_is_retried_without_losses() {
     let log = Log::open(|_| ());
     log.audit.record(operation(), at(0));
     log.audit.wait_idle();
-    // A file that cannot be written to, as on a disk that became read-only.
+    // The file cannot be written, as on a disk that became read-only.
     log.disk.set_broken(true);
     for _ in 0..50 {
         log.audit.record(operation(), at(1_000));

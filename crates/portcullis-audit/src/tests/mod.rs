@@ -1,11 +1,11 @@
 //! The log as a whole: files on a disk with faults, read back line by line.
-//! Never: a sleep; the writer says when it has done all there is to do.
+//! Never: a sleep; tests wait until the writer is idle.
 
 mod basics; // numbers, restarts, modes
-mod full; // a disk without room
-mod outside; // files that another program moves or cuts
+mod full; // a full disk
+mod outside; // files that another program renames, deletes or truncates
 mod rotation; // closed files
-mod slow; // a disk or reader that hangs
+mod slow; // a disk or a reader that hangs
 mod small_disk; // a real file system of 8 MiB
 
 use std::fs::File;
@@ -22,17 +22,17 @@ use crate::files::disk::{Disk, Space};
 use crate::options::AuditOptions;
 use crate::record::fields::{Outcome, Record};
 
-/// A disk with faults: little room, and writes and syncs that hang.
+/// A disk with faults: little free space, errors, writes and syncs that hang.
 #[derive(Debug)]
 pub(crate) struct FaultyDisk {
     room: AtomicI64,
     broken: AtomicBool,
-    hangs: Mutex<Hangs>,
+    hangs: Mutex<HangState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Hangs {
+struct HangState {
     writes: bool,
     syncs: bool,
     waiting: usize,
@@ -61,11 +61,12 @@ impl FaultyDisk {
 
     /// Waits until a call hangs.
     fn wait_hanging(&self) {
-        let runs = |hangs: &mut Hangs| hangs.waiting == 0;
-        drop(self.changed.wait_while(self.hangs.lock().unwrap(), runs).unwrap());
+        let is_running = |hangs: &mut HangState| hangs.waiting == 0;
+        drop(self.changed.wait_while(self.hangs.lock().unwrap(), is_running).unwrap());
     }
 
-    fn pass(&self, hangs: impl Fn(&Hangs) -> bool) {
+    /// Waits while the operation hangs.
+    fn wait_while_hanging(&self, hangs: impl Fn(&HangState) -> bool) {
         let mut state = self.hangs.lock().unwrap();
         if !hangs(&state) {
             return;
@@ -89,7 +90,7 @@ impl FaultyDisk {
 
 impl Disk for FaultyDisk {
     fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<usize> {
-        self.pass(|hangs| hangs.writes);
+        self.wait_while_hanging(|hangs| hangs.writes);
         if self.broken.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
@@ -99,7 +100,7 @@ impl Disk for FaultyDisk {
     }
 
     fn sync(&self, _file: &File) -> io::Result<()> {
-        self.pass(|hangs| hangs.syncs);
+        self.wait_while_hanging(|hangs| hangs.syncs);
         Ok(())
     }
 
@@ -113,8 +114,8 @@ impl Disk for FaultyDisk {
     }
 
     fn shrink(&self, file: &File, length: u64) -> io::Result<()> {
-        let given = file.metadata()?.len() - length;
-        self.room.fetch_add(given as i64, Ordering::Relaxed);
+        let released = file.metadata()?.len() - length;
+        self.room.fetch_add(released as i64, Ordering::Relaxed);
         file.set_len(length)
     }
 
@@ -124,14 +125,14 @@ impl Disk for FaultyDisk {
     }
 }
 
-/// A log in a folder of its own.
+/// A log in a temporary folder.
 pub(crate) struct Log {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) disk: Arc<FaultyDisk>,
     pub(crate) audit: Audit,
 }
 
-/// Small files, not compressed, on a disk with room.
+/// Options with a small reserve and without compression.
 pub(crate) fn options(folder: &Path) -> AuditOptions {
     AuditOptions {
         file: Some(folder.join("security.log")),
@@ -155,13 +156,13 @@ impl Log {
         all_lines(self.folder.path())
     }
 
-    /// Closes the log and gives every line of every file.
+    /// Closes the log, and returns every line of every file.
     pub(crate) fn close(self) -> Vec<Line> {
         self.audit.close();
         self.lines()
     }
 
-    /// A tick; time does not pass while the disk works.
+    /// A tick after the disk and the writer have finished their work.
     pub(crate) fn tick(&self, now: Now) {
         if !self.disk.hangs.lock().unwrap().syncs {
             self.audit.wait_synced();
@@ -171,7 +172,7 @@ impl Log {
     }
 }
 
-/// What a test reads of a line.
+/// The fields of a line that the tests read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) sequence: u64,
@@ -180,7 +181,7 @@ pub(crate) struct Line {
     pub(crate) suppressed: u64,
 }
 
-/// Lines of all files named after the log, sorted by their numbers; each file ends in a whole one.
+/// The lines of all files of the log, sorted by number; each file must end with a whole line.
 pub(crate) fn all_lines(folder: &Path) -> Vec<Line> {
     let mut lines = Vec::new();
     for entry in folder.read_dir().unwrap() {
@@ -211,7 +212,7 @@ pub(crate) fn line(text: &str) -> Line {
     }
 }
 
-/// Fails unless the numbers go from one without a gap or a double.
+/// Fails unless the numbers start at 1, without a gap or a duplicate.
 pub(crate) fn assert_unbroken(lines: &[Line]) {
     let numbers: Vec<_> = lines.iter().map(|line| line.sequence).collect();
     let expect: Vec<_> = (1..).take(lines.len()).collect();

@@ -1,5 +1,5 @@
 //! Files that another program renames, deletes, replaces or truncates.
-//! Never: an alert for what `logrotate` does.
+//! Never: an alert for the rotation by `logrotate`.
 
 use std::fs::OpenOptions;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ fn rename(log: &Log) {
     std::fs::rename(path(log), log.folder.path().join("security.log.1")).unwrap();
 }
 
-/// One record, and a look a second later.
+/// Writes one record; a check follows a second later.
 fn write(log: &Log, ms: u64) {
     log.audit.record(operation(), at(ms));
     log.tick(at(ms + 1_000));
@@ -29,7 +29,7 @@ fn alerts(lines: &[Line]) -> Vec<&str> {
 }
 
 #[test]
-fn rename_and_sighup_is_ordinary_rotation() {
+fn rename_with_sighup_is_a_rotation() {
     let log = Log::open(|_| ());
     write(&log, 0);
     rename(&log);
@@ -43,11 +43,11 @@ fn rename_and_sighup_is_ordinary_rotation() {
 }
 
 #[test]
-fn sighup_within_a_minute_of_the_rename_is_ordinary_rotation() {
+fn sighup_within_a_minute_of_the_rename_is_a_rotation() {
     let log = Log::open(|_| ());
     write(&log, 0);
     rename(&log);
-    // Seen at once, also without SIGHUP.
+    // The rename is detected at once, even without SIGHUP.
     write(&log, 2_000);
     assert!(path(&log).exists());
     log.tick(at(50_000));
@@ -74,7 +74,7 @@ fn rename_without_sighup_is_an_alert_after_a_minute() {
 }
 
 #[test]
-fn deleted_file_is_made_again_and_is_an_alert() {
+fn deleted_file_is_created_again_with_an_alert() {
     let log = Log::open(|_| ());
     write(&log, 0);
     std::fs::remove_file(path(&log)).unwrap();
@@ -86,13 +86,13 @@ fn deleted_file_is_made_again_and_is_an_alert() {
 }
 
 #[test]
-fn truncated_file_is_an_alert_and_continues_with_whole_lines() {
+fn truncated_file_causes_an_alert_and_continues_with_whole_lines() {
     for keep in [0, 100] {
         let log = Log::open(|_| ());
         write(&log, 0);
         write(&log, 2_000);
         OpenOptions::new().write(true).open(path(&log)).unwrap().set_len(keep).unwrap();
-        // The first write after it may come before the look.
+        // The first write can precede the check.
         write(&log, 4_000);
         log.tick(at(6_000));
         log.audit.close();
@@ -104,7 +104,7 @@ fn truncated_file_is_an_alert_and_continues_with_whole_lines() {
 }
 
 #[test]
-fn file_put_in_the_place_of_the_log_is_appended_to() {
+fn file_at_the_path_of_the_log_is_appended_to() {
     let log = Log::open(|_| ());
     write(&log, 0);
     rename(&log);
@@ -131,13 +131,13 @@ fn sighup_without_a_rename_changes_nothing() {
     assert_eq!(lines.len(), 2);
 }
 
-/// Puts a named pipe in the place of the log, which was renamed or deleted.
+/// Creates a named pipe at the path of the log, which was renamed or deleted.
 fn put_pipe(log: &Log) {
     rustix::fs::mkfifoat(rustix::fs::CWD, path(log), rustix::fs::Mode::from(0o600)).unwrap();
 }
 
 #[test]
-fn pipe_in_the_place_of_the_log_is_a_fault_and_takes_no_lines() {
+fn pipe_at_the_path_of_the_log_is_a_fault_and_gets_no_lines() {
     for deleted in [false, true] {
         let log = Log::open(|_| ());
         write(&log, 0);
@@ -162,7 +162,11 @@ fn pipe_in_the_place_of_the_log_is_a_fault_and_takes_no_lines() {
         assert_eq!(count(&lines, Code::SysMonitorDisabled), 1);
         assert_eq!(count(&lines, Code::SysMonitorEnabled), 1);
         let operations = count(&lines, Code::AuthzAdmin);
-        assert_eq!(operations, if deleted { 3 } else { 4 }, "only the deleted file's are gone");
+        assert_eq!(
+            operations,
+            if deleted { 3 } else { 4 },
+            "only the lines of the deleted file are lost"
+        );
         let first = if deleted { 2 } else { 1 };
         let numbers: Vec<_> = lines.iter().map(|line| line.sequence).collect();
         let expect: Vec<_> = (first..).take(lines.len()).collect();
@@ -171,7 +175,7 @@ fn pipe_in_the_place_of_the_log_is_a_fault_and_takes_no_lines() {
 }
 
 #[test]
-fn records_beyond_the_queue_while_a_pipe_stands_there_are_counted_as_lost() {
+fn records_that_exceed_the_queue_during_a_fault_count_as_lost() {
     let log = Log::open(|options| (options.reserved_max, options.queue_max) = (4, 4));
     write(&log, 0);
     std::fs::remove_file(path(&log)).unwrap();
@@ -186,13 +190,16 @@ fn records_beyond_the_queue_while_a_pipe_stands_there_are_counted_as_lost() {
     let lost = log.audit.counts().lost;
     assert!(lost > 0);
     let lines = log.close();
-    let told: u64 =
-        lines.iter().filter(|l| l.code == Code::LogLost.name()).map(|l| l.suppressed).sum();
-    assert_eq!(told, lost);
+    let reported: u64 = lines
+        .iter()
+        .filter(|line| line.code == Code::LogLost.name())
+        .map(|line| line.suppressed)
+        .sum();
+    assert_eq!(reported, lost);
 }
 
 #[test]
-fn numbers_go_on_when_the_log_is_moved_before_a_restart() {
+fn numbers_continue_after_the_log_is_moved_before_a_restart() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let numbered = || AuditOptions {
         sequence_file: Some(folder.path().join("numbers")),
@@ -212,7 +219,7 @@ fn numbers_go_on_when_the_log_is_moved_before_a_restart() {
 }
 
 #[test]
-fn pipe_is_rejected_at_the_start() {
+fn pipe_is_rejected_on_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("security.log");
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from(0o600)).unwrap();

@@ -1,5 +1,5 @@
-//! Closed files: by size, by day, over restarts.
-//! Never: a line lost or doubled between two files.
+//! Closed files: by size, by day, across restarts.
+//! Never: a line that is lost or duplicated between two files.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,10 +16,10 @@ const DAY_MS: u64 = 86_400_000;
 
 // T-370
 #[test]
-fn rotation_by_size_neither_loses_nor_doubles_a_line() {
+fn rotation_by_size_neither_loses_nor_duplicates_a_line() {
     const SEGMENT: u64 = 16 * 1024;
     let log = Log::open(|options| options.segment_bytes = SEGMENT);
-    // As `tail -F` does: reads on in the file it has, then in the one that takes its name.
+    // As `tail -F` does: reads the rest of the open file, then the new file at its path.
     let path = log.folder.path().join("security.log");
     let (mut tail, mut followed) = (File::open(&path).unwrap(), String::new());
     for number in 0..1_000 {
@@ -27,7 +27,7 @@ fn rotation_by_size_neither_loses_nor_doubles_a_line() {
         if number % 10 == 9 {
             log.audit.wait_idle();
             tail.read_to_string(&mut followed).unwrap();
-            tail = reopened(&path, tail, &mut followed);
+            tail = reopen_if_rotated(&path, tail, &mut followed);
         }
     }
     let naming = Naming::of(&path);
@@ -43,19 +43,19 @@ fn rotation_by_size_neither_loses_nor_doubles_a_line() {
     assert_eq!(followed.len(), lines.len());
 }
 
-fn reopened(path: &std::path::Path, tail: File, followed: &mut String) -> File {
+fn reopen_if_rotated(path: &std::path::Path, tail: File, followed: &mut String) -> File {
     use std::os::unix::fs::MetadataExt;
-    let mut there = File::open(path).unwrap();
-    if there.metadata().unwrap().ino() == tail.metadata().unwrap().ino() {
+    let mut new = File::open(path).unwrap();
+    if new.metadata().unwrap().ino() == tail.metadata().unwrap().ino() {
         return tail;
     }
-    there.read_to_string(followed).unwrap();
-    there
+    new.read_to_string(followed).unwrap();
+    new
 }
 
 // T-370
 #[test]
-fn day_ends_the_file_also_when_no_record_comes() {
+fn file_is_closed_at_the_end_of_the_day_without_records() {
     let log = Log::open(|_| ());
     log.audit.record(operation(), at(0));
     log.tick(at(1_000));
@@ -108,10 +108,10 @@ fn numbers_continue_after_the_newest_closed_file() {
 #[test]
 fn failed_rotation_leaves_the_file_in_use() {
     let log = Log::open(|options| options.segment_bytes = 2_048);
-    // The name it would get is taken.
+    // A file with the new name exists already.
     let now = Now { monotonic_ms: 5, unix_ms: 1_785_585_600_005 };
-    let taken = Naming::of(&log.folder.path().join("security.log")).closed(now.unix_ms, 1);
-    std::fs::write(&taken, "").unwrap();
+    let existing = Naming::of(&log.folder.path().join("security.log")).closed(now.unix_ms, 1);
+    std::fs::write(&existing, "").unwrap();
     for _ in 0..20 {
         log.audit.record(operation(), now);
         log.audit.wait_idle();

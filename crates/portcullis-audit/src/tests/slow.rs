@@ -1,17 +1,17 @@
 //! A disk that hangs, and a reader of standard output that does not read.
-//! Never: a recorder or the end of the process that waits for them.
+//! Never: a recording thread or the end of the process that waits for them.
 
 use std::time::Duration;
 
 use portcullis_model::Code;
 
 use super::{FaultyDisk, Log, assert_unbroken, at, count, operation, options, reasons, rejection};
-use crate::output::tests::gated;
+use crate::output::tests::gated_output;
 use crate::{Audit, LogState};
 
 // T-374
 #[test]
-fn hanging_sync_is_reported_and_records_go_on() {
+fn hanging_sync_is_reported_and_does_not_stop_records() {
     let log = Log::open(|_| ());
     log.disk.set_hangs(false, true);
     log.audit.record(operation(), at(0));
@@ -33,7 +33,7 @@ fn hanging_sync_is_reported_and_records_go_on() {
 
 // T-376
 #[test]
-fn flood_on_a_stalled_disk_leaves_operations_their_lane() {
+fn flood_on_a_hanging_disk_does_not_affect_operations() {
     let log = Log::open(|options| options.unauthenticated_day_bytes = 1 << 40);
     log.audit.record(operation(), at(0));
     log.audit.wait_idle();
@@ -47,7 +47,7 @@ fn flood_on_a_stalled_disk_leaves_operations_their_lane() {
         }
     }
     let counts = log.audit.counts();
-    assert!(counts.lost > 0, "the flood's own lane is full");
+    assert!(counts.lost > 0, "the queue of the flood is full");
     assert_eq!(counts.state, LogState::Slow, "the write itself hangs");
     for _ in 0..1_000 {
         log.audit.record(operation(), at(60_000));
@@ -60,16 +60,16 @@ fn flood_on_a_stalled_disk_leaves_operations_their_lane() {
     let suppressed = lines.iter().filter(|line| line.code == "log_suppressed");
     let counted: u64 = lost.chain(suppressed).map(|line| line.suppressed).sum();
     let written = count(&lines, Code::MaliciousCsrf) as u64;
-    assert_eq!(written + counted, 59 * 600, "each is written or counted");
+    assert_eq!(written + counted, 59 * 600, "each record is written or counted");
 }
 
 // T-375
 #[test]
-fn unread_standard_output_neither_stops_the_file_nor_the_end() {
+fn unread_standard_output_stops_neither_the_file_nor_the_close() {
     const SENT: usize = 5_000;
     let folder = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::with_room(1 << 40);
-    let (output, open, seen) = gated();
+    let (output, open, seen) = gated_output();
     let options = options(folder.path());
     let audit = Audit::open_on(options, Some(output.clone()), disk).unwrap();
     for number in 0..SENT {
@@ -82,7 +82,7 @@ fn unread_standard_output_neither_stops_the_file_nor_the_end() {
     assert_eq!(count(&super::all_lines(folder.path()), Code::AuthzAdmin), SENT);
     let lost = audit.counts().stdout_lost;
     assert!(lost > 0);
-    // Read again: a record says what was lost.
+    // The reader reads again: a record reports the losses.
     let reader = std::thread::spawn(move || while open.send(()).is_ok() {});
     assert!(output.flush(Duration::from_secs(60)));
     audit.wait_synced();
@@ -97,7 +97,7 @@ fn unread_standard_output_neither_stops_the_file_nor_the_end() {
 }
 
 #[test]
-fn end_does_not_wait_for_a_disk_that_hangs_for_ever() {
+fn close_does_not_wait_for_a_hanging_disk() {
     let log = Log::open(|_| ());
     log.disk.set_hangs(true, true);
     log.audit.record(operation(), at(0));

@@ -1,5 +1,8 @@
 //! The thread that writes lines.
-//! Never: waits for anything but the file.
+//! Never: waits for anything except the file.
 
-pub(crate) mod thread; // its loop: number, append, print
-pub(crate) mod monitor; // what it checks once a second
+pub(crate) mod thread; // the loop: take records, number, write, print, handle faults
+pub(crate) mod batch; // encoded lines
+pub(crate) mod storage; // the files that the thread writes to
+pub(crate) mod file_monitor; // the once-a-second checks of the file and the disk
+pub(crate) mod status; // what the thread reports to other threads

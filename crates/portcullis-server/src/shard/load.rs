@@ -31,7 +31,7 @@ pub(crate) async fn load_loop(shard: Rc<Shard>) {
         let now = shard.now();
         let change = machine.evaluate(&sample(&shard, cpu.since_last(now)), now.monotonic_ms);
         server.gate.limits().record_load(machine.state(), machine.sampled(), now);
-        server.audit.set_loaded(server.gate.load() >= LoadState::Elevated);
+        server.audit.set_overloaded(server.gate.load() >= LoadState::Elevated);
         if let Some(change) = change {
             record_change(&shard, &change);
         }

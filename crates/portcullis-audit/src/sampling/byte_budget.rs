@@ -1,26 +1,25 @@
-//! How many bytes records of one group may take: a bucket that refills evenly.
-//! Never: an unbounded day; a day has at most the bucket's size and what flows in.
+//! Limits the bytes that one group can write in a day: a token bucket that refills evenly.
+//! Never: more in a day than the capacity of the bucket and its refill.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use portcullis_model::{Code, Now};
+use portcullis_model::Now;
 
-/// What sampling counts by beside the source: code and rule, our own words.
-pub(crate) type Kind = (Code, &'static str);
+use crate::record::kind::Kind;
 
-/// A day in minutes.
+/// Minutes of a day.
 const DAY_MINUTES: u64 = 1_440;
-/// The bucket holds this part of a day's bytes.
+/// The capacity of the bucket is the daily bytes divided by this number.
 const BURST_PART: u64 = 32;
-/// One byte in the bucket's unit, so that a refill of one millisecond is exact.
+/// Units per byte; the refill of one millisecond is a whole number of units.
 const UNIT: i64 = 60_000;
-/// While the bucket is less than half full, one kind gets so many bytes a minute.
+/// Bytes per minute of one kind while the bucket is less than half full.
 const KIND_MINUTE_BYTES: u64 = 8 * 1024;
-/// After this long a kind has its share anew.
+/// The interval after which the bytes per kind are counted from zero.
 const MINUTE_MS: u64 = 60_000;
 
-/// The bucket. Memory: about 40 bytes a kind, of which there are as many as our code has rules.
+/// The budget of one group. Memory: about 40 bytes per kind; the rules bound the number of kinds.
 #[derive(Debug)]
 pub(crate) struct ByteBudget {
     burst_bytes: u64,
@@ -30,7 +29,7 @@ pub(crate) struct ByteBudget {
 
 #[derive(Debug)]
 struct Bucket {
-    /// Bytes times [`UNIT`]; below zero while a debt is paid back.
+    /// Bytes times [`UNIT`]; negative after an overdraft.
     level: i64,
     at_ms: u64,
     kinds: HashMap<Kind, u64>,
@@ -38,7 +37,7 @@ struct Bucket {
 }
 
 impl ByteBudget {
-    /// A full bucket that lets at most `day_bytes` through in a day.
+    /// A full bucket that allows at most `day_bytes` in a day.
     pub(crate) fn per_day(day_bytes: u64) -> Self {
         let burst_bytes = day_bytes / BURST_PART;
         let minute_bytes = (day_bytes - burst_bytes) / DAY_MINUTES;
@@ -51,9 +50,9 @@ impl ByteBudget {
         Self { burst_bytes, minute_bytes, bucket: Mutex::new(bucket) }
     }
 
-    /// Whether one more record of a kind may be written.
+    /// Whether one more record of a kind can be written.
     ///
-    /// One kind alone empties only half of the bucket; the rest is for every other kind.
+    /// One kind alone can use half of the bucket; the rest is for the other kinds.
     pub(crate) fn has_room(&self, kind: Kind, now: Now) -> bool {
         let bucket = self.refilled(now);
         if bucket.level > units(self.burst_bytes) / 2 {
@@ -63,7 +62,7 @@ impl ByteBudget {
         bucket.level > 0 && used < KIND_MINUTE_BYTES
     }
 
-    /// Takes a record's bytes. The bucket may go below zero; what is owed is paid back first.
+    /// Subtracts the bytes of a record. The level can become negative; the refill repays it first.
     pub(crate) fn charge(&self, kind: Kind, bytes: u64, now: Now) {
         let mut bucket = self.refilled(now);
         bucket.level = bucket.level.saturating_sub(units(bytes));
@@ -94,6 +93,8 @@ fn units(bytes: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_model::Code;
+
     use super::*;
 
     const LINE: u64 = 700;
@@ -103,7 +104,7 @@ mod tests {
         Now { monotonic_ms, unix_ms: 0 }
     }
 
-    /// Bytes that records of these kinds take when each comes once every `step_ms` for a day.
+    /// Bytes of these kinds in a day when a record of each kind arrives every `step_ms`.
     fn taken(budget: &ByteBudget, kinds: &[Kind], step_ms: u64) -> Vec<u64> {
         let mut taken = vec![0; kinds.len()];
         for step in 0..86_400_000 / step_ms {
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn day_of_flood_takes_at_most_the_bytes_of_a_day() {
+    fn flood_of_a_day_uses_at_most_the_daily_bytes() {
         let budget = ByteBudget::per_day(DAY_BYTES);
         let taken = taken(&budget, &[(Code::MaliciousCsrf, "origin")], 20)[0];
         assert!(taken <= DAY_BYTES + LINE, "{taken}");
@@ -127,12 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn flood_of_one_kind_leaves_bytes_to_other_kinds() {
+    fn flood_of_one_kind_leaves_bytes_for_other_kinds() {
         let budget = ByteBudget::per_day(DAY_BYTES);
         let flood = [(Code::MaliciousCsrf, "origin"); 99];
         let mut kinds = flood.to_vec();
         kinds.push((Code::AuthnLoginFail, "login"));
-        // The other kind comes last in every round of a flood, 60 times a minute.
+        // The other kind is last in every round of the flood, 60 times a minute.
         let taken = taken(&budget, &kinds, 1_000);
         let per_minute = taken[99] / DAY_MINUTES;
         assert!(per_minute >= KIND_MINUTE_BYTES, "{per_minute}");
@@ -140,11 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn debt_is_paid_back_before_another_record() {
+    fn overdraft_is_repaid_before_another_record() {
         let budget = ByteBudget::per_day(1_440 * 32);
         let kind = (Code::MaliciousCsrf, "origin");
         budget.charge(kind, 1_440 + 310, at(0));
-        // 31 bytes flow in each minute.
+        // The refill is 31 bytes per minute.
         assert!(!budget.has_room(kind, at(599_999)));
         assert!(budget.has_room(kind, at(601_000)));
         assert!(budget.has_room(kind, at(600_000)), "an older clock changes nothing");

@@ -1,0 +1,171 @@
+//! Removes closed files by age and total size, and compresses the others.
+//! Never: removes or compresses the open file.
+
+use portcullis_model::{Now, Severity};
+
+use crate::files::compress::compress;
+use crate::files::disk::Disk;
+use crate::files::segment::{Naming, RemovalReason, Segment, removals};
+use crate::options::AuditOptions;
+use crate::queue::Queue;
+use crate::record::fields::Record;
+use crate::record::group::RecordGroup;
+use crate::record::log_events;
+
+/// A file is compressed only if its size and this many bytes are free.
+const FREE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How long closed files are kept.
+#[derive(Debug)]
+pub(crate) struct Retention {
+    naming: Naming,
+    days: u32,
+    /// Maximum size of all closed files together, in bytes.
+    max_bytes: u64,
+    compress: bool,
+}
+
+impl Retention {
+    pub(crate) fn new(naming: Naming, options: &AuditOptions) -> Self {
+        Self {
+            naming,
+            days: options.keep_days,
+            max_bytes: options.keep_total_bytes.saturating_sub(options.segment_bytes),
+            compress: options.compress,
+        }
+    }
+
+    /// Removes expired files with a record each, then compresses while `may_compress` allows it.
+    pub(crate) fn apply(
+        &self,
+        disk: &dyn Disk,
+        queue: &Queue,
+        now: Now,
+        may_compress: impl Fn() -> bool,
+    ) {
+        let segments = match self.naming.list() {
+            Ok(segments) => segments,
+            Err(error) => {
+                tracing::warn!(%error, "the folder of the security log cannot be read");
+                return;
+            }
+        };
+        let removals = removals(&segments, now.unix_ms, self.days, self.max_bytes);
+        for (segment, reason) in &removals {
+            match std::fs::remove_file(&segment.path) {
+                Ok(()) => {
+                    queue.push(removal_record(segment, *reason), RecordGroup::Reserved, now);
+                }
+                Err(error) => {
+                    let path = segment.path.display();
+                    tracing::warn!(%error, %path, "an old security log cannot be removed");
+                }
+            }
+        }
+        let kept = segments.iter().skip(removals.len());
+        for segment in kept.filter(|segment| self.compress && !segment.compressed) {
+            if !may_compress() || !self.has_space(disk, segment.bytes) {
+                return;
+            }
+            if let Err(error) = compress(&segment.path, &may_compress) {
+                let path = segment.path.display();
+                tracing::warn!(%error, %path, "an old security log cannot be compressed");
+            }
+        }
+    }
+
+    fn has_space(&self, disk: &dyn Disk, bytes: u64) -> bool {
+        let space = disk.space(&self.naming.folder);
+        space.is_ok_and(|space| space.free >= bytes.saturating_add(FREE_BYTES))
+    }
+}
+
+fn removal_record(segment: &Segment, reason: RemovalReason) -> Record {
+    let severity = match reason {
+        RemovalReason::Age => Severity::Info,
+        RemovalReason::Space => Severity::Warning,
+    };
+    let detail = format!(
+        "{}: {} bytes, from line {}, closed {}",
+        segment.name(),
+        segment.bytes,
+        segment.first,
+        segment.closed
+    );
+    log_events::file_removed(reason.name(), severity, detail)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use portcullis_model::Code;
+
+    use super::*;
+    use crate::files::disk::SystemDisk;
+    use crate::queue::QueueLimits;
+
+    pub(crate) fn retention(folder: &Path, max_bytes: u64, compress: bool) -> Retention {
+        let naming = Naming::of(&folder.join("security.log"));
+        Retention { naming, days: 90, max_bytes, compress }
+    }
+
+    pub(crate) fn queue() -> Queue {
+        Queue::new(QueueLimits { reserved: 99, user: 0, unauthenticated: 0 })
+    }
+
+    pub(crate) fn names(folder: &Path) -> Vec<String> {
+        let entries = folder.read_dir().unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Files that were closed a hundred, twenty and ten days before [`NOW`].
+    pub(crate) const CLOSED: [&str; 3] = [
+        "security-20260423T120000Z-1.log",
+        "security-20260712T120000Z-500.log",
+        "security-20260722T120000Z-900.log",
+    ];
+    pub(crate) const NOW: Now = Now { monotonic_ms: 0, unix_ms: 1_785_585_600_000 };
+
+    // T-372
+    #[test]
+    fn t372_old_files_are_removed_by_age_and_space_with_a_record() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in CLOSED {
+            std::fs::write(folder.path().join(name), vec![b'x'; 1_000]).unwrap();
+        }
+        std::fs::write(folder.path().join("security.log"), "x").unwrap();
+        std::fs::write(folder.path().join("security-notes.log"), vec![b'x'; 9_000]).unwrap();
+        let queue = queue();
+        retention(folder.path(), 1_500, false).apply(&SystemDisk, &queue, NOW, || true);
+        assert_eq!(names(folder.path()), [CLOSED[2], "security-notes.log", "security.log"]);
+        let entries = queue.wait().entries;
+        let reported: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.record.code, entry.record.reason, entry.record.severity))
+            .collect();
+        assert_eq!(
+            reported,
+            [
+                (Code::LogRemoved, "age", Severity::Info),
+                (Code::LogRemoved, "space", Severity::Warning)
+            ]
+        );
+        let detail = entries[1].record.detail.as_deref().unwrap();
+        assert!(detail.starts_with("security-20260712T120000Z-500.log: 1000 bytes, from line 500"));
+    }
+
+    #[test]
+    fn interrupted_compression_leaves_the_plain_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(CLOSED[0]);
+        std::fs::write(&path, vec![b'x'; 1_000_000]).unwrap();
+        let steps = std::cell::Cell::new(0);
+        let may_continue = || steps.replace(steps.get() + 1) < 2;
+        assert!(!compress(&path, may_continue).unwrap());
+        assert_eq!(names(folder.path()), [CLOSED[0]]);
+    }
+}
