@@ -6,8 +6,8 @@ use portcullis_model::Denial;
 use portcullis_wire::http1::{FieldValue, Head, wants_upgrade};
 
 use crate::http::connection::HttpConnection;
+use crate::http::decision::target::Target;
 use crate::http::next::Next;
-use crate::http::route::Target;
 use crate::rejection::Blame;
 
 /// Longest body of a rejected request that is read to keep the connection.

@@ -3,5 +3,5 @@
 
 pub(crate) mod session_id; // secret ids that know their shard
 pub(crate) mod session_router; // which shard a session lives on
-pub(crate) mod requests; // a session opened, polled, posted to
+pub(crate) mod post; // a session opened, polled, posted to
 pub(crate) mod transport; // who polls, what was posted

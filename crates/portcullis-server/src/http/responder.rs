@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::http::api::ResponseKind;
 use crate::http::connection::HttpConnection;
-use crate::http::route::Target;
+use crate::http::decision::target::Target;
 use crate::listen::entrance::Entrance;
 use crate::rejection::{Rejection, RejectionSource, reject};
 

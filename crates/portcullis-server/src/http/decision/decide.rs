@@ -13,13 +13,13 @@ use portcullis_wire::http1::{FieldValue, Head, wants_upgrade};
 
 use crate::connection::state::Connection;
 use crate::events::frame::Form;
-use crate::http::client_facts::{ClientFacts, admission_cookie, user_agent};
 use crate::http::connection::HttpConnection;
-use crate::http::media_type::is_utf8_of;
-use crate::http::route::Target;
+use crate::http::decision::client_headers::{ClientFacts, admission_cookie, user_agent};
+use crate::http::decision::media_type::is_utf8_of;
+use crate::http::decision::target::Target;
 use crate::listen::entrance::Entrance;
 use crate::listen::stream::TlsSession;
-use crate::polling::requests::posted_length;
+use crate::polling::post::posted_length;
 use crate::polling::transport::Polling;
 use crate::websocket::upgrade::Upgrade;
 
