@@ -29,7 +29,9 @@ pub use events::frame::Frame;
 pub use events::namespace::{Departure, NamespaceBuilder};
 pub use events::payload::Payload;
 pub use events::raw_engine::EngineMessage;
-pub use http::api::{ApiCaller, ApiRequest, ApiResponse, Method, ResponseKind};
+pub use http::api::{
+    ApiCaller, ApiCredentials, ApiHeaders, ApiRequest, ApiResponse, Method, ResponseKind,
+};
 pub use load::admission_queue::{AdmissionQueues, QueueLimits};
 pub use load::machine::memory_max_bytes;
 pub use random::random_id;

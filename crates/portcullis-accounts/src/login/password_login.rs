@@ -191,7 +191,7 @@ fn use_proof(request: &ApiRequest, proof: CheckedProof) -> Result<Vec<u8>, Denia
 }
 
 fn known_device(accounts: &Accounts, request: &ApiRequest, account: &str) -> Option<KnownDevice> {
-    let cookie = cookies::read(request.cookie.as_deref(), cookies::DEVICE)?;
+    let cookie = cookies::read(request.headers.cookie.as_deref(), cookies::DEVICE)?;
     KnownDevice::read(cookie, &accounts.secret, account, request.now)
 }
 

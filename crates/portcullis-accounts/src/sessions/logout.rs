@@ -39,7 +39,7 @@ pub(crate) async fn logout(
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
     let EmptyBody {} = read_json(&request.body, &[])?;
-    if request.bearer.is_some() || request.bound.is_some() {
+    if request.credentials.bearer.is_some() || request.credentials.bound.is_some() {
         let verified = logout_token(&request)?;
         match verified.session.as_deref().map(SessionId::parse) {
             Some(Ok(session)) if verified.own => {

@@ -33,7 +33,7 @@ pub(crate) async fn open(
         at_unix_ms,
         idle_ends_unix_ms: at_unix_ms.saturating_add(times.idle_s * 1000),
         ends_unix_ms: at_unix_ms.saturating_add(times.absolute_s * 1000),
-        device: request.user_agent.clone(),
+        device: request.headers.user_agent.clone(),
         address: request.client.to_string(),
         device_hash: device.hash(),
         key: holder.key.clone(),

@@ -24,7 +24,7 @@ pub(crate) async fn refresh(
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
     let EmptyBody {} = read_json(&request.body, &[])?;
-    let cookie = cookies::read(request.cookie.as_deref(), cookies::REFRESH);
+    let cookie = cookies::read(request.headers.cookie.as_deref(), cookies::REFRESH);
     let cookie = cookie.ok_or(Denial::Token(TokenFault::Missing))?;
     let token = RefreshToken::read(cookie, &accounts.secret, request.now);
     let token = token.ok_or(Denial::Token(TokenFault::Key))?;
@@ -85,7 +85,8 @@ fn authenticated_unix_s(token: &RefreshToken, row: &SessionRow) -> i64 {
 
 /// The rotation number of a token, with the device that the request claims.
 pub(crate) fn presented_turn(request: &ApiRequest, token: &RefreshToken) -> PresentedTurn {
-    let claimed = cookies::read(request.cookie.as_deref(), cookies::DEVICE).unwrap_or_default();
+    let claimed =
+        cookies::read(request.headers.cookie.as_deref(), cookies::DEVICE).unwrap_or_default();
     PresentedTurn { number: token.number, device_hash: known_device::claimed_hash(claimed) }
 }
 

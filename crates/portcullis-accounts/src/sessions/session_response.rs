@@ -130,5 +130,5 @@ pub(crate) fn refresh_cookie(
 ///
 /// The page of this server has it in a cookie, and its scripts need not read it.
 pub(crate) fn admission_in_body<'a>(request: &ApiRequest, admission: &'a str) -> Option<&'a str> {
-    (!request.own_page).then_some(admission)
+    (!request.headers.is_own_page).then_some(admission)
 }

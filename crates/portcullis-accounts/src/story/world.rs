@@ -13,7 +13,9 @@ use portcullis_guard::{
     SecondFactorRule,
 };
 use portcullis_model::{Clock, Denial, Now, RoleTable, Secret};
-use portcullis_server::{AdmissionQueues, ApiRequest, ApiResponse, Method, QueueLimits};
+use portcullis_server::{
+    AdmissionQueues, ApiCredentials, ApiHeaders, ApiRequest, ApiResponse, Method, QueueLimits,
+};
 use portcullis_store::{AccountStore, Change, CommitFeed, SqliteOptions, SqliteStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -177,12 +179,15 @@ impl World {
             origin: None,
             method: Method::Post,
             path: "/auth/test",
-            bearer: credentials.bearer.clone().map(Secret::new),
-            bound: None,
-            proof: None,
-            user_agent: String::from("test"),
-            cookie: credentials.cookies.clone(),
-            own_page: false,
+            credentials: ApiCredentials {
+                bearer: credentials.bearer.clone().map(Secret::new),
+                ..ApiCredentials::default()
+            },
+            headers: ApiHeaders {
+                cookie: credentials.cookies.clone(),
+                user_agent: String::from("test"),
+                is_own_page: false,
+            },
             body: body.to_string().into_bytes(),
             now,
             gate: Arc::clone(&self.gate),

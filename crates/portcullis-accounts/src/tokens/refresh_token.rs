@@ -72,7 +72,7 @@ impl RefreshToken {
 
     /// Reads the token of the refresh cookie of a request.
     pub(crate) fn of_request(request: &ApiRequest, secret: &ServerSecret) -> Option<Self> {
-        let cookie = cookies::read(request.cookie.as_deref(), cookies::REFRESH)?;
+        let cookie = cookies::read(request.headers.cookie.as_deref(), cookies::REFRESH)?;
         Self::read(cookie, secret, request.now)
     }
 

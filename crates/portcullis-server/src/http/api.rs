@@ -1,5 +1,5 @@
 //! HTTP requests and responses as products see them.
-//! Never: an unbounded body, a request that has not passed door 1.
+//! Never: an unbounded body; a request that was not admitted.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -19,14 +19,14 @@ use crate::load::admission_queue::AdmissionQueues;
 /// The methods a route may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Method {
-    /// Reads, changes nothing.
+    /// Reads and changes nothing.
     Get,
-    /// Changes something; the body is JSON.
+    /// Changes data; the body is JSON.
     Post,
 }
 
 impl Method {
-    /// As it stands in a request.
+    /// The name in a request.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -36,54 +36,70 @@ impl Method {
     }
 }
 
-/// A request that passed door 1, with its whole body.
+/// An admitted request with its complete body.
 pub struct ApiRequest {
     /// The client's address.
     pub client: IpAddr,
-    /// The page that asks, if a browser said so; it is on the allowlist.
+    /// The origin of the page that sends the request, as a browser reports it; it is allowed.
     pub origin: Option<Arc<str>>,
     /// The method.
     pub method: Method,
     /// The route's path.
     pub path: &'static str,
-    /// The token of `Authorization: Bearer`, not yet verified.
-    pub bearer: Option<Secret<String>>,
-    /// The token of `Authorization: DPoP`, not yet verified.
-    pub bound: Option<Secret<String>>,
-    /// The proof of the client's key in the header `DPoP`, not yet verified.
-    pub proof: Option<Secret<String>>,
-    /// What the client says it is, cut to 256 bytes; for people to recognise a device by.
-    pub user_agent: String,
-    /// The `Cookie` header, as it came.
-    pub cookie: Option<String>,
-    /// Whether a browser says that a page of this server asks: such a client takes cookies.
-    pub own_page: bool,
-    /// The user, once [`ApiRequest::authenticated`] has found one; records of a rejection name it.
+    /// The credentials in the headers, not yet verified.
+    pub credentials: ApiCredentials,
+    /// Other headers of the client.
+    pub headers: ApiHeaders,
+    /// The user, set by [`ApiRequest::authenticated`]; the record of a rejection names the user.
     pub user: Arc<OnceLock<Arc<User>>>,
     /// The body, at most `Options::body_max_bytes`; JSON by its media type for a POST.
     pub body: Vec<u8>,
     /// When the request was complete.
     pub now: Now,
-    /// The doors, for credentials and rates.
+    /// The gate, for credentials and rates.
     pub gate: Arc<Gate>,
-    /// Where log-ins wait for a place.
+    /// The queues in which log-ins wait for a slot.
     pub queues: Arc<AdmissionQueues>,
-    /// Where acts are recorded.
+    /// The log of security records.
     pub audit: Audit,
 }
 
+/// The credentials of a request, not yet verified.
+#[derive(Default)]
+pub struct ApiCredentials {
+    /// The token of `Authorization: Bearer`.
+    pub bearer: Option<Secret<String>>,
+    /// The token of `Authorization: DPoP`.
+    pub bound: Option<Secret<String>>,
+    /// The proof of the client's key in the header `DPoP`.
+    pub proof: Option<Secret<String>>,
+}
+
+/// Headers of a request beside its credentials.
+#[derive(Debug, Default)]
+pub struct ApiHeaders {
+    /// The `Cookie` header, unchanged.
+    pub cookie: Option<String>,
+    /// The printable part of `User-Agent`, at most 256 bytes; users recognize a device by it.
+    pub user_agent: String,
+    /// Whether a browser reports that a page of this server sends the request: such a client
+    /// accepts cookies.
+    pub is_own_page: bool,
+}
+
 impl ApiRequest {
-    /// Counts a log-in or what costs as much; from an unknown device it waits for a place among
-    /// all, for a short time. Asked last, so that what a name or address is refused takes nothing
-    /// from all.
+    /// Counts a log-in, or an operation that costs as much. From an unknown device, it waits a
+    /// short time for a slot that all log-ins share.
+    ///
+    /// Call it last: a log-in that the limits of its name or address reject takes no shared slot.
     ///
     /// # Errors
     /// [`Denial`] of the limit, the same whether the name exists or not.
     pub async fn login_allowed(&self, budget: &str, from: LoginSource<'_>) -> Result<(), Denial> {
         self.gate.limits().check_login(self.client, budget, from, self.now)?;
         match from {
-            // Each has one count a user, so a user takes no more than `login_per_user` of the
-            // hashes, and a flood of unknown devices does not close them.
+            // Each has one count for each user, so a user gets at most `login_per_user` hashes,
+            // and a flood of unknown devices does not block them.
             LoginSource::KnownDevice(_)
             | LoginSource::Link
             | LoginSource::OperatorLink
@@ -93,8 +109,8 @@ impl ApiRequest {
         }
     }
 
-    /// The user of the request's token: known, not barred, nothing of the token withdrawn, and with
-    /// a second factor where every user needs one.
+    /// The user of the request's token. The user exists and is not barred, the token is not
+    /// revoked, and it shows a second factor if every user needs one.
     ///
     /// A token bound to a key needs the proof of that key beside it (RFC 9449).
     ///
@@ -107,7 +123,8 @@ impl ApiRequest {
         Ok(caller)
     }
 
-    /// The same for a route by which users add a second factor: they do not need one yet.
+    /// As [`ApiRequest::authenticated`], for routes by which users add a second factor: they do
+    /// not need one yet.
     ///
     /// # Errors
     /// As [`ApiRequest::authenticated`], without [`Denial::SecondFactor`].
@@ -119,13 +136,13 @@ impl ApiRequest {
         Ok(ApiCaller { verified, user, roles })
     }
 
-    /// Whom the request's token says it stands for, whatever became of them since.
+    /// The verified token of the request, without a check of its user's current state.
     ///
     /// # Errors
     /// As [`ApiRequest::authenticated`].
     pub fn verified(&self) -> Result<VerifiedCredential, Denial> {
-        match (&self.bearer, &self.bound) {
-            // A ticket opens sockets and nothing else.
+        match (&self.credentials.bearer, &self.credentials.bound) {
+            // A ticket is only valid for a CONNECT.
             (Some(bearer), _) if bearer.expose().starts_with(TICKET_PREFIX) => {
                 Err(Denial::Token(TokenFault::Type))
             }
@@ -134,28 +151,30 @@ impl ApiRequest {
                 self.gate.verify(credential, self.origin.as_deref(), self.now)
             }
             (None, Some(bound)) => {
-                let ask = self.proof_ask(Some(bound.expose()))?;
-                self.gate.authentication().verify_bound(&ask, self.now)
+                let request = self.proof_request(Some(bound.expose()))?;
+                self.gate.authentication().verify_bound(&request, self.now)
             }
             (None, None) => Err(Denial::Token(TokenFault::Missing)),
         }
     }
 
-    /// The proof of the client's key, when the request carries one; it is not used up yet.
+    /// The checked proof of the client's key, if the request carries one; it is not consumed yet.
     ///
     /// # Errors
-    /// [`Denial::Token`] when the proof is not one, [`Denial::NonceNeeded`].
+    /// [`Denial::Token`] for an invalid proof, [`Denial::NonceNeeded`].
     pub fn checked_proof(&self) -> Result<Option<CheckedProof>, Denial> {
-        match &self.proof {
-            Some(_) => {
-                self.gate.authentication().check_proof(&self.proof_ask(None)?, self.now).map(Some)
-            }
+        match &self.credentials.proof {
+            Some(_) => self
+                .gate
+                .authentication()
+                .check_proof(&self.proof_request(None)?, self.now)
+                .map(Some),
             None => Ok(None),
         }
     }
 
-    fn proof_ask<'a>(&'a self, token: Option<&'a str>) -> Result<ProofRequest<'a>, Denial> {
-        let proof = self.proof.as_ref().ok_or(Denial::Token(TokenFault::Proof))?;
+    fn proof_request<'a>(&'a self, token: Option<&'a str>) -> Result<ProofRequest<'a>, Denial> {
+        let proof = self.credentials.proof.as_ref().ok_or(Denial::Token(TokenFault::Proof))?;
         let method = self.method.name();
         Ok(ProofRequest { proof: proof.expose(), method, path: self.path, token })
     }
@@ -164,30 +183,30 @@ impl ApiRequest {
 /// The user of a request, and what the request's token allows.
 #[derive(Debug)]
 pub struct ApiCaller {
-    /// What the token says.
+    /// The verified token.
     pub verified: VerifiedCredential,
     /// The user. [`User::roles`] can include roles that have no effect with this token.
     pub user: Arc<User>,
-    /// The roles in force: without those that the token withholds for want of a second factor.
+    /// The roles in force: without those that need a second factor which the token does not show.
     pub roles: Roles,
 }
 
 /// Which set of security headers a response gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseKind {
-    /// A document or something a document loads.
+    /// A document, or a resource that a document loads.
     Page,
-    /// Everything else; never cached.
+    /// Any other response; never cached.
     Api,
-    /// A rejection without content. Browsers may give it to any page, for there is nothing to read.
+    /// A rejection without content. Browsers may expose it to any page.
     Empty,
 }
 
-/// What a route answers.
+/// The response of a route.
 pub struct ApiResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The media type, with charset where it is text.
+    /// The media type, with a charset for text.
     pub content_type: &'static str,
     /// The body.
     pub body: Bytes,
@@ -198,7 +217,7 @@ pub struct ApiResponse {
 }
 
 impl ApiResponse {
-    /// A JSON answer. A value that cannot be serialised becomes an empty object.
+    /// A JSON response. A value that cannot be serialized becomes an empty object.
     pub fn json<T: Serialize>(status: u16, value: &T) -> Self {
         let body = serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec());
         Self {
@@ -211,7 +230,7 @@ impl ApiResponse {
     }
 }
 
-/// What a route's handler gives.
+/// The outcome of a route's handler.
 pub(crate) type RouteFuture = Pin<Box<dyn Future<Output = Result<ApiResponse, Denial>>>>;
 
 /// A route with its handler.
@@ -221,7 +240,7 @@ pub(crate) struct Route {
     pub(crate) handler: Box<dyn Fn(ApiRequest) -> RouteFuture + Send + Sync>,
 }
 
-/// A file served as it is.
+/// A file that is served unchanged.
 pub(crate) struct Page {
     pub(crate) path: &'static str,
     pub(crate) content_type: &'static str,

@@ -1,6 +1,8 @@
 //! What follows a request.
-//! Never: the response.
+//! Never: the content of a response.
 
+use crate::http::connection::HttpConnection;
+use crate::http::responder::OutgoingResponse;
 use crate::websocket::upgrade::Upgrade;
 
 /// What follows a request.
@@ -10,6 +12,13 @@ pub(crate) enum Next {
     /// As `Close`, after a request that was received completely.
     CloseAtOnce,
     Upgrade(Box<Upgrade>),
-    /// The request's session lives on another shard.
+    /// The session of the request lives on another shard.
     Move(u16),
+}
+
+/// Writes a response. The connection is kept if the response permits it and was written in time.
+pub(crate) async fn respond(http: &mut HttpConnection, response: OutgoingResponse<'_>) -> Next {
+    let keep_alive = response.keep_alive;
+    let written = http.responder().write(response).await;
+    if written && keep_alive { Next::KeepAlive } else { Next::Close }
 }

@@ -1,7 +1,6 @@
 //! Responses written under a deadline, with their security headers.
 //! Never: the decision.
 
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,13 +11,15 @@ use portcullis_wire::http1::{FieldValue, Head, write_response_head};
 use tokio::time::timeout;
 
 use crate::http::api::ResponseKind;
-use crate::http::connection::HttpConnection;
 use crate::http::decision::target::Target;
+use crate::http::http_stream::HttpStream;
+use crate::http::request_client::RequestClient;
 use crate::listen::entrance::Entrance;
 use crate::rejection::{Rejection, RejectionSource, reject};
+use crate::shard::state::Shard;
 
-/// A response about to be written.
-pub(crate) struct Outgoing<'a> {
+/// A response before it is written.
+pub(crate) struct OutgoingResponse<'a> {
     pub(crate) status: u16,
     pub(crate) content_type: &'a str,
     pub(crate) body: &'a [u8],
@@ -28,34 +29,30 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) keep_alive: bool,
 }
 
-impl HttpConnection {
-    pub(crate) fn who(&self) -> RejectionSource<'static> {
-        let (client, port) = (Some(self.client), self.client_port());
-        RejectionSource {
-            client,
-            port,
-            http: true,
-            blame: self.source.into(),
-            ..RejectionSource::default()
-        }
-    }
+/// What responds to one request of a connection.
+pub(crate) struct Responder<'a> {
+    pub(crate) shard: &'a Rc<Shard>,
+    pub(crate) client: &'a RequestClient,
+    pub(crate) io: &'a mut HttpStream,
+}
 
+impl Responder<'_> {
     /// Rejects a request without a readable head.
-    pub(crate) async fn refuse_bare(&mut self, denial: &Denial) {
-        let now = self.shard.now();
-        let rejection = reject(&self.shard, denial, &self.who(), now);
+    pub(crate) async fn reject_bare(&mut self, denial: &Denial) {
+        let source = self.client.rejection_source();
+        let rejection = reject(self.shard, denial, &source, self.shard.now());
         self.write_rejection(&rejection, &rejection.http_body(), None, false).await;
     }
 
     /// Rejects a request of a session, with the codes of Engine.IO.
-    pub(crate) async fn refuse_engine(&mut self, denial: &Denial, origin: Option<&str>) {
-        let now = self.shard.now();
-        let who = RejectionSource { origin, ..self.who() };
-        let rejection = reject(&self.shard, denial, &who, now);
+    pub(crate) async fn reject_engine(&mut self, denial: &Denial, origin: Option<&str>) {
+        let source = RejectionSource { origin, ..self.client.rejection_source() };
+        let rejection = reject(self.shard, denial, &source, self.shard.now());
         self.write_rejection(&rejection, &rejection.engine_body(), origin, false).await;
     }
 
-    pub(crate) async fn refuse_request(
+    /// Rejects a request whose head was read.
+    pub(crate) async fn reject_request(
         &mut self,
         denial: &Denial,
         head: &Head<'_>,
@@ -67,22 +64,23 @@ impl HttpConnection {
             FieldValue::One(value) => std::str::from_utf8(value).ok(),
             FieldValue::None | FieldValue::Many => None,
         };
-        let who = RejectionSource {
+        let source = RejectionSource {
             method: Some(head.method),
             path: Some(head.path),
             origin: text("origin"),
             user_agent: text("user-agent"),
-            ..self.who()
+            ..self.client.rejection_source()
         };
-        let rejection = reject(&self.shard, denial, &who, now);
+        let rejection = reject(self.shard, denial, &source, now);
         let body = match target {
-            _ if self.is_unreadable(head) => String::new(),
+            _ if self.client.is_unreadable(head) => String::new(),
             Target::Engine(_) => rejection.engine_body(),
             _ => rejection.http_body(),
         };
         self.write_rejection(&rejection, &body, None, keep_alive).await;
     }
 
+    /// Writes the response of a recorded rejection.
     pub(crate) async fn write_rejection(
         &mut self,
         rejection: &Rejection,
@@ -110,7 +108,7 @@ impl HttpConnection {
             401 => extra.push(("WWW-Authenticate", "Bearer")),
             _ => {}
         }
-        let outgoing = Outgoing {
+        let response = OutgoingResponse {
             status: rejection.answer.status,
             content_type: if body.is_empty() { "" } else { "application/json; charset=utf-8" },
             body: body.as_bytes(),
@@ -119,85 +117,51 @@ impl HttpConnection {
             extra,
             keep_alive,
         };
-        let _written = self.write(outgoing).await;
+        let _written = self.write(response).await;
     }
 
     /// Writes a response. Returns false when the peer did not take it in time.
-    pub(crate) async fn write(&mut self, outgoing: Outgoing<'_>) -> bool {
-        let bytes = self.encode(&outgoing);
+    pub(crate) async fn write(&mut self, response: OutgoingResponse<'_>) -> bool {
+        let bytes = self.encode(&response);
         let deadline = Duration::from_millis(self.shard.server.options.handshake_timeout_ms);
-        timeout(deadline, self.write_all(bytes)).await.is_ok_and(|written| written)
+        timeout(deadline, self.io.write_all(bytes)).await.is_ok_and(|written| written)
     }
 
     /// Whether the client's own connection is over TLS: here, or at a proxy in front.
     fn is_over_tls(&self) -> bool {
-        let in_front = match self.entrance {
+        let in_front = match self.client.entrance {
             Entrance::Redirect => false,
-            Entrance::Public => match self.forwarded_scheme {
+            Entrance::Public => match self.client.forwarded_scheme {
                 Some(ClientScheme::Https) => true,
                 Some(ClientScheme::Http) => false,
                 None => self.shard.security.is_behind_tls,
             },
         };
-        self.stream.is_tls() || in_front
+        self.io.stream.is_tls() || in_front
     }
 
-    fn encode(&self, outgoing: &Outgoing<'_>) -> Bytes {
-        let length = outgoing.body.len().to_string();
+    fn encode(&self, response: &OutgoingResponse<'_>) -> Bytes {
+        let length = response.body.len().to_string();
         let mut headers = Vec::with_capacity(20);
-        if !outgoing.content_type.is_empty() {
-            headers.push(("Content-Type", outgoing.content_type));
+        if !response.content_type.is_empty() {
+            headers.push(("Content-Type", response.content_type));
         }
-        if outgoing.status != 101 && outgoing.status != 204 {
+        if response.status != 101 && response.status != 204 {
             headers.push(("Content-Length", length.as_str()));
         }
-        if !outgoing.keep_alive {
+        if !response.keep_alive {
             headers.push(("Connection", "close"));
         }
-        headers.extend_from_slice(&outgoing.extra);
+        headers.extend_from_slice(&response.extra);
         if self.is_over_tls() {
             headers.extend(self.shard.security.strict_transport());
         }
-        self.shard.security.add(&mut headers, outgoing.kind, outgoing.origin);
-        let mut bytes = Vec::with_capacity(1024 + outgoing.body.len());
-        write_response_head(&mut bytes, outgoing.status, &headers);
-        if !self.bodiless {
-            bytes.extend_from_slice(outgoing.body);
+        self.shard.security.add(&mut headers, response.kind, response.origin);
+        let mut bytes = Vec::with_capacity(1024 + response.body.len());
+        write_response_head(&mut bytes, response.status, &headers);
+        if !self.client.bodiless {
+            bytes.extend_from_slice(response.body);
         }
         bytes.into()
-    }
-
-    pub(crate) async fn write_all(&mut self, mut bytes: Bytes) -> bool {
-        let stream = &mut self.stream;
-        while !bytes.is_empty() {
-            match poll_fn(|context| stream.poll_write(context, &bytes)).await {
-                Ok(count) if count > 0 => drop(bytes.split_to(count)),
-                Ok(_) | Err(_) => return false,
-            }
-        }
-        poll_fn(|context| stream.poll_flush(context)).await.is_ok()
-    }
-
-    /// Closes the sending direction and reads the rest for a moment, so that the response arrives.
-    pub(crate) async fn finish(mut self) {
-        let stream = &mut self.stream;
-        let shard = Rc::clone(&self.shard);
-        let linger = async {
-            if poll_fn(|context| stream.poll_shutdown(context)).await.is_err() {
-                return;
-            }
-            let mut left = 256 * 1024_usize;
-            while left > 0 {
-                let read = poll_fn(|context| {
-                    stream.poll_read(context, &mut shard.buffers.read.borrow_mut())
-                });
-                match read.await {
-                    Ok(count) if count > 0 => left = left.saturating_sub(count),
-                    Ok(_) | Err(_) => return,
-                }
-            }
-        };
-        let deadline = Duration::from_millis(self.shard.server.options.close_timeout_ms);
-        let _elapsed = timeout(deadline, linger).await;
     }
 }

@@ -1,4 +1,4 @@
-//! A TCP connection on its way to the shard of its session.
+//! A TCP connection between two shards, and the requests it may still carry.
 //! Never: the transfer itself.
 
 use std::net::SocketAddr;
@@ -33,11 +33,11 @@ impl RequestBudget {
     }
 }
 
-/// A connection between two threads; the request that made it move is still in its buffer.
+/// A connection between two shards. Its buffer holds the request that caused the transfer.
 pub(crate) struct TransferredConnection {
     pub(crate) stream: Stream,
     pub(crate) peer: SocketAddr,
-    pub(crate) seat: Option<HttpSlot>,
+    pub(crate) slot: Option<HttpSlot>,
     pub(crate) buffer: Vec<u8>,
     pub(crate) requests: RequestBudget,
 }

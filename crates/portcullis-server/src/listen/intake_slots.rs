@@ -33,7 +33,7 @@ impl IntakeSlots {
     }
 
     /// Whether three quarters of the slots are used.
-    pub(crate) fn is_crowded(&self) -> bool {
+    pub(crate) fn is_nearly_full(&self) -> bool {
         self.used.get() >= self.max / 4 * 3
     }
 }

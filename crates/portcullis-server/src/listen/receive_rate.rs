@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::setup::options::Options;
 
 /// The shortest timer: the sockets are polled before it fires.
-const LAST_LOOK: Duration = Duration::from_millis(1);
+const LAST_POLL: Duration = Duration::from_millis(1);
 
 /// The rate at which one head, body or handshake has to arrive.
 ///
@@ -75,14 +75,14 @@ impl ReceiveRate {
     }
 }
 
-/// Waits for a peer's data, and polls once more when the time is up.
+/// Waits for the data of a peer, and polls once more when the time is up.
 ///
 /// In a process that was delayed, timers may fire before the sockets are polled.
-pub(crate) async fn in_time<F: Future>(wait: Duration, something: F) -> Option<F::Output> {
-    let mut something = pin!(something);
-    match timeout(wait, &mut something).await {
+pub(crate) async fn in_time<F: Future>(wait: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    match timeout(wait, &mut future).await {
         Ok(outcome) => Some(outcome),
-        Err(_elapsed) => timeout(LAST_LOOK, something).await.ok(),
+        Err(_elapsed) => timeout(LAST_POLL, future).await.ok(),
     }
 }
 
@@ -94,11 +94,11 @@ mod tests {
         Now { monotonic_ms, ..Now::default() }
     }
 
-    /// What has come by when, and how long the peer is waited for then, and why no longer.
-    fn check(pace: fn(&Options, Now) -> ReceiveRate, steps: &[(u64, usize, u64, ReceiveTimeout)]) {
-        let mut pace = pace(&Options::default(), at(50_000));
+    /// Checks steps: elapsed time, received bytes, expected wait, and its reason.
+    fn check(start: fn(&Options, Now) -> ReceiveRate, steps: &[(u64, usize, u64, ReceiveTimeout)]) {
+        let mut rate = start(&Options::default(), at(50_000));
         for (after_ms, bytes, wait_ms, late) in steps {
-            let outcome = pace.wait(*bytes, at(50_000 + after_ms));
+            let outcome = rate.wait(*bytes, at(50_000 + after_ms));
             assert_eq!(outcome, (Duration::from_millis(*wait_ms), *late), "{after_ms}: {bytes}");
         }
     }
@@ -107,15 +107,15 @@ mod tests {
     fn t_240_t_242_slow_sender_is_rejected_before_the_deadline() {
         use ReceiveTimeout::{Deadline, Slow};
         // A hundred bytes a second.
-        let trickle = [
+        let slow = [
             (0, 0, 2_000, Slow),
             (1_000, 100, 1_200, Slow),
             (2_000, 200, 400, Slow),
             (2_400, 240, 80, Slow),
             (2_500, 250, 0, Slow),
         ];
-        check(ReceiveRate::from_now, &trickle);
-        // A peer that has not begun has all the time there is.
+        check(ReceiveRate::from_now, &slow);
+        // Before the first byte of a peer, only the deadline applies.
         let late = [
             (0, 0, 10_000, Deadline),
             (7_000, 0, 3_000, Deadline),
@@ -123,7 +123,7 @@ mod tests {
             (9_600, 1, 0, Slow),
         ];
         check(ReceiveRate::from_first_byte, &late);
-        // Fast enough for its time, until that is up.
+        // Fast enough until the deadline.
         let steady = [
             (1_000, 500, 2_000, Slow),
             (6_000, 3_000, 2_000, Slow),
@@ -131,7 +131,7 @@ mod tests {
             (10_000, 5_000, 0, Deadline),
         ];
         check(ReceiveRate::from_now, &steady);
-        // No number overflows.
+        // A large count does not overflow.
         check(ReceiveRate::from_now, &[(0, usize::MAX, 10_000, Deadline)]);
     }
 }

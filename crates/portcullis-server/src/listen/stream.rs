@@ -114,7 +114,7 @@ impl AsyncWrite for Tcp {
         }
     }
 
-    /// TLS hands over several records at once; the alert that ends a handshake is the last of them.
+    /// TLS writes several records at once; the alert that ends a handshake is the last of them.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -147,7 +147,7 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
-    /// The TLS session it belongs to, with all connections that resume it.
+    /// The TLS session of the connection, and of all connections that resume it.
     pub(crate) fn tls_session(&self) -> Option<TlsSession> {
         match self {
             Self::Plain(_) => None,
@@ -181,7 +181,7 @@ impl Stream {
         }
     }
 
-    /// Hands everything written to the socket.
+    /// Passes all written bytes to the socket.
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),
@@ -189,7 +189,7 @@ impl Stream {
         }
     }
 
-    /// Ends our direction.
+    /// Closes the sending direction.
     pub(crate) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
@@ -197,24 +197,24 @@ impl Stream {
         }
     }
 
-    /// Says that it ends, as far as the socket takes that at once; for a peer that has nothing on
-    /// its way, so that closing loses nothing.
+    /// Sends the end of the TLS stream, if the socket takes it at once. For a peer whose bytes were
+    /// all read, so that closing loses nothing.
     pub(crate) async fn end(&mut self) {
         if let Self::Tls(stream) = self {
             std::future::poll_fn(|context| {
-                let _told = Pin::new(stream.as_mut()).poll_shutdown(context);
+                let _sent = Pin::new(stream.as_mut()).poll_shutdown(context);
                 Poll::Ready(())
             })
             .await;
         }
     }
 
-    /// Lets go of this thread's runtime, to be handed to another thread.
+    /// Deregisters from the runtime of this thread, for a transfer to another thread.
     pub(crate) fn leave(&mut self) -> io::Result<()> {
         self.tcp().leave()
     }
 
-    /// Becomes known to this thread's runtime.
+    /// Registers with the runtime of this thread.
     pub(crate) fn arrive(&mut self) -> io::Result<()> {
         self.tcp().arrive()
     }

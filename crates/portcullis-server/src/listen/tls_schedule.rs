@@ -17,24 +17,24 @@ pub(crate) struct TlsSchedule {
 }
 
 impl TlsSchedule {
-    /// Takes the next start time of a rate class. Returns the wait in milliseconds; `None`, and no
-    /// start time is taken, when it is too long.
+    /// Takes the next start time of a rate class. Returns the wait in milliseconds. When the wait
+    /// is too long, returns `None` and takes no start time.
     ///
-    /// `every_us`: the shortest interval between two handshakes.
-    pub(crate) fn take(&self, lane: TlsClass, now_ms: u64, every_us: u64) -> Option<u64> {
-        let next = match lane {
+    /// `interval_us` is the shortest interval between two handshakes.
+    pub(crate) fn take(&self, class: TlsClass, now_ms: u64, interval_us: u64) -> Option<u64> {
+        let next = match class {
             TlsClass::UserAddress => &self.user_address_us,
             TlsClass::Infrequent => &self.infrequent_us,
             TlsClass::Frequent => &self.frequent_us,
         };
         let now_us = now_ms.saturating_mul(1_000);
-        let turn_us = next.get().max(now_us);
-        let wait_ms = (turn_us - now_us) / 1_000;
-        if every_us > 0 && wait_ms > WAIT_MAX_MS {
+        let start_us = next.get().max(now_us);
+        let wait_ms = (start_us - now_us) / 1_000;
+        if interval_us > 0 && wait_ms > WAIT_MAX_MS {
             return None;
         }
-        next.set(turn_us.saturating_add(every_us));
-        Some(if every_us > 0 { wait_ms } else { 0 })
+        next.set(start_us.saturating_add(interval_us));
+        Some(if interval_us > 0 { wait_ms } else { 0 })
     }
 }
 
@@ -43,23 +43,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn single_handshake_does_not_wait_and_a_burst_is_spread() {
-        let turns = TlsSchedule::default();
-        let waits = |lane, now_ms, count| -> Vec<_> {
-            (0..count).filter_map(|_| turns.take(lane, now_ms, 2_500)).collect()
+    fn single_handshake_does_not_wait_and_burst_is_spread() {
+        let schedule = TlsSchedule::default();
+        let waits = |class, now_ms, count| -> Vec<_> {
+            (0..count).filter_map(|_| schedule.take(class, now_ms, 2_500)).collect()
         };
         assert_eq!(waits(TlsClass::Frequent, 1_000, 5), [0, 2, 5, 7, 10]);
         // Handshakes from addresses of users do not wait for them.
         assert_eq!(waits(TlsClass::UserAddress, 1_000, 2), [0, 2]);
         assert_eq!(waits(TlsClass::Frequent, 1_005, 1), [7]);
         assert_eq!(waits(TlsClass::Frequent, 2_000, 2), [0, 2]);
-        assert_eq!((0..999).map(|_| turns.take(TlsClass::Frequent, 9_000, 1)).max(), Some(Some(0)));
+        assert_eq!(
+            (0..999).map(|_| schedule.take(TlsClass::Frequent, 9_000, 1)).max(),
+            Some(Some(0))
+        );
     }
 
     #[test]
     fn wait_is_at_most_a_second_and_zero_without_a_limit() {
-        let turns = TlsSchedule::default();
-        let take = |now_ms, every_us| turns.take(TlsClass::Frequent, now_ms, every_us);
+        let schedule = TlsSchedule::default();
+        let take = |now_ms, interval_us| schedule.take(TlsClass::Frequent, now_ms, interval_us);
         let waits: Vec<_> = (0..5_000).filter_map(|_| take(1_000, 2_000)).collect();
         assert_eq!((waits.len(), waits.last()), (501, Some(&1_000)));
         // Rejected handshakes have taken no start time.

@@ -15,7 +15,7 @@ use crate::admin::private::Private;
 use crate::admin::visits::PrivateEntrance;
 use crate::delivery::hub::{Batch, set_shard_of_thread};
 use crate::http::transfer::TransferredConnection;
-use crate::listen::accept::bind;
+use crate::listen::bind::bind;
 use crate::load::admission_queue::AdmissionQueues;
 use crate::load::machine;
 use crate::polling::session_id::SessionIds;

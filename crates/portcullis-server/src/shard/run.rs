@@ -10,7 +10,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::delivery::apply::{delivery_loop, end_idle_connections};
 use crate::delivery::hub::Batch;
+use crate::http::arrivals::serve_arrivals;
 use crate::http::transfer::TransferredConnection;
+use crate::listen::accept::accept_until_drained;
 use crate::listen::entrance::Entrance;
 use crate::setup::task_health::BackgroundTask;
 use crate::shard::loops::{deadline_loop, tick_loop, write_loop};
@@ -42,13 +44,13 @@ pub(crate) async fn run_shard(shard: Rc<Shard>, inputs: ShardInputs) {
     start("ticks", Box::pin(tick_loop(Rc::clone(&shard))));
     start("timers", Box::pin(deadline_loop(Rc::clone(&shard))));
     start("deliveries", Box::pin(delivery_loop(Rc::clone(&shard), inbox)));
-    start("arrivals", Box::pin(Rc::clone(&shard).take_in_forever(arrivals)));
+    start("arrivals", Box::pin(serve_arrivals(Rc::clone(&shard), arrivals)));
     start_periodic_tasks(&shard);
     let entrances = [(Entrance::Public, Some(public)), (Entrance::Redirect, redirect)];
     for (entrance, listener) in entrances {
         let Some(listener) = listener else { continue };
         let drained = drained.clone();
-        let accepting = Rc::clone(&shard).accept_until_drained(listener, entrance, drained);
+        let accepting = accept_until_drained(Rc::clone(&shard), listener, entrance, drained);
         start("listener", Box::pin(accepting));
     }
     drop(drained.wait_for(|draining| *draining).await);

@@ -17,6 +17,7 @@ use crate::events::context::Services;
 use crate::events::frame::Frame;
 use crate::http::headers::SecurityHeaders;
 use crate::listen::intake_slots::IntakeSlots;
+use crate::listen::receive_rate::ReceiveRate;
 use crate::listen::tls_schedule::TlsSchedule;
 use crate::polling::session_id::SessionSecret;
 use crate::polling::transport::CloseNotice;
@@ -50,7 +51,7 @@ pub(crate) struct Shard {
     pub(crate) drain: Drain,
 }
 
-/// What bounds the TCP connections that a shard accepts.
+/// The limits of the TCP connections that a shard accepts.
 pub(crate) struct Intake {
     pub(crate) slots: Rc<IntakeSlots>,
     pub(crate) tls: TlsSchedule,
@@ -88,6 +89,21 @@ impl Shard {
 
     pub(crate) fn now(&self) -> Now {
         self.server.clock.now()
+    }
+
+    /// The timeout of a TLS handshake, of the head of a request, and of a silent connection.
+    ///
+    /// It is shorter when few slots are free, so that silent connections do not block others.
+    pub(crate) fn handshake_timeout_ms(&self) -> u64 {
+        let configured_ms = self.server.options.handshake_timeout_ms;
+        if self.intake.slots.is_nearly_full() { configured_ms / 5 } else { configured_ms }
+    }
+
+    /// The minimum receive rate of a head or a TLS handshake, from its first byte on.
+    pub(crate) fn rate_from_first_byte(&self) -> ReceiveRate {
+        let now = self.now();
+        ReceiveRate::from_first_byte(&self.server.options, now)
+            .within(self.handshake_timeout_ms(), now)
     }
 
     /// The options of a new Engine.IO session at the current load.

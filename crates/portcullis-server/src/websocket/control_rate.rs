@@ -1,11 +1,11 @@
-//! How many control frames one WebSocket may send: pings and pongs, which everybody has to answer.
-//! Never: more than a number a connection.
+//! The rate of control frames of one WebSocket: each ping costs the server a pong.
+//! Never: more memory than one number for each connection.
 
 use portcullis_model::{Denial, Now};
 
-/// Between two control frames, in milliseconds: ten a second.
+/// The interval between two control frames, in milliseconds: ten a second.
 const EVERY_MS: u64 = 100;
-/// Control frames that may come at once.
+/// Control frames that may arrive at once.
 const BURST: u64 = 20;
 
 /// The theoretical arrival time of the next control frame (GCRA), in milliseconds.
@@ -13,7 +13,10 @@ const BURST: u64 = 20;
 pub(crate) struct ControlRate(u64);
 
 impl ControlRate {
-    /// Counts one.
+    /// Counts a control frame.
+    ///
+    /// # Errors
+    /// [`Denial::ControlFlood`] above the rate.
     pub(crate) fn take(&mut self, now: Now) -> Result<(), Denial> {
         let at_ms = self.0.max(now.monotonic_ms) + EVERY_MS;
         if at_ms > now.monotonic_ms + EVERY_MS * BURST {
@@ -29,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t_224_twenty_at_once_then_ten_a_second() {
+    fn t_224_burst_of_twenty_control_frames_passes_then_ten_a_second() {
         let mut rate = ControlRate::default();
         let mut passes = |monotonic_ms, many: usize| {
             let now = Now { monotonic_ms, ..Now::default() };

@@ -1,5 +1,5 @@
 //! A WebSocket that takes over a long-polling session: probe, answer, switch.
-//! Never: a change of the session by an error; an error ends only this WebSocket.
+//! Never: an error that affects the session; an error ends only this WebSocket.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -13,15 +13,16 @@ use tokio::time::timeout;
 
 use crate::connection::state::Connection;
 use crate::http::connection::HttpConnection;
+use crate::http::http_stream::HttpStream;
 use crate::polling::transport::{CloseNotice, Handover, Polling, ProbeState};
 use crate::rejection::{RejectionSource, reject};
 use crate::websocket::compression::Compression;
 use crate::websocket::control_rate::ControlRate;
 use crate::websocket::frames::{decode, frame_limits};
 
-/// Longest packet of this phase is `2probe`.
+/// The longest message; the longest packet of a probe is `2probe`.
 const PROBE_MAX_BYTES: u32 = 64;
-/// The bytes of a whole probe, with the permitted pings.
+/// The bytes that a client may send until it switches, with the permitted pings.
 const PROBING_MAX_BYTES: usize = 8 * 1024;
 
 /// The next input of a client.
@@ -73,28 +74,28 @@ pub(crate) async fn run(
     compression: Compression,
     binary: BinaryForm,
 ) {
-    let Some(turn) = ProbePermission::take(&connection) else {
+    let Some(permission) = ProbePermission::take(&connection) else {
         return close(http).await;
     };
     let deadline = Duration::from_millis(http.shard.server.options.connect_timeout_ms);
-    let (decoder, bound) = (Decoder::new(), Rc::clone(&connection));
+    let (decoder, session) = (Decoder::new(), Rc::clone(&connection));
     let (control, received_bytes) = (ControlRate::default(), 0);
     let mut probing =
-        ProbeRun { http, connection: bound, decoder, compression, control, received_bytes };
+        ProbeRun { http, connection: session, decoder, compression, control, received_bytes };
     let switched = timeout(deadline, probing.run()).await.unwrap_or(false);
     let ProbeRun { mut http, .. } = probing;
     if switched && connection.is_ending() {
-        hand_over_last(&mut http, &connection).await;
+        write_last_packets(&mut http, &connection).await;
     }
     if !switched || connection.is_ending() {
-        drop(turn);
+        drop(permission);
         return close(http).await;
     }
-    let HttpConnection { stream, buffer: rest, .. } = http;
+    let HttpConnection { io: HttpStream { stream, buffer: rest }, .. } = http;
     connection.with_polling(|polling| {
         polling.handover = Some(Handover { stream, rest, compression, binary });
     });
-    drop(turn);
+    drop(permission);
     connection.wake();
 }
 
@@ -106,7 +107,7 @@ impl ProbeRun {
             match self.next().await {
                 ProbeInput::Probe if !probed => {
                     probed = true;
-                    if !self.http.write_all(frame(Opcode::Text, b"3probe")).await {
+                    if !self.http.io.write_all(frame(Opcode::Text, b"3probe")).await {
                         return false;
                     }
                     // The client waits for its poll to end before it switches.
@@ -117,7 +118,7 @@ impl ProbeRun {
                 }
                 ProbeInput::Switch if probed => return true,
                 ProbeInput::Ping(payload) => {
-                    if !self.http.write_all(frame(Opcode::Pong, &payload)).await {
+                    if !self.http.io.write_all(frame(Opcode::Pong, &payload)).await {
                         return false;
                     }
                 }
@@ -133,8 +134,8 @@ impl ProbeRun {
     /// Records why this WebSocket is closed; the session is not affected.
     fn reject(&self, denial: &Denial) -> bool {
         let shard = &self.http.shard;
-        let who = RejectionSource { http: false, ..self.http.who() };
-        let _recorded = reject(shard, denial, &who, shard.now());
+        let source = RejectionSource { http: false, ..self.http.client.rejection_source() };
+        let _recorded = reject(shard, denial, &source, shard.now());
         false
     }
 
@@ -142,12 +143,12 @@ impl ProbeRun {
         let assembly_timeout_ms = self.http.shard.server.options.assembly_timeout_ms;
         let limits = frame_limits(PROBE_MAX_BYTES, assembly_timeout_ms);
         loop {
-            while !self.http.buffer.is_empty() {
+            while !self.http.io.buffer.is_empty() {
                 let now = self.http.shard.now();
                 let now_ms = now.monotonic_ms;
                 let shard = Rc::clone(&self.http.shard);
                 let mut inflater = shard.buffers.inflater.borrow_mut();
-                let (decoder, buffer) = (&mut self.decoder, &mut self.http.buffer);
+                let (decoder, buffer) = (&mut self.decoder, &mut self.http.io.buffer);
                 let lent = match self.compression {
                     Compression::None => None,
                     Compression::Inbound | Compression::Both => Some(&mut *inflater),
@@ -159,7 +160,7 @@ impl ProbeRun {
                 let consumed = step.consumed;
                 self.received_bytes += consumed;
                 let control = &mut self.control;
-                let said = step.message.map(|message| match message {
+                let input = step.message.map(|message| match message {
                     Message::Text("2probe") => ProbeInput::Probe,
                     Message::Text("5") => ProbeInput::Switch,
                     Message::Ping(payload) => match control.take(now) {
@@ -172,15 +173,15 @@ impl ProbeRun {
                     }
                 });
                 drop(inflater);
-                self.http.buffer.drain(..consumed);
+                self.http.io.buffer.drain(..consumed);
                 if self.received_bytes > PROBING_MAX_BYTES {
                     return ProbeInput::Invalid(Denial::PreAuthBudget);
                 }
-                if let Some(said) = said {
-                    return said;
+                if let Some(input) = input {
+                    return input;
                 }
             }
-            if self.http.read_more().await.is_err() {
+            if self.http.io.read_more(&self.http.shard).await.is_err() {
                 return ProbeInput::Gone;
             }
         }
@@ -188,7 +189,7 @@ impl ProbeRun {
 }
 
 /// Sends the last packets of a session that ended during the switch.
-async fn hand_over_last(http: &mut HttpConnection, connection: &Connection) {
+async fn write_last_packets(http: &mut HttpConnection, connection: &Connection) {
     let mut last = Vec::new();
     while let Some(frame) = connection.pop() {
         last.extend_from_slice(&frame);
@@ -196,14 +197,14 @@ async fn hand_over_last(http: &mut HttpConnection, connection: &Connection) {
     connection.with_polling(|polling| polling.close_notice = CloseNotice::Sent);
     connection.wake();
     let deadline = Duration::from_millis(http.shard.server.options.close_timeout_ms);
-    let _written = timeout(deadline, http.write_all(last.into())).await;
+    let _written = timeout(deadline, http.io.write_all(last.into())).await;
 }
 
 /// Closes a WebSocket that does not take over.
 async fn close(mut http: HttpConnection) {
     let deadline = Duration::from_millis(http.shard.server.options.close_timeout_ms);
-    let _written = timeout(deadline, http.write_all(close_frame(1002, ""))).await;
-    let waited = poll_fn(|context| http.stream.poll_shutdown(context));
+    let _written = timeout(deadline, http.io.write_all(close_frame(1002, ""))).await;
+    let waited = poll_fn(|context| http.io.stream.poll_shutdown(context));
     let _ended = timeout(deadline, waited).await;
     http.finish().await;
 }

@@ -16,6 +16,7 @@ use crate::connection::client_info::ClientInfo;
 use crate::connection::state::{Connection, Transport};
 use crate::events::frame::Form;
 use crate::http::connection::HttpConnection;
+use crate::http::http_stream::HttpStream;
 use crate::polling::session_id::SessionSecret;
 use crate::setup::options::Options;
 use crate::shard::state::Shard;
@@ -164,8 +165,8 @@ fn open(
     compression: Compression,
     binary: BinaryForm,
 ) {
-    let port = http.client_port();
-    let HttpConnection { shard, stream, buffer: mut tail, .. } = http;
+    let port = http.client.port();
+    let HttpConnection { shard, io: HttpStream { stream, buffer: mut tail }, .. } = http;
     let NewConnection { form, admitted, id, secret, .. } = opening;
     let now = shard.now();
     let mut session = Session::open(now.monotonic_ms, &shard.session_options());

@@ -1,16 +1,8 @@
-//! What a request reports about its client beyond what the gate checks.
+//! Headers about a client that products read, and the cookie that a client gets.
 //! Never: a decision.
 
 use portcullis_guard::{ADMISSION_COOKIE, ADMISSION_LIFE_S};
 use portcullis_wire::http1::{FieldValue, Head};
-
-/// What a request reports about its client beyond what the gate checks.
-pub(crate) struct ClientFacts {
-    pub(crate) cookie: Option<String>,
-    pub(crate) user_agent: String,
-    /// Whether a browser reports that a page of this server sends the request.
-    pub(crate) own_page: bool,
-}
 
 /// The longest user agent that handlers get, in bytes.
 const USER_AGENT_MAX_BYTES: usize = 256;

@@ -2,6 +2,9 @@
 //! Never: a byte of the body; a response.
 
 pub(crate) mod target; // the target of a request's path
-pub(crate) mod client_headers; // what a request reports about its client
+pub(crate) mod head_request; // a head with its client and its target
+pub(crate) mod client_headers; // what products read about a client
 pub(crate) mod media_type; // the media type of a body
-pub(crate) mod decide; // what a head requests, and whether it is permitted
+pub(crate) mod outcome; // the closed list of decisions
+pub(crate) mod decide; // pages, routes, preflights, plain upgrades
+pub(crate) mod decide_engine; // Engine.IO handshakes, polls, posts, upgrades

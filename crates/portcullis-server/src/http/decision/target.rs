@@ -36,18 +36,18 @@ impl Target {
         if registered.engine.as_ref().is_some_and(|engine| engine.path == head.path) {
             return Self::Engine(Form::Engine);
         }
-        let mut path_known = false;
+        let mut is_path_known = false;
         for (index, route) in registered.routes.iter().enumerate() {
             if route.path == head.path {
-                path_known = true;
+                is_path_known = true;
                 // RFC 9110 section 9.3.2: HEAD is GET without the content.
-                let asked = if head.method == "HEAD" { "GET" } else { head.method };
-                if asked == route.method.name() {
+                let method = if head.method == "HEAD" { "GET" } else { head.method };
+                if method == route.method.name() {
                     return Self::Route(index);
                 }
             }
         }
-        if path_known {
+        if is_path_known {
             return if head.method == "OPTIONS" { Self::Preflight } else { Self::WrongMethod };
         }
         match registered.pages.iter().position(|page| page.path == head.path) {
