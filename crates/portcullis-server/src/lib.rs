@@ -24,11 +24,12 @@ pub use connection::socket_id::SocketId;
 pub use delivery::broadcast::{AckResponses, Broadcast};
 pub use delivery::hub::{Acknowledge, Delta, Hub};
 pub use delivery::operation::{AckResponse, Operation, SocketInfo};
-pub use events::context::{Context, Reply, Services};
+pub use events::context::{Context, Services};
 pub use events::frame::Frame;
 pub use events::namespace::{Departure, NamespaceBuilder};
 pub use events::payload::Payload;
 pub use events::raw_engine::EngineMessage;
+pub use events::reply::Reply;
 pub use http::api::{
     ApiCaller, ApiCredentials, ApiHeaders, ApiRequest, ApiResponse, Method, ResponseKind,
 };
@@ -39,6 +40,6 @@ pub use rooms::recovery::{RecoveryOutcome, RecoveryRequest};
 pub use setup::builder::Builder;
 pub use setup::operator_keys::OperatorKeys;
 pub use setup::options::{ConnectAnswer, Credentials, Options, ProxyProtocol, StrictTransport};
-pub use setup::port::{ReservedPort, refuse_taken, reserve_port, try_bind};
+pub use setup::port::{ReservedPort, reject_used_port, reserve_port, try_bind};
 pub use setup::registered::ReadyFact;
 pub use setup::running::{Running, ServerError};

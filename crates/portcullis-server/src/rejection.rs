@@ -89,7 +89,7 @@ pub(crate) fn reject(
     if source.user.is_none() && is_blamed {
         shard.server.load.add_rejection();
     }
-    // Attempts above a rate are no violations: the client has to wait.
+    // Attempts above a rate are not violations: the client has to wait.
     if answer.violation == Violation::Counts && is_blamed {
         shard.server.gate.admission().count_violation(
             source.client,

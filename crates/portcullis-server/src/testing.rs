@@ -60,7 +60,7 @@ pub enum Sockets {
 
 /// One use of a context by a handler.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Sent {
+pub enum ContextUse {
     /// It emitted an event.
     Event {
         /// The name.
@@ -81,7 +81,7 @@ pub enum Sent {
 }
 
 /// The uses of a context, in order.
-pub struct SentLog {
+pub struct ContextLog {
     batches: mpsc::Receiver<Batch>,
 }
 
@@ -89,7 +89,7 @@ pub struct SentLog {
 ///
 /// # Errors
 /// [`Denial::Internal`] when the system provides no randomness.
-pub fn context(parts: ContextParts) -> Result<(Context, SentLog), Denial> {
+pub fn context(parts: ContextParts) -> Result<(Context, ContextLog), Denial> {
     let (hub, mut inboxes) = Hub::new(1);
     let batches = inboxes.pop().ok_or(Denial::Internal("testing"))?;
     let now = parts.clock.now();
@@ -115,14 +115,14 @@ pub fn context(parts: ContextParts) -> Result<(Context, SentLog), Denial> {
         rooms: parts.rooms.len(),
         covered,
     };
-    Ok((context, SentLog { batches }))
+    Ok((context, ContextLog { batches }))
 }
 
 const THIS: ConnectionId = ConnectionId { shard: 0, number: 1 };
 
-impl SentLog {
+impl ContextLog {
     /// Takes the uses since the last call.
-    pub fn take(&mut self) -> Vec<Sent> {
+    pub fn take(&mut self) -> Vec<ContextUse> {
         let mut sent = Vec::new();
         while let Ok(batch) = self.batches.try_recv() {
             sent.extend(batch.deltas.iter().map(read));
@@ -131,15 +131,15 @@ impl SentLog {
     }
 }
 
-fn read(delta: &Delta) -> Sent {
-    let Delta::Operate(Operation { filter, kind }) = delta else { return Sent::Other };
+fn read(delta: &Delta) -> ContextUse {
+    let Delta::Operate(Operation { filter, kind }) = delta else { return ContextUse::Other };
     let to = audience(filter);
     match kind {
         OperationKind::Emit { frame, .. } => read_event(frame, to),
-        OperationKind::Join(room) => Sent::Join(room.clone(), to),
-        OperationKind::Leave(room) => Sent::Leave(room.clone(), to),
-        OperationKind::Disconnect => Sent::Disconnect(to),
-        OperationKind::EmitWithAck { .. } | OperationKind::Fetch(_) => Sent::Other,
+        OperationKind::Join(room) => ContextUse::Join(room.clone(), to),
+        OperationKind::Leave(room) => ContextUse::Leave(room.clone(), to),
+        OperationKind::Disconnect => ContextUse::Disconnect(to),
+        OperationKind::EmitWithAck { .. } | OperationKind::Fetch(_) => ContextUse::Other,
     }
 }
 
@@ -153,7 +153,7 @@ fn audience(filter: &SocketFilter) -> Audience {
 }
 
 /// Decodes `42/namespace,["name",payload]`.
-fn read_event(frame: &Frame, to: Audience) -> Sent {
+fn read_event(frame: &Frame, to: Audience) -> ContextUse {
     let bytes = frame.bytes(Form::SocketIo).unwrap_or_default();
     let text = server_frame(&bytes).map(|(_, payload)| payload).unwrap_or_default();
     let array = text.iter().position(|byte| *byte == b'[').and_then(|at| text.get(at..));
@@ -161,5 +161,5 @@ fn read_event(frame: &Frame, to: Audience) -> Sent {
     let mut arguments = arguments.unwrap_or_default().into_iter();
     let name = arguments.next().unwrap_or_default();
     let payload = arguments.next().unwrap_or_default();
-    Sent::Event { name: String::from(name.as_str().unwrap_or_default()), payload, to }
+    ContextUse::Event { name: String::from(name.as_str().unwrap_or_default()), payload, to }
 }

@@ -1,92 +1,37 @@
-//! Counters and gauges, with labels from our own fixed words only.
-//! Never: a label a peer can choose.
+//! Counters and gauges in OpenMetrics text.
+//! Never: a label that a client can choose; every label value is a fixed word.
 
 use std::sync::atomic::AtomicU64;
 
 use portcullis_audit::{AuditCounts, LogState};
 use portcullis_guard::{CapacityCounts, Gate, LoadSignal, ShareUse, TableUse};
 use portcullis_model::{Limit, LimitKey, Now};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::admin::metric_labels::{
+    LimitLabel, PoolLabel, QueueLabel, RuleLabel, SignalLabel, StateLabel, TableLabel,
+    TableRejectionLabel, WaitingLabel,
+};
 use crate::load::admission_queue::QueueCount;
 use crate::setup::registered::{Measure, QueueReport};
 
-/// The rule that refused: one series for each, so their number is fixed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct RuleLabel {
-    rule: &'static str,
-    code: &'static str,
-    /// What a limit counts by; empty for every other rule.
-    key: &'static str,
-}
-
-/// One of the operator's limits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct LimitLabel {
-    limit: &'static str,
-}
-
-/// What the load is measured by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct SignalLabel {
-    signal: &'static str,
-}
-
-/// Where people wait.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct RoomLabel {
-    room: &'static str,
-}
-
-/// Places that are counted together.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct PoolLabel {
-    pool: &'static str,
-}
-
-/// A table of buckets.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct TableLabel {
-    table: &'static str,
-}
-
-/// A reason why a table takes no further entry.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct TableRejectionLabel {
-    table: &'static str,
-    reason: &'static str,
-}
-
-/// How the security log's file does.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct StateLabel {
-    state: &'static str,
-}
-
-/// A queue.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct QueueLabel {
-    queue: &'static str,
-}
-
-/// What [`Metrics::draining`] says in the place of a state.
+/// The value of `load_state` while the server drains; see [`Metrics::set_draining`].
 const DRAINING: i64 = 4;
 
-/// Everything counted, shared by the shards.
+/// All metrics of a server, shared by its shards.
 #[derive(Default)]
 pub(crate) struct Metrics {
     registry: Registry,
     refusals: Family<RuleLabel, Counter>,
     would_refuse: Family<LimitLabel, Counter>,
     pub(crate) connections_open: Gauge,
-    /// Sockets of connections that have ended and whose peers may still read why.
+    /// Sockets of ended connections whose peers may still read the close reason.
     pub(crate) closing: Gauge,
-    /// TCP connections that are not sockets yet.
+    /// TCP connections in the HTTP stage.
     pub(crate) http_open: Gauge,
     pub(crate) accept_failures: Counter,
     load_state: Gauge,
@@ -94,8 +39,8 @@ pub(crate) struct Metrics {
     load_pinned: Gauge,
     load_signals: Family<SignalLabel, Gauge<f64, AtomicU64>>,
     known_level: Gauge,
-    waiting: Family<RoomLabel, Gauge>,
-    waiting_max: Family<RoomLabel, Gauge>,
+    waiting: Family<WaitingLabel, Gauge>,
+    waiting_max: Family<WaitingLabel, Gauge>,
     slots_max: Family<PoolLabel, Gauge>,
     rate_buckets: Family<TableLabel, Gauge>,
     rate_buckets_max: Family<TableLabel, Gauge>,
@@ -136,7 +81,7 @@ impl Metrics {
     }
 
     fn register_traffic(&self, registry: &mut Registry) {
-        registry.register("refusals", "Refusals by rule", self.refusals.clone());
+        registry.register("refusals", "Rejections by rule", self.refusals.clone());
         registry.register(
             "connections_open",
             "Open real-time connections",
@@ -144,7 +89,7 @@ impl Metrics {
         );
         registry.register(
             "closing",
-            "Sockets of connections that have ended, until their peers have read why",
+            "Sockets of ended connections whose peers may still read the close reason",
             self.closing.clone(),
         );
         registry.register(
@@ -154,7 +99,7 @@ impl Metrics {
         );
         registry.register(
             "accept_failures",
-            "Attempts to accept a connection that failed, mostly for want of a file",
+            "Failed attempts to accept a connection, mostly because no file is free",
             self.accept_failures.clone(),
         );
         registry.register(
@@ -170,46 +115,50 @@ impl Metrics {
     fn register_load(&self, registry: &mut Registry) {
         registry.register(
             "would_refuse",
-            "What observed limits would have refused, by limit",
+            "Requests that limits in observe mode would have rejected, by limit",
             self.would_refuse.clone(),
         );
         registry.register(
             "load_state",
-            "How hard-pressed it is: 0 normal, 1 elevated, 2 shedding, 3 critical; 4 it drains",
+            "Load level in force: 0 normal, 1 elevated, 2 shedding, 3 critical, 4 draining",
             self.load_state.clone(),
         );
         registry.register(
             "load_measured",
-            "The same as it was measured, whatever the operator has pinned",
+            "Measured load level, also while the operator pins another one",
             self.load_measured.clone(),
         );
         registry.register(
             "load_pinned",
-            "Whether the operator has pinned a state: 1, or 0",
+            "1 while the operator pins a load level, otherwise 0",
             self.load_pinned.clone(),
         );
         registry.register(
             "load_signals",
-            "What that is measured by: milliseconds, percent, refusals a second",
+            "Load signals: milliseconds, percent, rejections a second",
             self.load_signals.clone(),
         );
         registry.register(
             "known_level",
-            "How fast those come in who have been here before, in thousandths of connect_total",
+            "Admission rate of returning clients, in thousandths of connect_total",
             self.known_level.clone(),
         );
         registry.register(
             "waiting",
-            "How many wait for a place: a connection, or a log-in",
+            "Connections and log-ins that wait for a slot, by admission queue",
             self.waiting.clone(),
         );
-        registry.register("waiting_max", "How many may wait", self.waiting_max.clone());
-        registry.register("queue", "How many wait in a queue", self.queue.clone());
-        registry.register("queue_max", "How many may", self.queue_max.clone());
-        self.register_places(registry);
+        registry.register(
+            "waiting_max",
+            "Capacity of each admission queue",
+            self.waiting_max.clone(),
+        );
+        registry.register("queue", "Entries in each queue", self.queue.clone());
+        registry.register("queue_max", "Capacity of each queue", self.queue_max.clone());
+        self.register_slots(registry);
     }
 
-    fn register_places(&self, registry: &mut Registry) {
+    fn register_slots(&self, registry: &mut Registry) {
         registry.register("slots_pre_auth", "Slots used before CONNECT", self.pre_auth.clone());
         registry.register(
             "slots_authenticated",
@@ -218,15 +167,19 @@ impl Metrics {
         );
         registry.register(
             "slots_max",
-            "How many there are, by pool; of http, on each thread",
+            "Connection slots by pool; the pool http has that many on each thread",
             self.slots_max.clone(),
         );
         registry.register(
             "rate_buckets",
-            "Buckets of limits that are not empty, by table; a full table refuses newcomers",
+            "Rate buckets in use, by table; a full table rejects new clients",
             self.rate_buckets.clone(),
         );
-        registry.register("rate_buckets_max", "How many fit", self.rate_buckets_max.clone());
+        registry.register(
+            "rate_buckets_max",
+            "Capacity for rate buckets, by table",
+            self.rate_buckets_max.clone(),
+        );
         registry.register(
             "table_entries",
             "Users, rooms, memberships and sessions in memory, by table",
@@ -234,12 +187,12 @@ impl Metrics {
         );
         registry.register(
             "table_entries_max",
-            "Entries from which on new ones are rejected, by table",
+            "Capacity for entries, by table",
             self.table_entries_max.clone(),
         );
         registry.register(
             "table_rejections",
-            "Entries rejected because a share of the table, or the table, was full",
+            "Entries rejected because the table, or a share of it, was full",
             self.table_rejections.clone(),
         );
     }
@@ -248,32 +201,32 @@ impl Metrics {
         registry.register("log_written", "Security records written", self.log_written.clone());
         registry.register(
             "log_sampled",
-            "Security records that a summary stands for",
+            "Security records that a summary replaces",
             self.log_sampled.clone(),
         );
         registry.register(
             "log_lost",
-            "Security records that are not in the file: their queue was full",
+            "Security records lost because their queue was full",
             self.log_lost.clone(),
         );
         registry.register(
             "log_stdout_lost",
-            "Lines of the security log that standard output did not take",
+            "Lines of the security log that standard output did not accept",
             self.log_stdout_lost.clone(),
         );
         registry.register(
             "log_state",
-            "How the security log's file does: 1 at the state in force",
+            "State of the security log's file: 1 for the current state",
             self.log_state.clone(),
         );
         registry.register(
             "log_reserve_bytes",
-            "Bytes set aside on the disk for records of operations",
+            "Bytes reserved on the disk for records of operations",
             self.log_reserve.clone(),
         );
     }
 
-    /// Counts one refusal.
+    /// Counts a rejection.
     pub(crate) fn count_rejection(
         &self,
         rule: &'static str,
@@ -284,7 +237,7 @@ impl Metrics {
         self.refusals.get_or_create(&RuleLabel { rule, code, key }).inc();
     }
 
-    /// Takes over how hard-pressed the server is.
+    /// Sets the load level, its signals and the admission queues.
     pub(crate) fn set_load(
         &self,
         gate: &Gate,
@@ -292,8 +245,8 @@ impl Metrics {
         queues: &[QueueCount],
     ) {
         for QueueCount { queue: room, now, max } in queues {
-            self.waiting.get_or_create(&RoomLabel { room }).set(*now as i64);
-            self.waiting_max.get_or_create(&RoomLabel { room }).set(*max as i64);
+            self.waiting.get_or_create(&WaitingLabel { room }).set(*now as i64);
+            self.waiting_max.get_or_create(&WaitingLabel { room }).set(*max as i64);
         }
         self.load_state.set(gate.load() as i64);
         self.load_measured.set(gate.limits().measured_load() as i64);
@@ -305,13 +258,13 @@ impl Metrics {
         }
     }
 
-    /// Says that the server drains, whatever was measured.
-    pub(crate) fn draining(&self) {
+    /// Sets the load level to draining.
+    pub(crate) fn set_draining(&self) {
         self.load_state.set(DRAINING);
     }
 
-    /// Takes over how full the tables of identity state are.
-    pub(crate) fn tables(&self, tables: &[ShareUse]) {
+    /// Sets the use of the tables of identity state.
+    pub(crate) fn set_tables(&self, tables: &[ShareUse]) {
         for ShareUse { table, used, max, share_full, table_full, .. } in tables {
             self.table_entries.get_or_create(&TableLabel { table }).set(*used as i64);
             self.table_entries_max.get_or_create(&TableLabel { table }).set(*max as i64);
@@ -322,36 +275,36 @@ impl Metrics {
         }
     }
 
-    /// Takes over how long each queue of the product's is.
-    pub(crate) fn queued(&self, queues: &[QueueReport]) {
+    /// Sets the lengths of the product's queues.
+    pub(crate) fn set_queues(&self, queues: &[QueueReport]) {
         for queue in queues {
-            self.queue_is(queue.name, (queue.read)());
+            self.set_queue(queue.name, (queue.read)());
         }
     }
 
-    /// Takes over the numbers of the product's.
-    pub(crate) fn measured(&self, measures: &[Measure]) {
+    /// Sets the measures of the product.
+    pub(crate) fn set_measures(&self, measures: &[Measure]) {
         for (gauge, measure) in self.measures.iter().zip(measures) {
             gauge.set((measure.read)());
         }
     }
 
-    pub(crate) fn queue_is(&self, queue: &'static str, (waiting, most): (usize, usize)) {
+    pub(crate) fn set_queue(&self, queue: &'static str, (waiting, max): (usize, usize)) {
         self.queue.get_or_create(&QueueLabel { queue }).set(waiting as i64);
-        self.queue_max.get_or_create(&QueueLabel { queue }).set(most as i64);
+        self.queue_max.get_or_create(&QueueLabel { queue }).set(max as i64);
     }
 
-    /// Takes over how many places there are, and how full the tables of buckets are.
-    pub(crate) fn places(&self, gate: &Gate, http_max: usize, now: Now) {
-        let places = gate.options().capacity;
+    /// Sets the capacity of the slots, and the use of the tables of rate buckets.
+    pub(crate) fn set_slots(&self, gate: &Gate, http_max: usize, now: Now) {
+        let capacity = gate.options().capacity;
         let pools = [
-            ("total", i64::from(places.total)),
+            ("total", i64::from(capacity.total)),
             ("pre_auth", i64::from(gate.limits().pre_auth_max())),
-            ("admin_reserve", i64::from(places.admin_reserve)),
+            ("admin_reserve", i64::from(capacity.admin_reserve)),
             ("http", http_max as i64),
         ];
-        for (pool, most) in pools {
-            self.slots_max.get_or_create(&PoolLabel { pool }).set(most);
+        for (pool, max) in pools {
+            self.slots_max.get_or_create(&PoolLabel { pool }).set(max);
         }
         for TableUse { table, used, max } in gate.directory().tables() {
             self.table_entries.get_or_create(&TableLabel { table }).set(used as i64);
@@ -363,19 +316,19 @@ impl Metrics {
         }
     }
 
-    /// Takes over what observed limits would have refused so far.
-    pub(crate) fn observed(&self, counts: &[(Limit, u64)]) {
+    /// Sets the counts of limits in observe mode.
+    pub(crate) fn set_observed(&self, counts: &[(Limit, u64)]) {
         for (limit, count) in counts.iter().filter(|(_, count)| *count > 0) {
             let label = LimitLabel { limit: limit.name() };
             follow(&self.would_refuse.get_or_create(&label), *count);
         }
     }
 
-    /// Everything as OpenMetrics text.
+    /// All metrics as OpenMetrics text.
     pub(crate) fn text(&self, slots: CapacityCounts, log: AuditCounts) -> String {
         self.pre_auth.set(i64::from(slots.pre_auth));
         self.authenticated.set(i64::from(slots.authenticated));
-        self.queue_is("log", log.waiting);
+        self.set_queue("log", log.waiting);
         follow(&self.log_written, log.written);
         follow(&self.log_sampled, log.sampled);
         follow(&self.log_lost, log.lost);
@@ -393,7 +346,7 @@ impl Metrics {
     }
 }
 
-/// Takes over what is counted elsewhere.
+/// Raises a counter to a count that is kept elsewhere.
 fn follow(counter: &Counter, count: u64) {
     counter.inc_by(count.saturating_sub(counter.get()));
 }
@@ -405,13 +358,13 @@ mod tests {
     #[test]
     fn table_use_and_rejections_are_in_the_text() {
         let metrics = Metrics::new(&[]);
-        metrics.tables(&[ShareUse {
+        metrics.set_tables(&[ShareUse {
             table: "ticket_uses",
             used: 3,
             max: 9,
             share_full: 2,
             table_full: 0,
-            rejected_owner: Some(String::from("a user is no label")),
+            rejected_owner: Some(String::from("a user id")),
         }]);
         let text = metrics.text(CapacityCounts::default(), AuditCounts::default());
         for line in [
@@ -421,14 +374,14 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }
-        assert!(!text.contains("a user"));
+        assert!(!text.contains("a user"), "a user is not a label");
     }
 
     #[test]
-    fn text_ends_as_open_metrics_does() {
+    fn text_ends_with_the_open_metrics_marker() {
         let measures = [Measure { name: "answer", help: "A number", read: Box::new(|| 42) }];
         let metrics = Metrics::new(&measures);
-        metrics.measured(&measures);
+        metrics.set_measures(&measures);
         metrics.count_rejection("origin_rejected", "forbidden_origin", None);
         metrics.count_rejection("connect_per_prefix", "rate_limited", Some(LimitKey::Prefix));
         let text =

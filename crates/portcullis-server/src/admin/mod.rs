@@ -4,7 +4,8 @@
 pub(crate) mod private; // health, readiness, metrics for operators
 pub(crate) mod visits; // the open connections of a private listener
 pub(crate) mod listen; // the listeners of operators and probes
-pub(crate) mod host; // under which names operators ask
-pub(crate) mod requests; // what operators read and change there
+pub(crate) mod host; // the names of the private listener
+pub(crate) mod requests; // what operators read and change
 pub(crate) mod readiness; // what `/ready` reports
-pub(crate) mod metrics; // counters
+pub(crate) mod metric_labels; // the labels of metrics
+pub(crate) mod metrics; // counters and gauges

@@ -39,7 +39,7 @@ struct Answer {
     status: u16,
     content_type: &'static str,
     body: String,
-    /// The methods there are, for an answer that has to name them (RFC 9110 section 10.2.1).
+    /// The permitted methods, for an answer that has to name them (RFC 9110 section 10.2.1).
     allow: Option<&'static str>,
 }
 
@@ -71,7 +71,7 @@ impl Private {
         visit: &Visit,
     ) {
         let Ok(Some(buffer)) = timeout(HEAD_DEADLINE, read_head(&mut socket)).await else { return };
-        visit.has_asked();
+        visit.set_answered();
         let bytes = match parse_head_of(&buffer, &HEAD_LIMITS, Versions::Http10AndHttp11) {
             Ok(Some(head)) => {
                 let answer = self.respond(&head, peer, entrance);
@@ -79,7 +79,7 @@ impl Private {
                 encode(&answer, head.method)
             }
             Ok(None) | Err(_) => {
-                let why = "this is not a request of HTTP/1.1 or HTTP/1.0";
+                let why = "the request is not valid HTTP/1.1 or HTTP/1.0";
                 encode(&Answer::rejected((400, why)), "GET")
             }
         };
@@ -98,7 +98,7 @@ impl Private {
             // HAProxy's `option httpchk` without a path.
             ("/", _) if head.method == "OPTIONS" => self.ready(Readiness::brief),
             (_, PrivateEntrance::Probes) => not_found(),
-            // A probe with a mistyped path learns that, and not that its Host is wrong.
+            // The response to a mistyped path names the path, not the Host header.
             ("/health/" | "/ready/", _) => not_found(),
             (path, PrivateEntrance::Operators) => match host {
                 Err((400, _)) if !is_for_operators(path) => not_found(),
@@ -126,7 +126,7 @@ impl Private {
             state: faults.first().copied().unwrap_or("ok"),
             is_ready: faults.is_empty(),
         };
-        // Also when the confirmations have stopped: no new connection is admitted then.
+        // Without confirmations, no new connection is admitted.
         let confirmed = self.server.gate.directory().authority().check_new(now).is_ok();
         let sessions =
             ReadyFact { state: if confirmed { "ok" } else { "unconfirmed" }, is_ready: confirmed };
@@ -145,16 +145,16 @@ impl Private {
 
     fn metrics(&self) -> Answer {
         if *self.drained.borrow() {
-            self.server.metrics.draining();
+            self.server.metrics.set_draining();
         }
-        self.server.metrics.queued(&self.server.registered.reports.queues);
-        self.server.metrics.measured(&self.server.registered.reports.measures);
+        self.server.metrics.set_queues(&self.server.registered.reports.queues);
+        self.server.metrics.set_measures(&self.server.registered.reports.measures);
         if let Some(tables) = &self.server.registered.reports.tables {
-            self.server.metrics.tables(&tables(&self.server.gate, self.server.clock.now()));
+            self.server.metrics.set_tables(&tables(&self.server.gate, self.server.clock.now()));
         }
-        self.server.metrics.queue_is("deliveries", self.server.hub.queue_length());
-        self.server.metrics.queue_is("moves", longest(&self.server.sessions.shards));
-        self.server.metrics.places(
+        self.server.metrics.set_queue("deliveries", self.server.hub.queue_length());
+        self.server.metrics.set_queue("moves", longest(&self.server.sessions.shards));
+        self.server.metrics.set_slots(
             &self.server.gate,
             self.server.options.http_connections_max,
             self.server.clock.now(),
@@ -186,7 +186,8 @@ fn read_only(head: &Head<'_>, answer: impl FnOnce() -> Answer) -> Answer {
         "GET" | "HEAD" => answer(),
         "OPTIONS" => Answer { allow: Some(READING), ..answer() },
         _ => {
-            let rejected = Answer::rejected((405, "ask with GET, HEAD or OPTIONS"));
+            let rejected =
+                Answer::rejected((405, "the method is not permitted: use GET, HEAD or OPTIONS"));
             Answer { allow: Some(READING), ..rejected }
         }
     }
@@ -201,7 +202,7 @@ fn is_for_operators(path: &str) -> bool {
 }
 
 fn not_found() -> Answer {
-    Answer::rejected((404, "there is no such path here: probes ask for /health or /ready"))
+    Answer::rejected((404, "the path does not exist: probes request /health or /ready"))
 }
 
 /// The bytes of an answer; `HEAD` and `OPTIONS` get no content (RFC 9110 sections 9.3.2 and 9.3.7).

@@ -117,17 +117,18 @@ impl Private {
     fn limit_subject(&self, query: &str) -> Result<LimitSubject, Rejection> {
         match (parameter(query, "address"), parameter(query, "user")) {
             (Some(address), None) => {
-                let address = address.parse::<IpAddr>().map_err(|_| (400, "that is no address"))?;
+                let address =
+                    address.parse::<IpAddr>().map_err(|_| (400, "address is not an IP address"))?;
                 Ok(LimitSubject::Address(address.to_canonical()))
             }
             (None, Some(user)) => {
-                let user = UserId::parse(user).map_err(|_| (400, "that is no user id"))?;
-                let known =
+                let user = UserId::parse(user).map_err(|_| (400, "user is not a valid user id"))?;
+                let found =
                     self.server.gate.directory().user(&user).ok_or((404, "no such user"))?;
-                let name = known.name().to_string();
+                let name = found.name().to_string();
                 Ok(LimitSubject::User(user, name))
             }
-            _ => Err((400, "say ?address=… or ?user=…")),
+            _ => Err((400, "the query names no subject: add ?address=… or ?user=…")),
         }
     }
 
@@ -150,9 +151,9 @@ enum LimitSubject {
 /// Checks that an operator's program sends the request: a page cannot send the header to another
 /// origin. The `Host` was checked before.
 fn check_operator(head: &Head<'_>) -> Result<(), Rejection> {
-    let asked = matches!(head.header(OPERATOR_HEADER), FieldValue::One(_));
+    let has_header = matches!(head.header(OPERATOR_HEADER), FieldValue::One(_));
     let page = !matches!(head.header("origin"), FieldValue::None);
-    if asked && !page { Ok(()) } else { Err(NO_KEY) }
+    if has_header && !page { Ok(()) } else { Err(NO_KEY) }
 }
 
 /// The value of a parameter that occurs once; addresses and ids need no decoding.

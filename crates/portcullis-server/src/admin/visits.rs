@@ -81,8 +81,8 @@ impl Visit {
         self.id
     }
 
-    /// Notes that the whole head has arrived.
-    pub(crate) fn has_asked(&self) {
+    /// Records that the complete head has arrived.
+    pub(crate) fn set_answered(&self) {
         if let Some((_, progress)) = self.visits.borrow_mut().open.get_mut(&self.id) {
             *progress = Progress::Answered;
         }

@@ -12,8 +12,8 @@ use crate::connect::identity::{foreign_user_hook, wait_for_key};
 use crate::connection::link::Link;
 use crate::connection::record::record_renewed;
 use crate::delivery::apply::recheck;
-use crate::events::context::Reply;
 use crate::events::event_table::HandlerFuture;
+use crate::events::reply::Reply;
 
 #[derive(Serialize)]
 struct RenewalReply {

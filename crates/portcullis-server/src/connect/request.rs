@@ -1,5 +1,5 @@
-//! What a client asks for with a CONNECT.
-//! Never: who the client is; the credential proves that.
+//! The request of a CONNECT: a namespace, or a socket that the client had before.
+//! Never: the identity of the client; the credential proves that.
 
 use portcullis_guard::RecoveryClaim;
 use portcullis_model::Namespace;

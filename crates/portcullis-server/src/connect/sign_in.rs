@@ -38,11 +38,11 @@ pub(crate) fn sign_in(
         }
     }
     let nonce = random_id::<16>().map_err(|_| Denial::Internal("randomness"))?;
-    let lanes = gate.limits().address_buckets(link.connection.client.address);
-    Ok(Rc::new(Caller::new(principal, &nonce).coming_from(lanes)))
+    let buckets = gate.limits().address_buckets(link.connection.client.address);
+    Ok(Rc::new(Caller::new(principal, &nonce).coming_from(buckets)))
 }
 
-/// Gives the token back that the connection took from the rate of its address.
+/// Returns the token that the connection took from the rate of its address.
 pub(crate) fn refund(link: &Link, slot: &mut Option<ConnectionSlot>, now: Now) {
     if let Some(slot) = slot {
         link.shard.server.gate.limits().refund_user(slot, now);

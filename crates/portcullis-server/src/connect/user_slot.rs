@@ -21,13 +21,13 @@ const LEAVE_MS: u64 = 1_000;
 /// How long the client of a claimed socket may take to answer a ping.
 const CLAIM_MS: u64 = 500;
 const CLAIM_CHECK_MS: u64 = 25;
-/// A client that was heard within this time is present: no client comes back so fast.
+/// A client that sent something within this time is present: no client reconnects so fast.
 const PRESENT_MS: u64 = 250;
 /// How long the clients of a full user may take to answer a ping, at most.
 const PROBE_MS: u64 = 3_000;
 /// The interval between two checks of their answers.
 const PROBE_CHECK_MS: u64 = 100;
-/// A client of a full user that was heard within this time keeps its connection.
+/// A client of a full user that sent something within this time keeps its connection.
 const RECENT_MS: u64 = 5_000;
 
 pub(crate) type PrincipalFuture = Pin<Box<dyn Future<Output = Result<Principal, Denial>>>>;
@@ -89,9 +89,9 @@ async fn replace_lost_connection(
     target: &RecoveryTarget,
     verified: &VerifiedCredential,
 ) -> Option<oneshot::Receiver<()>> {
-    let (connection, last_heard) = lost_connection(shard, target, verified)?;
+    let (connection, last_activity) = lost_connection(shard, target, verified)?;
     let started_ms = shard.now().monotonic_ms;
-    if started_ms < last_heard.monotonic_ms().saturating_add(PRESENT_MS) {
+    if started_ms < last_activity.monotonic_ms().saturating_add(PRESENT_MS) {
         return None;
     }
     let server = &shard.server;
@@ -99,7 +99,7 @@ async fn replace_lost_connection(
     server.hub.try_deliver(Delta::Probe { user: verified.user.clone() }).ok()?;
     while shard.now().monotonic_ms < started_ms + CLAIM_MS {
         sleep(Duration::from_millis(CLAIM_CHECK_MS)).await;
-        if last_heard.monotonic_ms() >= started_ms {
+        if last_activity.monotonic_ms() >= started_ms {
             return None;
         }
     }
@@ -131,8 +131,8 @@ async fn authenticate(shard: &Shard, verified: VerifiedCredential) -> Result<Pri
             outcome => return outcome,
         }
         if !user.has_silent_connection(since_ms) {
-            let all_heard = !user.has_silent_connection(started.monotonic_ms);
-            return Err(if all_heard { full } else { Denial::UserConnectionsUnheard });
+            let all_answered = !user.has_silent_connection(started.monotonic_ms);
+            return Err(if all_answered { full } else { Denial::UserConnectionsUnheard });
         }
     }
     gate.authenticate_replacing(verified, since_ms, shard.now())

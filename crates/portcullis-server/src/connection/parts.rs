@@ -27,7 +27,7 @@ pub(crate) struct Timers {
     pub(crate) stalled_since_ms: Cell<u64>,
     /// The end of a pause in reading, because the client exceeded a rate.
     pub(crate) paused_until_ms: Cell<u64>,
-    /// The sum of all pauses, which are no fault of the peer.
+    /// The sum of all pauses, which do not count against the peer.
     pub(crate) paused_ms: Cell<u32>,
     /// The last ping that checks whether the client still answers.
     pub(crate) probed_ms: Cell<u64>,

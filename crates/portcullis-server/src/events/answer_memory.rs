@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use portcullis_model::{Denial, Mid, Namespace, Now, UserId};
 
-use crate::events::context::Reply;
+use crate::events::reply::Reply;
 
 /// How long an answer is kept.
 const KEPT_MS: u64 = 24 * 60 * 60 * 1000;
@@ -30,7 +30,7 @@ pub(crate) struct AnswerKey {
     pub(crate) mid: Mid,
 }
 
-/// What a message with a `mid` leads to.
+/// The outcome of a message with a `mid`.
 pub(crate) enum MidOutcome {
     /// It is the first: the handler runs, and its answer is kept.
     Run(RunningAnswer),
@@ -47,12 +47,12 @@ struct Entry {
 #[derive(Default)]
 struct UserAnswers {
     entries: HashMap<AnswerKey, Entry>,
-    /// Those that are answered, the oldest first.
-    answered: VecDeque<Answered>,
+    /// The stored answers, the oldest first.
+    answered: VecDeque<StoredAnswer>,
     bytes: usize,
 }
 
-struct Answered {
+struct StoredAnswer {
     number: u64,
     at_ms: u64,
     bytes: usize,
@@ -62,13 +62,13 @@ struct Answered {
 #[derive(Default)]
 struct State {
     users: HashMap<UserId, UserAnswers>,
-    /// Whose answers there are, the oldest first.
+    /// The user of each stored answer, the oldest first.
     order: BTreeMap<u64, UserId>,
     bytes: usize,
     next_number: u64,
 }
 
-/// The answers of all shards of a server. It is in memory: a restart clears it.
+/// The answers of all shards of a server, in memory: a restart clears them.
 #[derive(Default)]
 pub(crate) struct AnswerMemory {
     state: Mutex<State>,
@@ -102,20 +102,22 @@ impl AnswerMemory {
                     memory,
                     user,
                     key: Some(key),
-                    begun_ms: now.monotonic_ms,
+                    started_ms: now.monotonic_ms,
                 }))
             }
         }
     }
 }
 
-/// A handler that runs for a message with a `mid`. Dropped without an answer, the outcome is
-/// unknown: a copy is told so, and does not run the handler again.
+/// A handler that runs for a message with a `mid`.
+///
+/// If it is dropped without an answer, the outcome is unknown. A copy then gets `outcome_unknown`
+/// and does not run the handler again.
 pub(crate) struct RunningAnswer {
     memory: Arc<AnswerMemory>,
     user: UserId,
     key: Option<AnswerKey>,
-    begun_ms: u64,
+    started_ms: u64,
 }
 
 impl RunningAnswer {
@@ -126,7 +128,7 @@ impl RunningAnswer {
 
     fn keep(&mut self, outcome: Outcome) {
         if let Some(key) = self.key.take() {
-            self.memory.state.lock().keep(&self.user, key, outcome, self.begun_ms);
+            self.memory.state.lock().keep(&self.user, key, outcome, self.started_ms);
         }
     }
 }
@@ -146,11 +148,11 @@ impl State {
         if let Some(entry) = answers.entries.get_mut(&key) {
             entry.outcome = Some(outcome);
         }
-        answers.answered.push_back(Answered { number, at_ms, bytes, key });
+        answers.answered.push_back(StoredAnswer { number, at_ms, bytes, key });
         answers.bytes += bytes;
         self.bytes += bytes;
         self.order.insert(number, user.clone());
-        while self.users.get(user).is_some_and(UserAnswers::is_over) && self.evict(user) {}
+        while self.users.get(user).is_some_and(UserAnswers::is_over_limit) && self.evict(user) {}
         while self.order.len() > TOTAL_MAX || self.bytes > TOTAL_MAX_BYTES {
             if !self.evict_oldest() {
                 return;
@@ -191,7 +193,7 @@ impl State {
 }
 
 impl UserAnswers {
-    fn is_over(&self) -> bool {
+    fn is_over_limit(&self) -> bool {
         let is_too_large = self.bytes > PER_USER_MAX_BYTES && self.answered.len() > 1;
         self.answered.len() > PER_USER_MAX || is_too_large
     }
@@ -225,7 +227,7 @@ mod tests {
             self.0.begin(&UserId::parse(user).unwrap(), key, Some([digest; 32]), at(ms))
         }
 
-        /// `run`, `copy` and the answer, or why not.
+        /// Returns `run`, `copy` with the answer, or the denial.
         fn send(&self, user: &str, mid: u32, digest: u8, ms: u64) -> String {
             match self.begin(user, mid, digest, ms) {
                 Ok(MidOutcome::Run(running)) => {
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn copy_gets_the_first_answer_for_a_day() {
+    fn copy_within_a_day_gets_the_first_answer() {
         let world = World(Arc::default());
         assert_eq!(world.send("ann", 1, 1, 5), "run");
         assert_eq!(world.send("ann", 1, 1, 6), "copy 5");
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn handler_that_runs_or_was_cut_off_is_not_run_again() {
+    fn running_or_interrupted_handler_is_not_run_again() {
         let world = World(Arc::default());
         let running = world.begin("ann", 1, 1, 5).ok();
         assert_eq!(world.send("ann", 1, 1, 6), "mid_pending (mid_pending)");
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn large_answers_evict_older_ones_of_the_same_user() {
+    fn large_answer_evicts_older_answers_of_the_same_user() {
         let world = World(Arc::default());
         let send = |user: &str, mid| match world.begin(user, mid, 1, 1) {
             Ok(MidOutcome::Run(running)) => {

@@ -10,7 +10,8 @@ use portcullis_guard::{
 use portcullis_model::{Code, Denial, Now};
 
 use crate::events::answer_memory::{AnswerKey, MidOutcome};
-use crate::events::context::{Context, Reply};
+use crate::events::context::Context;
+use crate::events::reply::Reply;
 
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, Denial>>>>;
 

@@ -9,8 +9,9 @@ use portcullis_model::{ConnectionId, Denial, Namespace, Role, RoleTable, RoomId}
 
 use crate::connection::socket_id::SocketId;
 use crate::delivery::hub::Hub;
-use crate::events::context::{Context, Reply};
+use crate::events::context::Context;
 use crate::events::event_table::EventTable;
+use crate::events::reply::Reply;
 use crate::rooms::recovery::{RecoveryFuture, RecoveryRequest};
 
 pub(crate) type HookFuture = Pin<Box<dyn Future<Output = Result<(), Denial>>>>;

@@ -1,5 +1,5 @@
 //! The slots of one shard for TCP connections in the HTTP stage.
-//! Never: a slot beyond the limit; each one is freed on drop.
+//! Never: a slot above the limit; each slot is freed on drop.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,18 +1,19 @@
-//! How much of the machine this process may use.
-//! Never: more than one answer; where the system says nothing, nothing is known.
+//! The files and the memory that this process may use.
+//! Never: a guess; a limit that the system does not report is 0.
 
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit};
 
-/// How many files this process may have open; 0 where there is no limit.
+/// The number of files that this process may have open; 0 without a limit.
 pub(crate) fn files_max() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(0)
 }
 
-/// How much memory this process may use, in bytes: the least that a control group it is in allows,
-/// otherwise what the machine has; 0 where nobody knows.
+/// The memory that this process may use, in bytes; 0 if it is unknown.
+///
+/// It is the smallest limit of its control groups, or the memory of the machine.
 #[must_use]
 pub fn memory_max_bytes() -> u64 {
     let groups = read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -24,12 +25,12 @@ pub fn memory_max_bytes() -> u64 {
 }
 
 fn bytes(path: &Path) -> Option<u64> {
-    // A group without a limit says `max`, in the first version a number beyond all memory.
+    // A group without a limit reports `max`; in version 1, a number above any memory size.
     read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// The files that may hold a limit, by what `/proc/self/cgroup` says: of the process's own group
-/// and of every group above it.
+/// The files that may hold a limit: of the control group that `/proc/self/cgroup` names, and of
+/// all groups above it.
 fn limit_files(groups: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for line in groups.lines() {

@@ -14,11 +14,11 @@ use crate::random::random_bytes;
 
 /// Random bytes of an id: 160 bits.
 const SECRET_BYTES: usize = 20;
-const PLACE_BYTES: usize = 8;
-/// Bytes by which every process of this installation knows an id that one of them made.
+const POSITION_BYTES: usize = 8;
+/// The length of the mark by which all processes of an installation recognize their ids.
 const MARK_BYTES: usize = 4;
 
-/// The random part of an id; whoever shows it may act for the session.
+/// The random part of an id: a client that sends it acts for the session.
 #[derive(Clone, Copy)]
 pub(crate) struct SessionSecret([u8; SECRET_BYTES]);
 
@@ -29,10 +29,12 @@ impl SessionSecret {
     }
 }
 
-/// Makes and reads ids. An id is 160 random bits, and the session's place hidden under a hash of
-/// them whose key never leaves the process; so no table of ids is needed. A mark at the end tells
-/// ids of sessions that are gone, also with a process that ended, from guesses. Marks of former
-/// keys are read as well, because the process that ended may have used one.
+/// Makes and reads ids.
+///
+/// An id has 160 random bits and the connection id, which is encrypted with a keyed hash of them.
+/// The key never leaves the process, so no table of ids is needed. A mark at the end distinguishes
+/// ids of ended sessions from guesses, also after a restart. Marks of former keys are valid too,
+/// because the previous process may have used one.
 #[derive(Clone)]
 pub(crate) struct SessionIds {
     key: RandomState,
@@ -45,26 +47,26 @@ impl SessionIds {
         Self { key: RandomState::new(), marks, former_marks: Arc::from(former_marks) }
     }
 
-    /// A new id for a connection, as text and as what the connection keeps of it.
+    /// A new id for a connection: its text, and the secret that the connection keeps.
     ///
     /// # Errors
-    /// [`Denial::Internal`] when the machine gives no randomness: fail closed.
+    /// [`Denial::Internal`] when the system provides no randomness.
     pub(crate) fn make(&self, id: ConnectionId) -> Result<(String, SessionSecret), Denial> {
         let secret = random_bytes::<SECRET_BYTES>()?;
-        let place = id.to_bits() ^ self.key.hash_one(secret);
-        let mut bytes = Vec::with_capacity(PLACE_BYTES + SECRET_BYTES + MARK_BYTES);
-        bytes.extend_from_slice(&place.to_be_bytes());
+        let position = id.to_bits() ^ self.key.hash_one(secret);
+        let mut bytes = Vec::with_capacity(POSITION_BYTES + SECRET_BYTES + MARK_BYTES);
+        bytes.extend_from_slice(&position.to_be_bytes());
         bytes.extend_from_slice(&secret);
         bytes.extend_from_slice(&mark(&self.marks, &bytes));
         Ok((URL_SAFE_NO_PAD.encode(bytes), SessionSecret(secret)))
     }
 
-    /// The connection that an id names; its secret has yet to be compared there.
+    /// The connection that an id names. The caller has to compare the secret with that connection.
     pub(crate) fn read(&self, text: &str) -> Option<(ConnectionId, SessionSecret)> {
         let bytes = self.own_bytes(text)?;
-        let (place, secret) = bytes.split_first_chunk::<PLACE_BYTES>()?;
+        let (position, secret) = bytes.split_first_chunk::<POSITION_BYTES>()?;
         let secret: [u8; SECRET_BYTES] = secret.try_into().ok()?;
-        let bits = u64::from_be_bytes(*place) ^ self.key.hash_one(secret);
+        let bits = u64::from_be_bytes(*position) ^ self.key.hash_one(secret);
         Some((ConnectionId::from_bits(bits), SessionSecret(secret)))
     }
 
@@ -73,13 +75,13 @@ impl SessionIds {
         Denial::SessionUnknown(if self.own_bytes(text).is_some() { "gone" } else { "unknown" })
     }
 
-    /// The bytes of an id that this installation made, whatever has become of its session.
+    /// The bytes of an id that this installation made, also after its session has ended.
     fn own_bytes(&self, text: &str) -> Option<Vec<u8>> {
         let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (id, shown) = bytes.split_at_checked(PLACE_BYTES + SECRET_BYTES)?;
+        let (id, shown) = bytes.split_at_checked(POSITION_BYTES + SECRET_BYTES)?;
         let mut keys = std::iter::once(&self.marks).chain(self.former_marks.iter());
         keys.find(|key| verify_slices_are_equal(shown, &mark(key, id)).is_ok())?;
-        bytes.truncate(PLACE_BYTES + SECRET_BYTES);
+        bytes.truncate(POSITION_BYTES + SECRET_BYTES);
         Some(bytes)
     }
 }
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t_171_t_172_ids_name_their_place_and_nothing_else_does() {
+    fn t_171_t_172_only_issued_ids_name_their_connection() {
         let new = |key| SessionIds::new(ReferenceKey::new([key; 16]), &[]);
         let is_gone =
             |ids: &SessionIds, text: &str| ids.unknown(text) == Denial::SessionUnknown("gone");
@@ -101,12 +103,12 @@ mod tests {
         let id = ConnectionId { shard: 3, number: 77 };
         let (text, kept) = ids.make(id).unwrap();
         assert_eq!(text.len(), 43);
-        let (place, shown) = ids.read(&text).unwrap();
-        assert!(place == id && kept.is(&shown));
+        let (position, shown) = ids.read(&text).unwrap();
+        assert!(position == id && kept.is(&shown));
         let (again, other) = ids.make(id).unwrap();
         assert!(again != text && !kept.is(&other));
         assert_ne!(new(7).read(&text).unwrap().0, id, "another process cannot read it");
-        assert!(is_gone(&new(7), &text), "but it knows whose it was");
+        assert!(is_gone(&new(7), &text), "but it recognizes the mark");
         assert!(new(8).read(&text).is_none() && !is_gone(&new(8), &text));
         let rotated = SessionIds::new(
             ReferenceKey::new([8; 16]),

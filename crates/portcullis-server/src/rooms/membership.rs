@@ -25,7 +25,7 @@ pub(crate) fn enter_namespace(shard: &Shard, socket: &Rc<Socket>) {
             session: caller.principal.session().map(Box::from),
             namespace: socket.namespace.clone(),
             connection: socket.connection.id,
-            last_heard: caller.principal.last_activity(),
+            last_activity: caller.principal.last_activity(),
         };
         shard.server.recovery.add_live(pid.clone(), live);
     }

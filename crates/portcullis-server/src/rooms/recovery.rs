@@ -37,7 +37,7 @@ pub struct RecoveryRequest {
 /// The product's answer to a [`RecoveryRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecoveryOutcome {
-    /// The socket is recovered: [`crate::Delta::Resume`] is handed to the hub.
+    /// The socket is recovered: [`crate::Delta::Resume`] was passed to the hub.
     Resumed,
     /// The client gets a new socket: it missed too much, or the product does not know the offset.
     Fresh,
@@ -61,10 +61,10 @@ pub(crate) struct LiveSocket {
     pub(crate) session: Option<Box<str>>,
     pub(crate) namespace: Namespace,
     pub(crate) connection: ConnectionId,
-    pub(crate) last_heard: LastActivity,
+    pub(crate) last_activity: LastActivity,
 }
 
-/// The user and session that ask for a socket.
+/// The user and session that claim a socket.
 pub(crate) struct Claimant<'a> {
     pub(crate) user: &'a UserId,
     pub(crate) session: Option<&'a str>,
@@ -113,18 +113,18 @@ impl RecoveryTable {
         notify(waiters);
     }
 
-    /// Notes that a recoverable socket is open.
+    /// Adds an open, recoverable socket.
     pub(crate) fn add_live(&self, pid: Box<str>, socket: LiveSocket) {
         self.state.lock().live.insert(pid, (socket, Vec::new()));
     }
 
-    /// Notes that a socket has ended and is not kept.
+    /// Removes a socket that has ended and is not kept.
     pub(crate) fn remove_live(&self, pid: &str) {
         let waiters = self.state.lock().live.remove(pid).map(|(_, waiters)| waiters);
         notify(waiters);
     }
 
-    /// The open connection of a socket and its last sign of life, for the same user and session.
+    /// The open connection of a socket and its last activity, for the same user and session.
     pub(crate) fn live_connection(
         &self,
         pid: &str,
@@ -135,7 +135,7 @@ impl RecoveryTable {
         let (socket, _) = state.live.get(pid)?;
         let is_same =
             socket.user == *claimant.user && socket.session.as_deref() == claimant.session;
-        let found = (socket.connection, socket.last_heard.clone());
+        let found = (socket.connection, socket.last_activity.clone());
         (is_same && socket.namespace == *namespace).then_some(found)
     }
 
@@ -156,7 +156,7 @@ impl RecoveryTable {
         state.order = VecDeque::new();
     }
 
-    /// Takes a kept socket out, for the same user and session. An id in other hands has no effect.
+    /// Takes a kept socket out, for the same user and session. The id has no effect for other users.
     pub(crate) fn claim(
         &self,
         pid: &str,

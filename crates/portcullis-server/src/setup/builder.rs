@@ -14,13 +14,14 @@ use tokio::sync::mpsc;
 
 use crate::connect::auth_refresh::EVERY_NAMESPACE;
 use crate::delivery::hub::{Batch, Hub};
-use crate::events::context::{Context, Reply, Services};
+use crate::events::context::{Context, Services};
 use crate::events::namespace::{HookFuture, NamespaceBuilder};
 use crate::events::raw_engine::{EngineMessage, RawEngine};
+use crate::events::reply::Reply;
 use crate::http::api::{ApiRequest, ApiResponse, Method, Page, Route, RouteFuture};
 use crate::setup::options::Options;
 use crate::setup::registered::{
-    Measure, PeriodicFuture, PeriodicTask, QueueReport, ReadyFact, ReadyPart, Registered,
+    Measure, PeriodicFuture, PeriodicTask, QueueReport, ReadyFact, ReadyPart, Registrations,
 };
 
 /// A server before its start.
@@ -29,7 +30,7 @@ pub struct Builder {
     pub(crate) gate: Gate,
     pub(crate) audit: Audit,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) registered: Registered,
+    pub(crate) registered: Registrations,
     pub(crate) hub: Hub,
     pub(crate) inboxes: Vec<mpsc::Receiver<Batch>>,
 }
@@ -39,7 +40,7 @@ impl Builder {
     #[must_use]
     pub fn new(options: Options, gate: Gate, audit: Audit, clock: Arc<dyn Clock>) -> Self {
         let (hub, inboxes) = Hub::new(options.shards.max(1));
-        let registered = Registered::new();
+        let registered = Registrations::new();
         Self { options, gate, audit, clock, registered, hub, inboxes }
     }
 

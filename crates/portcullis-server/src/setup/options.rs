@@ -1,5 +1,5 @@
-//! Plain numbers the engine runs by.
-//! Never: read from a file here; the binary does that.
+//! The options of the engine.
+//! Never: a configuration file; the binary reads it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -12,98 +12,98 @@ use portcullis_wire::engineio::SessionOptions;
 use crate::load::admission_queue::QueueLimits;
 use crate::setup::operator_keys::OperatorKeys;
 
-/// How the engine runs. Every time is in milliseconds.
+/// The options of the engine. Every time is in milliseconds.
 #[derive(Clone)]
 pub struct Options {
-    /// Where clients connect.
+    /// The address of the public listener, for clients.
     pub public: SocketAddr,
-    /// Where operators read health and metrics; nothing listens when `None`.
+    /// The address of the private listener, for operators; no listener when `None`.
     pub private: Option<SocketAddr>,
-    /// Where load balancers and orchestrators ask for health and readiness, and nothing else;
-    /// nothing listens when `None`.
+    /// The address at which load balancers and orchestrators read health and readiness only; no
+    /// listener when `None`.
     pub probe: Option<SocketAddr>,
-    /// Names of `private` beside IP addresses and `localhost`, as `Host` spells them.
+    /// Permitted `Host` names of `private` beside IP addresses and `localhost`.
     pub private_hosts: Vec<String>,
-    /// Where pages asked for in plain text are led on to `public`; nothing listens when `None`.
+    /// The address at which plain-text requests are redirected to `public`; no listener when `None`.
     pub redirect: Option<SocketAddr>,
-    /// What an operator's program shows on the private listener to change something; without it,
-    /// being on this machine is enough.
+    /// The keys of operators' programs for changes on the private listener. Without keys, any
+    /// program on this machine may change something.
     pub operator_keys: Option<OperatorKeys>,
-    /// The key of references; without it, one that lasts as long as the process.
+    /// The key of references; without one, the process makes its own.
     ///
     /// It also marks the ids of long-polling sessions. A server whose key lasts as long as the
     /// process does not recognize the ids of sessions that ended with a crash.
     pub reference_key: Option<ReferenceKey>,
-    /// Keys that were the reference key before: ids of sessions with their mark are recognized.
+    /// Former reference keys: ids of sessions with their mark are recognized.
     pub former_reference_keys: Vec<ReferenceKey>,
     /// TLS for the public listener; plain text when `None`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// What `Strict-Transport-Security` says to browsers (RFC 6797); it is not sent when `None`.
+    /// The value of `Strict-Transport-Security` (RFC 6797); the header is not sent when `None`.
     pub hsts: Option<StrictTransport>,
-    /// Whether the operator's own proxies say whose connection they hand on.
+    /// Whether the operator's proxies send the client's address by the PROXY protocol.
     pub proxy_protocol: ProxyProtocol,
     /// Threads that carry connections, each with its own listener.
     pub shards: usize,
-    /// Between two pings.
+    /// The interval between two pings.
     pub ping_interval_ms: u64,
-    /// Without a pong for this long the connection ends.
+    /// Without a pong for this long, the connection ends.
     pub ping_timeout_ms: u64,
     /// From the upgrade to an accepted CONNECT.
     pub connect_timeout_ms: u64,
-    /// For TLS, for a request head, for a request body, each.
+    /// The timeout of a TLS handshake, of a request head, and of a request body.
     pub handshake_timeout_ms: u64,
-    /// How long such a peer may take its time, from its first byte on.
+    /// The grace period before the minimum receive rate applies, from the first byte on.
     pub receive_grace_ms: u64,
-    /// Bytes a second it has to deliver after that, on the average.
+    /// The minimum receive rate, in bytes a second on average.
     pub receive_min_bytes_per_s: u64,
-    /// Largest message, in bytes of payload.
+    /// The largest message, in bytes of payload.
     pub message_max_bytes: u32,
     /// From the first to the last frame of one message.
     pub assembly_timeout_ms: u64,
-    /// Bytes that may wait for one connection: worst case per connection.
+    /// Bytes that may be queued for one connection.
     pub outbox_max_bytes: usize,
-    /// Frames that may wait for one connection.
+    /// Frames that may be queued for one connection.
     pub outbox_max_messages: usize,
     /// A write that makes no progress for this long ends the connection.
     pub write_stall_ms: u64,
     /// The deadline of an event or CONNECT: pending changes of the handler are cancelled then. A
     /// handler that runs a quarter of a second longer is dropped, and its outcome is unknown.
     pub handler_timeout_ms: u64,
-    /// A closing handshake, from our close frame to the end of the socket.
+    /// The timeout of a closing handshake, from the close frame to the end of the socket.
     pub close_timeout_ms: u64,
-    /// From the signal to stop to the end of the last connection.
+    /// The timeout of a drain, from the stop signal to the end of the last connection.
     pub drain_ms: u64,
-    /// TCP connections one shard holds in the HTTP stage or closing, at most.
+    /// The most TCP connections of one shard in the HTTP stage, and the most closing ones.
     pub http_connections_max: usize,
-    /// Memory the server may use, in bytes; 0 is what its control group or the machine has.
+    /// Memory that the server may use, in bytes; 0 for the limit of its control group or machine.
     pub memory_limit_bytes: u64,
-    /// Files the process may have open; 0 is what the system says at the start.
+    /// Files that the process may have open; 0 for the limit of the system at the start.
     pub files_max: u64,
-    /// How many connections and log-ins may wait for a slot, and how long.
+    /// The capacity and the timeouts of the admission queues.
     pub queue_limits: QueueLimits,
-    /// Largest body of an HTTP request.
+    /// The largest body of an HTTP request, in bytes.
     pub body_max_bytes: usize,
-    /// Largest body of a long-polling request or answer.
+    /// The largest body of a long-polling request or response, in bytes.
     pub polling_max_bytes: usize,
-    /// What the answer to a CONNECT holds.
+    /// The content of the answer to a CONNECT.
     pub connect_answer: ConnectAnswer,
-    /// Whether pages of other allowed origins may send this server's cookies along.
+    /// Whether pages of other allowed origins may send this server's cookies.
     pub credentials: Credentials,
-    /// Whether permessage-deflate is agreed to. What a compressed message hides in its length can
-    /// be guessed by who may add to it (CRIME), so it is off unless all of that is yours.
+    /// Whether permessage-deflate is negotiated. An attacker that adds text to a message can guess
+    /// secrets in it from its compressed length (CRIME), so the default is off.
     pub compression: bool,
-    /// WebSocket subprotocols the server knows; the first one a client offers is selected.
+    /// WebSocket subprotocols of the server; the first one that a client offers is selected.
     pub subprotocols: Vec<String>,
 }
 
-/// What `Strict-Transport-Security` says (RFC 6797 section 6.1).
+/// The value of `Strict-Transport-Security` (RFC 6797 section 6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StrictTransport {
     /// How long browsers use HTTPS only, in seconds; 0 removes the policy.
     pub max_age_s: u64,
-    /// Whether that holds for all subdomains of the name.
+    /// Whether the policy applies to all subdomains.
     pub include_subdomains: bool,
-    /// Whether the name asks to be built into browsers, which is hard to undo.
+    /// Whether the domain requests inclusion in browsers, which is hard to undo.
     pub preload: bool,
 }
 
@@ -114,37 +114,37 @@ impl Default for StrictTransport {
     }
 }
 
-/// Whether the operator's own proxies say, before all else, whose connection they hand on.
+/// Whether the operator's proxies send the client's address first, by the PROXY protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProxyProtocol {
-    /// They do not: it would be the client's word.
+    /// They do not; a PROXY header from a client is rejected.
     #[default]
     Off,
-    /// They do, in version 1 or 2 of the PROXY protocol; one that does not is refused.
+    /// They do, in version 1 or 2; a proxy connection without the header is rejected.
     Required,
 }
 
-/// What the answer to a CONNECT holds.
+/// The content of the answer to a CONNECT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConnectAnswer {
-    /// `sid`, the nonce for signed messages, the server's time; refusals with code and reference.
+    /// `sid`, the nonce for signed messages, the server's time; denials with code and reference.
     #[default]
     Full,
-    /// What the Socket.IO protocol asks for and nothing else, for tests of that protocol.
+    /// Only what the Socket.IO protocol requires, for tests of that protocol.
     Bare,
 }
 
-/// Whether pages of other allowed origins may send this server's cookies along (CORS).
+/// Whether pages of other allowed origins may send this server's cookies (CORS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Credentials {
-    /// They may not; a page of this server itself always may.
+    /// They may not; pages of this server always may.
     #[default]
     Kept,
-    /// They may: for a page of the same site whose log-in is to be prolonged by cookie.
+    /// They may, for pages of the same site that refresh a log-in by cookie.
     Allowed,
 }
 
-/// How long after its deadline a handler may still say how its request ended.
+/// How long after its deadline a handler may still report its outcome.
 const HANDLER_GRACE_MS: u64 = 250;
 
 impl Options {
@@ -158,7 +158,7 @@ impl Options {
         self.handler_timeout_ms.saturating_add(HANDLER_GRACE_MS)
     }
 
-    /// What one Engine.IO session runs by.
+    /// The options of an Engine.IO session.
     pub(crate) fn session(&self) -> SessionOptions {
         SessionOptions {
             ping_interval_ms: self.ping_interval_ms,

@@ -1,50 +1,50 @@
-//! A port fixed before the server starts, because origins and hosts name it.
-//! Never: another program's port taken over.
+//! A port that is reserved before the server starts, because origins and hosts name it.
+//! Never: a port that another program uses.
 
 use std::io;
 use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// A port that is ours until this is dropped; to be kept until the server listens.
+/// A reserved port. Keep it until the server listens; dropping it frees the port.
 #[derive(Debug)]
 pub struct ReservedPort {
-    _held: Socket,
+    _socket: Socket,
 }
 
-/// Fixes the port when it is 0, and refuses one that is taken.
+/// Reserves a port; port 0 becomes a free one. A port in use is an error.
 ///
-/// The shards share the port by `SO_REUSEPORT`; so would another server of this user, and each
-/// would get half of the connections.
+/// The shards share the port by `SO_REUSEPORT`. Another server of the same user could share it as
+/// well, and each would get half of the connections.
 ///
 /// # Errors
-/// What the system says of the address.
+/// The error of the operating system for the address.
 pub fn reserve_port(address: SocketAddr) -> io::Result<(SocketAddr, ReservedPort)> {
-    refuse_taken(address)?;
+    reject_used_port(address)?;
     let shared = socket(address)?;
     shared.set_reuse_port(true)?;
     shared.bind(&address.into())?;
     let bound = shared.local_addr()?.as_socket().unwrap_or(address);
-    Ok((bound, ReservedPort { _held: shared }))
+    Ok((bound, ReservedPort { _socket: shared }))
 }
 
-/// Tries an address as a listener would have it, and leaves it; port 0 is any free one.
+/// Binds an address without sharing it, and frees it again; port 0 is any free port.
 ///
 /// # Errors
-/// What the system says of the address.
+/// The error of the operating system for the address.
 pub fn try_bind(address: SocketAddr) -> io::Result<()> {
-    socket(address).and_then(|alone| alone.bind(&address.into()))
+    socket(address).and_then(|socket| socket.bind(&address.into()))
 }
 
-/// Refuses an address somebody listens on, although they would share it with us.
+/// Rejects an address that another program listens on, even if that program shares it.
 ///
 /// # Errors
-/// What the system says of the address.
-pub fn refuse_taken(address: SocketAddr) -> io::Result<()> {
+/// The error of the operating system for the address.
+pub fn reject_used_port(address: SocketAddr) -> io::Result<()> {
     if address.port() == 0 {
         return Ok(());
     }
-    socket(address).and_then(|alone| alone.bind(&address.into()))
+    socket(address).and_then(|socket| socket.bind(&address.into()))
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {
@@ -58,10 +58,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_is_fixed_once_and_never_shared_with_a_stranger() {
+    fn reserved_port_in_use_is_rejected() {
         let (address, reserved) = reserve_port("127.0.0.1:0".parse().unwrap()).unwrap();
         assert_ne!(address.port(), 0);
-        reserved._held.listen(1).unwrap();
+        reserved._socket.listen(1).unwrap();
         assert!(reserve_port(address).is_err());
     }
 }

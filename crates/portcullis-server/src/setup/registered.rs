@@ -1,5 +1,5 @@
-//! Everything that a product has registered, as all shards share it.
-//! Never: changed after the start.
+//! The registrations of a product, shared by all shards.
+//! Never: a change after the start.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -24,25 +24,25 @@ type RoomHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
 /// The future of one run of a periodic task.
 pub(crate) type PeriodicFuture = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Reads how full the product's tables are.
+/// Reads the use of the product's tables.
 pub(crate) type TablesReader = Box<dyn Fn(&Gate, Now) -> Vec<ShareUse> + Send + Sync>;
 
 /// The registrations of a product.
-pub(crate) struct Registered {
+pub(crate) struct Registrations {
     pub(crate) namespaces: NamespaceTable,
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Vec<Page>,
     pub(crate) hooks: Hooks,
     pub(crate) periodic_tasks: Vec<PeriodicTask>,
     pub(crate) reports: Reports,
-    /// DeclaredEvent when the server starts, unless it requires no credential.
+    /// Declared when the server starts, unless it requires no credential.
     pub(crate) auth_refresh: Option<DeclaredEvent<AuthRefresh>>,
     pub(crate) engine: Option<RawEngine>,
     /// Answers of events that carried a `mid`.
     pub(crate) answers: Arc<AnswerMemory>,
 }
 
-impl Registered {
+impl Registrations {
     pub(crate) fn new() -> Self {
         Self {
             namespaces: NamespaceTable::new(),

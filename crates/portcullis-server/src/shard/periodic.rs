@@ -56,7 +56,7 @@ async fn observe_loop(shard: Rc<Shard>) {
                 record_observed(&shard, *limit, more);
             }
         }
-        shard.server.metrics.observed(&counts);
+        shard.server.metrics.set_observed(&counts);
         before = counts;
     }
 }

@@ -15,7 +15,7 @@ use crate::load::samples::LoadSamples;
 use crate::polling::session_router::SessionRouter;
 use crate::rooms::recovery::RecoveryTable;
 use crate::setup::options::Options;
-use crate::setup::registered::Registered;
+use crate::setup::registered::Registrations;
 use crate::setup::task_health::TaskHealth;
 
 /// The shared parts of a server.
@@ -23,7 +23,7 @@ use crate::setup::task_health::TaskHealth;
 pub(crate) struct Server {
     pub(crate) options: Arc<Options>,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) registered: Arc<Registered>,
+    pub(crate) registered: Arc<Registrations>,
     pub(crate) hub: Hub,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) audit: Audit,

@@ -8,7 +8,7 @@ use portcullis_model::Denial;
 
 use crate::connection::socket::Socket;
 use crate::events::pending_acks::PendingAcks;
-use crate::setup::registered::Registered;
+use crate::setup::registered::Registrations;
 use crate::task::inbound::event_name;
 
 /// The kind of the packet.
@@ -35,7 +35,7 @@ impl PartialPacket {
     }
 
     /// Whether the event or acknowledgement takes so many attachments; checked before any is read.
-    pub(crate) fn is_expected(&self, registered: &Registered, acks: &PendingAcks) -> bool {
+    pub(crate) fn is_expected(&self, registered: &Registrations, acks: &PendingAcks) -> bool {
         match &self.kind {
             PartialKind::Event { socket, .. } => {
                 let rule = registered.namespaces.rule(socket.rule);

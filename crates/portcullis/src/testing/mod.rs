@@ -63,7 +63,7 @@
 //!
 //! ```
 //! use portcullis::prelude::*;
-//! use portcullis::testing::{Sent, Sockets, TestGate, block_on};
+//! use portcullis::testing::{ContextUse, Sockets, TestGate, block_on};
 //! # #[derive(Deserialize)]
 //! # #[serde(deny_unknown_fields)]
 //! # struct Say { text: String }
@@ -83,7 +83,7 @@
 //! let reply = block_on(say(permit, context)).unwrap();
 //! assert_eq!(reply.value(), json!({"ok": true, "characters": 5}));
 //! let sent = sent.take();
-//! let Sent::Event { name, payload, to } = &sent[0] else { panic!("{sent:?}") };
+//! let ContextUse::Event { name, payload, to } = &sent[0] else { panic!("{sent:?}") };
 //! assert_eq!((name.as_str(), payload), ("said", &json!({"text": "hello"})));
 //! assert_eq!(to.sockets, Sockets::Others);
 //!
@@ -107,7 +107,7 @@ mod sync; // the event by which a client waits
 mod socket; // HTTP and WebSocket with a deadline
 mod test_gate; // permits and contexts without a server
 
-pub use portcullis_server::testing::{Audience, Sent, SentLog, Sockets};
+pub use portcullis_server::testing::{Audience, ContextLog, ContextUse, Sockets};
 pub use test_client::TestClient;
 pub use test_gate::TestGate;
 pub use test_server::{TestResponse, TestServer};

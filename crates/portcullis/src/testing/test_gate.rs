@@ -12,7 +12,7 @@ use portcullis_guard::{
 };
 use portcullis_model::{Clock, Denial, Namespace, Now, Role, RoomId, UserId};
 use portcullis_server::Context;
-use portcullis_server::testing::{ContextParts, SentLog, context};
+use portcullis_server::testing::{ContextLog, ContextParts, context};
 use serde_json::{Value, json};
 
 use super::test_server::give_role;
@@ -151,7 +151,7 @@ impl TestGate {
     }
 
     /// The context of a permit, for a socket in no room; and a log of what the handler sends.
-    pub fn context<E>(&self, permit: &Permit<E>) -> (Context, SentLog) {
+    pub fn context<E>(&self, permit: &Permit<E>) -> (Context, ContextLog) {
         self.context_hearing(permit, &[])
     }
 
@@ -159,7 +159,11 @@ impl TestGate {
     ///
     /// # Panics
     /// When the system returns no random bytes.
-    pub fn context_hearing<E>(&self, permit: &Permit<E>, rooms: &[RoomId]) -> (Context, SentLog) {
+    pub fn context_hearing<E>(
+        &self,
+        permit: &Permit<E>,
+        rooms: &[RoomId],
+    ) -> (Context, ContextLog) {
         let clock: Arc<dyn Clock> = Arc::<TestClock>::clone(&self.clock);
         let parts = ContextParts {
             user: Arc::clone(permit.user()),

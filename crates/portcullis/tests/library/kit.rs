@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use portcullis::prelude::*;
-use portcullis::testing::{Sent, Sockets, TestGate, TestServer, block_on};
+use portcullis::testing::{ContextUse, Sockets, TestGate, TestServer, block_on};
 
 /// `say {text}`: three in ten seconds.
 #[derive(Debug, Deserialize)]
@@ -136,11 +136,11 @@ fn permits_without_a_server_pass_the_same_checks() {
     assert_eq!(reply.value(), json!({"ok": true}));
     let sent = sent.take();
     let room = RoomId::parse("tea").unwrap();
-    assert!(matches!(&sent[0], Sent::Join(joined, _) if *joined == room), "{sent:?}");
-    let Sent::Event { name, payload, to } = &sent[1] else { panic!("{sent:?}") };
+    assert!(matches!(&sent[0], ContextUse::Join(joined, _) if *joined == room), "{sent:?}");
+    let ContextUse::Event { name, payload, to } = &sent[1] else { panic!("{sent:?}") };
     assert_eq!((name.as_str(), payload), ("said", &json!({"text": "hello"})));
     assert_eq!((&to.rooms, to.sockets), (&vec![room], Sockets::Others));
-    let Sent::Event { name, to, .. } = &sent[2] else { panic!("{sent:?}") };
+    let ContextUse::Event { name, to, .. } = &sent[2] else { panic!("{sent:?}") };
     assert_eq!((name.as_str(), to.sockets), ("echo", Sockets::This));
 
     let denial = gate.permit::<Say>("ann", json!({"text": 1})).unwrap_err();

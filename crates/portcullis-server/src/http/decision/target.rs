@@ -5,7 +5,7 @@ use portcullis_guard::Endpoint;
 use portcullis_wire::http1::Head;
 
 use crate::events::frame::Form;
-use crate::setup::registered::Registered;
+use crate::setup::registered::Registrations;
 
 /// What a request's path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    pub(crate) fn of(head: &Head<'_>, registered: &Registered) -> Self {
+    pub(crate) fn of(head: &Head<'_>, registered: &Registrations) -> Self {
         match head.path {
             "/socket.io/" => return Self::Engine(Form::SocketIo),
             "/ws" => return Self::Plain,
