@@ -180,8 +180,8 @@ fn message(denial: &Denial, answer: &Answer, retry_after_s: Option<u64>) -> Cow<
     }
 }
 
-/// The seconds that an unauthenticated client is asked to wait: the real time, and up to half as
-/// long again at random, so that clients that were rejected together do not come back together.
+/// The wait of an unauthenticated client in seconds: the real time, and up to half of it at random,
+/// so that clients that were rejected at the same time do not return at the same time.
 fn spread(exact_ms: u64, random: u64) -> u64 {
     // A slot becomes free when another client disconnects; that time is unknown.
     let real_s = if exact_ms == 0 { SLOT_WAIT_S } else { exact_ms.div_ceil(1_000) };

@@ -15,7 +15,7 @@ const FOREIGN: Rejection = (
 );
 const NO_HOST: Rejection = (400, "the request needs exactly one Host header");
 
-/// Checks the `Host` of a request for anything that tells more than a probe.
+/// Checks the `Host` of a request for more details than probes get.
 ///
 /// A page in a browser of this network can have its own name resolve to this listener. It cannot
 /// make the browser send an IP address, `localhost` or an operator's name as `Host`.

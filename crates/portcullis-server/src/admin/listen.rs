@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use crate::admin::private::Private;
 use crate::admin::visits::{PrivateEntrance, Visit, Visits};
 
-/// From the first byte that is waited for to the last one sent.
+/// The timeout of a connection, from its accept to the last byte of the response.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// After a failed accept, so that the loop does not spin.
+/// The pause after a failed accept, so that the loop does not use all CPU time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 impl Private {
@@ -32,15 +32,15 @@ impl Private {
                 _closed = stop.wait_for(|stopped| *stopped) => return,
             };
             match accepted {
-                Ok((socket, peer)) => self.welcome(&visits, socket, peer, entrance),
+                Ok((socket, peer)) => self.start_visit(&visits, socket, peer, entrance),
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
-            // A request that is there already is read before the next connection can end it.
+            // A request that has arrived is read before the next connection can evict it.
             tokio::task::yield_now().await;
         }
     }
 
-    fn welcome(
+    fn start_visit(
         &self,
         visits: &Rc<RefCell<Visits>>,
         socket: TcpStream,

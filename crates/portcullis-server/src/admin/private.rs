@@ -1,5 +1,5 @@
 //! Health, readiness and metrics, on their own listeners and threads.
-//! Never: for clients; a change without an operator's key.
+//! Never: a request of a client; a change without the key of an operator.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,8 +29,8 @@ const HEAD_LIMITS: HeadLimits = HeadLimits {
     headers_max: limits::HEADERS_MAX,
     target_max_bytes: limits::TARGET_MAX_BYTES,
 };
-/// The methods of paths that only report something.
-const READING: &str = "GET, HEAD, OPTIONS";
+/// The methods of read-only paths.
+const READ_METHODS: &str = "GET, HEAD, OPTIONS";
 const JSON: &str = "application/json; charset=utf-8";
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -53,7 +53,7 @@ impl Answer {
     }
 }
 
-/// What the private listeners report.
+/// What the private listeners share.
 #[derive(Clone)]
 pub(crate) struct Private {
     pub(crate) server: Server,
@@ -184,11 +184,11 @@ async fn read_head(socket: &mut TcpStream) -> Option<Vec<u8>> {
 fn read_only(head: &Head<'_>, answer: impl FnOnce() -> Answer) -> Answer {
     match head.method {
         "GET" | "HEAD" => answer(),
-        "OPTIONS" => Answer { allow: Some(READING), ..answer() },
+        "OPTIONS" => Answer { allow: Some(READ_METHODS), ..answer() },
         _ => {
             let rejected =
                 Answer::rejected((405, "the method is not permitted: use GET, HEAD or OPTIONS"));
-            Answer { allow: Some(READING), ..rejected }
+            Answer { allow: Some(READ_METHODS), ..rejected }
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What `/ready` reports: whether the server can serve, and in what state its parts are.
+//! The readiness that `/ready` reports: whether the server can serve, and the state of its parts.
 //! Never: a wait, or a detail that an unauthenticated client could use.
 
 use serde_json::{Map, Value};
 
 use crate::setup::registered::ReadyFact;
 
-/// What `/ready` answers.
+/// The content of `/ready`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Readiness {
     is_ready: bool,
@@ -14,7 +14,7 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Puts the states of the parts together.
+    /// Combines the states of the parts.
     pub(crate) fn new(
         draining: bool,
         parts: impl Iterator<Item = (&'static str, ReadyFact)>,
@@ -39,12 +39,12 @@ impl Readiness {
         if self.is_ready { 200 } else { 503 }
     }
 
-    /// The answer without detail, for every peer that can reach a probe: `{status}`.
+    /// The response without details, for every peer that can reach a probe: `{status}`.
     pub(crate) fn brief(&self) -> String {
         format!(r#"{{"status":"{}"}}"#, self.status)
     }
 
-    /// The answer for operators: `{status, parts: {NAME: STATE}}`.
+    /// The response for operators: `{status, parts: {NAME: STATE}}`.
     pub(crate) fn detailed(&self) -> String {
         let parts = serde_json::to_string(&self.parts).unwrap_or_default();
         format!(r#"{{"status":"{}","parts":{parts}}}"#, self.status)

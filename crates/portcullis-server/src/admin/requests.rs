@@ -15,7 +15,8 @@ use crate::admin::private::Private;
 /// A header that a page cannot send to another origin without a preflight.
 const OPERATOR_HEADER: &str = "x-portcullis-operator";
 
-const NO_KEY: Rejection = (403, "ask with the portcullis command, which knows the key");
+const NO_KEY: Rejection =
+    (403, "the request has no valid key: use the portcullis command, which reads the key");
 
 impl Private {
     /// Answers a request below `/admin/`: a status and JSON.
@@ -31,7 +32,10 @@ impl Private {
     /// Checks that the request comes from this machine, with a key of the data directory.
     fn check_key(&self, head: &Head<'_>, peer: SocketAddr) -> Result<(), Rejection> {
         if !peer.ip().to_canonical().is_loopback() {
-            return Err((403, "ask on the machine the server runs on"));
+            return Err((
+                403,
+                "the request is not from this machine: send it on the machine of the server",
+            ));
         }
         let Some(keys) = &self.server.options.operator_keys else { return Ok(()) };
         match head.header(OPERATOR_HEADER) {
@@ -47,9 +51,9 @@ impl Private {
             ("GET", "/admin/limits") => self.explain(head.query),
             ("POST", "/admin/limits/unlock") => self.unlock(head.query),
             (_, "/admin/state" | "/admin/limits" | "/admin/limits/unlock") => {
-                Err((405, "not with this method"))
+                Err((405, "the method is not permitted for this path"))
             }
-            _ => Err((404, "there is no such thing")),
+            _ => Err((404, "the path does not exist")),
         }
     }
 
@@ -66,11 +70,16 @@ impl Private {
     }
 
     fn pin(&self, wanted: Option<&str>) -> Result<Value, Rejection> {
-        let wanted =
-            wanted.ok_or((400, "say ?pin=normal, elevated, shedding, critical or auto"))?;
+        let wanted = wanted.ok_or((
+            400,
+            "the query names no load level: add ?pin=normal, elevated, shedding, critical or auto",
+        ))?;
         let state = match wanted {
             "auto" => None,
-            name => Some(LoadState::named(name).ok_or((400, "there is no such state"))?),
+            name => Some(LoadState::named(name).ok_or((
+                400,
+                "the load level does not exist: use normal, elevated, shedding, critical or auto",
+            ))?),
         };
         self.server.gate.limits().pin_load(state, self.server.clock.now());
         let detail = format!("the state is pinned to {wanted}");

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 
 /// Connections of one listener at a time. Each costs a file and at most a head of memory.
 const VISITS_MAX: usize = 64;
-/// Which listener a request came through.
+/// The listener of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PrivateEntrance {
     /// `listen.private`: health, readiness, metrics, operators' requests.
@@ -18,16 +18,16 @@ pub(crate) enum PrivateEntrance {
     Probes,
 }
 
-/// How far a connection is.
+/// The progress of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     /// Its head is not complete.
     Silent,
-    /// It is being answered.
+    /// Its request is being answered.
     Answered,
 }
 
-/// The open connections of one listener, in the order they came.
+/// The open connections of one listener, in the order of their arrival.
 #[derive(Default)]
 pub(crate) struct Visits {
     next: u64,
@@ -109,7 +109,7 @@ mod tests {
         }
         let newest = visits.enter();
         assert_eq!(visits.open.len(), VISITS_MAX);
-        assert!(!visits.open.contains_key(&ids[2]), "the oldest silent one has to go");
+        assert!(!visits.open.contains_key(&ids[2]), "the oldest silent one is evicted");
         assert!(visits.open.contains_key(&ids[0]) && visits.open.contains_key(&newest));
         for (_, progress) in visits.open.values_mut() {
             *progress = Progress::Answered;

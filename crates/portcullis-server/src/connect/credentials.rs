@@ -5,7 +5,7 @@ use portcullis_guard::Cookies;
 use portcullis_model::limits::PRE_AUTH_MAX_BYTES;
 use portcullis_model::{Denial, Secret};
 
-/// What is kept until a user is signed in.
+/// The state that is kept until a user is signed in.
 #[derive(Default)]
 struct PreAuth {
     /// The token of the request that opened the connection.
@@ -15,7 +15,7 @@ struct PreAuth {
     received_bytes: u64,
 }
 
-/// The credentials of a connection. What only an unauthenticated connection needs is boxed.
+/// The credentials of a connection. State that only an unauthenticated connection needs is boxed.
 pub(crate) struct Credentials {
     pre_auth: Option<Box<PreAuth>>,
     pub(crate) cookies: Cookies,

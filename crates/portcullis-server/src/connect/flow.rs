@@ -33,7 +33,7 @@ use crate::rooms::membership::enter_namespace;
 use crate::rooms::recovery::RecoveryOutcome;
 use crate::websocket::control_rate::ControlRate;
 
-/// The credentials of a connection and its way through CONNECT.
+/// The credentials of a connection and the state of its CONNECT.
 pub(crate) struct ConnectFlow {
     pub(crate) slot: Option<ConnectionSlot>,
     pub(crate) credentials: Credentials,
@@ -95,7 +95,7 @@ impl ConnectFlow {
         self.start(link, ConnectRequest::main(), payload, now)
     }
 
-    /// Verifies the credential; authenticates at once where nothing has to wait.
+    /// Verifies the credential; authenticates at once if nothing has to wait.
     pub(crate) fn start(
         &mut self,
         link: &Link,

@@ -1,7 +1,7 @@
 //! CONNECT: from a credential to a socket in a namespace.
 //! Never: events, except `auth:refresh`.
 
-pub(crate) mod request; // what a client asks for with a CONNECT
+pub(crate) mod request; // the request of a CONNECT
 pub(crate) mod credentials; // the credentials outside the CONNECT payload
 pub(crate) mod state; // the states of a CONNECT
 pub(crate) mod flow; // the state machine of a CONNECT

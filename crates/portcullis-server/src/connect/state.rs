@@ -22,11 +22,11 @@ pub(crate) enum ConnectState {
     Authorizing { request: ConnectRequest, claim: Option<RecoveryClaim>, future: HookFuture },
     /// The product looks up the missed events.
     LookingUpMissed { request: ConnectRequest, future: RecoveryFuture },
-    /// The missed events are on their way through the hub.
+    /// The hub delivers the missed events.
     Recovering { request: ConnectRequest },
     /// The socket has joined, and the namespace's hook runs.
     Greeting { future: HookFuture },
-    /// The events that the hook emitted are on their way; further packets wait for them.
+    /// The hub delivers the events that the hook emitted; further packets wait for them.
     Flushing { pending: PendingBatches },
 }
 

@@ -11,9 +11,9 @@ pub(crate) struct ClientInfo {
     pub(crate) address: IpAddr,
     /// The port of the client's socket; unknown behind a proxy.
     pub(crate) port: Option<u16>,
-    /// What its admission token shows: a returning client or an unauthenticated one.
+    /// The class that its admission token shows: returning or unauthenticated.
     pub(crate) class: ClientClass,
     pub(crate) origin: Option<Arc<str>>,
-    /// What it has used of the limits on packets and signature checks.
+    /// Its use of the limits on packets and signature checks.
     pub(crate) packets: PacketBudget,
 }

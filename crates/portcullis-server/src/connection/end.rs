@@ -14,7 +14,7 @@ pub(crate) enum EndReason {
     DeniedAndSent(Denial),
     /// The client sent a close packet or frame.
     ClientClosed,
-    /// The client does not answer any more, or has come back on another connection.
+    /// The client does not answer any more, or has returned on another connection.
     Replaced,
 }
 

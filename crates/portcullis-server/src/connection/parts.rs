@@ -46,7 +46,7 @@ pub(crate) struct Lifecycle {
     pub(crate) last_event: Cell<Option<&'static str>>,
 }
 
-/// What the transport negotiated.
+/// The wire format that the transport negotiated.
 pub(crate) struct WireFormat {
     pub(crate) compression: Cell<Compression>,
     pub(crate) binary: Cell<BinaryForm>,
@@ -64,7 +64,7 @@ impl Default for WireFormat {
     }
 }
 
-/// Frames on their way to the client.
+/// Frames for the client.
 #[derive(Default)]
 pub(crate) struct Output {
     pub(crate) outbox: RefCell<Outbox>,

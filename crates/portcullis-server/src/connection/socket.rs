@@ -120,7 +120,7 @@ impl Sockets {
     }
 }
 
-/// A socket whose recovery is under way: only the missed events are still to come.
+/// A socket whose recovery is under way: only the missed events have not arrived.
 pub(crate) struct PendingRecovery {
     pub(crate) socket: Rc<Socket>,
     /// The answer to the CONNECT.

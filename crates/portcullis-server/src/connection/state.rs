@@ -27,7 +27,7 @@ use crate::setup::options::Options;
 /// How long before its end the client learns that its credential expires.
 const EXPIRING_MS: i64 = 60_000;
 
-/// What carries a connection's packets.
+/// The transport of a connection's packets.
 pub(crate) enum Transport {
     /// A WebSocket.
     Socket(Stream),

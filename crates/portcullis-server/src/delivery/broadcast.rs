@@ -1,5 +1,5 @@
 //! Recipients of an event: the operators of Socket.IO, across all shards.
-//! Never: the same recipient twice, whatever rooms it is in.
+//! Never: the same recipient twice, even if it is in several of the rooms.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The acknowledgements of an event of the server.
 #[derive(Debug, Clone)]
 pub struct AckResponses {
-    /// The acknowledgements, in the order in which they came.
+    /// The acknowledgements, in the order of their arrival.
     pub answers: Vec<AckResponse>,
     /// How many recipients did not acknowledge: too late, disconnected, rejected by a guard, or
     /// with too many acknowledgements pending.
@@ -30,8 +30,9 @@ pub struct AckResponses {
 
 /// Sockets of one namespace, selected by rooms, on every shard.
 ///
-/// Order: what one task or thread hands over arrives in that order, and the acknowledgement of a
-/// handler comes after what the handler emitted. Delivery: at most once; events are not stored.
+/// Order: operations of one task or thread arrive in their order, and the acknowledgement of a
+/// handler arrives after the events that the handler emitted. Delivery: at most once; events are
+/// not stored.
 #[derive(Clone)]
 #[must_use = "nothing happens until something is emitted"]
 pub struct Broadcast {
@@ -148,7 +149,7 @@ impl Broadcast {
         Ok(collector.wait(FETCH_TIMEOUT).await.0)
     }
 
-    /// Adds them to a room, except those that are in as many rooms as they may be.
+    /// Adds them to a room, except sockets that are in the maximum number of rooms.
     ///
     /// # Errors
     /// [`Denial::Busy`] when the queue of a shard is full.

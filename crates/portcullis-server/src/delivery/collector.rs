@@ -1,5 +1,5 @@
 //! Responses collected from every shard: which are expected, received and missing.
-//! Never: a response that comes after the wait has ended.
+//! Never: a response that arrives after the wait has ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(crate) struct ResponseCollector<T> {
 struct CollectorState<T> {
     /// Shards that have not yet reported how many responses they expect.
     shards_left: usize,
-    /// Responses that may still come.
+    /// Responses that are still expected.
     expected: usize,
     responses: Vec<T>,
     missing: usize,
@@ -42,7 +42,7 @@ impl<T> ResponseCollector<T> {
         Arc::new(Self { state: Mutex::new(state), done: Notify::new() })
     }
 
-    /// Expects one more response; to drop the slot means that none will come.
+    /// Expects one more response; a dropped slot counts as a missing response.
     pub(crate) fn expect_one(self: &Arc<Self>) -> ResponseSlot<T> {
         self.state.lock().expected += 1;
         ResponseSlot { collector: Some(Arc::clone(self)) }
@@ -56,7 +56,7 @@ impl<T> ResponseCollector<T> {
         }
     }
 
-    /// Notes that one shard expects no further responses.
+    /// Records that one shard expects no further responses.
     pub(crate) fn shard_done(&self) {
         let mut state = self.state.lock();
         state.shards_left = state.shards_left.saturating_sub(1);

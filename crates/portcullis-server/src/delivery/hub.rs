@@ -63,7 +63,7 @@ pub enum Delta {
         /// The user.
         user: UserId,
     },
-    /// Ends a connection whose client has come back on another one.
+    /// Ends a connection whose client has returned on another one.
     Replace {
         /// The connection.
         connection: ConnectionId,
@@ -82,7 +82,7 @@ pub enum Delta {
     },
     /// Applies an operation to the sockets that its filter matches.
     Operate(Operation),
-    /// Sends an acknowledgement, after what its handler emitted.
+    /// Sends an acknowledgement, after the events that its handler emitted.
     Acknowledge(Acknowledge),
 }
 
@@ -93,7 +93,7 @@ pub struct Acknowledge {
     pub(crate) frames: Vec<Bytes>,
 }
 
-/// Deltas on their way to one shard.
+/// Deltas for one shard.
 pub(crate) struct Batch {
     pub(crate) deltas: Arc<[Delta]>,
     /// Whether the shard's own thread sent the batch.
@@ -103,9 +103,9 @@ pub(crate) struct Batch {
 thread_local! {
     /// The index of the shard that runs on this thread, if any.
     static SHARD: Cell<Option<u16>> = const { Cell::new(None) };
-    /// How many batches this shard's thread has sent to itself.
+    /// The number of batches that the thread of this shard has sent to itself.
     static SENT: Cell<u64> = const { Cell::new(0) };
-    /// How many of those are applied; they are applied in the order in which they were sent.
+    /// The number of those that are applied, in the order in which they were sent.
     static APPLIED: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -138,7 +138,7 @@ impl PendingBatches {
 }
 
 impl Batch {
-    /// Notes that the batch is applied.
+    /// Records that the batch is applied.
     pub(crate) fn set_applied(&self) {
         if self.is_own {
             APPLIED.set(APPLIED.get() + 1);

@@ -1,5 +1,5 @@
-//! An operation on the sockets that a filter matches, as it travels to every shard.
-//! Never: the way there; the hub delivers it.
+//! An operation on the sockets that a filter matches, in the form that every shard gets.
+//! Never: its delivery; the hub does that.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::connection::socket_id::SocketId;
 use crate::delivery::collector::ResponseCollector;
 use crate::events::frame::Frame;
 
-/// Which sockets are meant. Without rooms: all sockets in the namespace.
+/// Selects sockets. Without rooms: all sockets in the namespace.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SocketFilter {
     pub(crate) namespace: Namespace,
@@ -20,7 +20,7 @@ pub(crate) struct SocketFilter {
     pub(crate) without: Option<ConnectionId>,
 }
 
-/// What is done to the matching sockets.
+/// The operation on the matching sockets.
 #[derive(Clone)]
 pub(crate) enum OperationKind {
     /// Sends them an event.

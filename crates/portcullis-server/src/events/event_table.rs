@@ -1,4 +1,4 @@
-//! DeclaredEvent events and their handlers, by name.
+//! Declared events and their handlers, by name.
 //! Never: a handler called without a permit.
 
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use crate::events::reply::Reply;
 
 pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, Denial>>>>;
 
-/// A declared event with its handler, whatever its payload type is.
+/// A declared event with its handler, independent of its payload type.
 pub(crate) trait AnyEvent: Send + Sync {
     /// Authorizes the event and starts the handler with its permit.
     fn start(&self, call: EventCall<'_>) -> Result<HandlerFuture, Denial>;

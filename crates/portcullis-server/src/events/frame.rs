@@ -1,5 +1,5 @@
 //! An event, encoded once in each wire form and shared by its recipients.
-//! Never: encoded again for a recipient.
+//! Never: a second encoding for another recipient.
 
 use std::sync::{Arc, OnceLock};
 

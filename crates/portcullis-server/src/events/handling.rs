@@ -207,7 +207,7 @@ impl EventHandling<'_> {
         Some(EventJob { future, target: Box::new(target) })
     }
 
-    /// Notes the end of a handler that started at `since_ms`.
+    /// Records the end of a handler that started at `since_ms`.
     pub(crate) fn job_ended(&mut self, outcome: &Result<Reply, Denial>, since_ms: u64) {
         let timeout_ms = self.link.shard.server.options.handler_timeout_ms;
         self.progress.job_ended(outcome.as_ref().err(), since_ms, timeout_ms, self.now);
@@ -215,8 +215,9 @@ impl EventHandling<'_> {
 
     /// Sends what a handler returned to the client.
     ///
-    /// Its denial is an answer: only [`Denial::SessionEnded`] ends the connection, whatever the
-    /// same denial does elsewhere. So a full queue of another shard does not disconnect the sender.
+    /// Its denial is an answer: only [`Denial::SessionEnded`] ends the connection, even if the same
+    /// denial ends connections elsewhere. So a full queue of another shard does not disconnect the
+    /// sender.
     pub(crate) fn acknowledge(&mut self, target: &AckTarget, outcome: Result<Reply, Denial>) {
         let is_own = target.event.as_str() == AuthRefresh::NAME;
         match outcome {
@@ -305,7 +306,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_outer_id_is_removed() {
+    fn acknowledgement_loses_only_its_outer_id() {
         let cases = [
             (r#"{"ok":true}"#, r#"{"ok":true}"#),
             (r#"{"ok":true,"id":"m","seq":1}"#, r#"{"ok":true,"seq":1}"#),

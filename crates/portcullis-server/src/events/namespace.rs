@@ -40,7 +40,7 @@ impl Pattern {
         }
     }
 
-    /// The name, or what all its names begin with.
+    /// The name, or the prefix of all its names.
     fn text(&self) -> &str {
         match self {
             Self::Exact(namespace) => namespace.as_str(),
@@ -246,9 +246,9 @@ impl<'a> NamespaceBuilder<'a> {
         self
     }
 
-    /// Enables connection state recovery for clients that come back within two minutes.
+    /// Enables connection state recovery for clients that return within two minutes.
     ///
-    /// The hook decides whether the socket can be recovered. If so, it hands
+    /// The hook decides whether the socket can be recovered. If so, it passes
     /// [`crate::Delta::Resume`] to the hub at the point of its order of deliveries where the missed
     /// events end and live events begin. Without recovery, clients get no private id.
     pub fn on_recover<H, F>(&mut self, hook: H) -> &mut Self
@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exact_name_wins_over_a_pattern() {
+    fn exact_name_has_priority_over_pattern() {
         let mut table = NamespaceTable::new();
         for name in ["/doc-*", "/doc-1", "/a/*"] {
             table.entry(name).unwrap();

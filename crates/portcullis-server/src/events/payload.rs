@@ -21,7 +21,7 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// One argument. A value that cannot be serialised becomes `null`.
+    /// One argument. A value that cannot be serialized becomes `null`.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Self {
         Self::raw(serde_json::to_string(value).unwrap_or_else(|_| String::from("null")))
     }

@@ -34,8 +34,8 @@ impl Reply {
     ///
     /// A value that does not serialize to an object adds nothing. The names `ok` and `error` belong
     /// to the protocol: an answer with one of them is not sent. The client reads `INTERNAL`, and
-    /// the operational log has the reason; for a rejection return [`Denial::app`]. In the plain form
-    /// `id` is the id of the request, so a member of that name does not arrive there.
+    /// the operational log has the reason; for a rejection return [`Denial::app`]. In the plain
+    /// form `id` is the id of the request, so a member of that name does not arrive there.
     pub fn fields<T: Serialize>(fields: &T) -> Self {
         const OK: &[u8] = br#"{"ok":true"#;
         let mut json = OK.to_vec();

@@ -9,17 +9,17 @@ use crate::setup::options::{Credentials, Options, StrictTransport};
 /// How long a browser may remember a preflight answer, in seconds.
 const PREFLIGHT_MAX_AGE: &str = "600";
 
-/// The policy of every answer that is not a page: it loads nothing, sends no form, runs nothing.
+/// The policy of every response that is not a page: no resources, forms or scripts.
 pub(crate) const API_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; \
                                      frame-ancestors 'none'; sandbox";
 
-/// The headers of one response, built from what is fixed for this server.
+/// The security headers of all responses, built once for a server.
 pub(crate) struct SecurityHeaders {
-    /// Whether pages of other origins may send cookies along (CORS), for `/auth/refresh`.
+    /// Whether pages of other origins may send cookies (CORS), for `/auth/refresh`.
     credentials: bool,
     page_policy: String,
     strict_transport: Option<String>,
-    /// Whether clients reach this server over TLS that something in front of it ends.
+    /// Whether a proxy in front of this server terminates TLS.
     pub(crate) is_behind_tls: bool,
 }
 
@@ -27,8 +27,8 @@ pub(crate) struct SecurityHeaders {
 pub(crate) type Header<'a> = (&'a str, &'a str);
 
 impl SecurityHeaders {
-    /// Builds the headers from the list of origins, never from a request. The server's own page has
-    /// a name that is both an origin and a host, and opens sockets only there.
+    /// Builds the headers from the configured origins, never from a request. The page of this
+    /// server may open sockets only to names that are both an origin and a host.
     pub(crate) fn new(options: &Options, gate: &GateOptions) -> Self {
         let mut sockets = String::new();
         for origin in &gate.origins {
@@ -36,14 +36,14 @@ impl SecurityHeaders {
             let scheme = match scheme {
                 "https" => "wss",
                 "http" => "ws",
-                // An app's own: no page of this server has it.
+                // The scheme of an app: no page of this server has it.
                 _ => continue,
             };
             if gate.hosts.iter().any(|own| own == host) {
                 sockets.push_str(&format!(" {scheme}://{host}"));
             }
         }
-        // Origins of apps say nothing about how clients reach this server.
+        // Origins of apps do not show whether a proxy terminates TLS.
         let mut pages = gate.origins.iter().filter(|origin| !is_app_origin(origin)).peekable();
         let any_page = pages.peek().is_some();
         let all_https = pages.all(|origin| origin.starts_with("https://"));
@@ -62,13 +62,12 @@ impl SecurityHeaders {
         }
     }
 
-    /// What a response to a request over TLS carries as well, and one in plain text must not (RFC
-    /// 6797 section 7.2).
+    /// The header `Strict-Transport-Security`, only for responses over TLS (RFC 6797 section 7.2).
     pub(crate) fn strict_transport(&self) -> Option<Header<'_>> {
         self.strict_transport.as_deref().map(|value| ("Strict-Transport-Security", value))
     }
 
-    /// Adds the headers every response of the kind carries.
+    /// Adds the headers of every response of this kind.
     pub(crate) fn add<'a>(
         &'a self,
         headers: &mut Vec<Header<'a>>,
@@ -93,7 +92,7 @@ impl SecurityHeaders {
             }
             ResponseKind::Api | ResponseKind::Empty => {
                 headers.push(("Content-Security-Policy", API_POLICY));
-                // A browser closes the connection of an answer that it keeps from a page.
+                // A browser closes the connection when it blocks a response from a page.
                 let open = origin.is_some() || kind == ResponseKind::Empty;
                 let resources = if open { "cross-origin" } else { "same-origin" };
                 headers.push(("Cross-Origin-Resource-Policy", resources));
@@ -122,7 +121,7 @@ fn strict_transport(hsts: StrictTransport) -> String {
     value
 }
 
-/// Adds what an allowed page may ask for, to the answer of its preflight.
+/// Adds the permitted methods and headers to the response of a preflight.
 pub(crate) fn add_preflight(headers: &mut Vec<Header<'_>>) {
     headers.push(("Access-Control-Allow-Methods", "GET, POST"));
     headers

@@ -19,7 +19,7 @@ const LINGER_MAX_BYTES: usize = 256 * 1024;
 /// Why a read failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReadFault {
-    /// The peer closed the connection or sent nothing: there is no one to respond to.
+    /// The peer closed the connection or sent nothing: no response is possible.
     Gone,
     /// The request is rejected.
     Denied(Denial),

@@ -1,7 +1,7 @@
-//! The listener through which a connection came.
+//! The listener that accepted a connection.
 //! Never: the listener itself.
 
-/// The listener through which a connection came.
+/// The listener that accepted a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entrance {
     /// The listener for clients.

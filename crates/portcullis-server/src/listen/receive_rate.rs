@@ -51,12 +51,12 @@ impl ReceiveRate {
         Self { since_ms: Some(now.monotonic_ms), ..Self::from_first_byte(options, now) }
     }
 
-    /// With another deadline, from now.
+    /// Sets another deadline, from now on.
     pub(crate) fn within(self, timeout_ms: u64, now: Now) -> Self {
         Self { until_ms: now.monotonic_ms.saturating_add(timeout_ms), ..self }
     }
 
-    /// How long to wait for more after this many bytes, and the reason when that time is over.
+    /// The time to wait for further bytes, and the reason when that time is over.
     pub(crate) fn wait(&mut self, bytes: usize, now: Now) -> (Duration, ReceiveTimeout) {
         let now_ms = now.monotonic_ms;
         if bytes > 0 {

@@ -15,43 +15,43 @@ use tokio_rustls::server::TlsStream;
 /// is encrypted in its tickets.
 pub(crate) type TlsSession = [u8; 16];
 
-/// A TCP socket, and how much was read of it.
+/// A TCP socket, and the number of bytes that were read.
 pub(crate) struct Tcp {
     socket: SocketLocation,
     received_bytes: usize,
     session: Option<TlsSession>,
 }
 
-/// Known to its thread's runtime, or on its way to another thread.
+/// The registration of a socket with the runtime of a thread.
 enum SocketLocation {
-    /// Known to this thread's runtime.
+    /// Registered with the runtime of this thread.
     Here(TcpStream),
-    /// On its way.
+    /// Between two threads.
     Between(std::net::TcpStream),
-    /// Lost while it was moved; reads as closed.
+    /// Lost in a transfer; reads as closed.
     Lost,
 }
 
 /// A client's socket.
 pub(crate) enum Stream {
-    /// As it came from the listener.
+    /// Plain TCP.
     Plain(Tcp),
-    /// Behind TLS.
+    /// TLS over TCP.
     Tls(Box<TlsStream<Tcp>>),
 }
 
 impl Tcp {
-    /// A socket of this thread's runtime, of which so much was read before.
+    /// A socket of this thread. `received_bytes` were read before.
     pub(crate) fn here(socket: TcpStream, received_bytes: usize) -> Self {
         Self { socket: SocketLocation::Here(socket), received_bytes, session: None }
     }
 
-    /// Belongs to this session of TLS from now on.
+    /// Sets the TLS session.
     pub(crate) fn enter(&mut self, session: Option<TlsSession>) {
         self.session = session;
     }
 
-    /// How many bytes the peer has delivered.
+    /// The number of bytes that were received.
     pub(crate) fn received_bytes(&self) -> usize {
         self.received_bytes
     }
@@ -106,7 +106,7 @@ impl AsyncWrite for Tcp {
     ) -> Poll<io::Result<usize>> {
         let stream = self.socket()?;
         match stream.try_write(bytes) {
-            // Only a socket that takes nothing has its waker armed.
+            // The waker is registered only when the socket takes no bytes.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 stream.poll_write(context, bytes)
             }
@@ -169,7 +169,7 @@ impl Stream {
         outcome.map_ok(|()| target.filled().len())
     }
 
-    /// Writes what the socket takes at once; the waker is armed when it takes nothing.
+    /// Writes what the socket takes at once; the waker is registered when it takes no bytes.
     pub(crate) fn poll_write(
         &mut self,
         context: &mut Context<'_>,

@@ -49,7 +49,7 @@ mod tests {
             (0..count).filter_map(|_| schedule.take(class, now_ms, 2_500)).collect()
         };
         assert_eq!(waits(TlsClass::Frequent, 1_000, 5), [0, 2, 5, 7, 10]);
-        // Handshakes from addresses of users do not wait for them.
+        // Handshakes from addresses of users have their own schedule.
         assert_eq!(waits(TlsClass::UserAddress, 1_000, 2), [0, 2]);
         assert_eq!(waits(TlsClass::Frequent, 1_005, 1), [7]);
         assert_eq!(waits(TlsClass::Frequent, 2_000, 2), [0, 2]);

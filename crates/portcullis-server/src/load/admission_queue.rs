@@ -11,7 +11,7 @@ use portcullis_guard::{Gate, LoadState};
 use portcullis_model::{Clock, Denial};
 use tokio::sync::Notify;
 
-/// How many clients may wait in each queue, and how long.
+/// The capacity and the timeouts of the admission queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
     /// Connections of returning clients.
@@ -22,7 +22,7 @@ pub struct QueueLimits {
     pub logins_max: u32,
     /// The longest wait of returning clients, in ms.
     pub returning_ms: u64,
-    /// The longest wait of all others, in ms.
+    /// The longest wait of all other clients, in ms.
     pub others_ms: u64,
 }
 
@@ -38,7 +38,7 @@ impl Default for QueueLimits {
     }
 }
 
-/// Most administrators who may wait.
+/// The most administrators that may wait.
 const ADMINS_MAX: u32 = 100;
 
 /// The length and the capacity of a queue.

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_group_above_may_hold_the_limit() {
+    fn parent_groups_can_hold_the_limit() {
         let check = |groups, expect: &[&str]| {
             let expect: Vec<_> = expect.iter().map(PathBuf::from).collect();
             assert_eq!(limit_files(groups), expect, "{groups}");
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_says_something() {
+    fn memory_of_this_machine_is_reported() {
         assert!(memory_max_bytes() > 16 * 1024 * 1024);
     }
 }

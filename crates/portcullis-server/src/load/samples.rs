@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn single_delay_counts_for_a_part() {
+    fn single_delay_counts_in_part() {
         let delays = Delays::default();
         let take = |seen: &[u64]| {
             seen.iter().for_each(|ms| delays.add(*ms));

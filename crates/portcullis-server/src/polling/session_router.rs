@@ -1,4 +1,4 @@
-//! Which shard a session lives on, and the queue that leads there.
+//! The shard that a session lives on, and the queue into it.
 //! Never: a table of sessions; the secret id names the shard.
 
 use std::sync::Arc;

@@ -33,7 +33,7 @@ pub(crate) struct Handover {
 /// The last packet of a session, which its last poll gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CloseNotice {
-    /// The session goes on.
+    /// The session continues.
     None,
     /// The packet was not sent yet: `1`, or `6` when the client closed the session.
     Pending(u8),

@@ -66,8 +66,8 @@ pub(crate) fn leave_namespace(shard: &Shard, socket: &Rc<Socket>, reason: &'stat
     socket.connection.members.sockets.borrow_mut().remove(socket);
 }
 
-/// Adds a socket to a room. No effect when it is in the room already, or in as many as it may be.
-/// Returns whether it is the user's first socket there.
+/// Adds a socket to a room. No effect when it is in the room already, or in the maximum number of
+/// rooms. Returns whether it is the user's first socket there.
 pub(crate) fn join_room(shard: &Shard, socket: &Rc<Socket>, room: &RoomId) -> bool {
     let mut rooms = socket.rooms.borrow_mut();
     let is_member = rooms.iter().any(|(joined, _)| joined == room);
@@ -120,7 +120,7 @@ pub(crate) fn remove_connection(
     connection.caller.borrow_mut().take();
 }
 
-/// Keeps a socket whose client may come back.
+/// Keeps a socket whose client may return.
 fn keep_for_recovery(shard: &Shard, socket: &Socket, reason: &EndReason, now: Now) {
     let Some(pid) = &socket.pid else { return };
     let caller = socket.connection.caller().filter(|_| reason.is_recoverable());

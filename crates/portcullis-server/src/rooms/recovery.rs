@@ -156,7 +156,8 @@ impl RecoveryTable {
         state.order = VecDeque::new();
     }
 
-    /// Takes a kept socket out, for the same user and session. The id has no effect for other users.
+    /// Takes a kept socket out, for the same user and session. The id has no effect for other
+    /// users.
     pub(crate) fn claim(
         &self,
         pid: &str,
@@ -178,7 +179,7 @@ impl RecoveryTable {
 
 fn notify(waiters: Option<Vec<oneshot::Sender<()>>>) {
     for waiter in waiters.into_iter().flatten() {
-        // A waiter that has given up needs no notification.
+        // A waiter that was cancelled needs no notification.
         let _closed = waiter.send(());
     }
 }

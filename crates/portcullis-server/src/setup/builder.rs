@@ -106,8 +106,8 @@ impl Builder {
     /// Runs when a token names a key that is not known; then the token is verified once more.
     ///
     /// The hook gets the algorithm of the token and the moment. It limits how often it looks for
-    /// new keys: every client can name one. [`Denial::AuthorityUnconfirmed`] asks the client to try
-    /// again.
+    /// new keys, because every client can name an unknown one. [`Denial::AuthorityUnconfirmed`]
+    /// asks the client to try again.
     pub fn on_unknown_key<H, F>(&mut self, hook: H)
     where
         H: Fn(Arc<Services>, Algorithm, Now) -> F + Send + Sync + 'static,
@@ -127,7 +127,7 @@ impl Builder {
         self.registered.reports.queues.push(QueueReport { name, read: Box::new(read) });
     }
 
-    /// Reports to operators how full the product's tables are.
+    /// Reports the use of the product's tables to operators.
     pub fn tables<R>(&mut self, read: R)
     where
         R: Fn(&Gate, Now) -> Vec<ShareUse> + Send + Sync + 'static,

@@ -1,5 +1,5 @@
-//! What operators' programs show on the private listener to change something.
-//! Never: written to a log, or compared in a time that depends on it.
+//! The keys of operators' programs for changes on the private listener.
+//! Never: a key in a log; a comparison whose time depends on the key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use parking_lot::RwLock;
 use portcullis_model::Secret;
 
-/// The keys that count at the moment; every clone sees every change.
+/// The current keys; all clones share every change.
 #[derive(Clone, Default)]
 pub struct OperatorKeys(Arc<RwLock<Vec<Arc<Secret<String>>>>>);
 
 impl OperatorKeys {
-    /// Takes other keys.
+    /// Replaces the keys.
     pub fn replace(&self, keys: Vec<Arc<Secret<String>>>) {
         *self.0.write() = keys;
     }
 
-    /// Whether a text is one of them.
+    /// Whether a text is one of the keys.
     #[must_use]
     pub fn knows(&self, shown: &[u8]) -> bool {
         let keys = self.0.read();

@@ -24,7 +24,8 @@ pub struct Options {
     pub probe: Option<SocketAddr>,
     /// Permitted `Host` names of `private` beside IP addresses and `localhost`.
     pub private_hosts: Vec<String>,
-    /// The address at which plain-text requests are redirected to `public`; no listener when `None`.
+    /// The address at which plain-text requests are redirected to `public`; no listener when
+    /// `None`.
     pub redirect: Option<SocketAddr>,
     /// The keys of operators' programs for changes on the private listener. Without keys, any
     /// program on this machine may change something.
@@ -117,7 +118,7 @@ impl Default for StrictTransport {
 /// Whether the operator's proxies send the client's address first, by the PROXY protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProxyProtocol {
-    /// They do not; a PROXY header from a client is rejected.
+    /// They do not, and a PROXY header is not read: clients could forge it.
     #[default]
     Off,
     /// They do, in version 1 or 2; a proxy connection without the header is rejected.

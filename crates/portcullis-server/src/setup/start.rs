@@ -29,7 +29,7 @@ use crate::shard::run::{ShardInputs, run_shard};
 use crate::shard::server::Server;
 use crate::shard::state::Shard;
 
-/// Connections that may be on their way to one shard.
+/// The most connections that may be in transfer to one shard.
 const TRANSFERS_MAX: usize = 1024;
 
 impl Builder {

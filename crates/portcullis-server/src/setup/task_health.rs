@@ -33,19 +33,19 @@ impl TaskHealth {
         }
     }
 
-    /// Notes the tick of a shard.
+    /// Records the tick of a shard.
     pub(crate) fn set_ticked(&self, shard: u16, now_ms: u64) {
         if let Some(ticked_ms) = self.ticked_ms.get(usize::from(shard)) {
             ticked_ms.store(now_ms, Ordering::Relaxed);
         }
     }
 
-    /// Notes that the server stops: from now on tasks may end.
+    /// Records that the server stops: from now on tasks may end.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Runs a task that must not end before the server stops; notes its end, also by a panic.
+    /// Runs a task that must not end before the server stops; records its end, also by a panic.
     pub(crate) async fn watch(self: Arc<Self>, name: &'static str, task: impl Future<Output = ()>) {
         let _watch = Watch { health: self, name };
         task.await;
@@ -64,7 +64,7 @@ impl TaskHealth {
     }
 }
 
-/// Notes the end of a task when it is dropped.
+/// Records the end of a task when it is dropped.
 struct Watch {
     health: Arc<TaskHealth>,
     name: &'static str,

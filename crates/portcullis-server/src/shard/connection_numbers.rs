@@ -1,5 +1,5 @@
 //! The numbers of one user's connections: usually one.
-//! Never: an allocation for the first.
+//! Never: an allocation for the first connection.
 
 /// A set of connection numbers; none of them is zero.
 #[derive(Debug, Default)]

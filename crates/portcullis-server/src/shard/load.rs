@@ -1,5 +1,5 @@
 //! The load of the server: measured four times a second, and recorded when the level changes.
-//! Never: the decision what follows from a level; the gate makes it.
+//! Never: the consequences of a level; the gate decides them.
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -19,7 +19,7 @@ use crate::shard::loops::{deadline_loop, tick_loop, write_loop};
 use crate::shard::periodic::start_periodic_tasks;
 use crate::shard::state::Shard;
 
-/// What a shard receives from outside.
+/// The inputs of a shard.
 pub(crate) struct ShardInputs {
     pub(crate) public: std::net::TcpListener,
     pub(crate) redirect: Option<std::net::TcpListener>,

@@ -1,4 +1,4 @@
-//! What all shards of a server share.
+//! The state that all shards of a server share.
 //! Never: state of a single shard.
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// What the handlers of one shard share.
+    /// The services that the handlers of one shard share.
     pub(crate) fn services(&self) -> Services {
         Services {
             hub: self.hub.clone(),

@@ -1,5 +1,5 @@
 //! The state of one shard: its connections, rooms, deadlines and buffers.
-//! Never: shared with another thread; deliveries come through the hub.
+//! Never: access from another thread; deliveries arrive through the hub.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -36,9 +36,9 @@ pub(crate) const TICK_MS: u64 = 50;
 /// Everything that a connection can use on its thread.
 pub(crate) struct Shard {
     pub(crate) index: u16,
-    /// What all shards share.
+    /// The state that all shards share.
     pub(crate) server: Server,
-    /// What all handlers share.
+    /// The services that all handlers share.
     pub(crate) services: Arc<Services>,
     pub(crate) references: References,
     pub(crate) security: SecurityHeaders,
@@ -163,7 +163,7 @@ impl Shard {
 
     /// The connection of a secret session id, also while its close notice is pending.
     ///
-    /// Its deadlines are checked first: an expired session is unknown, however late the wheel is.
+    /// Its deadlines are checked first: an expired session is unknown, even if the wheel is late.
     pub(crate) fn session(
         &self,
         id: ConnectionId,

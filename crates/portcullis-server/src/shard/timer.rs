@@ -1,5 +1,5 @@
-//! A timer wheel: one entry for each connection, whatever the number of its timers.
-//! Never: early; a deadline fires within one slot after its time.
+//! A timer wheel: one entry for each connection, for all its timers.
+//! Never: a deadline before its time; it fires within one slot after it.
 
 /// The width of a slot, in milliseconds: how late a deadline may fire.
 pub(crate) const SLOT_MS: u64 = 10;

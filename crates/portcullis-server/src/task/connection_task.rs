@@ -87,7 +87,7 @@ impl ConnectionTask {
         for _ in 0..if is_loaded { 1 } else { READS_PER_TURN } {
             let Link { shard, connection } = &self.link;
             if connection.is_stalled() {
-                // Events lose no time while they wait for a peer that does not read.
+                // The time in which the peer does not read does not count for events.
                 self.progress.advance(now.monotonic_ms);
                 shard.flush(connection, now);
             }
@@ -139,7 +139,7 @@ impl ConnectionTask {
         if let Some(polled) = self.poll_posted(now) {
             return polled;
         }
-        // A peer that does not read cannot cause further answers.
+        // A slow consumer cannot cause further answers.
         if self.link.connection.is_stalled() {
             return Poll::Pending;
         }

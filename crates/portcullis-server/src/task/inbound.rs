@@ -53,7 +53,7 @@ pub(crate) struct InboundReader<'c> {
     pub(crate) session_options: SessionOptions,
     pub(crate) message_max_bytes: usize,
     pub(crate) now_ms: u64,
-    /// Whether the attachments of an earlier packet are missing: only binary data may come then.
+    /// Whether the attachments of an earlier packet are missing: only binary data is valid then.
     pub(crate) awaits_attachments: bool,
 }
 

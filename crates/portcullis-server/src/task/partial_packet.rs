@@ -1,4 +1,4 @@
-//! A packet whose binary attachments are still to come.
+//! A packet whose binary attachments have not arrived.
 //! Never: more bytes than one message may have.
 
 use std::rc::Rc;
@@ -19,7 +19,7 @@ pub(crate) enum PartialKind {
     Ack { namespace: String, id: u64 },
 }
 
-/// The packet and the attachments that have come: together at most the bytes of one message.
+/// The packet and the attachments that have arrived: together at most the bytes of one message.
 pub(crate) struct PartialPacket {
     pub(crate) kind: PartialKind,
     pub(crate) json: String,

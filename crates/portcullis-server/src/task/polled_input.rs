@@ -1,4 +1,4 @@
-//! The input of a connection while its packets come by long-polling, and the switch to a WebSocket.
+//! The input of a connection while long-polling carries its packets, and the switch to a WebSocket.
 //! Never: a packet handled while a job runs; a byte of the WebSocket before the last posted body.
 
 use std::task::Poll;

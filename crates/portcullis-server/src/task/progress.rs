@@ -30,12 +30,12 @@ impl Progress {
         limit.saturating_sub(Duration::from_millis(self.waited_ms(now)))
     }
 
-    /// The input behind a moment of progress has lost no time.
+    /// Records progress: the input behind it has lost no time.
     pub(crate) fn advance(&mut self, to_ms: u64) {
         self.progress_ms = self.progress_ms.max(to_ms);
     }
 
-    /// Notes the end of a job that started at `since_ms`: one that ended in time is progress.
+    /// Records the end of a job that started at `since_ms`: one that ended in time is progress.
     pub(crate) fn job_ended(
         &mut self,
         denial: Option<&Denial>,

@@ -1,5 +1,5 @@
 //! Reading from a WebSocket: how much, when, and against which budget.
-//! Never: a packet lost because it came while a job runs.
+//! Never: a packet lost because it arrived while a job runs.
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -62,7 +62,7 @@ impl ConnectionTask {
         {}
     }
 
-    /// Takes bytes that came from the socket or behind the upgrade request.
+    /// Takes bytes from the socket, or bytes behind the upgrade request.
     pub(crate) fn receive(&mut self, bytes: &mut [u8], now: Now) {
         if !self.count_bytes(bytes.len(), now) {
             return;
@@ -129,7 +129,7 @@ impl ConnectionTask {
                 consumed = bytes.len();
                 break;
             }
-            // A peer that does not read its answers cannot cause more of them.
+            // A slow consumer cannot cause further answers.
             let is_paused = self.link.connection.is_paused(now);
             if self.job.is_some() || is_paused || self.is_write_blocked(now) {
                 break;

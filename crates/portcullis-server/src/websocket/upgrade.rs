@@ -144,8 +144,8 @@ impl Upgrade {
     }
 }
 
-/// Starts the WebSocket after the response. A WebSocket that takes over keeps its HTTP slot until
-/// it has: this waits for it.
+/// Starts the WebSocket after the response. A WebSocket that takes over keeps its HTTP slot during
+/// its probe: this function waits for the end of the probe.
 pub(crate) async fn start(http: HttpConnection, upgrade: Upgrade) {
     match upgrade.purpose {
         None => {}
@@ -182,9 +182,9 @@ fn open(
     connection.format.binary.set(binary);
     shard.server.metrics.connections_total.inc();
     shard.add(&connection, now);
-    let bound = bearer.is_some();
+    let has_token = bearer.is_some();
     let mut task = ConnectionTask::new(Rc::clone(&shard), connection, slot, bearer, cookies);
-    if form == Form::Plain && bound {
+    if form == Form::Plain && has_token {
         task.connect_by_request(now);
     }
     if !tail.is_empty() {
