@@ -3,12 +3,14 @@
 
 use anyhow::{Result, bail, ensure};
 
-use crate::compare::{Contest, Group};
-use crate::contender::Contender;
-use crate::effort::Effort;
-use crate::report::Results;
-use crate::work::Own;
-use crate::{growth, measure, report};
+use crate::pages::report;
+use crate::pages::report::Results;
+use crate::rows::compare::{Contest, Group};
+use crate::rows::effort::Effort;
+use crate::rows::growth;
+use crate::rows::work::Own;
+use crate::servers::contender::Contender;
+use crate::servers::measure;
 
 const USAGE: &str = "use [fan-out | echo | connect | refused | growth | product] [--quick] \
                      [--check] [--rounds N] [--only SERVER]";

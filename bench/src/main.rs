@@ -1,30 +1,10 @@
 //! Measures the server's CPU time and memory per unit of work, beside its peers'.
 //! Never: CI; figures are read by people.
 
-mod token; // tokens of the benchmark's issuer
-mod dialect; // what a client says
-mod client; // a raw client over one socket
-mod measure; // processor time and memory of another process
-mod explain; // what a server rejected while a row failed
-mod plenty; // limits that no benchmark reaches
-mod echo_server; // the engine with every guard on and three small events
-mod contender; // the servers that are measured
-mod effort; // how much is measured
-mod fan_out; // deliveries to many members
-mod echo; // a message and its answer
-mod connect; // a connection, made and kept
-mod refused; // what it costs to say no
-mod product; // the real binary: guarded, stored chat messages
-mod look_up; // a look-up beside reads of history
-mod baseline; // what a round trip costs at least
-mod sample; // the figures of one measurement
-mod work; // every kind of work, with its target
-mod compare; // the rounds
-mod growth; // what a delivery costs as work grows
-mod machine; // where and when it was measured
-mod chart; // charts, written as SVG
-mod report_tables; // tables and verdicts
-mod report; // the page and its charts
+mod clients; // clients that load a server
+mod servers; // servers that are measured
+mod rows; // kinds of work, and the rounds that measure them
+mod pages; // the page of the benchmark
 mod siege; // what honest users notice of an attack
 mod act; // the command line
 
@@ -37,9 +17,9 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["echo-server", shards, tls, key] => echo_server::serve(shards, tls, key),
-        ["tcp-server"] => baseline::serve(),
-        ["tcp-refusals"] => baseline::serve_refusals(),
+        ["echo-server", shards, tls, key] => servers::echo_server::serve(shards, tls, key),
+        ["tcp-server"] => rows::baseline::serve(),
+        ["tcp-refusals"] => rows::baseline::serve_refusals(),
         ["siege", options @ ..] => siege::run(options),
         options => act::run(options),
     }

@@ -8,14 +8,14 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use tokio::task::JoinSet;
 
-use super::client_group::ClientGroup;
-use super::disk::Disk;
-use super::floods::{self, Flood, Siege};
-use super::line::{Line, RECOVERY_S};
-use super::strikes::intruders;
-use super::target::{Defence, Needs, Target};
-use super::timeline::{FLOODS_MAX, Second, Timeline};
-use super::totals::{Tally, Totals};
+use crate::siege::attack::floods::{self, Flood, Siege};
+use crate::siege::attack::strikes::intruders;
+use crate::siege::figures::line::{Line, RECOVERY_S};
+use crate::siege::figures::timeline::{FLOODS_MAX, Second, Timeline};
+use crate::siege::figures::totals::{Tally, Totals};
+use crate::siege::server::disk::Disk;
+use crate::siege::server::target::{Defence, Needs, Target};
+use crate::siege::users::client_group::ClientGroup;
 
 /// One experiment.
 #[derive(Debug, Clone, Copy)]

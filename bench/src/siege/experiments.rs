@@ -1,12 +1,12 @@
 //! The experiments: what is attacked with what, and for how long.
 //! Never: how an attack is run.
 
-use super::experiment::Experiment;
-use super::floods::Flood;
-use super::line::{Line, RecordLimit, Records};
-use super::polling::Way;
-use super::strikes::Packets;
-use super::target::{Defence, Needs};
+use crate::siege::attack::floods::Flood;
+use crate::siege::attack::strikes::Packets;
+use crate::siege::experiment::Experiment;
+use crate::siege::figures::line::{Line, RecordLimit, Records};
+use crate::siege::server::target::{Defence, Needs};
+use crate::siege::users::polling::Way;
 
 /// Configured memory of a server that runs out of memory, in MiB.
 const MEMORY_MIB: u32 = 512;
@@ -210,10 +210,9 @@ const DAY_MIB: u32 = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::super::experiment::Size;
-    use super::super::shared;
-    use super::super::timeline::FLOODS_MAX;
     use super::*;
+    use crate::siege::experiment::Size;
+    use crate::siege::figures::timeline::FLOODS_MAX;
 
     #[test]
     fn experiments_have_names_of_their_own_and_lines_to_hold() {
@@ -240,7 +239,7 @@ mod tests {
             let theirs = u64::from(experiment.compared) * run_s(experiment, Defence::SocketIo);
             ours * experiment.rounds as u64 + theirs
         });
-        let shared_s = shared::ALL.iter().map(|experiment| {
+        let shared_s = crate::siege::shared::experiments::ALL.iter().map(|experiment| {
             (experiment.longest_s() + COLLECT_S) * (1 + u64::from(experiment.compared))
         });
         let all_s = all_s.sum::<u64>() + shared_s.sum::<u64>();

@@ -1,41 +1,24 @@
 //! The siege: what honest users notice when the server is attacked, beside other ways to defend it.
 //! Never: traffic beyond this machine, or an attack without an end.
 
-mod timeline; // what happened in each second
-mod totals; // what some seconds come to
-mod disk; // what a server writes to its data directory
-mod launch; // how it is configured and started
-mod target; // the server under siege
-mod polling; // a connection, of one kind or the other
-mod client_group; // the honest users
-mod arrivals; // those of them who come in meanwhile
-mod floods; // the attackers
-mod schedule; // when they act
-mod strikes; // what they do
-mod rejections; // what they do to be rejected
-mod reader; // one of them, who never reads
-mod line; // what has to hold
-mod experiments; // what is attacked with what, and for how long
-mod experiment; // one of them, from the start to the outcome
-mod stock; // a stock client
-mod shared; // users behind one address, without an attacker
-mod shared_restart; // they come back
-mod shared_browser; // what they ask for over HTTPS
-mod shared_office; // they log in and work
-mod shared_section; // a part of the page about them
-mod page; // the page and its charts
-mod section; // a part of it: one experiment
-mod ablation; // another: with and without priorities
+mod server; // the server under siege
+mod users; // honest users
+mod attack; // attackers
+mod figures; // what happened, and what has to hold
+mod experiment; // one experiment, from the start to the outcome
+mod experiments; // all experiments with attackers
+mod shared; // experiments with many users behind one address
+mod pages; // the page and its charts
 
 use anyhow::{Result, bail, ensure};
 
-use self::experiment::{Experiment, Size};
-use self::experiments::ALL;
-use self::line::Verdict;
-use self::shared::SharedAddress;
-use self::shared_section::SharedResult;
-use self::target::Defence;
-use crate::measure;
+use crate::servers::measure;
+use crate::siege::experiment::{Experiment, Size};
+use crate::siege::experiments::ALL;
+use crate::siege::figures::line::Verdict;
+use crate::siege::pages::shared_section::SharedResult;
+use crate::siege::server::target::Defence;
+use crate::siege::shared::experiments::SharedAddress;
 
 const USAGE: &str = "use [D-1 … D-14] [--quick] [--no-peers] [--check], or D-1 … D-14 --again";
 
@@ -102,7 +85,7 @@ impl<'a> RequestKind<'a> {
 
 fn is_experiment(name: &str) -> bool {
     ALL.iter().any(|experiment| experiment.is_named(name))
-        || shared::ALL.iter().any(|experiment| experiment.name == name)
+        || crate::siege::shared::experiments::ALL.iter().any(|experiment| experiment.name == name)
 }
 
 /// Runs what was asked for. All of it goes to `docs/`; anything less to the terminal only, so that
@@ -127,7 +110,7 @@ async fn besiege(request: &RequestKind<'_>) -> Result<()> {
         let mut outcomes = Vec::new();
         for (defence, round) in request.runs(&experiment) {
             let outcome = experiment.run(defence, size).await?;
-            println!("{}", section::line(&experiment, &outcome, round));
+            println!("{}", crate::siege::pages::section::line(&experiment, &outcome, round));
             if defence == Defence::Priorities {
                 let verdicts = experiment.line.verdicts(&outcome);
                 missed += verdicts.iter().filter(|(it, _)| *it == Verdict::Missed).count();
@@ -138,11 +121,11 @@ async fn besiege(request: &RequestKind<'_>) -> Result<()> {
     }
     let (shared, missed_shared) = share_address(request, size).await?;
     if request.is_whole() {
-        page::write(&all, &shared, size.people())?;
+        crate::siege::pages::page::write(&all, &shared, size.people())?;
     } else if request.again {
-        page::replace(&all, &shared)?;
+        crate::siege::pages::page::replace(&all, &shared)?;
     } else {
-        println!("\n{}", page::summary(&all, &shared));
+        println!("\n{}", crate::siege::pages::page::summary(&all, &shared));
     }
     let missed = missed + missed_shared;
     ensure!(!request.check || missed == 0, "{missed} lines are missed");
@@ -156,11 +139,11 @@ async fn share_address(
 ) -> Result<(Vec<SharedResult>, usize)> {
     let (mut all, mut missed) = (Vec::new(), 0);
     let wanted = |it: &&SharedAddress| request.only.is_empty() || request.only.contains(&it.name);
-    for experiment in shared::ALL.iter().filter(wanted) {
+    for experiment in crate::siege::shared::experiments::ALL.iter().filter(wanted) {
         let mut outcomes = Vec::new();
         for defence in request.shared_runs(experiment) {
             let outcome = experiment.run(defence, size).await?;
-            println!("{}", shared_section::line(experiment, &outcome));
+            println!("{}", crate::siege::pages::shared_section::line(experiment, &outcome));
             if defence == Defence::Priorities {
                 let missed_here = outcome.verdicts.iter().filter(|it| it.0 == Verdict::Missed);
                 missed += missed_here.count();
@@ -191,7 +174,8 @@ mod tests {
         assert_eq!(all, [&three.concat()[..], &[(SocketIo, 1)]].concat());
         assert!(RequestKind::read(&["D-99"]).is_err());
         let shared = RequestKind::read(&["D-13", "D-14"]).unwrap();
-        let runs = shared::ALL.map(|experiment| shared.shared_runs(&experiment));
+        let runs = crate::siege::shared::experiments::ALL
+            .map(|experiment| shared.shared_runs(&experiment));
         assert_eq!(runs, [vec![Priorities, SocketIo], vec![Priorities]]);
         assert!(RequestKind::read(&["D-6", "--again"]).unwrap().again);
         for words in [&["--again"][..], &["D-6", "--again", "--quick"]] {

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Request};
-use crate::server::TestServer;
+use crate::clients::http::{Answer, Request};
+use crate::servers::server::TestServer;
 
 /// A signed-in user.
 #[derive(Debug, Clone)]

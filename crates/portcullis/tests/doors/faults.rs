@@ -4,8 +4,8 @@
 use portcullis_test::{Config, Request, SioClient, TestServer, login, sign_up};
 use serde_json::{Value, json};
 
+use crate::browsers::headers::check;
 use crate::clients::{alive, start};
-use crate::headers::check;
 
 const PASSWORD: &str = "a plain long sentence of my own";
 

@@ -7,17 +7,9 @@
 )]
 
 mod clients; // a server, and whether it still serves
-mod origin; // which pages get in
-mod cors; // what other pages may read
-mod host; // by which name the server is asked
+mod browsers; // requests of browsers: origins, CORS, host names, security headers
 mod start; // configurations the server refuses to start with
-mod tls; // missing, old and weak TLS
-mod mutual; // clients that have to show a certificate
-mod redirect; // plain text where TLS is spoken next door
-mod upgrade; // invalid opening handshakes
-mod heads; // heads too slow, too large, too many
-mod framing; // requests that can be read in two ways
-mod paths; // paths and methods that name nothing
-mod headers; // security headers on every answer
+mod encryption; // TLS: versions, client certificates, redirects from plain text
+mod http; // HTTP heads, framing, paths, and the WebSocket handshake
 mod faults; // answers after faults of the server
 mod private; // the private listener

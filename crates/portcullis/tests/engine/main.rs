@@ -10,16 +10,6 @@
 
 mod clients; // servers, and whether they still serve
 mod boards; // clients of the examples that take binary data
-mod opening; // session ids, parameters, methods, floods
-mod addresses; // sessions of clients with several addresses
-mod binding; // the client that a session belongs to
-mod bodies; // posted bodies, polled packets, overlaps
-mod upgrades; // a WebSocket takes over
-mod deadlines; // silence and chatter
-mod slow; // peers that do not read, write or go
-mod frames; // exact bounds, floods, every bad text
-mod packets; // numbers, payloads, namespaces left
-mod binary; // attachments
-mod acknowledgements; // answers to what the server asks
-mod recovery; // places that are taken again
-mod compression; // permessage-deflate, where it is switched on
+mod polling; // long-polling sessions: opening, binding, bodies
+mod lifetime; // upgrade, timeouts, slow peers and recovery of a connection
+mod formats; // frames, packets, attachments and compression

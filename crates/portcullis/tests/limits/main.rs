@@ -8,18 +8,6 @@
 )]
 
 mod clients; // servers, rooms and clients that the tests share
-mod rates; // how often, by address and by user
-mod packets; // limits of packets that are not events
-mod overload; // what each load level admits
-mod simulate; // what other limits make of what was counted
-mod waiting; // the admission queue
-mod other_sites; // what a page of another site makes a browser send
-mod admission; // blocked clients, returning clients, evictions
-mod connections; // how many at a time
-mod files; // a server that may open no more files
-mod sizes; // how large, before anything is read
-mod payloads; // JSON that is not what an event declares
-mod envelopes; // numbers and ids of messages
-mod characters; // Unicode that is refused or taken out
-mod markup; // what a browser would run
-mod spam; // links, runs and phrases
+mod amounts; // limits of rate: events, packets, requests
+mod load; // capacity: load levels, admission, connections, files
+mod content; // size and content: payloads, envelopes, text, markup, spam

@@ -1,0 +1,6 @@
+//! Clients of the benchmark: tokens, dialects and a raw client.
+//! Never: figures.
+
+pub(crate) mod token; // tokens of the benchmark's issuer
+pub(crate) mod dialect; // what a client says
+pub(crate) mod client; // a raw client over one socket

@@ -1,0 +1,381 @@
+//! What an attacker does once: a socket, a log-in, a poll, a stall.
+//! Never: traffic beyond this machine.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Duration, timeout};
+
+use crate::clients::client::{Visit, open};
+use crate::clients::token::{KEYS_ISSUER, Signer, unix_s};
+use crate::siege::attack::floods::{LONG_CHARS, Siege};
+use crate::siege::attack::reader;
+use crate::siege::attack::schedule::TIMEOUT;
+use crate::siege::server::launch::memory_pressure_file;
+use crate::siege::server::target::{Target, ask};
+use crate::siege::users::client_group::{create_room, enter};
+use crate::siege::users::polling::{Connection, Way};
+
+/// Where the server keeps its data, below its directory.
+const DATABASE: &str = "data/portcullis.db";
+/// How long it takes until all of the memory is filled, in milliseconds.
+const RAMP_MS: u64 = 10_000;
+/// The address block of attackers.
+const LAIR: u8 = 66;
+/// Speakers come from other addresses than readers, who are counted by theirs.
+const SPEAKERS_FROM: u32 = 1_000;
+const SPEAKERS_A_FLOOD: u32 = 200;
+/// Connections of a user who floods with CONNECT packets: as many as a user may have.
+pub(crate) const CONNECTIONS_EACH: u32 = 5;
+/// How many times as many CONNECT packets a WebSocket sends at first.
+pub(crate) const TIMES_AT_FIRST: u32 = 5;
+/// Users of attackers have numbers from here on.
+const ATTACKERS_FROM: usize = 1_000_000;
+
+/// Where attackers come from: two thousand addresses.
+fn lair(number: u32) -> Ipv4Addr {
+    let [.., high, low] = (number % 2_000).to_be_bytes();
+    Ipv4Addr::new(127, LAIR, high, low)
+}
+
+pub(crate) fn from(number: u32) -> Visit {
+    Visit { source: Some(lair(number)), ..Visit::default() }
+}
+
+/// An attacker who has an account.
+fn user(number: u32) -> Result<Visit> {
+    let token = Some(Signer::Hs256.token(ATTACKERS_FROM + number as usize, unix_s()?));
+    Ok(Visit { token, ..from(number) })
+}
+
+/// Returning clients with invalid tokens: forged, expired, revoked, in turn.
+pub(crate) async fn intruders(target: &Target, known: &[Visit]) -> Result<Vec<Visit>> {
+    let now_s = unix_s()?;
+    let mut intruders = Vec::new();
+    for (number, visit) in known.iter().enumerate() {
+        let token = |at_s| Signer::Hs256.token(2 * ATTACKERS_FROM + number, at_s);
+        let token = match number % 3 {
+            0 => format!(
+                "{}.{}",
+                token(now_s).rsplit_once('.').context("a token")?.0,
+                "A".repeat(43)
+            ),
+            1 => token(now_s - 7_200),
+            _ => token(now_s),
+        };
+        let intruder = Visit { token: Some(token), ..visit.clone() };
+        if number % 3 == 2 {
+            // It was valid: it is rejected only because it is revoked.
+            drop(Connection::sign_in(&target.door, &intruder, Way::Socket).await?);
+            target.revoke(&intruder).await?;
+        }
+        intruders.push(intruder);
+    }
+    Ok(intruders)
+}
+
+/// A signed-in attacker who sends packets by a schedule.
+pub(crate) struct Speaker {
+    pub(crate) siege: Siege,
+    pub(crate) number: u32,
+    pub(crate) speech: Speech,
+}
+
+/// What such an attacker sends.
+#[derive(Debug, Clone)]
+pub(crate) enum Speech {
+    /// Messages to a room; without one, to a room of their own.
+    Messages { room: Option<String> },
+    /// Packets that connect to namespaces.
+    Connects { packets: Packets, way: Way },
+}
+
+impl Speech {
+    /// How often some packets are sent together, in milliseconds. A long-polling user may make ten
+    /// requests a second on all connections together.
+    pub(crate) fn every_ms(&self) -> u64 {
+        match self {
+            Self::Messages { .. } | Self::Connects { way: Way::Socket, .. } => 50,
+            Self::Connects { way: Way::Polling, .. } => 1_250,
+        }
+    }
+
+    /// How many times as many packets are sent in the first seconds: as many as the limits of bytes
+    /// let through at once.
+    pub(crate) fn times_at_first(&self) -> u32 {
+        match self {
+            Self::Connects { way: Way::Socket, .. } => TIMES_AT_FIRST,
+            Self::Messages { .. } | Self::Connects { way: Way::Polling, .. } => 1,
+        }
+    }
+}
+
+/// How an attacker repeats CONNECT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packets {
+    /// `40/admin,{"token":…}`: a namespace that rejects ordinary users.
+    Admin,
+    /// `41`, then `40{"token":…}`: the default namespace is left and entered again.
+    Pairs,
+}
+
+impl Speaker {
+    /// Connects; returns the packets that are sent at a time.
+    pub(crate) async fn enter(&self, many: u32) -> Result<(Connection, Vec<String>)> {
+        // Floods of one experiment have users and addresses of their own.
+        let flood = u32::try_from(self.siege.flood).unwrap_or_default();
+        let first = SPEAKERS_FROM + flood * SPEAKERS_A_FLOOD;
+        let visit = match self.speech {
+            Speech::Messages { .. } => user(first + self.number)?,
+            Speech::Connects { .. } => {
+                let user = first + self.number / CONNECTIONS_EACH;
+                let number = ATTACKERS_FROM + user as usize;
+                let token = self.siege.signer.token_of(KEYS_ISSUER, number, unix_s()?);
+                Visit { token: Some(token), ..from(user) }
+            }
+        };
+        let way = match self.speech {
+            Speech::Messages { .. } => Way::Socket,
+            Speech::Connects { way, .. } => way,
+        };
+        let mut connection = Connection::sign_in(&self.siege.door, &visit, way).await?;
+        let (room, text) = match &self.speech {
+            Speech::Connects { packets, .. } => {
+                return Ok((connection, packets.burst(&visit, many)));
+            }
+            Speech::Messages { room: Some(room) } => {
+                enter(&mut connection, room).await?;
+                (room.clone(), "long-".repeat(LONG_CHARS / 5))
+            }
+            Speech::Messages { room: None } => {
+                (create_room(&mut connection).await?, String::from("flood"))
+            }
+        };
+        let packet = format!(r#"429["chat:send",{{"roomId":"{room}","message":"{text}"}}]"#);
+        Ok((connection, vec![packet; many as usize]))
+    }
+
+    /// Whether an answer says that something was done for the attacker, or judged in full.
+    fn is_admitted(&self, packet: &str) -> bool {
+        match self.speech {
+            Speech::Messages { .. } => packet.starts_with("439") && packet.contains("\"ok\":true"),
+            Speech::Connects { .. } => {
+                packet.starts_with("40")
+                    || (packet.starts_with("44") && !packet.contains("rate_limited"))
+            }
+        }
+    }
+
+    /// Reads until then, as clients do; an error when they are thrown out.
+    pub(crate) async fn receives_until(
+        &self,
+        connection: &mut Connection,
+        at_ms: u64,
+    ) -> Result<()> {
+        loop {
+            let left_ms = at_ms.saturating_sub(self.siege.timeline.now_ms());
+            match timeout(Duration::from_millis(left_ms), connection.until(b"")).await {
+                Ok(packet) => {
+                    let packet = packet?;
+                    if self.is_admitted(&packet) {
+                        self.siege.admitted();
+                    } else if packet == "2" {
+                        connection.send("3").await?;
+                    }
+                    // A client that receives without end still has to send.
+                    if left_ms == 0 {
+                        return Ok(());
+                    }
+                }
+                Err(_due) => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Packets {
+    /// So many packets, with the token of an attacker.
+    fn burst(self, visit: &Visit, many: u32) -> Vec<String> {
+        let token = visit.token.as_deref().unwrap_or_default();
+        let packet = |number: u32| match (self, number % 2) {
+            (Self::Admin, _) => format!(r#"40/admin,{{"token":"{token}"}}"#),
+            (Self::Pairs, 0) => String::from("41"),
+            (Self::Pairs, _) => format!(r#"40{{"token":"{token}"}}"#),
+        };
+        (0..many).map(packet).collect()
+    }
+}
+
+impl Siege {
+    pub(crate) async fn sit(self, number: u32) -> Result<()> {
+        let visit = from(number);
+        let open = Connection::open(&self.door, &visit, Way::Socket);
+        let mut connection = timeout(TIMEOUT, open).await??;
+        self.admitted();
+        loop {
+            connection.until(b"").await?;
+        }
+    }
+
+    pub(crate) async fn bad_token(self, number: u32) -> Result<()> {
+        let visit = Visit { token: Some(String::from("e30.e30.AAAA")), ..from(number) };
+        Connection::sign_in(&self.door, &visit, Way::Socket).await.map(drop)
+    }
+
+    /// A client that is rejected at CONNECT counts as rejected.
+    pub(crate) async fn intrude(self, number: u32) -> Result<()> {
+        let count = self.intruders.len().max(1);
+        let visit = self.intruders.get(number as usize % count).context("no intruders")?;
+        let mut connection = Connection::open(&self.door, visit, Way::Socket).await?;
+        let answer = connection.connect(visit).await?;
+        if answer.starts_with("40") {
+            return Ok(());
+        }
+        self.note(self.timeline.now_ms(), |tally| tally.rejected += 1);
+        bail!("refused: {answer}")
+    }
+
+    pub(crate) async fn log_in(self, number: u32) -> Result<()> {
+        let (address, origin) = (self.door.address, self.door.origin());
+        let body = format!(r#"{{"username":"victim{}","password":"wrong horse"}}"#, number % 500);
+        let request = format!(
+            "POST /auth/login HTTP/1.1\r\nHost: {address}\r\nOrigin: {origin}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = ask(&self.door, &from(number), &request).await?;
+        // An attempt that costs a password hash counts as admitted, right or wrong.
+        if answer.starts_with("HTTP/1.1 401") { Ok(()) } else { bail!("refused") }
+    }
+
+    /// Joins the busy room and never reads.
+    pub(crate) async fn listen(self, number: u32) -> Result<()> {
+        let visit = user(number)?;
+        let joined = reader::join(&self.door, &visit, &self.busy_room);
+        let _unread = timeout(TIMEOUT, joined).await??;
+        self.admitted();
+        std::future::pending().await
+    }
+
+    /// Counts the admitted clients that the server has disconnected, from the kernel's table: a
+    /// client that does not read does not notice the end.
+    pub(crate) fn count_disconnected(&self, users: u32) -> Result<()> {
+        let table = std::fs::read_to_string("/proc/net/tcp").context("/proc/net/tcp")?;
+        let held = held(&table, self.door.address.port(), users);
+        let disconnected = self.timeline.admitted(self.flood).saturating_sub(held);
+        self.note(self.end_ms - 1, |tally| tally.rejected += disconnected);
+        Ok(())
+    }
+
+    pub(crate) async fn drip(self, number: u32) -> Result<()> {
+        let mut stream = timeout(TIMEOUT, open(&self.door, &from(number))).await??;
+        stream.write_all(b"GET / HTTP/1.1\r\n").await?;
+        self.admitted();
+        loop {
+            stream.write_all(b"X").await?;
+            stream.flush().await?;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    pub(crate) async fn poll(self, number: u32) -> Result<()> {
+        let (address, origin) = (self.door.address, self.door.origin());
+        let request = format!(
+            "GET /socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA HTTP/1.1\r\n\
+             Host: {address}\r\nOrigin: {origin}\r\nConnection: close\r\n\r\n"
+        );
+        let answer = ask(&self.door, &from(number), &request).await?;
+        if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("refused") }
+    }
+
+    /// A session is opened, posted a CONNECT without a token, and polled until nothing comes.
+    pub(crate) async fn poll_session(self, number: u32) -> Result<()> {
+        let visit = from(number);
+        let mut connection = Connection::open(&self.door, &visit, Way::Polling).await?;
+        // The session is what was wanted; what follows is to cost the server as much as it may.
+        self.admitted();
+        drop(connection.connect(&visit).await?);
+        connection.until(b"").await?;
+        bail!("counted already")
+    }
+
+    /// Holds the database, as a backup or a broken disk would.
+    pub(crate) async fn stall(&self) -> Result<()> {
+        self.timeline.wait(self.from_ms).await;
+        self.note(self.from_ms, |tally| (tally.due, tally.sent) = (1, 1));
+        let connection = rusqlite::Connection::open(self.directory.join(DATABASE))?;
+        connection.busy_timeout(Duration::ZERO)?;
+        while connection.execute_batch("BEGIN EXCLUSIVE").is_err() {
+            ensure!(self.timeline.now_ms() < self.end_ms, "the database could not be held");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.admitted();
+        self.timeline.wait(self.end_ms).await;
+        Ok(connection.execute_batch("ROLLBACK")?)
+    }
+
+    pub(crate) async fn weigh_down(&self, mib: u32) -> Result<()> {
+        let file = memory_pressure_file(&self.directory);
+        self.note(self.from_ms, |tally| (tally.due, tally.sent, tally.admitted) = (1, 1, 1));
+        let mut at_ms = self.from_ms;
+        while at_ms < self.end_ms {
+            self.timeline.wait(at_ms).await;
+            let part = (at_ms - self.from_ms + 5).min(RAMP_MS);
+            std::fs::write(&file, (u64::from(mib) * part / RAMP_MS).to_string())?;
+            at_ms += RAMP_MS / 50;
+        }
+        self.timeline.wait(self.end_ms).await;
+        Ok(std::fs::write(&file, "0")?)
+    }
+}
+
+/// How many of the first attackers' addresses the server at a port has a connection with, in the
+/// kernel's table: `sl local remote state …`, addresses in hexadecimal, last byte first.
+fn held(table: &str, port: u16, users: u32) -> u32 {
+    const ESTABLISHED: &str = "01";
+    let local = format!(":{port:04X}");
+    let is_reader = |remote: &str| {
+        let address = remote.split(':').next().and_then(|it| u32::from_str_radix(it, 16).ok());
+        let [low, high, block, _] = address.unwrap_or_default().to_be_bytes();
+        block == LAIR && u32::from(high) << 8 | u32::from(low) < users
+    };
+    let lines = table.lines().skip(1).filter(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (at, remote, state) = (words.next(), words.next(), words.next());
+        at.is_some_and(|at| at.ends_with(&local))
+            && remote.is_some_and(is_reader)
+            && state == Some(ESTABLISHED)
+    });
+    u32::try_from(lines.count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_table_lists_the_connected_clients() {
+        let line = |local: &str, remote: &str, state: &str| {
+            format!("  0: {local} {remote} {state} 00000000:00000000 00:00000000 00000000 0 0 1\n")
+        };
+        let here = "0100007F:20FB";
+        let table = [
+            String::from("  sl  local_address rem_address   st\n"),
+            line(here, "0500427F:C001", "01"),
+            line(here, "F301427F:C002", "01"),
+            // Another attacker, an honest user, a closing connection, and the other end.
+            line(here, "F401427F:C003", "01"),
+            line(here, "05000A7F:C004", "01"),
+            line(here, "0600427F:C005", "04"),
+            line("0500427F:C001", here, "01"),
+        ];
+        assert_eq!(held(&table.concat(), 8_443, 500), 2);
+    }
+
+    #[test]
+    fn attackers_have_two_thousand_addresses() {
+        assert_eq!(lair(1_999), Ipv4Addr::new(127, LAIR, 7, 207));
+        assert_eq!(lair(2_000), lair(0));
+    }
+}

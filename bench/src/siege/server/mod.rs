@@ -1,0 +1,6 @@
+//! The server under siege: how it is configured, started and read.
+//! Never: clients.
+
+pub(crate) mod disk; // what a server writes to its data directory
+pub(crate) mod launch; // how it is configured and started
+pub(crate) mod target; // the server under siege

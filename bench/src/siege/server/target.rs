@@ -1,0 +1,237 @@
+//! The server under siege: ours, with its priorities or without, or Socket.IO on Node.
+//! Never: limits that favour the honest users; the page lists every raised limit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_rustls::TlsConnector;
+
+use crate::clients::client::{Door, Visit, open};
+use crate::clients::dialect::Dialect;
+use crate::clients::token::Signer;
+use crate::servers::contender::authority;
+use crate::servers::explain::rejections_by_rule;
+use crate::servers::measure::MeasuredServer;
+use crate::siege::server::launch::{Launch, PAGE};
+
+/// The attacked server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defence {
+    /// Ours, as it comes.
+    Priorities,
+    /// Ours, kept to its normal state, with no places or turns of their own for those it knows:
+    /// [`Launch`] says what is taken away, and the page repeats it.
+    Flat,
+    /// Ours, without the limit that the experiment is about: [`Needs::without`].
+    Unguarded,
+    /// Socket.IO on Node with what its documentation says to do, and limits as tight as ours: ten
+    /// connections a minute of an address, 120 messages a minute of a user.
+    SocketIo,
+}
+
+impl Defence {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Priorities, Self::Flat, Self::Unguarded, Self::SocketIo];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Priorities => "Portcullis",
+            Self::Flat => "without priorities",
+            Self::Unguarded => "without the guard",
+            Self::SocketIo => "Socket.IO on Node",
+        }
+    }
+}
+
+/// A server, its door and where it tells how it is.
+pub(crate) struct Target {
+    pub(crate) served: MeasuredServer,
+    pub(crate) door: Door,
+    pub(crate) defence: Defence,
+    private: Option<Door>,
+    launch: Launch,
+    pub(crate) directory: TempDir,
+    /// Signs tokens of [`KEYS_ISSUER`](crate::clients::token::KEYS_ISSUER).
+    pub(crate) signer: Signer,
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Look {
+    /// Its load level.
+    pub(crate) state: Option<u8>,
+    /// How many passwords wait to be hashed.
+    pub(crate) passwords: Option<u32>,
+}
+
+/// What the experiments need of a server beyond its defaults.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Needs {
+    /// Its configured memory, in MiB; it is loaded with memory pressure that can grow.
+    pub(crate) memory_limit_mib: Option<u32>,
+    /// The lines of `[rate]` that take away the guard an experiment is about.
+    pub(crate) without: &'static str,
+    /// Mebibytes a day that records of unauthenticated clients may take; without the guard as many
+    /// as can be configured.
+    pub(crate) day_mib: Option<u32>,
+    /// The lines of `[rate]` that change limits with every defence.
+    pub(crate) limits: &'static str,
+}
+
+impl Needs {
+    /// Nothing beyond the defaults.
+    pub(crate) const NOTHING: Self =
+        Self { memory_limit_mib: None, without: "", day_mib: None, limits: "" };
+    /// Nothing but that users may send a message a second.
+    pub(crate) const TALKATIVE: Self = Self {
+        limits: "message_per_user = \"120/60s\"\n\
+                 event_per_user = { \"chat:send\" = \"120/60s\" }\n",
+        ..Self::NOTHING
+    };
+
+    /// The line of `[audit]`.
+    pub(super) fn budget(self, defence: Defence) -> String {
+        match (self.day_mib, defence) {
+            (None, _) => String::new(),
+            (Some(_), Defence::Unguarded) => format!("{DAY_KEY} = {DAY_MAX_MIB}\n"),
+            (Some(mib), Defence::Priorities | Defence::Flat | Defence::SocketIo) => {
+                format!("{DAY_KEY} = {mib}\n")
+            }
+        }
+    }
+}
+
+/// The budget of records of unauthenticated clients, and the most that it may be.
+const DAY_KEY: &str = "unauthenticated_mib_per_day";
+const DAY_MAX_MIB: u32 = 65_536;
+
+impl Target {
+    pub(crate) fn start(defence: Defence, needs: Needs) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let signer = Signer::generate()?;
+        let public = signer.public().context("a key pair")?;
+        let launch = Launch::prepare(defence, needs, directory.path(), public)?;
+        let served = launch.start()?;
+        let door = Door {
+            address: served.address,
+            dialect: Dialect::SocketIo,
+            tls: Some(authority(launch.certificate())?),
+            signer: None,
+            page: Some(PAGE),
+        };
+        let private = private(&served, &door)?;
+        Ok(Self { served, door, defence, private, launch, directory, signer })
+    }
+
+    /// Kills the server and starts it again at the same address with the same data.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        self.served.kill()?;
+        self.served = self.launch.start()?;
+        ensure!(self.served.address == self.door.address, "the server has another address");
+        self.private = private(&self.served, &self.door)?;
+        Ok(())
+    }
+
+    /// What it says of itself; nothing where it does not say.
+    pub(crate) async fn look(&self) -> Look {
+        let answer = self.metrics().await.unwrap_or_default();
+        let figure = |name: &str| {
+            let line = answer.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.trim().parse::<u32>().ok())
+        };
+        let state = figure("portcullis_load_state ");
+        Look {
+            state: state.and_then(|state| u8::try_from(state).ok()),
+            passwords: figure("portcullis_queue{queue=\"passwords\"} "),
+        }
+    }
+
+    /// What it has rejected since it started, by rule; nothing where it does not say.
+    pub(crate) async fn rejections(&self) -> Result<BTreeMap<String, u64>> {
+        if self.private.is_none() {
+            return Ok(BTreeMap::new());
+        }
+        Ok(rejections_by_rule(&self.metrics().await?))
+    }
+
+    async fn metrics(&self) -> Result<String> {
+        let private = self.private.as_ref().context("no private listener")?;
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", private.address);
+        ask(private, &Visit::default(), &request).await
+    }
+
+    /// The way in of those who have not been here: they resume no TLS session, nor do attackers.
+    pub(crate) fn admission_limit(&self) -> Door {
+        let tls = self.door.tls.as_ref().map(|connector| {
+            let mut config = rustls::ClientConfig::clone(connector.config());
+            config.resumption = rustls::client::Resumption::disabled();
+            TlsConnector::from(Arc::new(config))
+        });
+        Door { tls, ..self.door.clone() }
+    }
+
+    /// Revokes a token, so that it is invalid afterwards.
+    pub(crate) async fn revoke(&self, visit: &Visit) -> Result<()> {
+        let answer = self.post("/auth/logout", visit).await?;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "a token is not revoked: {answer}");
+        Ok(())
+    }
+
+    /// The admission token of a returning client.
+    pub(crate) async fn admission(&self, visit: &Visit) -> Result<String> {
+        let answer = self.post("/auth/ticket", visit).await?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
+        let value: Value = serde_json::from_str(body).context(answer.clone())?;
+        let admission = value.get("admission").and_then(Value::as_str).context(answer.clone())?;
+        Ok(String::from(admission))
+    }
+
+    /// Posts nothing with somebody's token.
+    async fn post(&self, path: &str, visit: &Visit) -> Result<String> {
+        let (address, origin) = (self.door.address, self.door.origin());
+        let token = visit.token.as_deref().unwrap_or_default();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nOrigin: {origin}\r\n\
+             Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: 2\r\n\r\n{{}}"
+        );
+        ask(&self.door, visit, &request).await
+    }
+}
+
+/// Where a server says how it is, if it does.
+fn private(served: &MeasuredServer, door: &Door) -> Result<Option<Door>> {
+    let mut lines = served.before.iter();
+    let address = lines.find_map(|line| line.strip_prefix("listening private http://"));
+    let Some(address) = address else { return Ok(None) };
+    Ok(Some(Door { address: address.parse()?, tls: None, ..door.clone() }))
+}
+
+/// One request on a connection of its own; the answer as text.
+pub(crate) async fn ask(door: &Door, visit: &Visit, request: &str) -> Result<String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = open(door, visit).await?;
+    stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
+    let mut answer = Vec::new();
+    while !is_whole(&answer) {
+        if stream.read_buf(&mut answer).await? == 0 {
+            break;
+        }
+    }
+    ensure!(answer.starts_with(b"HTTP/1.1 "), "no answer");
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Whether an answer has all of its body.
+pub(crate) fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let lower = head.to_ascii_lowercase();
+    let length = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length
+        .is_none_or(|length| length.trim().parse().is_ok_and(|length: usize| body.len() >= length))
+}

@@ -1,0 +1,7 @@
+//! Requests of browsers: origins, CORS, host names, security headers.
+//! Never: a sleep; every wait has a deadline.
+
+mod origin; // which pages get in
+mod cors; // what other pages may read
+mod host; // by which name the server is asked
+pub(crate) mod headers; // security headers on every answer

@@ -1,0 +1,6 @@
+//! TLS: versions, client certificates, redirects from plain text.
+//! Never: a sleep; every wait has a deadline.
+
+mod tls; // missing, old and weak TLS
+mod mutual; // clients that have to show a certificate
+mod redirect; // plain text where TLS is spoken next door

@@ -1,0 +1,8 @@
+//! Frames, packets, attachments and compression.
+//! Never: a sleep; every wait has a deadline.
+
+mod frames; // exact bounds, floods, every bad text
+mod packets; // numbers, payloads, namespaces left
+mod binary; // attachments
+mod acknowledgements; // answers to what the server asks
+mod compression; // permessage-deflate, where it is switched on

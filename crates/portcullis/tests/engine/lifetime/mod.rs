@@ -1,0 +1,7 @@
+//! Upgrade, timeouts, slow peers and recovery of a connection.
+//! Never: a sleep; every wait has a deadline.
+
+mod upgrades; // a WebSocket takes over
+mod deadlines; // silence and chatter
+mod slow; // peers that do not read, write or go
+mod recovery; // places that are taken again
