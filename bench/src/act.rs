@@ -4,7 +4,7 @@
 use anyhow::{Result, bail, ensure};
 
 use crate::pages::report;
-use crate::pages::report::Results;
+use crate::pages::results::Results;
 use crate::rows::compare::{Contest, Group};
 use crate::rows::effort::Effort;
 use crate::rows::growth;

@@ -1,6 +1,7 @@
 //! Pages of the benchmark: tables, charts and verdicts.
 //! Never: measurements.
 
+pub(crate) mod results; // the results of one run
 pub(crate) mod machine; // where and when it was measured
 pub(crate) mod chart; // charts, written as SVG
 pub(crate) mod report_tables; // tables and verdicts

@@ -1,7 +1,6 @@
 //! The page with all figures, and its charts.
 //! Never: a figure that was not measured in this run.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,27 +8,13 @@ use anyhow::{Context, Result};
 use crate::pages::chart::{self, Bar, Curve, Figure};
 use crate::pages::machine;
 use crate::pages::report_tables::{comparison_table, growth_table, own_table, target_table};
-use crate::rows::compare::Comparison;
-use crate::rows::effort::Effort;
-use crate::rows::growth::Growth;
+use crate::pages::results::Results;
 use crate::rows::sample::Sample;
-use crate::rows::work::{FLAT, Own, Shared};
+use crate::rows::work::{FLAT, Shared};
 use crate::servers::contender::Contender;
 
 /// The page, with places for figures.
 const PAGE: &str = include_str!("../../report.md");
-
-/// Everything one run found out.
-pub(crate) struct Results {
-    pub(crate) effort: Effort,
-    pub(crate) comparisons: Vec<Comparison>,
-    pub(crate) own: Vec<(Own, Sample)>,
-    pub(crate) growths: Vec<Growth>,
-    /// Servers that were not measured, and why.
-    pub(crate) left_out: BTreeMap<&'static str, String>,
-    /// Rows of our own server that could not be measured, and why.
-    pub(crate) failed: Vec<String>,
-}
 
 /// The tables alone, for a part of a run.
 pub(crate) fn tables(results: &Results) -> String {

@@ -2,7 +2,7 @@
 //! Never: a verdict without its figure.
 
 use crate::pages::chart::{short, thousands};
-use crate::pages::report::Results;
+use crate::pages::results::Results;
 use crate::rows::growth::Growth;
 use crate::rows::sample::Sample;
 use crate::rows::work::Target;

@@ -8,13 +8,16 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use tokio::task::JoinSet;
 
-use crate::siege::attack::floods::{self, Flood, Siege};
-use crate::siege::attack::strikes::intruders;
+use crate::siege::attack::attackers::intruders;
+use crate::siege::attack::floods::{self, Flood};
+use crate::siege::attack::schedule::Siege;
 use crate::siege::figures::line::{Line, RECOVERY_S};
+use crate::siege::figures::outcome::Outcome;
 use crate::siege::figures::timeline::{FLOODS_MAX, Second, Timeline};
-use crate::siege::figures::totals::{Tally, Totals};
+use crate::siege::figures::totals::Totals;
+use crate::siege::server::defence::{Defence, Needs};
 use crate::siege::server::disk::Disk;
-use crate::siege::server::target::{Defence, Needs, Target};
+use crate::siege::server::target::Target;
 use crate::siege::users::client_group::ClientGroup;
 
 /// One experiment.
@@ -36,6 +39,9 @@ pub(crate) struct Experiment {
     /// How often ours is besieged, with and without priorities.
     pub(crate) rounds: usize,
 }
+
+/// An experiment and what it came to: by defence, one after the other when there were rounds.
+pub(crate) type ExperimentResult = (Experiment, Vec<Outcome>);
 
 /// The text of the messages.
 const PRINTED: &str = "a message with some ordinary words in it, number";
@@ -85,55 +91,6 @@ impl Size {
             }
         };
         Span { normal_s, from_s, until_s: from_s + attack_s, end_s: from_s + attack_s + after_s }
-    }
-}
-
-/// What one experiment came to with one defence.
-pub(crate) struct Outcome {
-    pub(crate) defence: Defence,
-    pub(crate) seconds: Vec<Second>,
-    /// The time of the honest load, and of the start and end of the attack.
-    pub(crate) normal_s: u64,
-    pub(crate) from_s: u64,
-    pub(crate) until_s: u64,
-    pub(crate) normal: Totals,
-    pub(crate) attack: Totals,
-    pub(crate) after: Totals,
-    /// From `RECOVERY_S` after the attack on.
-    pub(crate) recovered: Totals,
-    /// What was attacked with, and what became of it.
-    pub(crate) floods: Vec<(Flood, Tally)>,
-    /// How long after its time the attack was over, in milliseconds.
-    pub(crate) over_ms: u64,
-    /// Connections of honest users that were lost, in percent of the users.
-    pub(crate) lost: f64,
-}
-
-impl Outcome {
-    fn part(&self, from_s: u64, until_s: u64) -> &[Second] {
-        let end = self.seconds.len();
-        let index = |at_s: u64| usize::try_from(at_s).unwrap_or(end).min(end);
-        self.seconds.get(index(from_s)..index(until_s)).unwrap_or_default()
-    }
-
-    /// Memory just before the attack, in MiB: what signing in took is given back by then.
-    pub(crate) fn before_mib(&self) -> Option<f64> {
-        self.part(self.from_s.saturating_sub(1), self.from_s).last()?.resident_mib
-    }
-
-    /// The seconds before the attack that count.
-    pub(crate) fn before(&self) -> &[Second] {
-        self.part(self.normal_s, self.from_s)
-    }
-
-    /// The seconds of the attack.
-    pub(crate) fn during(&self) -> &[Second] {
-        self.part(self.from_s, self.until_s)
-    }
-
-    /// The seconds after it.
-    pub(crate) fn later(&self) -> &[Second] {
-        self.part(self.until_s, u64::MAX)
     }
 }
 

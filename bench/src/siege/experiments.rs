@@ -2,10 +2,10 @@
 //! Never: how an attack is run.
 
 use crate::siege::attack::floods::Flood;
-use crate::siege::attack::strikes::Packets;
+use crate::siege::attack::speaker::Packets;
 use crate::siege::experiment::Experiment;
 use crate::siege::figures::line::{Line, RecordLimit, Records};
-use crate::siege::server::target::{Defence, Needs};
+use crate::siege::server::defence::{Defence, Needs};
 use crate::siege::users::polling::Way;
 
 /// Configured memory of a server that runs out of memory, in MiB.

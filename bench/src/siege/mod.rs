@@ -17,7 +17,7 @@ use crate::siege::experiment::{Experiment, Size};
 use crate::siege::experiments::ALL;
 use crate::siege::figures::line::Verdict;
 use crate::siege::pages::shared_section::SharedResult;
-use crate::siege::server::target::Defence;
+use crate::siege::server::defence::Defence;
 use crate::siege::shared::experiments::SharedAddress;
 
 const USAGE: &str = "use [D-1 … D-14] [--quick] [--no-peers] [--check], or D-1 … D-14 --again";

@@ -1,24 +1,19 @@
 //! The kinds of attack, and who runs them.
 //! Never: an attack that goes on after its end.
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Result;
 use tokio::task::JoinSet;
 
-use crate::clients::client::{Door, Visit, open};
-use crate::clients::token::Signer;
 use crate::siege::attack::rejections::SOURCES;
-use crate::siege::attack::strikes::{CONNECTIONS_EACH, Packets, Speech};
-use crate::siege::figures::timeline::Timeline;
+use crate::siege::attack::schedule::Siege;
+use crate::siege::attack::speaker::LONG_CHARS;
+use crate::siege::attack::speaker::{CONNECTIONS_EACH, Packets, Speech};
 use crate::siege::users::polling::Way;
 
 /// How much less than others the attackers' thread runs, as `nice` counts.
 const GIVES_WAY: i32 = 19;
-/// The messages of an honest-looking flood, which also fill the outbox of a slow consumer.
-pub(crate) const LONG_CHARS: usize = 1_000;
 
 /// One kind of attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,24 +49,6 @@ pub(crate) enum Flood {
     Stall,
     /// Memory that something in the server's own process takes, in MiB, over ten seconds.
     MemoryPressure { mib: u32 },
-}
-
-/// What an attack needs to know.
-#[derive(Clone)]
-pub(crate) struct Siege {
-    /// Attackers resume no TLS session: each handshake costs all that it can.
-    pub(crate) door: Door,
-    pub(crate) directory: PathBuf,
-    pub(crate) timeline: Arc<Timeline>,
-    pub(crate) from_ms: u64,
-    pub(crate) end_ms: u64,
-    pub(crate) busy_room: String,
-    /// Returning clients with invalid tokens.
-    pub(crate) intruders: Arc<[Visit]>,
-    /// Signs the tokens of those who flood with CONNECT packets.
-    pub(crate) signer: Signer,
-    /// Which of the experiment's floods it is.
-    pub(crate) flood: usize,
 }
 
 /// Runs floods on a thread of their own, which gives way to the honest: how late those are must not
@@ -232,11 +209,5 @@ impl Flood {
             Self::MemoryPressure { mib } => siege.weigh_down(mib).await?,
         }
         Ok(())
-    }
-}
-
-impl Siege {
-    async fn shake_hands(self, number: u32) -> Result<()> {
-        open(&self.door, &crate::siege::attack::strikes::from(number)).await.map(drop)
     }
 }

@@ -1,8 +1,10 @@
 //! Attackers of the siege.
 //! Never: honest users.
 
-pub(crate) mod floods; // the attackers
-pub(crate) mod schedule; // when they act
-pub(crate) mod strikes; // what they do
-pub(crate) mod rejections; // what they do to be rejected
-pub(crate) mod reader; // one of them, who never reads
+pub(crate) mod schedule; // when attackers send, and what they share
+pub(crate) mod attackers; // their addresses and accounts
+pub(crate) mod reader; // a client that never reads
+pub(crate) mod strikes; // one operation of an attacker
+pub(crate) mod rejections; // connections that the server rejects
+pub(crate) mod speaker; // signed-in attackers that send packets
+pub(crate) mod floods; // kinds of attacks, and the thread that runs them

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Duration, timeout};
 
 use crate::clients::client::{Door, Duplex, Visit, open};
-use crate::siege::attack::floods::Siege;
+use crate::siege::attack::schedule::Siege;
 use crate::siege::server::target::is_whole;
 use crate::siege::users::polling::{Connection, Way};
 

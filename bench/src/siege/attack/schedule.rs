@@ -8,10 +8,13 @@ use anyhow::Result;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, timeout};
 
-use crate::siege::attack::floods::Siege;
-use crate::siege::attack::strikes::{Speaker, Speech};
-use crate::siege::figures::totals::Tally;
-use crate::siege::users::polling::Connection;
+use crate::clients::client::Door;
+use crate::clients::client::Visit;
+use crate::clients::token::Signer;
+use crate::siege::figures::tally::Tally;
+use crate::siege::figures::timeline::Timeline;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Longest an attacker waits for one thing.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,11 +25,29 @@ const LATE_MS: u64 = 1_000;
 /// How often a flood checks the time.
 const TICK_MS: u64 = 5;
 /// A disconnected attacker connects again after this time.
-const AGAIN_MS: u64 = 1_000;
+pub(crate) const AGAIN_MS: u64 = 1_000;
 /// How long some attackers send more than later.
 pub(crate) const FIRST_MS: u64 = 2_000;
 /// All of those who hold something come within so long.
-const COME_MS: u64 = 2_000;
+pub(crate) const COME_MS: u64 = 2_000;
+
+/// What an attack needs to know.
+#[derive(Clone)]
+pub(crate) struct Siege {
+    /// Attackers resume no TLS session: each handshake costs all that it can.
+    pub(crate) door: Door,
+    pub(crate) directory: PathBuf,
+    pub(crate) timeline: Arc<Timeline>,
+    pub(crate) from_ms: u64,
+    pub(crate) end_ms: u64,
+    pub(crate) busy_room: String,
+    /// Returning clients with invalid tokens.
+    pub(crate) intruders: Arc<[Visit]>,
+    /// Signs the tokens of those who flood with CONNECT packets.
+    pub(crate) signer: Signer,
+    /// Which of the experiment's floods it is.
+    pub(crate) flood: usize,
+}
 
 impl Siege {
     /// Notes something of this flood.
@@ -48,7 +69,7 @@ impl Siege {
     }
 
     /// Whether what was planned for then can still be sent; notes what becomes of it.
-    fn sends(&self, planned_ms: u64, many: u32) -> bool {
+    pub(crate) fn sends(&self, planned_ms: u64, many: u32) -> bool {
         let late_ms = self.timeline.now_ms().saturating_sub(planned_ms);
         if late_ms > LATE_MS || self.is_over() {
             self.note(planned_ms, |tally| tally.held_back += many);
@@ -127,76 +148,5 @@ impl Siege {
         }
         self.timeline.wait(self.end_ms).await;
         tasks
-    }
-
-    /// Has so many users send so many packets a second each.
-    pub(crate) async fn talk(&self, users: u32, a_second: u32, speech: Speech) {
-        let mut tasks = JoinSet::new();
-        for number in 0..users {
-            let (siege, speech) = (self.clone(), speech.clone());
-            let enter_ms = self.from_ms + u64::from(number) * COME_MS / u64::from(users);
-            // A blocked user cannot sign in again: every connection opens before the flood begins.
-            let first_ms = match speech {
-                Speech::Messages { .. } => enter_ms,
-                Speech::Connects { .. } => self.from_ms + COME_MS,
-            };
-            let speaker = Speaker { siege, number, speech };
-            tasks.spawn_local(speak(speaker, a_second, enter_ms, first_ms));
-        }
-        self.timeline.wait(self.end_ms).await;
-    }
-}
-
-/// One user's schedule goes on while they are thrown out or come back: what falls due then is due,
-/// and not sent.
-async fn speak(speaker: Speaker, a_second: u32, enter_ms: u64, first_ms: u64) {
-    let siege = &speaker.siege;
-    let every_ms = speaker.speech.every_ms().max(1_000 / u64::from(a_second.max(1)));
-    let many = u32::try_from(u64::from(a_second) * every_ms / 1_000).unwrap_or(u32::MAX);
-    let (mut at_ms, mut here_ms) = (first_ms, first_ms);
-    let mut here: Option<(Connection, Vec<String>)> = None;
-    if enter_ms < first_ms {
-        siege.timeline.wait(enter_ms).await;
-        here = timeout(TIMEOUT, speaker.enter(many)).await.ok().and_then(Result::ok);
-    }
-    while at_ms < siege.end_ms {
-        let received = match &mut here {
-            Some((connection, _)) => speaker.receives_until(connection, at_ms).await,
-            None => {
-                siege.timeline.wait(at_ms).await;
-                Ok(())
-            }
-        };
-        if received.is_err() {
-            here = None;
-            here_ms = siege.timeline.now_ms() + AGAIN_MS;
-        }
-        if here.is_none() && siege.timeline.now_ms() >= here_ms {
-            here = timeout(TIMEOUT, speaker.enter(many)).await.ok().and_then(Result::ok);
-            here_ms = siege.timeline.now_ms();
-            here_ms += if here.is_some() { 0 } else { AGAIN_MS };
-        }
-        let times = match at_ms < first_ms + FIRST_MS {
-            true => speaker.speech.times_at_first(),
-            false => 1,
-        };
-        siege.note(at_ms, |tally| tally.due += many * times);
-        // What fell due while they were out is nobody's fault but the server's.
-        if let Some((connection, burst)) = &mut here
-            && at_ms + every_ms > here_ms
-            && siege.sends(at_ms, many * times)
-        {
-            let packets = vec![burst.as_slice(); times as usize].concat();
-            let sent = timeout(TIMEOUT, connection.send_many(&packets)).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                here = None;
-                here_ms = siege.timeline.now_ms() + AGAIN_MS;
-            }
-        }
-        at_ms += every_ms;
-    }
-    // Answers to the last of it still count.
-    if let Some((connection, _)) = &mut here {
-        let _lost = speaker.receives_until(connection, siege.end_ms).await;
     }
 }

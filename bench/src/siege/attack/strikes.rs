@@ -1,213 +1,32 @@
 //! What an attacker does once: a socket, a log-in, a poll, a stall.
 //! Never: traffic beyond this machine.
 
-use std::net::Ipv4Addr;
-
 use anyhow::{Context, Result, bail, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Duration, timeout};
 
 use crate::clients::client::{Visit, open};
-use crate::clients::token::{KEYS_ISSUER, Signer, unix_s};
-use crate::siege::attack::floods::{LONG_CHARS, Siege};
+use crate::siege::attack::attackers::LAIR;
+use crate::siege::attack::attackers::from;
+use crate::siege::attack::attackers::user;
 use crate::siege::attack::reader;
+use crate::siege::attack::schedule::Siege;
 use crate::siege::attack::schedule::TIMEOUT;
 use crate::siege::server::launch::memory_pressure_file;
-use crate::siege::server::target::{Target, ask};
-use crate::siege::users::client_group::{create_room, enter};
+use crate::siege::server::target::ask;
 use crate::siege::users::polling::{Connection, Way};
 
 /// Where the server keeps its data, below its directory.
 const DATABASE: &str = "data/portcullis.db";
 /// How long it takes until all of the memory is filled, in milliseconds.
 const RAMP_MS: u64 = 10_000;
-/// The address block of attackers.
-const LAIR: u8 = 66;
-/// Speakers come from other addresses than readers, who are counted by theirs.
-const SPEAKERS_FROM: u32 = 1_000;
-const SPEAKERS_A_FLOOD: u32 = 200;
-/// Connections of a user who floods with CONNECT packets: as many as a user may have.
-pub(crate) const CONNECTIONS_EACH: u32 = 5;
-/// How many times as many CONNECT packets a WebSocket sends at first.
-pub(crate) const TIMES_AT_FIRST: u32 = 5;
-/// Users of attackers have numbers from here on.
-const ATTACKERS_FROM: usize = 1_000_000;
-
-/// Where attackers come from: two thousand addresses.
-fn lair(number: u32) -> Ipv4Addr {
-    let [.., high, low] = (number % 2_000).to_be_bytes();
-    Ipv4Addr::new(127, LAIR, high, low)
-}
-
-pub(crate) fn from(number: u32) -> Visit {
-    Visit { source: Some(lair(number)), ..Visit::default() }
-}
-
-/// An attacker who has an account.
-fn user(number: u32) -> Result<Visit> {
-    let token = Some(Signer::Hs256.token(ATTACKERS_FROM + number as usize, unix_s()?));
-    Ok(Visit { token, ..from(number) })
-}
-
-/// Returning clients with invalid tokens: forged, expired, revoked, in turn.
-pub(crate) async fn intruders(target: &Target, known: &[Visit]) -> Result<Vec<Visit>> {
-    let now_s = unix_s()?;
-    let mut intruders = Vec::new();
-    for (number, visit) in known.iter().enumerate() {
-        let token = |at_s| Signer::Hs256.token(2 * ATTACKERS_FROM + number, at_s);
-        let token = match number % 3 {
-            0 => format!(
-                "{}.{}",
-                token(now_s).rsplit_once('.').context("a token")?.0,
-                "A".repeat(43)
-            ),
-            1 => token(now_s - 7_200),
-            _ => token(now_s),
-        };
-        let intruder = Visit { token: Some(token), ..visit.clone() };
-        if number % 3 == 2 {
-            // It was valid: it is rejected only because it is revoked.
-            drop(Connection::sign_in(&target.door, &intruder, Way::Socket).await?);
-            target.revoke(&intruder).await?;
-        }
-        intruders.push(intruder);
-    }
-    Ok(intruders)
-}
-
-/// A signed-in attacker who sends packets by a schedule.
-pub(crate) struct Speaker {
-    pub(crate) siege: Siege,
-    pub(crate) number: u32,
-    pub(crate) speech: Speech,
-}
-
-/// What such an attacker sends.
-#[derive(Debug, Clone)]
-pub(crate) enum Speech {
-    /// Messages to a room; without one, to a room of their own.
-    Messages { room: Option<String> },
-    /// Packets that connect to namespaces.
-    Connects { packets: Packets, way: Way },
-}
-
-impl Speech {
-    /// How often some packets are sent together, in milliseconds. A long-polling user may make ten
-    /// requests a second on all connections together.
-    pub(crate) fn every_ms(&self) -> u64 {
-        match self {
-            Self::Messages { .. } | Self::Connects { way: Way::Socket, .. } => 50,
-            Self::Connects { way: Way::Polling, .. } => 1_250,
-        }
-    }
-
-    /// How many times as many packets are sent in the first seconds: as many as the limits of bytes
-    /// let through at once.
-    pub(crate) fn times_at_first(&self) -> u32 {
-        match self {
-            Self::Connects { way: Way::Socket, .. } => TIMES_AT_FIRST,
-            Self::Messages { .. } | Self::Connects { way: Way::Polling, .. } => 1,
-        }
-    }
-}
-
-/// How an attacker repeats CONNECT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packets {
-    /// `40/admin,{"token":…}`: a namespace that rejects ordinary users.
-    Admin,
-    /// `41`, then `40{"token":…}`: the default namespace is left and entered again.
-    Pairs,
-}
-
-impl Speaker {
-    /// Connects; returns the packets that are sent at a time.
-    pub(crate) async fn enter(&self, many: u32) -> Result<(Connection, Vec<String>)> {
-        // Floods of one experiment have users and addresses of their own.
-        let flood = u32::try_from(self.siege.flood).unwrap_or_default();
-        let first = SPEAKERS_FROM + flood * SPEAKERS_A_FLOOD;
-        let visit = match self.speech {
-            Speech::Messages { .. } => user(first + self.number)?,
-            Speech::Connects { .. } => {
-                let user = first + self.number / CONNECTIONS_EACH;
-                let number = ATTACKERS_FROM + user as usize;
-                let token = self.siege.signer.token_of(KEYS_ISSUER, number, unix_s()?);
-                Visit { token: Some(token), ..from(user) }
-            }
-        };
-        let way = match self.speech {
-            Speech::Messages { .. } => Way::Socket,
-            Speech::Connects { way, .. } => way,
-        };
-        let mut connection = Connection::sign_in(&self.siege.door, &visit, way).await?;
-        let (room, text) = match &self.speech {
-            Speech::Connects { packets, .. } => {
-                return Ok((connection, packets.burst(&visit, many)));
-            }
-            Speech::Messages { room: Some(room) } => {
-                enter(&mut connection, room).await?;
-                (room.clone(), "long-".repeat(LONG_CHARS / 5))
-            }
-            Speech::Messages { room: None } => {
-                (create_room(&mut connection).await?, String::from("flood"))
-            }
-        };
-        let packet = format!(r#"429["chat:send",{{"roomId":"{room}","message":"{text}"}}]"#);
-        Ok((connection, vec![packet; many as usize]))
-    }
-
-    /// Whether an answer says that something was done for the attacker, or judged in full.
-    fn is_admitted(&self, packet: &str) -> bool {
-        match self.speech {
-            Speech::Messages { .. } => packet.starts_with("439") && packet.contains("\"ok\":true"),
-            Speech::Connects { .. } => {
-                packet.starts_with("40")
-                    || (packet.starts_with("44") && !packet.contains("rate_limited"))
-            }
-        }
-    }
-
-    /// Reads until then, as clients do; an error when they are thrown out.
-    pub(crate) async fn receives_until(
-        &self,
-        connection: &mut Connection,
-        at_ms: u64,
-    ) -> Result<()> {
-        loop {
-            let left_ms = at_ms.saturating_sub(self.siege.timeline.now_ms());
-            match timeout(Duration::from_millis(left_ms), connection.until(b"")).await {
-                Ok(packet) => {
-                    let packet = packet?;
-                    if self.is_admitted(&packet) {
-                        self.siege.admitted();
-                    } else if packet == "2" {
-                        connection.send("3").await?;
-                    }
-                    // A client that receives without end still has to send.
-                    if left_ms == 0 {
-                        return Ok(());
-                    }
-                }
-                Err(_due) => return Ok(()),
-            }
-        }
-    }
-}
-
-impl Packets {
-    /// So many packets, with the token of an attacker.
-    fn burst(self, visit: &Visit, many: u32) -> Vec<String> {
-        let token = visit.token.as_deref().unwrap_or_default();
-        let packet = |number: u32| match (self, number % 2) {
-            (Self::Admin, _) => format!(r#"40/admin,{{"token":"{token}"}}"#),
-            (Self::Pairs, 0) => String::from("41"),
-            (Self::Pairs, _) => format!(r#"40{{"token":"{token}"}}"#),
-        };
-        (0..many).map(packet).collect()
-    }
-}
 
 impl Siege {
+    /// Finishes a TLS handshake and closes the connection.
+    pub(crate) async fn shake_hands(self, number: u32) -> Result<()> {
+        open(&self.door, &from(number)).await.map(drop)
+    }
+
     pub(crate) async fn sit(self, number: u32) -> Result<()> {
         let visit = from(number);
         let open = Connection::open(&self.door, &visit, Way::Socket);
@@ -371,11 +190,5 @@ mod tests {
             line("0500427F:C001", here, "01"),
         ];
         assert_eq!(held(&table.concat(), 8_443, 500), 2);
-    }
-
-    #[test]
-    fn attackers_have_two_thousand_addresses() {
-        assert_eq!(lair(1_999), Ipv4Addr::new(127, LAIR, 7, 207));
-        assert_eq!(lair(2_000), lair(0));
     }
 }

@@ -2,9 +2,10 @@
 //! Never: a criterion that is set after the measurement, or that holds because nothing was read.
 
 use crate::siege::attack::floods::Flood;
-use crate::siege::experiment::Outcome;
+use crate::siege::figures::outcome::Outcome;
+use crate::siege::figures::tally::Tally;
 use crate::siege::figures::timeline::Second;
-use crate::siege::figures::totals::{Tally, Totals};
+use crate::siege::figures::totals::Totals;
 
 /// Seconds after an attack that are not evaluated.
 pub(crate) const RECOVERY_S: u64 = 30;
@@ -391,7 +392,7 @@ fn level_text(state: Option<u8>) -> String {
 mod tests {
     use super::*;
     use crate::siege::figures::totals::Delay;
-    use crate::siege::server::target::Defence;
+    use crate::siege::server::defence::Defence;
 
     fn seconds(states: &[Option<u8>]) -> Vec<Second> {
         states.iter().map(|state| Second { state: *state, ..Second::default() }).collect()

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use portcullis_model::{Clock, SystemClock};
 
-use crate::siege::figures::totals::Tally;
+use crate::siege::figures::tally::Tally;
 use crate::siege::server::disk::Growth;
 
 /// An answer that takes longer is useless for the client.

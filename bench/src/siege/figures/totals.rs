@@ -3,38 +3,9 @@
 
 use std::fmt;
 
+use crate::siege::figures::tally::Tally;
 use crate::siege::figures::timeline::{Arrival, FLOODS_MAX, Second};
 use crate::siege::server::disk::Growth;
-
-/// What became of a flood.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// What was due by its schedule.
-    pub(crate) due: u32,
-    /// What of it was sent.
-    pub(crate) sent: u32,
-    /// What of it the generator had no hands or no time for.
-    pub(crate) held_back: u32,
-    /// What of it succeeded.
-    pub(crate) admitted: u32,
-    /// Clients that were disconnected after that, or rejected where tokens are checked.
-    pub(crate) rejected: u32,
-    /// How late something was sent at most, in milliseconds.
-    pub(crate) late_ms: u64,
-}
-
-impl Tally {
-    fn and(self, other: Self) -> Self {
-        Self {
-            due: self.due + other.due,
-            sent: self.sent + other.sent,
-            held_back: self.held_back + other.held_back,
-            admitted: self.admitted + other.admitted,
-            rejected: self.rejected + other.rejected,
-            late_ms: self.late_ms.max(other.late_ms),
-        }
-    }
-}
 
 /// How long answers took, at some rank among all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 
 use std::fmt::Display;
 
-use crate::siege::experiment::Outcome;
+use crate::siege::experiment::ExperimentResult;
+use crate::siege::figures::outcome::Outcome;
 use crate::siege::figures::totals::{Delay, Totals};
-use crate::siege::pages::page::ExperimentResult;
-use crate::siege::server::target::Defence;
+use crate::siege::server::defence::Defence;
 
 /// The experiment D-10 is judged on.
 pub(crate) const JUDGED_ON: &str = "D-9";

@@ -7,15 +7,14 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::pages::machine::{self, Machine, version};
-use crate::siege::experiment::{Experiment, Outcome, Size};
+use crate::siege::experiment::ExperimentResult;
+use crate::siege::experiment::{Experiment, Size};
 use crate::siege::figures::line::Verdict;
+use crate::siege::figures::outcome::Outcome;
 use crate::siege::pages::ablation;
 use crate::siege::pages::section::{charts, section};
 use crate::siege::pages::shared_section::{self, SharedResult};
-use crate::siege::server::target::Defence;
-
-/// An experiment and what it came to: by defence, one after the other when there were rounds.
-pub(crate) type ExperimentResult = (Experiment, Vec<Outcome>);
+use crate::siege::server::defence::Defence;
 
 fn docs() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"))

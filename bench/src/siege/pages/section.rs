@@ -4,11 +4,12 @@
 use std::fmt::Write;
 
 use crate::pages::chart::{Curve, curves};
-use crate::siege::experiment::{Experiment, Outcome};
+use crate::siege::experiment::Experiment;
 use crate::siege::figures::line::{Verdict, word};
+use crate::siege::figures::outcome::Outcome;
 use crate::siege::figures::timeline::Second;
 use crate::siege::figures::totals::{Delay, Totals};
-use crate::siege::server::target::Defence;
+use crate::siege::server::defence::Defence;
 
 /// Between two points of a chart, in seconds.
 const STEP_S: usize = 2;

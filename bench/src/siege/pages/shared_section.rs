@@ -5,8 +5,9 @@ use std::fmt::Write;
 
 use crate::siege::experiment::Size;
 use crate::siege::figures::line::Verdict;
-use crate::siege::server::target::Defence;
-use crate::siege::shared::experiments::{Counts, SharedAddress, SharedOutcome};
+use crate::siege::server::defence::Defence;
+use crate::siege::shared::experiments::SharedAddress;
+use crate::siege::shared::outcome::{Counts, SharedOutcome};
 
 /// An experiment and what it came to, by defence.
 pub(crate) type SharedResult = (SharedAddress, Vec<SharedOutcome>);

@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use crate::clients::token::{ISSUER, KEYS_ISSUER, SECRET};
 use crate::servers::contender::peers_folder;
 use crate::servers::measure::{MeasuredServer, Processors};
-use crate::siege::server::target::{Defence, Needs};
+use crate::siege::server::defence::{Defence, Needs};
 
 /// The page whose scripts connect: production accepts no page of this machine.
 pub(crate) const PAGE: &str = "https://siege.example";

@@ -15,36 +15,9 @@ use crate::clients::token::Signer;
 use crate::servers::contender::authority;
 use crate::servers::explain::rejections_by_rule;
 use crate::servers::measure::MeasuredServer;
+use crate::siege::server::defence::Defence;
+use crate::siege::server::defence::Needs;
 use crate::siege::server::launch::{Launch, PAGE};
-
-/// The attacked server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Defence {
-    /// Ours, as it comes.
-    Priorities,
-    /// Ours, kept to its normal state, with no places or turns of their own for those it knows:
-    /// [`Launch`] says what is taken away, and the page repeats it.
-    Flat,
-    /// Ours, without the limit that the experiment is about: [`Needs::without`].
-    Unguarded,
-    /// Socket.IO on Node with what its documentation says to do, and limits as tight as ours: ten
-    /// connections a minute of an address, 120 messages a minute of a user.
-    SocketIo,
-}
-
-impl Defence {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Priorities, Self::Flat, Self::Unguarded, Self::SocketIo];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Priorities => "Portcullis",
-            Self::Flat => "without priorities",
-            Self::Unguarded => "without the guard",
-            Self::SocketIo => "Socket.IO on Node",
-        }
-    }
-}
 
 /// A server, its door and where it tells how it is.
 pub(crate) struct Target {
@@ -66,47 +39,6 @@ pub(crate) struct Look {
     /// How many passwords wait to be hashed.
     pub(crate) passwords: Option<u32>,
 }
-
-/// What the experiments need of a server beyond its defaults.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Needs {
-    /// Its configured memory, in MiB; it is loaded with memory pressure that can grow.
-    pub(crate) memory_limit_mib: Option<u32>,
-    /// The lines of `[rate]` that take away the guard an experiment is about.
-    pub(crate) without: &'static str,
-    /// Mebibytes a day that records of unauthenticated clients may take; without the guard as many
-    /// as can be configured.
-    pub(crate) day_mib: Option<u32>,
-    /// The lines of `[rate]` that change limits with every defence.
-    pub(crate) limits: &'static str,
-}
-
-impl Needs {
-    /// Nothing beyond the defaults.
-    pub(crate) const NOTHING: Self =
-        Self { memory_limit_mib: None, without: "", day_mib: None, limits: "" };
-    /// Nothing but that users may send a message a second.
-    pub(crate) const TALKATIVE: Self = Self {
-        limits: "message_per_user = \"120/60s\"\n\
-                 event_per_user = { \"chat:send\" = \"120/60s\" }\n",
-        ..Self::NOTHING
-    };
-
-    /// The line of `[audit]`.
-    pub(super) fn budget(self, defence: Defence) -> String {
-        match (self.day_mib, defence) {
-            (None, _) => String::new(),
-            (Some(_), Defence::Unguarded) => format!("{DAY_KEY} = {DAY_MAX_MIB}\n"),
-            (Some(mib), Defence::Priorities | Defence::Flat | Defence::SocketIo) => {
-                format!("{DAY_KEY} = {mib}\n")
-            }
-        }
-    }
-}
-
-/// The budget of records of unauthenticated clients, and the most that it may be.
-const DAY_KEY: &str = "unauthenticated_mib_per_day";
-const DAY_MAX_MIB: u32 = 65_536;
 
 impl Target {
     pub(crate) fn start(defence: Defence, needs: Needs) -> Result<Self> {

@@ -1,21 +1,13 @@
 //! Experiments without an attacker: many users behind one address, as in an office.
 //! Never: a limit that is not the default of production.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-
 use anyhow::Result;
 
 use crate::siege::experiment::Size;
-use crate::siege::figures::line::LineVerdict;
-use crate::siege::server::target::Defence;
+use crate::siege::server::defence::Defence;
 use crate::siege::shared::office;
+use crate::siege::shared::outcome::SharedOutcome;
 use crate::siege::shared::restart;
-
-/// Where all users are.
-pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 50, 0, 1);
-/// Users in one room.
-pub(super) const MEMBERS: usize = 10;
 
 /// One of them.
 #[derive(Debug, Clone, Copy)]
@@ -49,21 +41,6 @@ pub(crate) const ALL: [SharedAddress; 2] = [
     },
 ];
 
-/// How often something happened, by its name.
-pub(crate) type Counts = BTreeMap<String, u64>;
-
-/// What one came to with one defence.
-pub(crate) struct SharedOutcome {
-    pub(crate) defence: Defence,
-    /// In the order of [`SharedAddress::columns`].
-    pub(crate) figures: Vec<String>,
-    /// What the server rejected, by rule; empty for a server that does not say.
-    pub(crate) rejections: Counts,
-    /// Attempts that failed, by what their clients saw.
-    pub(crate) failures: Counts,
-    pub(crate) verdicts: Vec<LineVerdict>,
-}
-
 impl SharedAddress {
     pub(crate) async fn run(&self, defence: Defence, size: Size) -> Result<SharedOutcome> {
         match self.kind {
@@ -96,16 +73,6 @@ impl SharedAddress {
             Kind::Office => office::longest_s(Size::Full),
         }
     }
-}
-
-/// Counts one more.
-pub(super) fn count(counts: &mut Counts, name: String) {
-    *counts.entry(name).or_default() += 1;
-}
-
-/// Everything that was counted.
-pub(super) fn total(counts: &Counts) -> u64 {
-    counts.values().sum()
 }
 
 #[cfg(test)]

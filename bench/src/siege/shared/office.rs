@@ -14,9 +14,10 @@ use tokio::time::{sleep, timeout};
 use crate::clients::client::{Door, Visit};
 use crate::siege::experiment::Size;
 use crate::siege::figures::line::Verdict;
-use crate::siege::server::target::{Defence, Needs, Target};
+use crate::siege::server::defence::{Defence, Needs};
+use crate::siege::server::target::Target;
 use crate::siege::shared::browser::{Browser, Login};
-use crate::siege::shared::experiments::{ADDRESS, Counts, MEMBERS, SharedOutcome, count, total};
+use crate::siege::shared::outcome::{ADDRESS, Counts, MEMBERS, SharedOutcome, count, total};
 use crate::siege::users::client_group::{ask, create_room, enter};
 use crate::siege::users::stock::{Random, Stock, Transports, cause};
 

@@ -14,7 +14,8 @@ use tokio::time::{Duration, timeout};
 use crate::clients::client::{Door, Visit};
 use crate::clients::token::{Signer, unix_s};
 use crate::siege::figures::timeline::{ARRIVED_MS, Arrival, LAST_MS, Timeline};
-use crate::siege::server::target::{Defence, Target};
+use crate::siege::server::defence::Defence;
+use crate::siege::server::target::Target;
 use crate::siege::users::arrivals::Arrivals;
 use crate::siege::users::polling::{Connection, Way};
 
