@@ -1,9 +1,9 @@
-//! Which addresses are public, and what the others are.
-//! Never: names; an address is checked as it will be connected to.
+//! Which addresses are public, and the kinds of the other ones.
+//! Never: names; the checked address is the one that the client connects to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// One range that is not public: its first address, the length of its prefix, what it is.
+/// One range that is not public: its first address, the length of its prefix, its kind.
 type Range<A> = (A, u32, &'static str);
 
 /// IPv4 outside the public internet (RFC 6890 and IANA's special-purpose registry).
@@ -12,7 +12,7 @@ const RANGES_V4: [Range<Ipv4Addr>; 17] = [
     (Ipv4Addr::new(10, 0, 0, 0), 8, "private"),
     (Ipv4Addr::new(100, 64, 0, 0), 10, "shared by a carrier"),
     (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
-    // A virtual machine reaches its host's service, credentials included, at this public address.
+    // At this public address, a virtual machine reaches a service that returns credentials.
     (Ipv4Addr::new(168, 63, 129, 16), 32, "a cloud's host service"),
     (Ipv4Addr::new(169, 254, 0, 0), 16, "link-local"),
     (Ipv4Addr::new(172, 16, 0, 0), 12, "private"),
@@ -28,7 +28,7 @@ const RANGES_V4: [Range<Ipv4Addr>; 17] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved"),
 ];
 
-/// IPv6 outside the public internet, inside and outside of what is given to networks.
+/// IPv6 outside the public internet, within and outside the allocated range.
 const RANGES_V6: [Range<Ipv6Addr>; 18] = [
     (Ipv6Addr::UNSPECIFIED, 128, "unspecified"),
     (Ipv6Addr::LOCALHOST, 128, "loopback"),
@@ -50,15 +50,15 @@ const RANGES_V6: [Range<Ipv6Addr>; 18] = [
     (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, "multicast"),
 ];
 
-/// All of IPv6 that is given to networks so far (RFC 4291 section 2.4, IANA's registry).
+/// The range of IPv6 that is allocated to networks so far (RFC 4291 section 2.4, IANA's registry).
 const PUBLIC_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
-/// NAT64 of the well-known prefix (RFC 6052 section 2.1): how a network of IPv6 only asks IPv4.
+/// NAT64 of the well-known prefix (RFC 6052 section 2.1): how IPv6-only networks reach IPv4.
 const NAT64: (Ipv6Addr, u32) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
-/// What an address is when it is not a public one; `None` for a public one.
+/// The kind of an address that is not public; `None` for a public address.
 ///
-/// An IPv4 address within an IPv6 one counts as the IPv4 address it leads to. 6to4, Teredo and
-/// IPv4-compatible forms are refused whatever they hold: no public service is found there.
+/// An IPv4 address within an IPv6 address counts as that IPv4 address. 6to4, Teredo and
+/// IPv4-compatible forms are always rejected: no public service uses them.
 pub(crate) fn not_public(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => not_public_v4(address),
@@ -66,7 +66,7 @@ pub(crate) fn not_public(address: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// Whether an address is this machine's own, IPv4 within IPv6 included.
+/// Whether an address is a loopback address, IPv4 within IPv6 included.
 pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
@@ -95,7 +95,7 @@ fn not_public_v6(address: Ipv6Addr) -> Option<&'static str> {
     (!within_v6(address, prefix, bits)).then_some("reserved")
 }
 
-/// RFC 5214 section 6.1: `5efe` before an IPv4 address, with or without the bit that says global.
+/// RFC 5214 section 6.1: `5efe` before an IPv4 address, with or without the universal bit.
 fn is_isatap(address: Ipv6Addr) -> bool {
     let [_, _, _, _, global, mark, _, _] = address.segments();
     global & !0x0200 == 0 && mark == 0x5efe
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn t_042_every_range_of_ipv4_that_is_not_public_is_known() {
+    fn t_042_special_ipv4_ranges_are_not_public() {
         let cases = [
             ("0.0.0.0", "0.255.255.255", "unspecified"),
             ("10.0.0.0", "10.255.255.255", "private"),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn t_042_the_neighbours_of_those_ranges_are_public() {
+    fn t_042_neighbours_of_special_ranges_are_public() {
         let cases = [
             "1.0.0.0",
             "9.255.255.255",
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn t_042_every_range_of_ipv6_that_is_not_public_is_known() {
+    fn t_042_special_ipv6_ranges_are_not_public() {
         let cases = [
             ("::", "unspecified"),
             ("::1", "loopback"),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_seen_in_both_families() {
+    fn loopback_is_recognized_in_both_families() {
         let cases = [
             ("127.0.0.1", true),
             ("127.9.9.9", true),

@@ -1,5 +1,5 @@
-//! Asks one target at a time per call, all of it under one deadline.
-//! Never: a connection kept, a request repeated.
+//! Sends one request to one target for each call, under one deadline.
+//! Never: a connection that is reused, a request that is repeated.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use crate::policy::Policy;
 use crate::target::{Scheme, Target};
 use crate::{request, trust};
 
-/// Makes the requests of this server, each over a connection of its own.
+/// Sends the requests of this server, each over its own connection.
 ///
-/// Clones share the policy and the authorities. Calls do not wait for one another: a caller
-/// bounds how many it makes at once. A call that is dropped leaves nothing behind but, for as
-/// long as the system's resolver takes, a thread that looks the name up.
+/// Clones share the policy and the authorities. Calls do not wait for each other: the caller
+/// bounds the number of concurrent calls. A dropped call leaves at most the thread of the
+/// system's resolver, until the look-up ends.
 #[derive(Clone)]
 pub struct Client {
     policy: Arc<Policy>,
@@ -30,8 +30,8 @@ pub struct Client {
 impl Client {
     /// Reads the authorities of the system and of the policy's bundle.
     ///
-    /// The system's are those `SSL_CERT_FILE` and `SSL_CERT_DIR` name, where they are set. Files
-    /// are read here, so call it at the start, not on a connection's thread.
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the authorities of the system, if they are set.
+    /// This reads files: call it at the start, not on the thread of a connection.
     ///
     /// # Errors
     /// [`OutboundError`] when the bundle cannot be read, or there is no authority at all.
@@ -45,24 +45,24 @@ impl Client {
     /// # Errors
     /// [`OutboundError`] when the answer is not a 200 within all bounds.
     pub async fn fetch(&self, target: &Target) -> Result<FetchResponse, OutboundError> {
-        self.ask(target, request::get(target)?, StatusRule::Ok).await
+        self.send(target, request::get(target)?, StatusRule::Ok).await
     }
 
-    /// Posts JSON, with headers of the caller's besides those set here.
+    /// Posts JSON with additional headers of the caller.
     ///
     /// # Errors
-    /// [`OutboundError`] when there is no answer within all bounds, or it is a redirect. Any other
-    /// status is the caller's to judge.
+    /// [`OutboundError`] when there is no answer within all bounds, or it is a redirect. The caller
+    /// decides about any other status.
     pub async fn post_json(
         &self,
         target: &Target,
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<FetchResponse, OutboundError> {
-        self.ask(target, request::post_json(target, headers, body)?, StatusRule::Final).await
+        self.send(target, request::post_json(target, headers, body)?, StatusRule::Final).await
     }
 
-    async fn ask(
+    async fn send(
         &self,
         target: &Target,
         request: Request<Full<Bytes>>,
@@ -71,12 +71,12 @@ impl Client {
         // The target may have been checked under another policy.
         target.check(&self.policy)?;
         let deadline = self.policy.deadline;
-        let result = timeout(deadline, self.ask_in_time(target, request, wanted)).await;
+        let result = timeout(deadline, self.send_in_time(target, request, wanted)).await;
         result
             .unwrap_or_else(|_| Err(OutboundError::Deadline { host: target.host_text(), deadline }))
     }
 
-    async fn ask_in_time(
+    async fn send_in_time(
         &self,
         target: &Target,
         request: Request<Full<Bytes>>,

@@ -12,14 +12,14 @@ use crate::error::OutboundError;
 use crate::policy::Policy;
 use crate::target::{Scheme, Target};
 
-/// How many addresses of a host are tried.
+/// Most addresses of a host that are tried.
 const TRIED_MAX: usize = 4;
 
-/// A connection to the first address that answers, of those that may be asked.
+/// Connects to the first allowed address that answers.
 pub(crate) async fn connect(target: &Target, policy: &Policy) -> Result<TcpStream, OutboundError> {
     let found = resolve(target).await?;
     let addresses = allowed(target, policy, found)?;
-    // An address that swallows packets must not use up the time of the others.
+    // An address that drops packets must not use up the time of the others.
     let tries = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let share = policy.deadline / tries;
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
@@ -42,7 +42,7 @@ async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, OutboundError> {
     found.map_err(|source| OutboundError::Resolve { host, source })
 }
 
-/// Of the addresses found, those that may be connected to: never none.
+/// The resolved addresses that are allowed; an error if there are none.
 fn allowed(
     target: &Target,
     policy: &Policy,
@@ -61,17 +61,17 @@ fn allowed(
     }
     let host = target.host_text();
     Err(match refused {
-        // Allowing private addresses would not help where they are allowed already.
+        // The advice to allow private addresses would not help if they are already allowed.
         Some(_) if policy.private_allowed => OutboundError::Plain(host),
         Some((address, range)) => OutboundError::Private { host, address, range },
         None => OutboundError::NoAddress(host),
     })
 }
 
-/// The first few, both families in turn: a network where one leads nowhere has the other.
+/// The first addresses, alternating between the families, in case one family does not work.
 ///
-/// Within a family the resolver's order stays, and its favourite family begins (RFC 8305
-/// section 4).
+/// Within a family, the order of the resolver stays; the family of its first address begins
+/// (RFC 8305 section 4).
 fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let (mut fours, mut sixes) = (0_usize, 0_usize);
     let ranked = addresses.into_iter().map(|address| {
@@ -80,15 +80,15 @@ fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         (*turn, address)
     });
     let mut ranked: Vec<(usize, SocketAddr)> = ranked.collect();
-    // The sort is stable, so the favourite keeps its place before the other of its turn.
+    // The sort is stable, so the preferred family stays first within each pair.
     ranked.sort_by_key(|(turn, _)| *turn);
     ranked.into_iter().take(TRIED_MAX).map(|(_, address)| address).collect()
 }
 
-/// Why an address may not be connected to.
+/// Why a connection to the address is not allowed.
 fn fault(target: &Target, policy: &Policy, address: SocketAddr) -> Option<&'static str> {
     match target.scheme() {
-        // `localhost` is a name like any other until its address is seen.
+        // `localhost` is an ordinary name until its address is known.
         Scheme::Http if !address::is_loopback(address.ip()) => Some("another machine"),
         Scheme::Http | Scheme::Https if policy.private_allowed => None,
         Scheme::Http | Scheme::Https => address::not_public(address.ip()),
@@ -107,7 +107,7 @@ mod tests {
     };
     const LOOSE: Policy = Policy { private_allowed: true, ..STRICT };
 
-    /// Which addresses are tried, or the first words of why none is.
+    /// Expects the addresses that are tried, or the first words of the error.
     fn check(url: &str, policy: &Policy, found: &[&str], expect: &str) {
         let target = Target::parse(url, &LOOSE).unwrap();
         let found = found.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 443)).collect();
@@ -137,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns_and_the_favourite_begins() {
+    fn addresses_alternate_between_families() {
         let url = "https://a.example/";
         let sixes = ["2606::1", "2606::2", "2606::3", "2606::4", "2606::5", "8.8.8.8", "8.8.4.4"];
         check(url, &STRICT, &sixes, "2606::1 8.8.8.8 2606::2 8.8.4.4");
         let fours = ["8.8.8.8", "2606::1", "2606::2", "2606::3", "2606::4"];
         check(url, &STRICT, &fours, "8.8.8.8 2606::1 2606::2 2606::3");
-        // What is refused takes nobody's turn.
+        // A rejected address uses no turn.
         let mixed = ["fd00::1", "2606::1", "10.0.0.1", "2606::2", "8.8.8.8"];
         check(url, &STRICT, &mixed, "2606::1 8.8.8.8 2606::2");
     }

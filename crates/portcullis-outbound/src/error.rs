@@ -5,10 +5,10 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How many headers a caller may add.
+/// Most headers that a caller can add.
 pub(crate) const HEADERS_MAX: usize = 32;
 
-/// Longest URL taken, in bytes.
+/// Longest URL that is accepted, in bytes.
 pub const URL_MAX_BYTES: usize = 2048;
 
 /// Why a request was not sent, or its response was not accepted.

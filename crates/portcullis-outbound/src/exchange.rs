@@ -61,20 +61,20 @@ where
         .handshake(TokioIo::new(stream))
         .await;
     let (sender, connection) = opened.map_err(|error| bounds.answer(error))?;
-    // Driven from here rather than in a task: when the deadline drops this, all of it is gone.
+    // Driven here and not in a task, so that the deadline drops the whole connection.
     let mut connection = Box::pin(connection);
-    let mut asking = Box::pin(ask(sender, request, bounds));
+    let mut asking = Box::pin(send(sender, request, bounds));
     tokio::select! {
         biased;
         fetched = &mut asking => return fetched,
-        // Its error, if any, has been handed to the request or the body.
+        // The request or the body reports its error, if any.
         _ended = &mut connection => {}
     }
     drop(connection);
     asking.await
 }
 
-async fn ask(
+async fn send(
     mut sender: SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
     bounds: &Bounds,
@@ -111,12 +111,12 @@ impl Bounds {
     }
 
     async fn read(&self, mut incoming: Incoming) -> Result<Vec<u8>, OutboundError> {
-        // A length that is said can be refused before a byte of it is read.
+        // An announced length can be rejected before a byte of it is read.
         let at_least = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
         if at_least > self.body_max_bytes {
             return Err(self.too_large());
         }
-        // Memory follows what has come, not what was said would come.
+        // Memory grows with the received bytes, not with the announced length.
         let mut body = Vec::new();
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|error| self.answer(error))?;

@@ -1,9 +1,9 @@
-//! How long an answer may be kept, by its `Cache-Control` (RFC 9111 section 5.2.2).
-//! Never: longer than a day, whatever the answer says.
+//! How long a response may be cached, by its `Cache-Control` (RFC 9111 section 5.2.2).
+//! Never: longer than a day.
 
 use hyper::header::{CACHE_CONTROL, HeaderMap};
 
-/// Longest time an answer is said to be kept.
+/// The longest time that a response is cached.
 const MAX_AGE_S_MAX: u64 = 24 * 60 * 60;
 
 /// How many seconds the response may be cached; `None` if it does not say.
@@ -27,7 +27,7 @@ fn seconds(digits: &str) -> u64 {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return 0;
     }
-    // RFC 9111 section 1.2.2: what is too large a number counts as the largest one.
+    // RFC 9111 section 1.2.2: a number that is too large counts as the largest one.
     digits.parse().unwrap_or(MAX_AGE_S_MAX).min(MAX_AGE_S_MAX)
 }
 

@@ -15,12 +15,12 @@
 //! ```
 
 mod policy; // what an operator can allow
-mod target; // a URL that was checked
+mod target; // the target of a request: a URL that was checked
 mod client; // sends requests under one deadline
 mod connect; // from a name to a socket, with the check of addresses
 mod address; // which addresses are public
 mod trust; // which certificates are accepted
-mod request; // what is sent
+mod request; // the requests: GET, and POST of JSON
 mod exchange; // one request and its response, bounded
 mod freshness; // how long a response may be cached
 mod error; // errors, and the limits that they name

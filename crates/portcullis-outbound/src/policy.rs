@@ -9,16 +9,16 @@ use std::time::Duration;
 /// 16 KiB of head and its connection's buffers (TLS: about 40 KiB), for no longer than `deadline`.
 #[derive(Clone)]
 pub struct Policy {
-    /// Whether addresses of private networks may be asked; default false.
+    /// Whether requests to addresses of private networks are allowed; default false.
     ///
-    /// True also allows `http://` to this machine's loopback. It answers an identity provider in
-    /// the operator's own network, and takes away the protection from server-side request forgery.
+    /// True also allows `http://` to this machine's loopback. It is for an identity provider in the
+    /// operator's own network, and removes the protection from server-side request forgery.
     pub private_allowed: bool,
     /// Time for a whole request, from the name's look-up to the body's end; default 5 s.
     ///
-    /// Answers a server that says one byte a second.
+    /// It ends the request to a server that sends one byte a second.
     pub deadline: Duration,
-    /// Largest body taken, in bytes; default 256 KiB. Answers a body without end.
+    /// Largest accepted body, in bytes; default 256 KiB. It ends a body without end.
     pub body_max_bytes: usize,
     /// Authorities trusted in place of those of the system, as PEM; default none (ASVS 12.3.4).
     pub roots_pem: Option<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! What is sent: one GET, or one POST of JSON.
+//! The requests: one GET, or one POST of JSON.
 //! Never: a header that changes the framing, or a second value for one that is set here.
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use hyper::{Method, Request, Uri};
 use crate::error::{HEADERS_MAX, OutboundError};
 use crate::target::Target;
 
-/// Headers that say where a message ends, or that concern the connection (RFC 9110 section 7.6.1).
+/// Headers that frame the message, or that concern the connection (RFC 9110 section 7.6.1).
 const FRAMING: [HeaderName; 8] = [
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
@@ -26,7 +26,7 @@ pub(crate) fn get(target: &Target) -> Result<Request<Full<Bytes>>, OutboundError
     build(target, Method::GET, own_headers(target)?, Bytes::new())
 }
 
-/// A POST of JSON with headers of the caller's.
+/// A POST of JSON with headers of the caller.
 pub(crate) fn post_json(
     target: &Target,
     more: &[(&str, &str)],
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_counted_and_their_values_hidden() {
+    fn headers_are_bounded_and_their_values_hidden() {
         let target = Target::parse("https://a.example/hook?k=v", &Policy::default()).unwrap();
         let many = [("x-a", "1"); HEADERS_MAX + 1];
         let refused = post_json(&target, &many, b"");

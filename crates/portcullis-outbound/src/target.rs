@@ -1,4 +1,4 @@
-//! A URL that was checked: where a request goes.
+//! The target of a request: a URL that was checked.
 //! Never: a name or password in it, nor its query in any text.
 
 use std::fmt;
@@ -13,10 +13,10 @@ use crate::address;
 use crate::error::{OutboundError, URL_MAX_BYTES};
 use crate::policy::Policy;
 
-/// Where a request goes: a URL that was checked.
+/// The target of a request: a URL that was checked.
 ///
-/// `Display` and `Debug` show scheme, host, port and path. The query, which may hold a key, is in
-/// no text; a fragment is dropped, as it is never sent.
+/// `Display` and `Debug` show scheme, host, port and path. They omit the query,
+/// which may hold a key. A fragment is dropped, because it is never sent.
 #[derive(Clone)]
 pub struct Target {
     scheme: Scheme,
@@ -27,7 +27,7 @@ pub struct Target {
     path_and_query: Secret<String>,
 }
 
-/// How the bytes travel.
+/// With or without TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Http,
@@ -35,12 +35,12 @@ pub(crate) enum Scheme {
 }
 
 impl Target {
-    /// Checks a URL: its form, its scheme, and its host when that is an address.
+    /// Checks a URL: its form, its scheme, and its host if that is an address.
     ///
     /// A name's addresses are checked with each request, because they may change.
     ///
     /// # Errors
-    /// [`OutboundError`] naming what is wrong and how the URL should look.
+    /// [`OutboundError`] with the fault and the expected form of the URL.
     pub fn parse(text: &str, policy: &Policy) -> Result<Self, OutboundError> {
         if text.len() > URL_MAX_BYTES {
             return Err(OutboundError::UrlLong(text.len()));
@@ -71,7 +71,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Checks again what a policy decides: the one at the request may be stricter.
+    /// Checks the policy again: the one at the request may be stricter.
     pub(crate) fn check(&self, policy: &Policy) -> Result<(), OutboundError> {
         if self.scheme == Scheme::Http && !(policy.private_allowed && self.names_loopback()) {
             return Err(OutboundError::Plain(self.host_text()));
@@ -96,7 +96,7 @@ impl Target {
         self.port
     }
 
-    /// The host, as texts name it; an IPv6 address in brackets.
+    /// The host as texts show it; an IPv6 address in brackets.
     pub(crate) fn host_text(&self) -> String {
         self.host.to_string()
     }
@@ -106,12 +106,12 @@ impl Target {
         &self.authority
     }
 
-    /// What stands in the request's first line.
+    /// The target in the first line of the request.
     pub(crate) fn path_and_query(&self) -> &str {
         self.path_and_query.expose()
     }
 
-    /// The host's address, when the URL holds one instead of a name.
+    /// The address of the host, if the URL has one instead of a name.
     pub(crate) fn literal(&self) -> Option<IpAddr> {
         match &self.host {
             Host::Domain(_) => None,
@@ -120,7 +120,7 @@ impl Target {
         }
     }
 
-    /// The name the host's certificate has to be for.
+    /// The name that the certificate must be for.
     pub(crate) fn server_name(&self) -> Result<ServerName<'static>, OutboundError> {
         match &self.host {
             Host::Domain(name) => ServerName::try_from(name.clone())
@@ -154,13 +154,13 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Reads a URL as browsers do, minus what they put right silently.
+/// Parses a URL as browsers do, but rejects forms that they silently correct.
 fn strict(text: &str) -> Result<Url, OutboundError> {
     if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
         return Err(OutboundError::UrlForm);
     }
     let url = Url::parse(text)?;
-    // `https:host` and `https:///host` are put right, too.
+    // Browsers also correct `https:host` and `https:///host`.
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(OutboundError::UrlForm);
     };
@@ -178,7 +178,7 @@ mod tests {
         Policy { private_allowed: true, ..Policy::default() }
     }
 
-    /// What a URL becomes, or the name of the error's variant.
+    /// Expects the parsed URL, or the name of the error's variant.
     fn check(text: &str, policy: &Policy, expect: &str) {
         let found = match Target::parse(text, policy) {
             Ok(target) => target.to_string(),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_taken_in_one_plain_form() {
+    fn url_is_accepted_in_one_plain_form_only() {
         let cases = [
             ("https://id.example.com", "https://id.example.com:443/"),
             ("HTTPS://ID.Example.com/A?b=c#d", "https://id.example.com:443/A"),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn t_042_addresses_are_seen_through_their_odd_forms() {
+    fn t_042_address_in_an_unusual_form_is_recognized() {
         let cases = [
             ("https://127.0.0.1/", "https://127.0.0.1:443/"),
             ("https://127.1/", "https://127.0.0.1:443/"),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn http_is_for_loopback_and_only_when_allowed() {
+    fn plain_http_needs_loopback_and_permission() {
         let cases = [
             ("http://127.0.0.1:8080/a", "http://127.0.0.1:8080/a"),
             ("http://127.1/", "http://127.0.0.1:80/"),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_never_show_the_query() {
+    fn text_of_a_target_omits_the_query() {
         let target = Target::parse("https://a.example/x?key=secret#y", &Policy::default()).unwrap();
         assert_eq!(target.path_and_query(), "/x?key=secret");
         assert_eq!(target.authority(), "a.example");

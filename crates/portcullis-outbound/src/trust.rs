@@ -19,7 +19,7 @@ use crate::target::Target;
 pub(crate) fn connector(roots_pem: Option<&[u8]>) -> Result<TlsConnector, OutboundError> {
     let mut roots = RootCertStore::empty();
     match roots_pem {
-        // Where the operator names authorities, no public one can vouch for the server.
+        // Authorities that the operator names replace the public ones.
         Some(pem) => add_bundle(&mut roots, pem)?,
         // Systems may have authorities in old forms. They are skipped, and the others are used.
         None => drop(roots.add_parsable_certificates(load_native_certs().certs)),
@@ -46,7 +46,7 @@ pub(crate) async fn open(
     opened.map_err(|source| OutboundError::Tls { host: target.host_text(), source })
 }
 
-/// The operator named this bundle: what cannot be read in it is an error.
+/// Adds the bundle that the operator named; an unreadable part is an error.
 fn add_bundle(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), OutboundError> {
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {

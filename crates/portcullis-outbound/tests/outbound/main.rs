@@ -3,11 +3,11 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a peer that fails fails the test"
+    reason = "a failure of the peer fails the test"
 )]
 
 mod peer; // a server of a few bytes, with and without TLS
-mod addresses; // who is never connected to
-mod answers; // what is sent, and what is taken
-mod bounds; // answers that are too much, too slow, or no HTTP
-mod trust; // whose certificates are taken
+mod addresses; // addresses that the client never connects to
+mod answers; // requests that are sent, answers that are accepted
+mod bounds; // answers that are too large, too slow, or not HTTP
+mod trust; // certificates that are accepted

@@ -1,5 +1,5 @@
 //! A server of a few bytes, with and without TLS.
-//! Never: HTTP of its own; it says what a test gives it.
+//! Never: HTTP of its own; it sends the bytes that a test gives it.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
@@ -15,50 +15,50 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-/// What a peer says once it has read a request.
+/// The bytes that a peer sends after it has read a request.
 #[derive(Clone)]
-pub(crate) enum Say {
-    /// These bytes, then the end.
-    Then(Vec<u8>),
-    /// These bytes, then the connection is gone, without a word of TLS.
+pub(crate) enum Reply {
+    /// These bytes, then the end of the stream.
+    Whole(Vec<u8>),
+    /// These bytes, then the connection closes without a close notice of TLS.
     Cut(Vec<u8>),
-    /// These bytes, then nothing more until the other side leaves.
+    /// These bytes, then nothing until the client disconnects.
     Stall(Vec<u8>),
-    /// These bytes, then those again and again until the other side leaves.
+    /// The first bytes, then the second ones repeatedly until the client disconnects.
     Endless(Vec<u8>, Vec<u8>),
 }
 
-/// Bytes of a text.
-pub(crate) fn then(text: &str) -> Say {
-    Say::Then(text.as_bytes().to_vec())
+/// A whole reply of this text.
+pub(crate) fn reply(text: &str) -> Reply {
+    Reply::Whole(text.as_bytes().to_vec())
 }
 
-/// A peer that takes one connection. What it was asked is its task's result.
+/// A peer that accepts one connection. Its task returns the request.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
-    asked: JoinHandle<String>,
+    received: JoinHandle<String>,
 }
 
 impl Peer {
     /// A peer without TLS.
-    pub(crate) async fn plain(say: Say) -> Self {
+    pub(crate) async fn plain(answer: Reply) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = tokio::spawn(async move {
+        let received = tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
-            serve(stream, say).await
+            serve(stream, answer).await
         });
-        Self { address, asked }
+        Self { address, received }
     }
 
-    /// A peer with TLS; an empty text when there was none.
-    pub(crate) async fn tls(say: Say, certificate: &CertifiedKey<KeyPair>) -> Self {
-        Self::tls_of(say, certificate, rustls::DEFAULT_VERSIONS).await
+    /// A peer with TLS; the request is empty when the handshake fails.
+    pub(crate) async fn tls(answer: Reply, certificate: &CertifiedKey<KeyPair>) -> Self {
+        Self::tls_of(answer, certificate, rustls::DEFAULT_VERSIONS).await
     }
 
-    /// A peer that speaks certain versions of TLS only.
+    /// A peer that accepts certain versions of TLS only.
     pub(crate) async fn tls_of(
-        say: Say,
+        answer: Reply,
         certificate: &CertifiedKey<KeyPair>,
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> Self {
@@ -72,46 +72,46 @@ impl Peer {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = tokio::spawn(async move {
+        let received = tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
             match acceptor.accept(stream).await {
-                Ok(stream) => serve(stream, say).await,
+                Ok(stream) => serve(stream, answer).await,
                 Err(_) => String::new(),
             }
         });
-        Self { address, asked }
+        Self { address, received }
     }
 
-    /// Everything the peer was sent, once it is done.
-    pub(crate) async fn asked(self) -> String {
-        self.asked.await.unwrap()
+    /// All bytes that the peer received; waits until it has finished.
+    pub(crate) async fn received(self) -> String {
+        self.received.await.unwrap()
     }
 }
 
-/// Reads a request, says its part, and returns all it has read when the other side is gone.
-async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, say: Say) -> String {
+/// Reads a request, sends the reply, and returns the request when the client has disconnected.
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: Reply) -> String {
     let mut read = Vec::new();
     while !is_whole(&read) {
         let mut piece = [0; 1024];
         let Ok(count @ 1..) = stream.read(&mut piece).await else { break };
         read.extend_from_slice(&piece[..count]);
     }
-    // The other side may have left already: then there is nobody to tell.
-    match say {
-        Say::Then(bytes) => {
+    // The client may have disconnected already, so a failed write is ignored.
+    match answer {
+        Reply::Whole(bytes) => {
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
         }
-        Say::Cut(bytes) => {
+        Reply::Cut(bytes) => {
             let _ = stream.write_all(&bytes).await;
             let _ = stream.flush().await;
             return String::from_utf8_lossy(&read).into_owned();
         }
-        Say::Stall(bytes) => {
+        Reply::Stall(bytes) => {
             let _ = stream.write_all(&bytes).await;
             let _ = stream.flush().await;
         }
-        Say::Endless(bytes, again) => {
+        Reply::Endless(bytes, again) => {
             let _ = stream.write_all(&bytes).await;
             while stream.write_all(&again).await.is_ok() {}
         }
@@ -120,7 +120,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, say: Say) -> Str
     String::from_utf8_lossy(&read).into_owned()
 }
 
-/// Whether the head and as much body as it announces are there, or an attempt at TLS.
+/// Whether the head and its announced body are complete, or a TLS handshake has started.
 fn is_whole(read: &[u8]) -> bool {
     if read.first() == Some(&0x16) {
         return true;
@@ -131,19 +131,19 @@ fn is_whole(read: &[u8]) -> bool {
     body.len() >= length.map_or(0, |length| length.parse().unwrap())
 }
 
-/// A certificate that vouches for itself.
+/// A self-signed certificate.
 pub(crate) fn certificate(names: &[&str]) -> CertifiedKey<KeyPair> {
     let names: Vec<String> = names.iter().map(|name| String::from(*name)).collect();
     generate_simple_self_signed(names).unwrap()
 }
 
-/// A policy for loopback, with one authority, so that the system's are not needed.
+/// A policy for loopback with one authority, so that no system authorities are needed.
 pub(crate) fn loose() -> Policy {
     Policy {
         private_allowed: true,
         deadline: Duration::from_secs(20),
         body_max_bytes: 1000,
-        roots_pem: Some(certificate(&["nobody.example"]).cert.pem().into_bytes()),
+        roots_pem: Some(certificate(&["unrelated.example"]).cert.pem().into_bytes()),
     }
 }
 
@@ -153,10 +153,10 @@ pub(crate) async fn fetch(peer: &Peer, policy: Policy) -> Result<FetchResponse, 
     Client::new(policy).unwrap().fetch(&target).await
 }
 
-/// A listener that nobody should find.
-pub(crate) struct Untouched(StdListener);
+/// A listener that must not get a connection.
+pub(crate) struct UnusedListener(StdListener);
 
-impl Untouched {
+impl UnusedListener {
     pub(crate) fn new() -> Self {
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -167,8 +167,8 @@ impl Untouched {
         self.0.local_addr().unwrap().port()
     }
 
-    /// Whether anybody has connected: the kernel queues a connection before its maker goes on.
-    pub(crate) fn was_found(&self) -> bool {
+    /// Whether a client has connected; the kernel queues a connection before `connect` returns.
+    pub(crate) fn has_connection(&self) -> bool {
         self.0.accept().is_ok()
     }
 }
