@@ -1,5 +1,5 @@
 //! Seals values that are in the clear or under an older key, a portion at a time.
-//! Never: a change of a value that cannot be opened; a value that is half done.
+//! Never: a change of a value that cannot be opened; a value that is half sealed.
 
 use rusqlite::Connection;
 
@@ -96,14 +96,14 @@ fn reseal_totps(
     Ok((count, done))
 }
 
-struct Row {
+struct MessageValue {
     number: i64,
     room: String,
     record: String,
-    stored: Stored,
+    stored: StoredValue,
 }
 
-enum Stored {
+enum StoredValue {
     Clear(Vec<u8>),
     Sealed(Vec<u8>),
 }
@@ -123,11 +123,11 @@ fn reseal_messages(
         "UPDATE messages SET text = '', html = NULL, digest = NULL, sealed = ?2 WHERE number = ?1",
     )?;
     let mut done = 0;
-    for Row { number, room, record, stored } in page {
+    for MessageValue { number, room, record, stored } in page {
         let plain = match stored {
-            Stored::Sealed(sealed) if seal.is_current(&sealed) => continue,
-            Stored::Sealed(sealed) => open_packed(Some(seal), &room, &record, &sealed)?,
-            Stored::Clear(plain) => plain,
+            StoredValue::Sealed(sealed) if seal.is_current(&sealed) => continue,
+            StoredValue::Sealed(sealed) => open_packed(Some(seal), &room, &record, &sealed)?,
+            StoredValue::Clear(plain) => plain,
         };
         update.execute((number, seal_packed(seal, &room, &record, &plain)?))?;
         done += 1;
@@ -135,7 +135,7 @@ fn reseal_messages(
     Ok(done)
 }
 
-fn messages(connection: &Connection, below: i64, limit: i64) -> Result<Vec<Row>, StoreError> {
+fn messages(connection: &Connection, below: i64, limit: i64) -> Result<Vec<MessageValue>, StoreError> {
     // Left joins, and errors below: a skipped message would stay under the old key unnoticed.
     let mut select = connection.prepare_cached(
         "SELECT number, rooms.id, messages.id, users.id, text, html, sealed, digest
@@ -150,15 +150,15 @@ fn messages(connection: &Connection, below: i64, limit: i64) -> Result<Vec<Row>,
         let room = room.ok_or(StoreError::Corrupt("room of a message"))?;
         let user = user.ok_or(StoreError::Corrupt("user of a message"))?;
         let stored = match row.get::<_, Option<Vec<u8>>>(6)? {
-            Some(sealed) => Stored::Sealed(sealed),
+            Some(sealed) => StoredValue::Sealed(sealed),
             None => {
                 let (text, html): (String, Option<String>) = (row.get(4)?, row.get(5)?);
                 let digest: Option<[u8; 32]> = row.get(7)?;
-                Stored::Clear(pack(&text, html.as_deref(), digest.as_ref()))
+                StoredValue::Clear(pack(&text, html.as_deref(), digest.as_ref()))
             }
         };
         let record = message_record(&row.get::<_, String>(2)?, &user);
-        page.push(Row { number: row.get(0)?, room, record, stored });
+        page.push(MessageValue { number: row.get(0)?, room, record, stored });
     }
     Ok(page)
 }

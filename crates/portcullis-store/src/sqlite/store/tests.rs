@@ -41,8 +41,8 @@ async fn full_queue_rejects_at_once_and_completes_accepted_changes() {
     at_gate.recv().unwrap(); // the writer is busy, its queue empty
     let room = store.create_room(lobby());
     let first = store.append(message(1, 0));
-    let refused = store.append(message(2, 0));
-    assert!(matches!(refused.await, Err(StoreError::Busy)));
+    let rejected = store.append(message(2, 0));
+    assert!(matches!(rejected.await, Err(StoreError::Busy)));
     drop(open_gate);
     user.await.unwrap();
     room.await.unwrap();

@@ -12,19 +12,19 @@ use crate::sqlite::fixture::{SilentFeed, ann, commit, healthy, lobby, message};
 use crate::sqlite::writer::commit::Writer;
 use crate::sqlite::writer::task::{ChangeTask, Task};
 
-/// A row of equal-looking but different numbers (xorshift).
-struct Dice(u64);
+/// A reproducible source of pseudo-random numbers (xorshift).
+struct RandomSource(u64);
 
-impl Dice {
-    fn roll(&mut self, sides: u32) -> u32 {
+impl RandomSource {
+    fn below(&mut self, bound: u32) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        u32::try_from(self.0 % u64::from(sides)).unwrap()
+        u32::try_from(self.0 % u64::from(bound)).unwrap()
     }
 }
 
-/// What should be known: the places and times of the keys, and the newest place.
+/// The expected state: the sequence numbers and times of the keys, and the newest number.
 #[derive(Clone, Default)]
 struct Model {
     keys: HashMap<u32, (u64, i64)>,
@@ -44,7 +44,7 @@ impl Model {
     }
 }
 
-fn ask(batch: &mut Vec<Box<dyn Task>>, message: NewMessage) -> Receiver<Answer> {
+fn append(batch: &mut Vec<Box<dyn Task>>, message: NewMessage) -> Receiver<Answer> {
     let (task, answer) = ChangeTask::of(move |state, changes| state.append(message, None, changes));
     batch.push(task);
     answer
@@ -71,23 +71,23 @@ fn key_has_one_effect_a_day_in_memory_and_in_the_table() {
     let (room, _) = ChangeTask::of(|state, changes| state.create_room(lobby(), changes));
     commit(&mut writer, &mut vec![user, room], &mut SilentFeed);
 
-    let mut dice = Dice(0x5eed);
+    let mut random = RandomSource(0x5eed);
     let mut model = Model::default();
     let (mut now_ms, mut number) = (0, 0);
-    let mut swept = false;
+    let mut has_merged = false;
     for _ in 0..600 {
         let mut batch = Vec::new();
         let mut after = model.clone();
         let mut answers = Vec::new();
-        for _ in 0..=dice.roll(12) {
-            now_ms += i64::from(dice.roll(300_000));
+        for _ in 0..=random.below(12) {
+            now_ms += i64::from(random.below(300_000));
             number += 1;
-            let key = dice.roll(2_000);
+            let key = random.below(2_000);
             let mid = message(key, 0).mid;
-            let answer = ask(&mut batch, NewMessage { mid, ..message(number, now_ms) });
+            let answer = append(&mut batch, NewMessage { mid, ..message(number, now_ms) });
             answers.push((answer, after.expect(key, now_ms)));
         }
-        let fails = dice.roll(10) == 0;
+        let fails = random.below(10) == 0;
         if fails {
             writer.planned.before_commit = true;
         }
@@ -98,13 +98,13 @@ fn key_has_one_effect_a_day_in_memory_and_in_the_table() {
                 assert_eq!(seq(answer), expect);
             }
         }
-        swept |= writer.state.mids.merged > 0;
-        if dice.roll(20) == 0 {
+        has_merged |= writer.state.mids.merged > 0;
+        if random.below(20) == 0 {
             writer = Writer::new(&connection, None, healthy()).unwrap();
         }
         assert!(writer.state.mids.memory.len() < 400, "{}", writer.state.mids.memory.len());
     }
-    assert!(swept);
+    assert!(has_merged);
     let left: i64 = connection
         .query_row("SELECT count(*) FROM mids WHERE day < ?1", [writer.state.mids.day - 1], |row| {
             row.get(0)
@@ -114,7 +114,7 @@ fn key_has_one_effect_a_day_in_memory_and_in_the_table() {
 }
 
 #[test]
-fn rolled_back_batch_leaves_the_keys_of_before() {
+fn rolled_back_batch_leaves_the_keys_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let connection = open_writer(&directory.path().join("undo.db")).unwrap();
     let mut writer = Writer::new(&connection, None, healthy()).unwrap();
@@ -123,12 +123,12 @@ fn rolled_back_batch_leaves_the_keys_of_before() {
     });
     let (room, _) = ChangeTask::of(|state, changes| state.create_room(lobby(), changes));
     commit(&mut writer, &mut vec![user, room], &mut SilentFeed);
-    // Enough keys that each batch sweeps some into the table, over two days.
+    // Enough keys for each batch to sweep some of them into the table, over two days.
     let day_ms = MID_KEPT_MS;
     for round in 0..40 {
         let mut batch = Vec::new();
         for number in round * 8..round * 8 + 8 {
-            drop(ask(&mut batch, message(number, i64::from(number) * day_ms / 200)));
+            drop(append(&mut batch, message(number, i64::from(number) * day_ms / 200)));
         }
         let before =
             (writer.state.mids.memory.clone(), writer.state.mids.cursor, writer.state.mids.merged);
@@ -139,15 +139,15 @@ fn rolled_back_batch_leaves_the_keys_of_before() {
         assert_eq!(after, before, "round {round}");
         let mut batch = Vec::new();
         for number in round * 8..round * 8 + 8 {
-            drop(ask(&mut batch, message(number, i64::from(number) * day_ms / 200)));
+            drop(append(&mut batch, message(number, i64::from(number) * day_ms / 200)));
         }
         commit(&mut writer, &mut batch, &mut SilentFeed);
     }
-    assert!(writer.state.mids.merged > 0, "the sweep must have come round");
-    assert!(writer.state.mids.is_loaded, "no rollback makes the keys be read again");
+    assert!(writer.state.mids.merged > 0, "the sweep must have finished a round");
+    assert!(writer.state.mids.is_loaded, "a rollback does not read the keys again");
 }
 
-/// The hash is kept in databases: these values are for ever.
+/// Databases hold these hashes, so the values must never change.
 #[test]
 fn hash_of_a_key_does_not_change() {
     let cases = [

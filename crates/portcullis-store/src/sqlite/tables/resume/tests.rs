@@ -1,4 +1,4 @@
-//! Tests of recovered connections: what happens between the read and the write.
+//! Tests of recovered connections: changes between the read and the write.
 //! Never: threads; the order is fixed.
 
 use super::*;
@@ -9,11 +9,11 @@ use crate::sqlite::fixture::{SilentFeed, ann, commit, healthy, lobby, message};
 use crate::sqlite::writer::commit::Writer;
 use crate::sqlite::writer::task::{ChangeTask, Task};
 
-/// Hears the ids of missed messages.
+/// Records the ids of the missed messages that a feed reports.
 #[derive(Default)]
-struct Missed(Vec<Vec<String>>);
+struct MissedIds(Vec<Vec<String>>);
 
-impl CommitFeed for Missed {
+impl CommitFeed for MissedIds {
     fn committed(&mut self, changes: &[Change]) {
         for change in changes {
             if let Change::Resumed { missed, .. } = change {
@@ -23,19 +23,19 @@ impl CommitFeed for Missed {
     }
 }
 
-struct Place<'c> {
+struct ResumeFixture<'c> {
     writer: Writer<'c>,
     connection: &'c Connection,
 }
 
-impl Place<'_> {
+impl ResumeFixture<'_> {
     fn send(&mut self, numbers: std::ops::Range<u32>) {
         let mut batch: Vec<Box<dyn Task>> = Vec::new();
         for number in numbers {
-            let act = move |state: &mut WriteState<'_>, changes: &mut Vec<Change>| {
+            let append = move |state: &mut WriteState<'_>, changes: &mut Vec<Change>| {
                 state.append(message(number, 0), None, changes)
             };
-            batch.push(ChangeTask::of(act).0);
+            batch.push(ChangeTask::of(append).0);
         }
         commit(&mut self.writer, &mut batch, &mut SilentFeed);
     }
@@ -57,13 +57,13 @@ impl Place<'_> {
         commit(&mut self.writer, &mut vec![room], &mut SilentFeed);
     }
 
-    /// Reads, lets something happen, and takes the writer's turn; `None` when it is behind.
+    /// Reads, runs `meanwhile`, then resumes in the writer; `None` if the read is too old.
     fn resume(&mut self, meanwhile: impl FnOnce(&mut Self)) -> Option<Vec<Vec<String>>> {
         let rooms = vec![lobby().id];
         let resume = ResumeRequest { user: ann().id, origin: 1, rooms, after: 0, limit: 100 };
         let read = read_missed(self.connection, &resume, None).unwrap().unwrap();
         meanwhile(self);
-        let mut feed = Missed::default();
+        let mut feed = MissedIds::default();
         let (turn, mut answer) =
             ChangeTask::of(move |state, changes| state.resume(&resume, read, changes));
         commit(&mut self.writer, &mut vec![turn], &mut feed);
@@ -74,53 +74,53 @@ impl Place<'_> {
     }
 }
 
-fn with_place(test: impl FnOnce(&mut Place<'_>)) {
+fn with_fixture(test: impl FnOnce(&mut ResumeFixture<'_>)) {
     let directory = tempfile::tempdir().unwrap();
     let connection = open_writer(&directory.path().join("resume.db")).unwrap();
     let writer = Writer::new(&connection, None, healthy()).unwrap();
-    let mut place = Place { writer, connection: &connection };
+    let mut fixture = ResumeFixture { writer, connection: &connection };
     let (user, _) = ChangeTask::of(|state, changes| {
         state.in_account_transaction(changes, |accounts| accounts.create_user(ann()))
     });
-    commit(&mut place.writer, &mut vec![user], &mut SilentFeed);
-    place.make_room();
-    place.send(1..3);
-    test(&mut place);
+    commit(&mut fixture.writer, &mut vec![user], &mut SilentFeed);
+    fixture.make_room();
+    fixture.send(1..3);
+    test(&mut fixture);
 }
 
 #[test]
 fn message_stored_after_the_read_is_reported_once_in_order() {
-    with_place(|place| {
-        let told = place.resume(|place| place.send(3..5)).unwrap();
-        assert_eq!(told, [["m1", "m2", "m3", "m4"]]);
+    with_fixture(|fixture| {
+        let missed = fixture.resume(|fixture| fixture.send(3..5)).unwrap();
+        assert_eq!(missed, [["m1", "m2", "m3", "m4"]]);
     });
 }
 
 #[test]
 fn room_left_after_the_read_is_omitted() {
-    with_place(|place| {
-        let told = place.resume(Place::leave_room).unwrap();
-        assert_eq!(told, [Vec::<String>::new()]);
+    with_fixture(|fixture| {
+        let missed = fixture.resume(ResumeFixture::leave_room).unwrap();
+        assert_eq!(missed, [Vec::<String>::new()]);
     });
 }
 
 #[test]
 fn new_room_with_an_old_id_has_no_old_messages() {
-    with_place(|place| {
-        let told = place.resume(|place| {
-            place.delete_room();
-            place.make_room();
-            place.send(7..8);
+    with_fixture(|fixture| {
+        let missed = fixture.resume(|fixture| {
+            fixture.delete_room();
+            fixture.make_room();
+            fixture.send(7..8);
         });
-        assert_eq!(told.unwrap(), [["m7"]]);
+        assert_eq!(missed.unwrap(), [["m7"]]);
     });
 }
 
 #[test]
 fn writer_reads_few_messages_and_requests_another_read_for_more() {
-    with_place(|place| {
+    with_fixture(|fixture| {
         let late = u32::try_from(LATE_MAX).unwrap();
-        assert!(place.resume(|place| place.send(3..3 + late + 1)).is_none());
-        assert!(place.resume(|place| place.send(60..60 + late)).is_some());
+        assert!(fixture.resume(|fixture| fixture.send(3..3 + late + 1)).is_none());
+        assert!(fixture.resume(|fixture| fixture.send(60..60 + late)).is_some());
     });
 }

@@ -18,9 +18,9 @@ use crate::sqlite::writer::progress::Progress;
 use crate::sqlite::writer::task::ChangeTask;
 
 #[derive(Default)]
-struct Count(usize);
+struct ChangeCounter(usize);
 
-impl CommitFeed for Count {
+impl CommitFeed for ChangeCounter {
     fn committed(&mut self, changes: &[Change]) {
         self.0 += changes.len();
     }
@@ -38,27 +38,27 @@ fn failed_commit_has_an_unknown_outcome_and_the_store_is_failing() {
         StoreError::from(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
     };
     with_writer(|writer, feed| {
-        let told = feed.0;
+        let reported = feed.0;
         writer.planned.of_commit = Some(io_error(rusqlite::ffi::SQLITE_IOERR_FSYNC));
         let mut batch = Vec::new();
-        let mut answers = [0, 1].map(|number| ask(&mut batch, message(number, 0)));
+        let mut answers = [0, 1].map(|number| append(&mut batch, message(number, 0)));
         commit(writer, &mut batch, feed);
         for answer in &mut answers {
             let answer = answer.try_recv().unwrap();
             assert!(matches!(answer, Err(StoreError::Unknown)), "{answer:?}");
         }
-        assert_eq!((feed.0, writer.state.disk.monitor.state()), (told, Health::Failing));
-        // What did not reach the log is definite.
+        assert_eq!((feed.0, writer.state.disk.monitor.state()), (reported, Health::Failing));
+        // A write that did not reach the log has a definite outcome.
         writer.state.disk = healthy();
         writer.planned.of_commit = Some(io_error(rusqlite::ffi::SQLITE_FULL));
-        let mut full = ask(&mut batch, message(2, 0));
+        let mut full = append(&mut batch, message(2, 0));
         commit(writer, &mut batch, feed);
         let full = full.try_recv().unwrap();
         assert!(matches!(full, Err(StoreError::Full)), "{full:?}");
     });
 }
 
-fn ask(batch: &mut Batch, message: NewMessage) -> Answer<Result<AppendOutcome, StoreError>> {
+fn append(batch: &mut Batch, message: NewMessage) -> Answer<Result<AppendOutcome, StoreError>> {
     let (task, answer) = ChangeTask::of(move |state, changes| state.append(message, None, changes));
     batch.push(task);
     answer
@@ -77,11 +77,11 @@ fn count(connection: &Connection, table: &str) -> i64 {
 }
 
 /// Runs a test with a writer, a user and a room.
-fn with_writer(test: impl FnOnce(&mut Writer<'_>, &mut Count)) {
+fn with_writer(test: impl FnOnce(&mut Writer<'_>, &mut ChangeCounter)) {
     let directory = tempfile::tempdir().unwrap();
     let connection = open_writer(&directory.path().join("writer.db")).unwrap();
     let mut writer = Writer::new(&connection, None, healthy()).unwrap();
-    let mut feed = Count::default();
+    let mut feed = ChangeCounter::default();
     let (user, _) = ChangeTask::of(|state, changes| {
         state.in_account_transaction(changes, |accounts| accounts.create_user(ann()))
     });
@@ -94,7 +94,7 @@ fn with_writer(test: impl FnOnce(&mut Writer<'_>, &mut Count)) {
 fn full_disk_fails_the_batch_and_leaves_no_gap_in_seq() {
     with_writer(|writer, feed| {
         let mut batch = Vec::new();
-        let mut first = ask(&mut batch, message(0, 0));
+        let mut first = append(&mut batch, message(0, 0));
         commit(writer, &mut batch, feed);
         assert_eq!(seq(&mut first), Some(1));
 
@@ -105,27 +105,27 @@ fn full_disk_fails_the_batch_and_leaves_no_gap_in_seq() {
             writer.state.connection.query_row(&limit, [], |_| Ok(())).unwrap();
         };
         limit(pages + 2);
-        let told = feed.0;
+        let reported = feed.0;
         let mut answers: Vec<_> =
-            (1..400).map(|number| ask(&mut batch, message(number, 0))).collect();
+            (1..400).map(|number| append(&mut batch, message(number, 0))).collect();
         commit(writer, &mut batch, feed);
         for answer in &mut answers {
             assert!(matches!(answer.try_recv().unwrap(), Err(StoreError::Full)));
         }
-        assert_eq!(feed.0, told, "what is not committed is not told");
+        assert_eq!(feed.0, reported, "uncommitted changes are not reported");
         assert_eq!(count(writer.state.connection, "messages"), 1);
 
         assert_eq!(writer.state.disk.monitor.state(), Health::Full);
         limit(1_000_000);
-        // Until it has recovered clients' changes are rejected; a repeat is known all the same.
-        let mut early = ask(&mut batch, message(1, 0));
-        let mut repeat = ask(&mut batch, message(0, 0));
+        // Until recovery, changes of clients are rejected; a repeated message is still answered.
+        let mut early = append(&mut batch, message(1, 0));
+        let mut repeat = append(&mut batch, message(0, 0));
         commit(writer, &mut batch, feed);
         let early = early.try_recv().unwrap();
         assert!(matches!(early, Err(StoreError::Unwritable(Health::Full))), "{early:?}");
         assert_eq!(seq(&mut repeat), Some(1));
         writer.state.disk = healthy();
-        let mut again = ask(&mut batch, message(1, 0));
+        let mut again = append(&mut batch, message(1, 0));
         commit(writer, &mut batch, feed);
         assert_eq!(seq(&mut again), Some(2));
     });
@@ -139,13 +139,13 @@ fn held_lock_fails_the_batch_without_effect_on_the_health() {
         writer.lock_timeout = Duration::ZERO;
         let mut batch = Vec::new();
         for number in 1..3 {
-            let mut answer = ask(&mut batch, message(number, 0));
+            let mut answer = append(&mut batch, message(number, 0));
             commit(writer, &mut batch, feed);
             assert!(matches!(answer.try_recv().unwrap(), Err(StoreError::Busy)));
         }
         assert_eq!(writer.state.disk.monitor.state(), Health::Ok);
         holder.execute_batch("ROLLBACK").unwrap();
-        let mut answer = ask(&mut batch, message(3, 0));
+        let mut answer = append(&mut batch, message(3, 0));
         commit(writer, &mut batch, feed);
         assert_eq!((seq(&mut answer), count(writer.state.connection, "messages")), (Some(1), 1));
     });
@@ -165,7 +165,7 @@ fn cancelled_change_has_no_effect_when_the_lock_is_free_again() {
             progress,
         );
         let mut batch = vec![late];
-        let mut patient = ask(&mut batch, message(2, 0));
+        let mut second = append(&mut batch, message(2, 0));
         let mut turns = 0;
         writer.commit(&mut batch, feed, &mut |_, _| {
             turns += 1;
@@ -174,7 +174,7 @@ fn cancelled_change_has_no_effect_when_the_lock_is_free_again() {
             }
         });
         assert!(answer.try_recv().is_err(), "dropped without an answer");
-        assert_eq!((seq(&mut patient), count(writer.state.connection, "messages")), (Some(1), 1));
+        assert_eq!((seq(&mut second), count(writer.state.connection, "messages")), (Some(1), 1));
         assert_eq!(turns, 2);
     });
 }
@@ -185,16 +185,16 @@ fn failing_disk_recovers_by_a_write_of_the_store() {
         writer.state.disk.monitor.record_failure(WriteFault::Failed);
         writer.check_disk();
         let mut batch = Vec::new();
-        let mut sent = ask(&mut batch, message(1, 0));
+        let mut sent = append(&mut batch, message(1, 0));
         commit(writer, &mut batch, feed);
         let sent = sent.try_recv().unwrap();
         assert!(matches!(sent, Err(StoreError::Unwritable(Health::Failing))), "{sent:?}");
         assert!(!writer.has_cleanup());
         writer.state.disk.ahead_ms = 10_000;
-        assert!(writer.has_cleanup(), "no client has to ask");
+        assert!(writer.has_cleanup(), "no request is needed");
         commit(writer, &mut Vec::new(), feed);
         assert_eq!(writer.state.disk.monitor.state(), Health::Ok);
-        let mut sent = ask(&mut batch, message(1, 0));
+        let mut sent = append(&mut batch, message(1, 0));
         commit(writer, &mut batch, feed);
         assert_eq!(seq(&mut sent), Some(1));
     });
@@ -209,7 +209,7 @@ fn full_disk_is_detected_without_a_write_and_recovers() {
         writer.state.disk = DiskWatch::new(100, space, Arc::default());
         let mut batch = Vec::new();
         let mut number = 0;
-        // For five minutes a minute at a time, then the space comes back.
+        // One minute for each row; the space returns after five of them.
         let cases = [(1_000, true), (99, false), (10, false), (149, false), (150, false)];
         let cases = cases.into_iter().chain([(150, true), (1_000, true)]);
         for (bytes, accepted) in cases {
@@ -217,7 +217,7 @@ fn full_disk_is_detected_without_a_write_and_recovers() {
             writer.state.disk.ahead_ms += 60_000;
             writer.check_disk();
             number += 1;
-            let mut sent = ask(&mut batch, message(number, 0));
+            let mut sent = append(&mut batch, message(number, 0));
             commit(writer, &mut batch, feed);
             assert_eq!(seq(&mut sent).is_some(), accepted, "{bytes}");
         }
@@ -229,11 +229,11 @@ fn full_disk_is_detected_without_a_write_and_recovers() {
 fn full_disk_accepts_removals_and_subscriptions_and_no_content() {
     with_writer(|writer, feed| {
         let mut batch = Vec::new();
-        drop(ask(&mut batch, message(0, 0)));
+        drop(append(&mut batch, message(0, 0)));
         commit(writer, &mut batch, feed);
         writer.state.disk = DiskWatch::new(100, Box::new(|| Some(60)), Arc::default());
         writer.check_disk();
-        let mut sent = ask(&mut batch, message(1, 0));
+        let mut sent = append(&mut batch, message(1, 0));
         let join =
             JoinRequest { room: lobby().id, user: ann().id, origin: 1, members_max: 9, party: 0 };
         let (task, mut joined) =
@@ -256,7 +256,7 @@ fn full_disk_accepts_removals_and_subscriptions_and_no_content() {
         assert!(joined.try_recv().unwrap().is_ok(), "a member's connection can subscribe");
         assert!(matches!(banned.try_recv().unwrap(), Ok(ChangeUserOutcome::Changed(_))));
         assert!(deleted.try_recv().unwrap().is_ok());
-        // What a deleted room leaves behind waits until there is space again.
+        // The cleanup of a deleted room waits until there is space again.
         assert!(writer.state.cleanup.is_pending() && !writer.has_cleanup());
         writer.state.disk = healthy();
         assert!(writer.has_cleanup());
@@ -268,7 +268,7 @@ fn idle_writer_removes_the_rows_of_a_deleted_room() {
     with_writer(|writer, feed| {
         let mut batch = Vec::new();
         for number in 0..600 {
-            drop(ask(&mut batch, message(number, 0)));
+            drop(append(&mut batch, message(number, 0)));
         }
         commit(writer, &mut batch, feed);
         assert_eq!(count(writer.state.connection, "anchors"), 600 / 32);
@@ -292,7 +292,7 @@ fn room_deleted_in_the_batch_of_its_messages_leaves_no_rows() {
     with_writer(|writer, feed| {
         let mut batch = Vec::new();
         for number in 0..40 {
-            drop(ask(&mut batch, message(number, 0)));
+            drop(append(&mut batch, message(number, 0)));
         }
         let (deleted, _) = ChangeTask::of(|state, changes| state.delete_room(deletion(), changes));
         batch.push(deleted);
@@ -303,7 +303,7 @@ fn room_deleted_in_the_batch_of_its_messages_leaves_no_rows() {
         for table in ["messages", "anchors", "tails", "members", "rooms"] {
             assert_eq!(count(writer.state.connection, table), 0, "{table}");
         }
-        // Nor is a number given again by the next start, though no message holds it.
+        // The next start does not assign a number again, even if no message has it.
         *writer = Writer::new(writer.state.connection, None, healthy()).unwrap();
         commit(writer, &mut Vec::new(), feed);
         assert_eq!(writer.state.mids.next_number(), 41);
@@ -323,59 +323,59 @@ fn t_147_recovered_connection_gets_nothing_of_a_failed_batch() {
         let resume = || {
             let resume = resume.clone();
             ChangeTask::of(move |state, changes| {
-                // Nothing was read before: all of it comes while the writer has its turn.
+                // Nothing was read before, so the writer reads all of it in its turn.
                 Ok(match state.resume(&resume, Vec::new(), changes)? {
                     ResumeAttempt::Done(answer) => answer,
                     ResumeAttempt::Behind => ResumeOutcome::TooMany,
                 })
             })
         };
-        let told = feed.0;
+        let reported = feed.0;
         let mut batch = Vec::new();
-        let mut lost = ask(&mut batch, message(1, 0));
+        let mut lost = append(&mut batch, message(1, 0));
         let (task, mut answer) = resume();
         batch.push(task);
         writer.planned.before_commit = true;
         commit(writer, &mut batch, feed);
         assert_eq!(seq(&mut lost), None);
         assert!(answer.try_recv().unwrap().is_err());
-        assert_eq!(feed.0, told, "what is not committed is not told");
+        assert_eq!(feed.0, reported, "uncommitted changes are not reported");
 
-        let mut kept = ask(&mut batch, message(2, 0));
+        let mut kept = append(&mut batch, message(2, 0));
         let (task, mut answer) = resume();
         batch.push(task);
         commit(writer, &mut batch, feed);
         assert_eq!(seq(&mut kept), Some(1));
         let one = ResumeOutcome::Resumed { rooms: 1, missed: 1 };
         assert_eq!(answer.try_recv().unwrap().unwrap(), one);
-        assert_eq!(feed.0, told + 2);
+        assert_eq!(feed.0, reported + 2);
 
-        // A chain with a link missing is a fault, not an end: nobody is told that was all.
+        // A chain with a missing link is an error and not the end of the messages.
         writer.state.connection.execute("DELETE FROM messages", []).unwrap();
         let (task, mut answer) = resume();
         commit(writer, &mut vec![task], feed);
         assert!(matches!(answer.try_recv().unwrap(), Err(StoreError::Corrupt(_))));
-        assert_eq!(feed.0, told + 2);
+        assert_eq!(feed.0, reported + 2);
     });
 }
 
 #[test]
 fn failed_statement_undoes_only_its_own_change() {
     with_writer(|writer, feed| {
-        // The same id again: the row of the room is refused, nothing of it stays.
+        // The id exists already: the database rejects the row, and nothing of the change stays.
         let (task, mut answer) =
             ChangeTask::of(|state, changes| state.create_room(lobby(), changes));
         let mut batch: Batch = vec![task];
-        let mut neighbour = ask(&mut batch, message(1, 0));
+        let mut neighbour = append(&mut batch, message(1, 0));
         commit(writer, &mut batch, feed);
         assert!(answer.try_recv().unwrap().is_err());
         assert_eq!(seq(&mut neighbour), Some(1));
         assert_eq!(count(writer.state.connection, "rooms"), 1);
         // A message with a known id but a new key leaves the key free.
         let other = |mid: u32| NewMessage { mid: message(mid, 0).mid, ..message(1, 0) };
-        let mut refused = ask(&mut batch, other(2));
-        let mut stored = ask(&mut batch, message(2, 0));
+        let mut rejected = append(&mut batch, other(2));
+        let mut stored = append(&mut batch, message(2, 0));
         commit(writer, &mut batch, feed);
-        assert_eq!((seq(&mut refused), seq(&mut stored)), (None, Some(2)));
+        assert_eq!((seq(&mut rejected), seq(&mut stored)), (None, Some(2)));
     });
 }

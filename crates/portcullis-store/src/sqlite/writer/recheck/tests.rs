@@ -1,4 +1,4 @@
-//! Tests of rechecks: what another connection has changed.
+//! Tests of rechecks: changes of another connection.
 //! Never: the thread of the writer; each step is a call.
 
 use super::*;
@@ -7,11 +7,11 @@ use crate::sqlite::database::connection::open_writer;
 use crate::sqlite::fixture::{SilentFeed, ann, commit, healthy};
 use crate::sqlite::writer::task::{ChangeTask, Task};
 
-/// Hears the names of users in what it is told of the authority.
+/// Records the user names of each authority that the feed reports.
 #[derive(Default)]
-struct Names(Vec<Vec<String>>);
+struct UserNames(Vec<Vec<String>>);
 
-impl CommitFeed for Names {
+impl CommitFeed for UserNames {
     fn committed(&mut self, changes: &[Change]) {
         for change in changes {
             if let Change::Authority(authority) = change {
@@ -22,30 +22,30 @@ impl CommitFeed for Names {
     }
 }
 
-struct Place {
+struct RecheckFixture {
     directory: tempfile::TempDir,
     connection: Connection,
 }
 
-impl Place {
+impl RecheckFixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let connection = open_writer(&directory.path().join("look.db")).unwrap();
+        let connection = open_writer(&directory.path().join("recheck.db")).unwrap();
         Self { directory, connection }
     }
 
-    fn beside(&self) -> Connection {
-        Connection::open(self.directory.path().join("look.db")).unwrap()
+    fn second_connection(&self) -> Connection {
+        Connection::open(self.directory.path().join("recheck.db")).unwrap()
     }
 
-    /// One look; `meanwhile` runs when the snapshot is taken, before it is told.
-    fn look(
+    /// One recheck; `meanwhile` runs after the snapshot is taken, before it is reported.
+    fn recheck(
         &self,
         writer: &mut Writer<'_>,
         feed: &mut dyn CommitFeed,
         meanwhile: impl FnOnce(&mut Writer<'_>),
     ) -> Result<RecheckOutcome, StoreError> {
-        let path = self.directory.path().join("look.db");
+        let path = self.directory.path().join("recheck.db");
         let reader = Readers::start(&path, "test", 1, 4, &std::sync::Arc::default()).unwrap();
         let (interludes, inbox) = sync_channel(4);
         let (reply, mut answer) = oneshot::channel();
@@ -70,78 +70,78 @@ fn make_user(writer: &mut Writer<'_>) {
 
 #[test]
 fn recheck_works_while_another_program_holds_the_lock() {
-    let place = Place::new();
-    let mut writer = Writer::new(&place.connection, None, healthy()).unwrap();
+    let fixture = RecheckFixture::new();
+    let mut writer = Writer::new(&fixture.connection, None, healthy()).unwrap();
     make_user(&mut writer);
-    let other = place.beside();
+    let other = fixture.second_connection();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    let mut look = || place.look(&mut writer, &mut SilentFeed, |_| ());
-    assert_eq!(look().unwrap(), RecheckOutcome::Reported);
-    assert_eq!(look().unwrap(), RecheckOutcome::Unchanged);
+    let mut recheck = || fixture.recheck(&mut writer, &mut SilentFeed, |_| ());
+    assert_eq!(recheck().unwrap(), RecheckOutcome::Reported);
+    assert_eq!(recheck().unwrap(), RecheckOutcome::Unchanged);
     other.execute_batch("UPDATE users SET disabled = 1; COMMIT").unwrap();
-    assert_eq!(look().unwrap(), RecheckOutcome::Reported);
-    assert_eq!(look().unwrap(), RecheckOutcome::Unchanged);
+    assert_eq!(recheck().unwrap(), RecheckOutcome::Reported);
+    assert_eq!(recheck().unwrap(), RecheckOutcome::Unchanged);
 }
 
 #[test]
 fn recheck_writes_nothing() {
-    let place = Place::new();
-    let mut writer = Writer::new(&place.connection, None, healthy()).unwrap();
+    let fixture = RecheckFixture::new();
+    let mut writer = Writer::new(&fixture.connection, None, healthy()).unwrap();
     make_user(&mut writer);
-    let written = place.connection.total_changes();
-    place.beside().execute_batch("UPDATE users SET disabled = 1").unwrap();
-    let told = place.look(&mut writer, &mut SilentFeed, |_| ()).unwrap();
-    assert_eq!((told, place.connection.total_changes()), (RecheckOutcome::Reported, written));
+    let written = fixture.connection.total_changes();
+    fixture.second_connection().execute_batch("UPDATE users SET disabled = 1").unwrap();
+    let outcome = fixture.recheck(&mut writer, &mut SilentFeed, |_| ()).unwrap();
+    assert_eq!((outcome, fixture.connection.total_changes()), (RecheckOutcome::Reported, written));
 }
 
 #[test]
 fn commit_during_a_recheck_is_not_undone_by_the_snapshot() {
-    let place = Place::new();
-    let mut writer = Writer::new(&place.connection, None, healthy()).unwrap();
-    let mut feed = Names::default();
-    let told = place.look(&mut writer, &mut feed, make_user).unwrap();
-    assert_eq!((told, feed.0), (RecheckOutcome::Reported, vec![vec![String::from("Ann")]]));
+    let fixture = RecheckFixture::new();
+    let mut writer = Writer::new(&fixture.connection, None, healthy()).unwrap();
+    let mut feed = UserNames::default();
+    let outcome = fixture.recheck(&mut writer, &mut feed, make_user).unwrap();
+    assert_eq!((outcome, feed.0), (RecheckOutcome::Reported, vec![vec![String::from("Ann")]]));
 }
 
 #[test]
 fn operator_action_is_reported_once_and_removed_later() {
-    let place = Place::new();
-    let mut writer = Writer::new(&place.connection, None, healthy()).unwrap();
-    let act = "INSERT INTO operator_acts (kind, detail, at_unix_ms) VALUES ('keys', 'x', 1)";
-    place.beside().execute_batch(act).unwrap();
+    let fixture = RecheckFixture::new();
+    let mut writer = Writer::new(&fixture.connection, None, healthy()).unwrap();
+    let insert = "INSERT INTO operator_acts (kind, detail, at_unix_ms) VALUES ('keys', 'x', 1)";
+    fixture.second_connection().execute_batch(insert).unwrap();
     #[derive(Default)]
-    struct Acts(usize);
-    impl CommitFeed for Acts {
+    struct ActionCounter(usize);
+    impl CommitFeed for ActionCounter {
         fn committed(&mut self, changes: &[Change]) {
             self.0 += changes.iter().filter(|c| matches!(c, Change::Operator(_))).count();
         }
     }
-    let mut acts = Acts::default();
+    let mut actions = ActionCounter::default();
     let count = |writer: &Writer<'_>| -> i64 {
         let statement = "SELECT count(*) FROM operator_acts";
         writer.state.connection.query_row(statement, [], |row| row.get(0)).unwrap()
     };
-    place.look(&mut writer, &mut acts, |_| ()).unwrap();
-    assert_eq!((acts.0, count(&writer)), (1, 1));
-    // The removal fails once; nothing is told again.
+    fixture.recheck(&mut writer, &mut actions, |_| ()).unwrap();
+    assert_eq!((actions.0, count(&writer)), (1, 1));
+    // The removal fails once; no action is reported again.
     writer.planned.before_commit = true;
     commit(&mut writer, &mut Vec::new(), &mut SilentFeed);
-    place.beside().execute_batch("UPDATE marks SET mids_merged = 0").unwrap();
-    place.look(&mut writer, &mut acts, |_| ()).unwrap();
+    fixture.second_connection().execute_batch("UPDATE marks SET mids_merged = 0").unwrap();
+    fixture.recheck(&mut writer, &mut actions, |_| ()).unwrap();
     commit(&mut writer, &mut Vec::new(), &mut SilentFeed);
-    assert_eq!((acts.0, count(&writer)), (1, 0));
-    // The next one has the number of the first.
-    place.beside().execute_batch(act).unwrap();
-    place.look(&mut writer, &mut acts, |_| ()).unwrap();
-    assert_eq!(acts.0, 2);
+    assert_eq!((actions.0, count(&writer)), (1, 0));
+    // The next action has the number of the first one.
+    fixture.second_connection().execute_batch(insert).unwrap();
+    fixture.recheck(&mut writer, &mut actions, |_| ()).unwrap();
+    assert_eq!(actions.0, 2);
 }
 
 #[test]
 fn later_changes_replace_the_snapshot() {
-    let place = Place::new();
-    let mut writer = Writer::new(&place.connection, None, healthy()).unwrap();
+    let fixture = RecheckFixture::new();
+    let mut writer = Writer::new(&fixture.connection, None, healthy()).unwrap();
     make_user(&mut writer);
-    let mut read = read_authority(&place.connection).unwrap();
+    let mut read = read_authority(&fixture.connection).unwrap();
     let banned = UserRow { banned_until_unix_ms: 9, ..read.users[0].clone() };
     apply_own_changes(&mut read, vec![Change::User(banned.clone())]);
     assert_eq!(read.users, [banned]);
