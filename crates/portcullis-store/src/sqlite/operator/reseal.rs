@@ -135,7 +135,11 @@ fn reseal_messages(
     Ok(done)
 }
 
-fn messages(connection: &Connection, below: i64, limit: i64) -> Result<Vec<MessageValue>, StoreError> {
+fn messages(
+    connection: &Connection,
+    below: i64,
+    limit: i64,
+) -> Result<Vec<MessageValue>, StoreError> {
     // Left joins, and errors below: a skipped message would stay under the old key unnoticed.
     let mut select = connection.prepare_cached(
         "SELECT number, rooms.id, messages.id, users.id, text, html, sealed, digest

@@ -1,10 +1,6 @@
 //! A second hand on the tables about people, beside a store that runs or does not.
 //! Never: a server.
 
-#![expect(clippy::unwrap_used, reason = "all of this file is test code")]
-
-mod fixture;
-
 use std::path::Path;
 
 use portcullis_model::{CUSTOM_ROLES_MAX, Role, Roles, Secret, SessionId};
@@ -16,7 +12,7 @@ use portcullis_store::{
     UserChangeKind,
 };
 
-use fixture::{Heard, Place, id, own};
+use crate::fixture::{Heard, Place, id, own};
 
 fn session(name: &str) -> SessionId {
     SessionId::parse(name).unwrap()

@@ -1,10 +1,6 @@
 //! Fields sealed at rest: what comes back, what the file holds, what is sealed again.
 //! Never: a real cipher; the seal here shows where a value belongs, and hides nothing.
 
-#![expect(clippy::unwrap_used, reason = "all of this file is test code")]
-
-mod fixture;
-
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -17,7 +13,7 @@ use portcullis_store::{
     StoreError, Visibility,
 };
 
-use fixture::{Heard, Place, id, own};
+use crate::fixture::{Heard, Place, id, own};
 
 const TEXT: &str = "a-text-nobody-may-read";
 const HTML: &str = "<b>nor-its-formatting</b>";

@@ -1,10 +1,6 @@
 //! Who is asked into a room and who is kept out of it.
 //! Never: a server.
 
-#![expect(clippy::unwrap_used, reason = "all of this file is test code")]
-
-mod fixture;
-
 use std::sync::Arc;
 
 use portcullis_model::{MessageId, RoomId};
@@ -14,7 +10,7 @@ use portcullis_store::{
     MessageStore, NewMessage, NewRoom, RoomStore, SqliteStore, Store, Visibility,
 };
 
-use fixture::{Heard, Place, id, own};
+use crate::fixture::{Heard, Place, id, own};
 
 fn room(name: &str) -> RoomId {
     RoomId::parse(name).unwrap()

@@ -1,10 +1,6 @@
 //! Users and rooms deleted beside a store that runs, and what the store makes of it.
 //! Never: a server.
 
-#![expect(clippy::unwrap_used, reason = "all of this file is test code")]
-
-mod fixture;
-
 use std::sync::Arc;
 
 use portcullis_model::{MessageId, Role, Roles, RoomId};
@@ -16,7 +12,7 @@ use portcullis_store::{
     Visibility,
 };
 
-use fixture::{Heard, Place, id, own};
+use crate::fixture::{Heard, Place, id, own};
 
 fn room(name: &str) -> RoomId {
     RoomId::parse(name).unwrap()

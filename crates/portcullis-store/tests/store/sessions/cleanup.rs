@@ -1,0 +1,112 @@
+//! Revocations, and the removal of ended rows.
+//! Never: a clock; each call gets the time.
+
+use super::*;
+
+#[tokio::test]
+async fn what_is_withdrawn_stays_so_until_the_later_end() {
+    let place = Place::new();
+    let (store, heard) = furnished(&place).await;
+    let token = |until| revocation("x", RevocationKind::Token, until);
+    for (until, expect) in [(50, 50), (40, 50), (60, 60)] {
+        store.revoke(token(until)).await.unwrap();
+        assert_eq!(heard.take(), [Change::Revoked(token(expect))], "{until}");
+    }
+    store.revoke(revocation("x", RevocationKind::Session, 5)).await.unwrap();
+    let mut kept = store.load().await.unwrap().authority.revocations;
+    kept.sort_unstable_by_key(|row| row.until_unix_ms);
+    assert_eq!(kept, [revocation("x", RevocationKind::Session, 5), token(60)]);
+}
+
+#[tokio::test]
+async fn what_is_over_is_tidied_up_and_sessions_are_told() {
+    let place = Place::new();
+    let (store, heard) = furnished(&place).await;
+    open(&store, "s1", "ann", 0).await;
+    let long = NewSession { idle_ends_unix_ms: 900, ..new_session("s2", "ann", 0) };
+    store.open_session(long).await.unwrap();
+    open(&store, "b1", "bob", ENDS).await;
+    for (name, until) in [("x", 100), ("y", ENDS + 1)] {
+        store.revoke(revocation(name, RevocationKind::Token, until)).await.unwrap();
+    }
+    for (hash, ends_unix_ms) in [([1; 32], ENDS), ([2; 32], ENDS + 1)] {
+        let invitation = NewInvitation { hash, by: None, at_unix_ms: 0, ends_unix_ms };
+        store.invite(invitation).await.unwrap();
+    }
+    recheck(&store, &heard).await;
+    assert_eq!(store.authority().await.unwrap().sessions.len(), 3, "nothing is over");
+    store.remove_ended(ENDS).await.unwrap();
+    let mut told = heard.take();
+    told.sort_unstable_by_key(|change| format!("{change:?}"));
+    assert_eq!(told, [ended("s1", "ann"), ended("s2", "ann")]);
+    let left = store.load().await.unwrap();
+    assert_eq!(
+        (left.authority.sessions.len(), left.authority.revocations.len()),
+        (1, 2),
+        "kept for a day"
+    );
+    assert_eq!(left.authority.revocations_ended_unix_ms, 0);
+    let connection = place.sql();
+    let count = "SELECT count(*) FROM invitations";
+    let invitations: u32 = connection.query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(invitations, 1);
+    assert_eq!(recheck(&store, &heard).await, (RecheckOutcome::Unchanged, vec![]));
+}
+
+#[tokio::test]
+async fn deleted_revocations_leave_the_latest_of_their_ends() {
+    let place = Place::new();
+    let (store, _) = furnished(&place).await;
+    let day_ms = 24 * 60 * 60 * 1000;
+    for (name, until) in [("x", 100), ("y", 200), ("z", 300)] {
+        store.revoke(revocation(name, RevocationKind::Token, until)).await.unwrap();
+    }
+    for (now, left, ended) in [(day_ms + 99, 3, 0), (day_ms + 200, 1, 200), (0, 1, 200)] {
+        store.remove_ended(now).await.unwrap();
+        let authority = store.authority().await.unwrap();
+        let seen = (authority.revocations.len(), authority.revocations_ended_unix_ms);
+        assert_eq!(seen, (left, ended), "{now}");
+    }
+    store.remove_ended(10 * day_ms).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let (store, _) = place.open();
+    let loaded = store.load().await.unwrap();
+    assert_eq!(
+        (loaded.authority.revocations.len(), loaded.authority.revocations_ended_unix_ms),
+        (0, 300)
+    );
+}
+
+#[tokio::test]
+async fn tidying_up_goes_on_until_all_is_done() {
+    let place = Place::new();
+    let (store, heard) = furnished(&place).await;
+    let users: Vec<_> = (0..300)
+        .map(|number| store.create_user(NewUser { ..own(&format!("n{number}")) }))
+        .collect();
+    for answer in users {
+        answer.await.unwrap();
+    }
+    let asked: Vec<_> = (0..300)
+        .map(|number| {
+            let name = format!("s{number}");
+            store.open_session(new_session(&name, &format!("n{number}"), 0))
+        })
+        .collect();
+    for answer in asked {
+        answer.await.unwrap();
+    }
+    let mut told = 0;
+    let mut looks = 0;
+    while !store.authority().await.unwrap().sessions.is_empty() {
+        heard.take();
+        store.remove_ended(ENDS).await.unwrap();
+        let changes = heard.take();
+        told +=
+            changes.iter().filter(|change| matches!(change, Change::SessionEnded { .. })).count();
+        looks += 1;
+        assert!(looks < 9, "it never ends");
+    }
+    assert_eq!(told, 300);
+}

@@ -1,0 +1,89 @@
+//! Rechecks: changes of other programs reach the feed.
+//! Never: the thread that starts a recheck.
+
+use super::*;
+
+#[tokio::test]
+async fn what_others_change_is_told_once_and_whole() {
+    let place = Place::new();
+    let (store, heard) = furnished(&place).await;
+    open(&store, "s1", "ann", 0).await;
+    open(&store, "b1", "bob", 0).await;
+    let whole = async || Change::Authority(Box::new(store.authority().await.unwrap()));
+
+    let (found, told) = recheck(&store, &heard).await;
+    assert_eq!(
+        (found, told),
+        (RecheckOutcome::Reported, vec![whole().await]),
+        "the first tells all"
+    );
+    assert_eq!(recheck(&store, &heard).await, (RecheckOutcome::Unchanged, vec![]));
+
+    // What goes through the store is told as it happens.
+    open(&store, "s2", "ann", 0).await;
+    store.revoke(revocation("y", RevocationKind::Token, 90)).await.unwrap();
+    assert_eq!(recheck(&store, &heard).await, (RecheckOutcome::Unchanged, vec![]));
+
+    type Expect = fn(&Authority) -> bool;
+    let others: [(&str, Expect); 7] = [
+        ("DELETE FROM sessions WHERE id = 's1'", |all| {
+            let mut names: Vec<_> = all.sessions.iter().map(|row| row.id.as_str()).collect();
+            names.sort_unstable();
+            names == ["b1", "s2"]
+        }),
+        ("INSERT INTO revocations VALUES ('them', 1, 'z', 99, '')", |all| {
+            let expect = Revocation {
+                issuer: String::from("them"),
+                user: String::new(),
+                ..revocation("z", RevocationKind::Session, 99)
+            };
+            all.revocations.len() == 2 && all.revocations.contains(&expect)
+        }),
+        ("UPDATE users SET roles = 5 WHERE id = 'u_bob'", |all| {
+            let admin = Roles::user().with(Role::Admin);
+            all.users.iter().any(|row| row.id == id("bob") && row.roles == admin)
+        }),
+        ("UPDATE users SET disabled = 1 WHERE id = 'u_ann'", |all| {
+            all.users.iter().all(|row| row.disabled == (row.id == id("ann")))
+        }),
+        ("UPDATE users SET banned_until_unix_ms = 77 WHERE id = 'u_ann'", |all| {
+            all.users.iter().any(|row| row.banned_until_unix_ms == 77)
+        }),
+        ("UPDATE users SET valid_after_unix_ms = 66, muted_until_unix_ms = 88", |all| {
+            all.users
+                .iter()
+                .all(|row| (row.valid_after_unix_ms, row.muted_until_unix_ms) == (66, 88))
+        }),
+        ("DELETE FROM revocations", |all| all.revocations.is_empty()),
+    ];
+    for (statement, expect) in others {
+        place.sql().execute_batch(statement).unwrap();
+        let (found, told) = recheck(&store, &heard).await;
+        assert_eq!(found, RecheckOutcome::Reported, "{statement}");
+        assert_eq!(told, [whole().await], "{statement}");
+        let [Change::Authority(all)] = told.as_slice() else { panic!("{told:?}") };
+        assert!(expect(all), "{statement}: {all:?}");
+        let again = recheck(&store, &heard).await;
+        assert_eq!(again, (RecheckOutcome::Unchanged, vec![]), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_as_soon_as_it_can() {
+    let place = Place::new();
+    let (store, heard) = furnished(&place).await;
+    open(&store, "s1", "ann", 0).await;
+    recheck(&store, &heard).await;
+    place
+        .sql()
+        .execute_batch("UPDATE users SET id = 'no id', disabled = 1 WHERE id = 'u_bob'")
+        .unwrap();
+    for _ in 0..2 {
+        assert!(store.recheck().await.is_err());
+        assert_eq!(heard.take(), []);
+    }
+    place.sql().execute_batch("UPDATE users SET id = 'u_bob' WHERE id = 'no id'").unwrap();
+    let (found, told) = recheck(&store, &heard).await;
+    assert_eq!(found, RecheckOutcome::Reported);
+    assert!(matches!(told.as_slice(), [Change::Authority(all)] if all.sessions.len() == 1));
+}
