@@ -13,7 +13,7 @@ use crate::content::cleaner::Malicious;
 use crate::content::markup::formatting::Markup;
 use crate::content::spam::filter::SpamOptions;
 use crate::danger::Danger;
-use crate::load::machine::LoadState;
+use crate::load::state::LoadState;
 use crate::tables::rate::{Penalty, Rate};
 use crate::tokens::key::{Algorithm, Issuer};
 use portcullis_model::Limit;

@@ -29,15 +29,15 @@ pub use admission::polling_binding::{FollowUp, PollingBinding, SessionBinding};
 pub use admission::proxy::{ClientScheme, ForwardedHeader, ProxyRules};
 pub use admission::source::Source;
 pub use authentication::authenticate::Authentication;
-pub use authentication::client_key::thumbprint;
-pub use authentication::credential::{
+pub use authentication::credentials::client_key::thumbprint;
+pub use authentication::credentials::credential::{
     Credential, RecoveryClaim, presents_ticket, read_recovery_claim,
 };
+pub use authentication::credentials::proof::{CheckedProof, ProofRequest};
+pub use authentication::credentials::ticket::{TICKET_LIFE_S, TICKET_PREFIX};
 pub use authentication::lease::Lease;
 pub use authentication::principal::{Caller, Principal, SessionTimeouts};
-pub use authentication::proof::{CheckedProof, ProofRequest};
 pub use authentication::second_factor::{FactorGap, SecondFactorRule};
-pub use authentication::ticket::{TICKET_LIFE_S, TICKET_PREFIX};
 pub use authorization::action::{Action, UsualAction};
 pub use authorization::answer::Answer;
 pub use authorization::authorize::Authorization;
@@ -57,16 +57,18 @@ pub use content::cleaner::{CleanText, Cleaner, Findings, Malicious};
 pub use content::markup::formatting::Markup;
 pub use content::spam::filter::{SpamAction, SpamOptions, SpamRule};
 pub use danger::Danger;
-pub use directory::authority::{Authority, RevocationName, RevocationSlot, UNCONFIRMED_MAX_MS};
 pub use directory::display_name::{
     NameClaim, is_own_name_reserved, is_shown, neutral_name, skeleton,
 };
 pub use directory::list::{RoomCursor, RoomPage, RoomQuery};
 pub use directory::look_alike::is_look_alike;
 pub use directory::rank::{Rank, check_rank};
-pub use directory::revocations::ReserveError;
 pub use directory::room::{Charge, Relation, Room, RoomFacts};
-pub use directory::session::{Session, SessionFacts};
+pub use directory::sessions::authority::{
+    Authority, RevocationName, RevocationSlot, UNCONFIRMED_MAX_MS,
+};
+pub use directory::sessions::revocations::ReserveError;
+pub use directory::sessions::session::{Session, SessionFacts};
 pub use directory::space::DirectoryLimits;
 pub use directory::space::{Party, Table};
 pub use directory::tables::Directory;
@@ -81,9 +83,9 @@ pub use limits::limiter::Limiter;
 pub use limits::login::LoginSource;
 pub use limits::packets::PacketBudget;
 pub use limits::tls_class::TlsClass;
-pub use load::machine::{
-    LoadChange, LoadMachine, LoadSample, LoadSignal, LoadState, SAMPLE_INTERVAL_MS,
-};
+pub use load::machine::{LoadChange, LoadMachine};
+pub use load::signal::{LoadSample, LoadSignal, SAMPLE_INTERVAL_MS};
+pub use load::state::LoadState;
 pub use payload::attachment::Attachment;
 pub use payload::open_type::OpenType;
 pub use payload::reference::{

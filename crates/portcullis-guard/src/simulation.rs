@@ -18,7 +18,7 @@ use crate::limits::attempt::{Attempt, RequestCause, TraceEntry, rejected_by};
 use crate::limits::connection_usage::ConnectionUsage;
 use crate::limits::login::LoginKeys;
 use crate::limits::packets::PacketBudget;
-use crate::load::machine::LoadState;
+use crate::load::state::LoadState;
 use crate::tables::rate::Rate;
 
 /// A replay of a trace with some limits.

@@ -11,7 +11,7 @@ use crate::admission::host::Hosts;
 use crate::admission::origin::Origins;
 use crate::admission::proxy::Proxies;
 use crate::admission::source::Source;
-use crate::authentication::credential::{self, AuthorizationHeader};
+use crate::authentication::credentials::credential::{self, AuthorizationHeader};
 use crate::capacity::client_class::ClientClass;
 use crate::error::GateError;
 use crate::gate_options::GateOptions;

@@ -143,7 +143,7 @@ pub fn check_origin(text: &str) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authentication::credential::cookies;
+    use crate::authentication::credentials::credential::cookies;
 
     const OURS: &[u8] = b"https://myapp.com";
 

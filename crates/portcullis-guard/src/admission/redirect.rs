@@ -6,7 +6,7 @@ use portcullis_model::{Denial, Now};
 use crate::admission::admit::Admission;
 use crate::admission::handshake::{Handshake, Line};
 use crate::admission::source::Source;
-use crate::authentication::credential;
+use crate::authentication::credentials::credential;
 
 impl Admission {
     /// The listed name, with its port, to which a plain-text request for a page is redirected.

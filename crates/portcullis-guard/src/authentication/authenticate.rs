@@ -7,11 +7,11 @@ use std::sync::Arc;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_model::{Denial, Now, Role, Roles, SessionId, TokenFault};
 
-use crate::authentication::first_key::FirstKeys;
+use crate::authentication::credentials::first_key::FirstKeys;
+use crate::authentication::credentials::proof::{Proofs, is_bound_to};
+use crate::authentication::credentials::ticket::Tickets;
 use crate::authentication::principal::{CredentialMarks, Principal, PrincipalParts};
-use crate::authentication::proof::{Proofs, is_bound_to};
-use crate::authentication::ticket::Tickets;
-use crate::directory::session::Session;
+use crate::directory::sessions::session::Session;
 use crate::directory::tables::Directory;
 use crate::directory::user::{User, WhenFull};
 use crate::error::GateError;
@@ -257,12 +257,12 @@ fn check(
 
 #[cfg(test)]
 mod tests {
-    use crate::directory::session::SessionFacts;
+    use crate::directory::sessions::session::SessionFacts;
     use portcullis_model::{Role, Roles, UserId};
     use serde_json::json;
 
     use super::*;
-    use crate::authentication::credential::Credential;
+    use crate::authentication::credentials::credential::Credential;
     use crate::directory::space::DirectoryLimits;
     use crate::directory::tables::Directory;
     use crate::directory::user::UserFacts;

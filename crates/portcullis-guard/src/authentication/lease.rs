@@ -6,8 +6,8 @@ use std::sync::Arc;
 use portcullis_model::Now;
 
 use crate::authentication::principal::CredentialMarks;
-use crate::directory::authority::Authority;
-use crate::directory::session::Session;
+use crate::directory::sessions::authority::Authority;
+use crate::directory::sessions::session::Session;
 use crate::directory::user::User;
 use crate::tokens::token::Tokens;
 

@@ -6,11 +6,7 @@ pub(crate) mod verify; // tokens, tokens bound to a key, tickets
 pub(crate) mod on_connection; // credentials within the budget of one connection
 pub(crate) mod anonymous; // principals without a credential
 pub(crate) mod factor_check; // second factors that a credential shows
-pub(crate) mod credential; // where a credential may be
-pub(crate) mod ticket; // one-time tickets
-pub(crate) mod proof; // proofs that a client holds its key
-pub(crate) mod client_key; // the key of a client
-pub(crate) mod first_key; // the first key of a token of another issuer
+pub(crate) mod credentials; // credentials that clients present
 pub(crate) mod principal; // the user of a connection
 pub(crate) mod second_factor; // which users need a second factor
 pub(crate) mod lease; // the authority of an operation, checked again at commit

@@ -5,9 +5,9 @@ use portcullis_model::{Denial, Now, UserId};
 
 use crate::admission::handshake::AdmittedRequest;
 use crate::authentication::authenticate::Authentication;
-use crate::authentication::credential::{self, Credential, PresentedCredential};
+use crate::authentication::credentials::credential::{self, Credential, PresentedCredential};
+use crate::authentication::credentials::ticket::TICKET_PREFIX;
 use crate::authentication::principal::Principal;
-use crate::authentication::ticket::TICKET_PREFIX;
 use crate::limits::packets::PacketBudget;
 use crate::tokens::token::VerifiedCredential;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use portcullis_model::{Denial, Now, RevocationKind, Roles, UserId};
 
 use crate::authentication::lease::Lease;
-use crate::directory::authority::{Authority, RevocationName};
-use crate::directory::session::Session;
+use crate::directory::sessions::authority::{Authority, RevocationName};
+use crate::directory::sessions::session::Session;
 use crate::directory::user::{LastActivity, User, UserSlot};
 use crate::limits::connection_usage::{AddressBuckets, ConnectionUsage};
 use crate::tables::rate::{Gcra, Rate};

@@ -10,7 +10,7 @@ use portcullis_model::{Denial, Now, Role, RoleTable, Roles, SessionId, UserId};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::directory::session::SessionFacts;
+use crate::directory::sessions::session::SessionFacts;
 use crate::directory::space::DirectoryLimits;
 use crate::directory::tables::Directory;
 use crate::directory::user::UserFacts;

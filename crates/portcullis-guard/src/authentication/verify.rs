@@ -5,9 +5,9 @@ use portcullis_model::{Denial, Now, TokenFault, UserId};
 
 use crate::admission::handshake::AdmittedRequest;
 use crate::authentication::authenticate::Authentication;
-use crate::authentication::credential::{self, Credential, PresentedCredential};
-use crate::authentication::proof::{CheckedProof, ProofRequest, is_bound_to};
-use crate::authentication::ticket::TICKET_PREFIX;
+use crate::authentication::credentials::credential::{self, Credential, PresentedCredential};
+use crate::authentication::credentials::proof::{CheckedProof, ProofRequest, is_bound_to};
+use crate::authentication::credentials::ticket::TICKET_PREFIX;
 use crate::tables::shares::{EntryOwner, ShareUse};
 use crate::tokens::key::Algorithm;
 use crate::tokens::token::{CredentialKeys, VerifiedCredential};

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::authorization::access::Allowed;
 use crate::content::cleaner::Cleaner;
-use crate::load::machine::LoadState;
+use crate::load::state::LoadState;
 use crate::tables::rate::Rate;
 
 /// An event a client may send; the type is its payload.

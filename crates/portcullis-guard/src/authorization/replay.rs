@@ -11,7 +11,7 @@ use portcullis_model::limits::INTEGER_MAX;
 use portcullis_model::{Denial, Mid, Now};
 use serde::Deserialize;
 
-use crate::authentication::client_key;
+use crate::authentication::credentials::client_key;
 use crate::authentication::principal::Caller;
 use crate::authorization::event::Replay;
 use crate::payload::{field, schema};

@@ -8,12 +8,9 @@ pub(crate) mod room; // one room
 pub(crate) mod list; // the list of rooms, page by page
 pub(crate) mod names; // names that look alike
 pub(crate) mod space; // the share of each party in the tables
-pub(crate) mod session; // one session
-pub(crate) mod sessions; // the sessions of own users
+pub(crate) mod sessions; // sessions and revocations
 pub(crate) mod rank; // which users can act on which
 pub(crate) mod display_name; // names of users of other issuers
 pub(crate) mod look_alike; // names that look alike to a reader
-pub(crate) mod authority; // what is revoked, and how fresh that knowledge is
-pub(crate) mod revocations; // the revoked tokens and sessions
 pub(crate) mod queries; // names that look alike, and space in tables
 pub(crate) mod list_query; // the list of rooms, page by page

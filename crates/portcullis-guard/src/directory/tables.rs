@@ -7,11 +7,11 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use portcullis_model::{RoomId, SessionId, UserId, Visibility};
 
-use crate::directory::authority::Authority;
 use crate::directory::list::RoomIndex;
 use crate::directory::names::NameIndex;
 use crate::directory::room::{Charge, Room, RoomFacts, Standing};
-use crate::directory::session::Session;
+use crate::directory::sessions::authority::Authority;
+use crate::directory::sessions::session::Session;
 use crate::directory::space::{DirectoryLimits, Party, Sizes, Table};
 use crate::directory::user::{User, UserFacts};
 use crate::tables::striped::Striped;

@@ -6,7 +6,7 @@ use portcullis_model::{Denial, Limit, Now, ShedKind};
 use crate::capacity::client_class::ClientClass;
 use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
-use crate::load::machine::LoadState;
+use crate::load::state::LoadState;
 use crate::tables::rate::Rate;
 
 /// Rate of all logins from [`LoadState::Shedding`] on.

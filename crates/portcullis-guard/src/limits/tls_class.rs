@@ -9,7 +9,7 @@ use crate::capacity::address;
 use crate::capacity::pools::USER_ADDRESS_FACTOR;
 use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
-use crate::load::machine::LoadState;
+use crate::load::state::LoadState;
 use crate::tables::rate::Rate;
 use crate::tables::rate_table::RejectionCost;
 

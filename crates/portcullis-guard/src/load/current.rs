@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use crate::load::machine::LoadState;
+use crate::load::state::LoadState;
 
 /// Full rate of returning clients, in thousandths of the rate of all connections.
 pub(crate) const RETURNING_RATE_MAX: u32 = 1_000;

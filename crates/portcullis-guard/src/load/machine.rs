@@ -1,141 +1,9 @@
-//! The load of the server as a state: entered quickly, left slowly, one step at a time.
+//! Computes the load from samples: states are entered quickly and left one at a time.
 //! Never: a clock or a measurement of its own; both are passed in.
 
-/// The load of the server. Each state limits more than the states before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum LoadState {
-    /// The configured limits.
-    #[default]
-    Normal,
-    /// Unauthenticated clients get less.
-    Elevated,
-    /// New unauthenticated clients are rejected; returning clients are admitted at a lower rate.
-    Shedding,
-    /// Only vital events are processed.
-    Critical,
-}
+use crate::load::signal::{LoadSample, LoadSignal};
+use crate::load::state::LoadState;
 
-impl LoadState {
-    /// All states, the lowest load first.
-    pub const ALL: [Self; 4] = [Self::Normal, Self::Elevated, Self::Shedding, Self::Critical];
-
-    /// The name in records, metrics and the configuration.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Elevated => "elevated",
-            Self::Shedding => "shedding",
-            Self::Critical => "critical",
-        }
-    }
-
-    /// The state of a name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-
-    fn lower(self) -> Self {
-        match self {
-            Self::Normal | Self::Elevated => Self::Normal,
-            Self::Shedding => Self::Elevated,
-            Self::Critical => Self::Shedding,
-        }
-    }
-
-    /// How long the load has to be lower before this state is left, in milliseconds.
-    fn leave_after_ms(self) -> u64 {
-        match self {
-            Self::Normal => 0,
-            Self::Elevated => 30_000,
-            Self::Shedding => 20_000,
-            Self::Critical => 10_000,
-        }
-    }
-}
-
-/// A metric that the load is computed from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LoadSignal {
-    /// How long a ready task waits for the processor, in ms.
-    Queue,
-    /// How late timers fire, in ms.
-    Lag,
-    /// Memory in use, in percent of the limit.
-    Memory,
-    /// Connection slots in use, in percent.
-    Places,
-    /// Handshakes rejected per second.
-    Refused,
-    /// The state of the store: 0 available, 1 unconfirmed, 2 unavailable.
-    Store,
-    /// File descriptors in use, in percent.
-    Files,
-}
-
-impl LoadSignal {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Queue,
-        Self::Lag,
-        Self::Memory,
-        Self::Places,
-        Self::Refused,
-        Self::Store,
-        Self::Files,
-    ];
-
-    /// The name in records and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Queue => "queue",
-            Self::Lag => "lag",
-            Self::Memory => "memory",
-            Self::Places => "places",
-            Self::Refused => "refused",
-            Self::Store => "store",
-            Self::Files => "files",
-        }
-    }
-
-    /// The values at which Elevated, Shedding and Critical are entered; none where a state is not
-    /// entered for this signal.
-    fn enters(self, usual_rejections: f64) -> [Option<f64>; 3] {
-        match self {
-            Self::Queue => [Some(10.0), Some(20.0), Some(100.0)],
-            Self::Lag => [Some(20.0), Some(50.0), Some(250.0)],
-            Self::Memory => [Some(70.0), Some(80.0), Some(90.0)],
-            Self::Places => [Some(70.0), Some(85.0), Some(97.0)],
-            Self::Refused => [Some((usual_rejections * 5.0).max(50.0)), None, None],
-            Self::Store => [Some(1.0), Some(2.0), None],
-            Self::Files => [None, None, Some(95.0)],
-        }
-    }
-
-    /// Whether the signal is a waiting time.
-    fn is_waiting(self) -> bool {
-        matches!(self, Self::Queue | Self::Lag)
-    }
-
-    /// Whether an average over a second is compared, because single values vary.
-    fn is_averaged(self) -> bool {
-        matches!(self, Self::Queue | Self::Lag | Self::Refused)
-    }
-}
-
-/// One sample of all signals, taken every [`SAMPLE_INTERVAL_MS`].
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct LoadSample {
-    /// The value of each signal, in the order of [`LoadSignal::ALL`].
-    pub values: [f64; LoadSignal::ALL.len()],
-    /// Use of one core by the process since the last sample, in percent.
-    pub busy: f64,
-}
-
-/// The interval of samples, in milliseconds.
-pub const SAMPLE_INTERVAL_MS: u64 = 250;
 /// The weight of a new value in an average over a second.
 const WEIGHT: f64 = 0.25;
 /// The weight of a new value in the average at normal load, over some minutes.
@@ -294,18 +162,12 @@ impl LoadMachine {
     }
 }
 
-impl LoadSignal {
-    fn is_over(self, value: f64, from: f64) -> bool {
-        // The store signal is a step: it counts when it is reached.
-        if self == Self::Store { value >= from } else { value > from }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::load::signal::SAMPLE_INTERVAL_MS;
 
     fn sample(signal: LoadSignal, value: f64) -> LoadSample {
         let mut sample = LoadSample { busy: 100.0, ..LoadSample::default() };

@@ -1,5 +1,7 @@
 //! The load of the server, and what an overloaded server rejects.
 //! Never: sampling, clocks.
 
-pub(crate) mod machine; // the load of the server as a state
+pub(crate) mod state; // the states of the load
+pub(crate) mod signal; // the signals that it is computed from
+pub(crate) mod machine; // from samples to a state
 pub(crate) mod current; // the current load, as all threads see it

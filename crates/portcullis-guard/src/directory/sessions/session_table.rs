@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_model::SessionId;
 
-use crate::directory::session::{Session, SessionFacts};
+use crate::directory::sessions::session::{Session, SessionFacts};
 use crate::directory::tables::Directory;
 
 impl Directory {

@@ -9,8 +9,8 @@ use portcullis_model::{Denial, Secret, TokenFault};
 use serde::{Deserialize, Deserializer};
 
 use crate::admission::handshake::{AdmittedRequest, Cookies, Handshake, Line};
-use crate::authentication::proof::PROOF_MAX_BYTES;
-use crate::authentication::ticket::TICKET_PREFIX;
+use crate::authentication::credentials::proof::PROOF_MAX_BYTES;
+use crate::authentication::credentials::ticket::TICKET_PREFIX;
 
 /// A credential as a client presents it.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use parking_lot::RwLock;
 use portcullis_model::{Denial, Now, RevocationKind};
 
-use crate::directory::revocations::{ReserveError, RevocationTable, digest_of};
+use crate::directory::sessions::revocations::{ReserveError, RevocationTable, digest_of};
 use crate::tables::shares::{Owner, ShareError, ShareUse};
 
 /// Every session ends after this time without a confirmation.

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_model::{Denial, Now, TokenFault};
 use serde::Deserialize;
 
-use crate::authentication::client_key::{self, ClientJwk, thumbprint};
+use crate::authentication::credentials::client_key::{self, ClientJwk, thumbprint};
 use crate::tables::once_table::{OnceError, OnceKey, OnceTable};
 use crate::tables::shares::{Owner, ShareUse, Shares};
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use aws_lc_rs::digest::{Context, SHA256};
 use portcullis_model::{Now, RevocationKind};
 
-use crate::directory::authority::RevocationName;
+use crate::directory::sessions::authority::RevocationName;
 use crate::tables::shares::{Owner, ShareError, ShareUse, Shares};
 
 /// Most revocations at a time; about 100 bytes each, 25 MiB.
