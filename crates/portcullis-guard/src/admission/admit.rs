@@ -71,25 +71,8 @@ impl Admission {
                 self.count_unattributed(client, self.shown(request, now), now)?
             }
         };
-        self.hosts.check(request)?;
-        let cookies = credential::cookies(request);
-        let origin = self.origins.check(request, cookies)?;
-        self.check_offered(request.door)?;
-        credential::reject_in_query(request.query)?;
-        let AuthorizationHeader { bearer, bound, proof } = credential::authorization(request)?;
         let wanted_slot = request.door.is_socket().then_some(class);
-        Ok(AdmittedRequest {
-            client,
-            class,
-            origin,
-            bearer,
-            bound,
-            proof,
-            cookies,
-            wanted_slot,
-            was_tried: false,
-            slot: None,
-        })
+        Ok(AdmittedRequest { wanted_slot, ..self.check_head(request, class)? })
     }
 
     /// Takes the connection slot of an admitted socket; a rejection takes nothing.
@@ -141,6 +124,15 @@ impl Admission {
         let client = request.client;
         Self::check_source(self.source(request), request)?;
         self.count_again(client, user, now)?;
+        self.check_head(request, ClientClass::Unauthenticated)
+    }
+
+    /// The guards that read the head of a request, once it is counted. The request wants no slot.
+    fn check_head(
+        &self,
+        request: &Handshake<'_>,
+        class: ClientClass,
+    ) -> Result<AdmittedRequest, Denial> {
         self.hosts.check(request)?;
         let cookies = credential::cookies(request);
         let origin = self.origins.check(request, cookies)?;
@@ -148,8 +140,8 @@ impl Admission {
         credential::reject_in_query(request.query)?;
         let AuthorizationHeader { bearer, bound, proof } = credential::authorization(request)?;
         Ok(AdmittedRequest {
-            client,
-            class: ClientClass::Unauthenticated,
+            client: request.client,
+            class,
             origin,
             bearer,
             bound,

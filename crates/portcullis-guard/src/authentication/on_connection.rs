@@ -5,7 +5,7 @@ use portcullis_model::{Denial, Now, UserId};
 
 use crate::admission::handshake::AdmittedRequest;
 use crate::authentication::authenticate::Authentication;
-use crate::authentication::credentials::credential::{self, Credential, PresentedCredential};
+use crate::authentication::credentials::credential::{self, Credential};
 use crate::authentication::credentials::ticket::TICKET_PREFIX;
 use crate::authentication::principal::Principal;
 use crate::limits::packets::PacketBudget;
@@ -20,10 +20,7 @@ impl Authentication {
         credential: Credential<'_>,
         now: Now,
     ) -> Option<UserId> {
-        match credential::presented(credential) {
-            Ok(PresentedCredential::Token(token)) => budget.user_of(token, now),
-            Ok(PresentedCredential::Ticket(_)) | Err(_) => None,
-        }
+        budget.user_of(credential::presented_token(credential)?, now)
     }
 
     /// [`Gate::verify`] for a connection, within its budget.
@@ -38,14 +35,14 @@ impl Authentication {
         now: Now,
     ) -> Result<VerifiedCredential, Denial> {
         // Nothing on a socket proves a key, so only a ticket opens it where tokens need a proof.
-        let shown = credential::presented(credential)?;
-        if let (true, PresentedCredential::Token(_)) = (self.options.proof_required, shown) {
+        let token = credential::presented(credential)?.token();
+        if self.options.proof_required && token.is_some() {
             return Err(Denial::TicketNeeded);
         }
         let is_first = budget.is_unused();
         self.limits.count_connection_signature(budget, now)?;
         let verified = self.verify(credential, origin, now)?;
-        if let (false, PresentedCredential::Token(token)) = (is_first, shown) {
+        if let (false, Some(token)) = (is_first, token) {
             budget.remember(token, &verified.user, verified.expires_unix_s);
         }
         Ok(verified)

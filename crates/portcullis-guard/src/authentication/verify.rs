@@ -1,5 +1,5 @@
 //! Verifies credentials: tokens, tokens bound to a key, tickets.
-//! Never: an answer that tells why a token is rejected.
+//! Never: an answer that reveals why a token is rejected.
 
 use portcullis_model::{Denial, Now, TokenFault, UserId};
 
@@ -46,13 +46,10 @@ impl Authentication {
     /// The algorithm of a token that names a key that is not known and may be published since.
     #[must_use]
     pub fn unknown_key(&self, credential: Credential<'_>) -> Option<Algorithm> {
-        match credential::presented(credential) {
-            Ok(PresentedCredential::Token(token)) => self.tokens.unknown_key(token),
-            Ok(PresentedCredential::Ticket(_)) | Err(_) => None,
-        }
+        self.tokens.unknown_key(credential::presented_token(credential)?)
     }
 
-    /// Looks at the credential of a request that opens a socket, before there is one.
+    /// Checks the credential of a request that opens a socket, before the socket exists.
     ///
     /// A ticket is not checked, because that would consume it. A token of an unknown key passes:
     /// the key may be known when the socket connects.

@@ -10,7 +10,7 @@ use portcullis_model::{Denial, Limit, Now, UserId};
 
 use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
-use crate::tables::rate::Gcra;
+use crate::tables::rate::{Gcra, Rate};
 
 /// What one connection has used of its packet limits: 32 bytes, no lock, no table.
 ///
@@ -113,13 +113,14 @@ impl Limiter {
         now: Now,
     ) -> Result<(), Denial> {
         let options = &self.options;
-        if let Some(budget) = budget {
-            let taken = budget.namespaces.take(&options.namespace_per_connection, now);
-            self.judged(Limit::NamespacePerConnection, taken)?;
-        }
-        let Some(user) = user else { return Ok(()) };
-        let key = self.rates.key(user);
-        self.take_of_user(Limit::NamespacePerUser, &options.namespace_per_user, key, now)
+        let connection = budget.map(|budget| &budget.namespaces);
+        self.count_packet(
+            connection.map(|used| {
+                (used, Limit::NamespacePerConnection, &options.namespace_per_connection)
+            }),
+            user.map(|user| (user, Limit::NamespacePerUser, &options.namespace_per_user)),
+            now,
+        )
     }
 
     pub(crate) fn count_signature(
@@ -129,13 +130,28 @@ impl Limiter {
         now: Now,
     ) -> Result<(), Denial> {
         let options = &self.options;
-        if let Some(budget) = budget {
-            let taken = budget.signatures.take(&options.signature_per_connection, now);
-            self.judged(Limit::SignaturePerConnection, taken)?;
+        let connection = budget.map(|budget| &budget.signatures);
+        self.count_packet(
+            connection.map(|used| {
+                (used, Limit::SignaturePerConnection, &options.signature_per_connection)
+            }),
+            user.map(|user| (user, Limit::SignaturePerUser, &options.signature_per_user)),
+            now,
+        )
+    }
+
+    /// Counts one toward a limit of the connection, then toward the same limit of the user.
+    fn count_packet(
+        &self,
+        connection: Option<(&Gcra, Limit, &Rate)>,
+        user: Option<(&UserId, Limit, &Rate)>,
+        now: Now,
+    ) -> Result<(), Denial> {
+        if let Some((used, limit, rate)) = connection {
+            self.judged(limit, used.take(rate, now))?;
         }
-        let Some(user) = user else { return Ok(()) };
-        let key = self.rates.key(user);
-        self.take_of_user(Limit::SignaturePerUser, &options.signature_per_user, key, now)
+        let Some((user, limit, rate)) = user else { return Ok(()) };
+        self.take_of_user(limit, rate, self.rates.key(user), now)
     }
 
     /// Counts a signature check of a connection, before the check.

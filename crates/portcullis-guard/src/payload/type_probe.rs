@@ -8,7 +8,7 @@ use crate::payload::open_type::OpenFault;
 use crate::payload::sealed::SEALED_TYPE;
 use crate::payload::type_access::{Elements, Entry, Members, Texts, Variant};
 use crate::payload::type_sample::scalars;
-use crate::payload::type_walk::{ProbeError, UNDECLARED, Undeclared, Walk, expected};
+use crate::payload::type_walk::{MemberUse, ProbeError, UNDECLARED, Walk, expected};
 
 /// Reads one value along the walk's script.
 pub(crate) struct Probe<'w> {
@@ -38,9 +38,9 @@ impl Probe<'_> {
         let members = Members { walk: &mut *self.walk, left: members, current: None };
         let outcome = visitor.visit_map(members);
         let took = match self.walk.undeclared() {
-            Undeclared::Unread => false,
-            Undeclared::Named => outcome.is_ok(),
-            Undeclared::Taken => true,
+            MemberUse::Unread => false,
+            MemberUse::Named => outcome.is_ok(),
+            MemberUse::Taken => true,
         };
         if way == 0 && took {
             self.walk.report(name, OpenFault::Members);
@@ -120,20 +120,6 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     type Error = ProbeError;
 
     scalars! {
-        deserialize_bool => visit_bool(false);
-        deserialize_i8 => visit_i8(0);
-        deserialize_i16 => visit_i16(0);
-        deserialize_i32 => visit_i32(0);
-        deserialize_i64 => visit_i64(0);
-        deserialize_i128 => visit_i128(0);
-        deserialize_u8 => visit_u8(0);
-        deserialize_u16 => visit_u16(0);
-        deserialize_u32 => visit_u32(0);
-        deserialize_u64 => visit_u64(0);
-        deserialize_u128 => visit_u128(0);
-        deserialize_f32 => visit_f32(0.0);
-        deserialize_f64 => visit_f64(0.0);
-        deserialize_char => visit_char('a');
         deserialize_str => visit_str("a");
         deserialize_string => visit_str("a");
         deserialize_bytes => visit_bytes(b"a");

@@ -1,17 +1,37 @@
-//! Made-up values of scalar types, for what stands before the value that is walked.
-//! Never: a struct, a list with elements, or a value that a strict type accepts for sure.
+//! Sample values of scalar types, for elements before the value that is walked.
+//! Never: a struct, a list with elements, or a value that a strict type is sure to accept.
 
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use crate::payload::type_walk::ProbeError;
 
-/// Makes the methods of a reader that gives one fixed value each.
+/// Makes the methods of a reader that return one fixed value each: those given, and all for
+/// numbers, booleans and characters.
 macro_rules! scalars {
-    ($($method:ident => $visit:ident($($value:expr)?);)*) => {
+    (@only $($method:ident => $visit:ident($($value:expr)?);)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
             visitor.$visit($($value)?)
         })*
+    };
+    ($($methods:tt)*) => {
+        scalars! { @only
+            $($methods)*
+            deserialize_bool => visit_bool(false);
+            deserialize_i8 => visit_i8(0);
+            deserialize_i16 => visit_i16(0);
+            deserialize_i32 => visit_i32(0);
+            deserialize_i64 => visit_i64(0);
+            deserialize_i128 => visit_i128(0);
+            deserialize_u8 => visit_u8(0);
+            deserialize_u16 => visit_u16(0);
+            deserialize_u32 => visit_u32(0);
+            deserialize_u64 => visit_u64(0);
+            deserialize_u128 => visit_u128(0);
+            deserialize_f32 => visit_f32(0.0);
+            deserialize_f64 => visit_f64(0.0);
+            deserialize_char => visit_char('a');
+        }
     };
 }
 pub(crate) use scalars;
@@ -24,20 +44,6 @@ impl<'de> Deserializer<'de> for Sample {
 
     scalars! {
         deserialize_any => visit_str("a");
-        deserialize_bool => visit_bool(false);
-        deserialize_i8 => visit_i8(0);
-        deserialize_i16 => visit_i16(0);
-        deserialize_i32 => visit_i32(0);
-        deserialize_i64 => visit_i64(0);
-        deserialize_i128 => visit_i128(0);
-        deserialize_u8 => visit_u8(0);
-        deserialize_u16 => visit_u16(0);
-        deserialize_u32 => visit_u32(0);
-        deserialize_u64 => visit_u64(0);
-        deserialize_u128 => visit_u128(0);
-        deserialize_f32 => visit_f32(0.0);
-        deserialize_f64 => visit_f64(0.0);
-        deserialize_char => visit_char('a');
         deserialize_unit => visit_unit();
         deserialize_option => visit_none();
     }

@@ -55,6 +55,14 @@ impl<'a> PresentedCredential<'a> {
         if bearer.starts_with(TICKET_PREFIX) { Self::Ticket(bearer) } else { Self::Token(bearer) }
     }
 
+    /// The token, or none for a ticket.
+    pub(crate) fn token(self) -> Option<&'a str> {
+        match self {
+            Self::Token(token) => Some(token),
+            Self::Ticket(_) => None,
+        }
+    }
+
     fn text(self) -> &'a str {
         match self {
             Self::Token(text) | Self::Ticket(text) => text,
@@ -82,6 +90,11 @@ pub(crate) fn presented<'a>(credential: Credential<'a>) -> Result<PresentedCrede
             }
         },
     }
+}
+
+/// The token of a credential; none for a ticket, and for a credential that cannot be read.
+pub(crate) fn presented_token(credential: Credential<'_>) -> Option<&str> {
+    presented(credential).ok()?.token()
 }
 
 /// The members of a CONNECT payload that are read. `auth` of the stock clients may hold members of
@@ -340,7 +353,7 @@ mod tests {
             (Some(r#"{"token":["a"]}"#), Err(shape.clone())),
             (Some(r#"{"token":{"$gt":""}}"#), Err(shape.clone())),
             (Some(r#"{"token":"a","token":"b"}"#), Err(shape.clone())),
-            // Members of the application mean nothing here, and lock nobody out.
+            // Members of the application are ignored.
             (Some(r#"{"token":"a","user":"admin"}"#), Ok("a")),
             (Some(r#"{"deviceId":"d-1","app":{"version":"2.3.1"},"token":"a"}"#), Ok("a")),
             (Some(r#"{"token":"a","__proto__":{}}"#), Ok("a")),
