@@ -14,17 +14,17 @@ pub fn load(loaded: &StoreSnapshot, directory: &Directory) {
     let mut rooms: Vec<&RoomSnapshot> = loaded.rooms.iter().collect();
     rooms.sort_unstable_by_key(|room| std::cmp::Reverse(room.active_unix_ms));
     for RoomSnapshot { room, active_unix_ms } in rooms {
-        let charge = Charge { party: Party::NOBODY, active_unix_ms: *active_unix_ms };
+        let charge = Charge { party: Party::NONE, active_unix_ms: *active_unix_ms };
         directory.put_charged_room(feed::room_facts(room), charge);
     }
     for (room, user) in &loaded.members {
         directory.add_member(room, user);
     }
     for (room, user) in &loaded.invited {
-        directory.invite(room, user, Party::NOBODY);
+        directory.invite(room, user, Party::NONE);
     }
     for (room, user) in &loaded.barred {
-        directory.bar(room, user, Party::NOBODY);
+        directory.bar(room, user, Party::NONE);
     }
 }
 
@@ -91,6 +91,6 @@ mod tests {
         let small = Directory::new(limits);
         load(&loaded, &small);
         assert!(small.room(&room).unwrap().is_member(&ann));
-        assert!(small.check_space(Table::Rooms, Party::NOBODY).is_err());
+        assert!(small.check_space(Table::Rooms, Party::NONE).is_err());
     }
 }

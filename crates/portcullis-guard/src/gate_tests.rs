@@ -87,7 +87,7 @@ fn keys_leave_the_options() {
 }
 
 #[test]
-fn a_rate_for_an_event_nobody_declares_is_an_error() {
+fn rate_for_an_undeclared_event_is_an_error() {
     let event_per_user = vec![("chat:sned".to_owned(), Rate::per(1, 1000))];
     let mut replay = ReplayRules::default();
     replay.per_event.push((String::from("chat:sned"), Replay::Signed));

@@ -8,7 +8,7 @@ const SCHEME_MAX_BYTES: usize = 32;
 /// Longest name behind it, in bytes.
 const NAME_MAX_BYTES: usize = 253;
 
-/// Schemes that are no app's own: pages of any site, local files, or the browser itself.
+/// Schemes that do not identify an app: pages of any site, local files, the browser itself.
 const FOREIGN_SCHEMES: [&str; 22] = [
     "about",
     "blob",
@@ -68,14 +68,14 @@ pub(crate) fn check_app(scheme: &str, name: &str) -> Result<(), &'static str> {
         return Err("is every local file: give the app a scheme of its own, such as app://");
     }
     if FOREIGN_SCHEMES.contains(&scheme) {
-        return Err("has a scheme that is no app's own");
+        return Err("has a scheme that does not identify an app");
     }
     match scheme {
         "chrome-extension" if !is_chrome_id(name) => {
-            Err("is no extension's: an id has 32 letters from a to p")
+            Err("does not identify an extension: an id has 32 letters from a to p")
         }
         "moz-extension" | "safari-web-extension" if !is_uuid(name) => {
-            Err("is no extension's: an id is a UUID")
+            Err("does not identify an extension: an id is a UUID")
         }
         _ if is_name(name) => Ok(()),
         _ => Err("has more than a name behind its scheme, or no name"),

@@ -30,8 +30,8 @@ impl Hosts {
     /// The first listed name that is the one of `Host`, whatever their ports.
     pub(crate) fn by_name(&self, ask: &Handshake<'_>) -> Result<&str, Denial> {
         let Line::One(host) = ask.line("host") else { return Err(Denial::Host) };
-        let asked = bare(host).ok_or(Denial::Host)?;
-        let same = |name: &str| bare(name.as_bytes()).is_some_and(|name| is_name(name, asked));
+        let requested = bare(host).ok_or(Denial::Host)?;
+        let same = |name: &str| bare(name.as_bytes()).is_some_and(|name| is_name(name, requested));
         let listed = self.listed.iter().find(|name| same(name)).ok_or(Denial::Host)?;
         let sound = ask.authority.is_none_or(|authority| is_name(authority.as_bytes(), host));
         if sound { Ok(listed) } else { Err(Denial::Host) }
@@ -53,7 +53,7 @@ fn is_name(name: &[u8], host: &[u8]) -> bool {
     name.eq_ignore_ascii_case(host)
 }
 
-/// A host without its port; `None` where what stands behind it is no port.
+/// A host without its port; `None` when the text after the colon is not a port.
 fn bare(host: &[u8]) -> Option<&[u8]> {
     let colon = host.iter().rposition(|byte| *byte == b':');
     // The colons of an IPv6 address stand in brackets, as all of it does.

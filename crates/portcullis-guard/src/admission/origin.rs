@@ -54,7 +54,7 @@ impl Origins {
         self.listed.iter().any(|origin| origin.as_bytes() == seen)
     }
 
-    /// The origin of the page that asks, or none for a client that is no page.
+    /// The origin of the requesting page, or none for a client that is not a page.
     pub(crate) fn check(
         &self,
         ask: &Handshake<'_>,
@@ -123,7 +123,7 @@ impl Origins {
 /// What is wrong with it.
 pub fn check_origin(text: &str) -> Result<(), &'static str> {
     if text == "null" {
-        return Err("is what sandboxed frames send, so it is anybody");
+        return Err("is sent by sandboxed frames of any site, so it does not identify a page");
     }
     if text.contains('*') {
         return Err("is a pattern");

@@ -193,7 +193,7 @@ mod tests {
             ..binding(Some("https://a.example"), address, Some(1))
         };
         let (near, far) = ("192.0.2.9", "198.51.100.1");
-        // Who asks, and the rules under which it is the client of the session.
+        // The requesting client, and the rules under which it is the client of the session.
         let cases: [(SessionBinding, &[PollingBinding]); 7] = [
             (from(near, None, None), &[Network]),
             (from(far, None, None), &[]),

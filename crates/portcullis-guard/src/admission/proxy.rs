@@ -123,8 +123,10 @@ fn listed(line: &[u8]) -> Vec<Option<IpAddr>> {
     elements.map(|element| node(element.trim_ascii())).collect()
 }
 
-/// The `for` addresses of a `Forwarded` line, from its end; one unreadable for a line that is not
-/// of RFC 7239's grammar, for then nobody knows where an element begins.
+/// The `for` addresses of a `Forwarded` line, from its end.
+///
+/// A line outside the grammar of RFC 7239 gives one unreadable address, because the start of its
+/// elements is unknown.
 fn forwarded(line: &[u8]) -> Vec<Option<IpAddr>> {
     let Some(mut elements) = elements_of(line) else { return vec![None] };
     elements.reverse();
@@ -173,7 +175,7 @@ fn elements_of(line: &[u8]) -> Option<Vec<Option<IpAddr>>> {
         loop {
             let (name, value, after) = pair(rest)?;
             if name.eq_ignore_ascii_case(b"for") {
-                // Twice in one element has no meaning anybody agrees on.
+                // A parameter that occurs twice in an element has no defined meaning.
                 if found.is_some() {
                     return None;
                 }
@@ -325,7 +327,7 @@ mod tests {
         let long = vec!["203.0.113.9"; 100].join(", ");
         let huge = "x".repeat(64 * 1024);
         let cases: [(&str, Lines<'_>, &str); 21] = [
-            // Nobody else's word counts.
+            // Headers of a client that is not a proxy are ignored.
             ("203.0.113.7", &[("X-Forwarded-For", "1.2.3.4")], "203.0.113.7"),
             ("203.0.113.7", &[("X-Forwarded-For", "10.0.0.1")], "203.0.113.7"),
             // A proxy's does, from the end.

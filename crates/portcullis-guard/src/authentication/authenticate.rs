@@ -207,9 +207,9 @@ impl Authentication {
     }
 
     fn check_revocations(&self, verified: &VerifiedCredential) -> Result<(), Denial> {
-        let stands =
+        let is_valid =
             CredentialMarks::new(verified).are_valid(self.directory.authority(), &self.tokens);
-        if stands { Ok(()) } else { Err(Denial::Token(TokenFault::Revoked)) }
+        if is_valid { Ok(()) } else { Err(Denial::Token(TokenFault::Revoked)) }
     }
 
     /// The session of an own token; it has to stand. Other issuers' sessions are theirs.
@@ -353,8 +353,8 @@ mod tests {
             assert_eq!(gate.authenticate(verified, now()).map(|_| ()), expect);
         }
         let gate = gate();
-        let stranger = own(&own_header(), &with(own_claims(), json!({"sub": "bob"})));
-        let verified = gate.verify(Credential::Bearer(&stranger), None, now()).unwrap();
+        let unknown_user = own(&own_header(), &with(own_claims(), json!({"sub": "bob"})));
+        let verified = gate.verify(Credential::Bearer(&unknown_user), None, now()).unwrap();
         let outcome = gate.authenticate(verified, now()).map(|_| ());
         assert_eq!(outcome, Err(Denial::Token(TokenFault::User)));
     }
@@ -434,7 +434,7 @@ mod tests {
         assert_eq!(renew(json!({"sid": "s2"}), 400), Err(Denial::Token(TokenFault::Claims)));
         assert_eq!(renew(json!({"sub": "bob", "sid": "s3"}), 400), Err(Denial::ForeignToken));
         let unknown = renew(json!({"sub": "eve", "sid": "s3"}), 400);
-        assert_eq!(unknown, Err(Denial::ForeignToken), "also of a user nobody knows");
+        assert_eq!(unknown, Err(Denial::ForeignToken), "also for an unknown user");
         assert_eq!(renew(json!({}), 900), Err(Denial::SessionEnded("expired")), "too late");
         assert_eq!(principal.expires_unix_s(), NOW_S + 900);
     }

@@ -229,7 +229,7 @@ fn rule_decides_which_roles_of_other_issuers_need_a_second_factor() {
 }
 
 #[test]
-fn where_everybody_needs_a_factor_nobody_connects_without_one() {
+fn rule_for_all_users_rejects_users_without_a_second_factor() {
     let options = GateOptions { second_factor: SecondFactorRule::All, ..GateOptions::default() };
     let world = world(options);
     world.put(Roles::user());
@@ -238,7 +238,7 @@ fn where_everybody_needs_a_factor_nobody_connects_without_one() {
     let principal = world.connect(mfa()).unwrap();
     let weak = world.gate.renew(&principal, &token(json!({})), now()).map(|_| ());
     assert_eq!(weak, Err(Denial::SecondFactor("issuer")));
-    assert_eq!(principal.is_current(now()), Ok(()), "the token it has goes on");
+    assert_eq!(principal.is_current(now()), Ok(()), "its token stays valid");
 
     // A user of this server who has to add one, and one who removes it while connected.
     let own_token = own(&own_header(), &own_claims());

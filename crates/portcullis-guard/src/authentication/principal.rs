@@ -332,7 +332,7 @@ impl std::fmt::Debug for Principal {
 
 /// A principal and what the guards remember of the connection: no lock, no table.
 pub struct Caller {
-    /// Who is acting.
+    /// The user of the connection.
     pub principal: Principal,
     /// How much has come over this connection.
     pub(crate) usage: ConnectionUsage,

@@ -1,4 +1,4 @@
-//! Signed events, log-ins that are long ago, and who may not speak: door 3 with a session's key.
+//! Tests of authorization with the key of a session: signatures, old logins, muted users.
 //! Never: part of a build that is not a test.
 
 use std::sync::Arc;
@@ -140,9 +140,9 @@ fn t_144_t_149_a_signature_counts_once_here_and_now() {
         let refused = world.ask(&caller, "/", &forged, now());
         assert_eq!(refused, Err(Denial::Replay("signature")), "{parts:?}");
     }
-    let stranger = crate::authentication::signed_tests::world(true);
+    let other_world = crate::authentication::signed_tests::world(true);
     let caller = world.connect("n1");
-    let forged = message(PAYLOAD, "1", &ts, &stranger.sign(good));
+    let forged = message(PAYLOAD, "1", &ts, &other_world.sign(good));
     assert_eq!(world.ask(&caller, "/", &forged, now()), Err(Denial::Replay("signature")));
     for sig in ["", "AAAA", "not base64!"] {
         let caller = world.connect("n1");
@@ -221,21 +221,21 @@ fn t_059_a_session_that_ends_ends_its_connections_and_tokens() {
 fn t_057_a_connection_ends_idle_and_at_its_absolute_end() {
     let world = world(false);
     let caller = world.connect("n1");
-    let still =
+    let check =
         |seconds| caller.principal.is_current(Now { unix_ms: now().unix_ms, ..after(seconds) });
-    assert_eq!(still(1_799), Ok(()));
-    assert_eq!(still(1_800), Err(Denial::SessionEnded("idle")));
+    assert_eq!(check(1_799), Ok(()));
+    assert_eq!(check(1_800), Err(Denial::SessionEnded("idle")));
     for minute in 1..480 {
         caller.principal.touch(after(60 * minute));
     }
-    assert_eq!(still(28_799), Ok(()));
-    assert_eq!(still(28_800), Err(Denial::SessionEnded("absolute")));
+    assert_eq!(check(28_799), Ok(()));
+    assert_eq!(check(28_800), Err(Denial::SessionEnded("absolute")));
     let next_ms = caller.principal.next_check_ms(after(599));
     assert_eq!(next_ms, after(600).monotonic_ms, "the token's end is nearer");
 }
 
 #[test]
-fn t_058_what_is_withdrawn_and_keys_that_are_gone_end_connections() {
+fn t_058_revoked_tokens_and_removed_keys_end_connections() {
     let world = world(false);
     let caller = world.connect("n1");
     let authority = world.gate.directory().authority();

@@ -11,7 +11,7 @@ use crate::directory::user::User;
 
 /// Which users may send an event, computed once from its rule and the operator's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Allowed {
+pub(crate) struct AllowedRoles {
     /// Roles that may send it.
     pub(crate) roles: Roles,
     /// Roles that need no relation to the room, which only has to exist.
@@ -19,7 +19,7 @@ pub(crate) struct Allowed {
     pub(crate) access: Access,
 }
 
-impl Allowed {
+impl AllowedRoles {
     /// What an event's own rule says, before the operator's table.
     pub(crate) fn by_rule(access: Access) -> Self {
         let everyone = Role::BUILT_IN.into_iter().fold(Roles::NONE, Roles::with);
@@ -122,8 +122,8 @@ mod tests {
     use crate::directory::space::Party;
     use crate::directory::user::UserFacts;
 
-    /// Rooms `open` and `closed` of `olga`, with `mia` in both, `ina` asked in and `bea` kept out;
-    /// in `left` the owner is no member.
+    /// Rooms `open` and `closed` of `olga`: `mia` is a member of both, `ina` is invited, and `bea`
+    /// is banned. In `left` the owner is not a member.
     fn directory() -> Directory {
         let directory = Directory::new(DirectoryLimits::default());
         let user = |name: &str| UserId::parse(name).unwrap();
@@ -158,9 +158,9 @@ mod tests {
             directory.add_member(&id, &user("mia"));
             if name != "left" {
                 directory.add_member(&id, &user("olga"));
-                let nobody = Party::NOBODY;
-                assert!(directory.invite(&id, &user("ina"), nobody));
-                assert!(directory.bar(&id, &user("bea"), nobody));
+                let party = Party::NONE;
+                assert!(directory.invite(&id, &user("ina"), party));
+                assert!(directory.bar(&id, &user("bea"), party));
             }
         }
         directory
@@ -200,8 +200,12 @@ mod tests {
             let room = room.first().map(|name| RoomId::parse(name).unwrap());
             for name in all {
                 let user = directory.user(&UserId::parse(name).unwrap()).unwrap();
-                let outcome =
-                    Allowed::by_rule(access).check(&user, user.roles(), room.as_ref(), &directory);
+                let outcome = AllowedRoles::by_rule(access).check(
+                    &user,
+                    user.roles(),
+                    room.as_ref(),
+                    &directory,
+                );
                 let shown = format!("{access:?} {room:?} {name}");
                 assert_eq!(outcome.is_ok(), expect.contains(&name), "{shown}");
                 if let Err(denial) = outcome {
@@ -218,7 +222,7 @@ mod tests {
         let mia = directory.user(&UserId::parse("mia").unwrap()).unwrap();
         let open = RoomId::parse("open").unwrap();
         let may = |access| {
-            Allowed::by_rule(access).check(&mia, mia.roles(), Some(&open), &directory).is_ok()
+            AllowedRoles::by_rule(access).check(&mia, mia.roles(), Some(&open), &directory).is_ok()
         };
         assert!(may(Access::Member) && !may(Access::Role(Role::Admin)));
         directory.remove_member(&open, &mia.id);

@@ -13,7 +13,7 @@ use crate::directory::user::User;
 use crate::payload::attachment;
 use crate::payload::{json, schema};
 
-/// What one client answered. Only the gate makes one.
+/// The acknowledgement of one client. Only the gate makes one.
 #[derive(Debug, Clone)]
 pub struct Answer {
     user: Arc<User>,
@@ -22,13 +22,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Who answered.
+    /// The user that answered.
     #[must_use]
     pub fn user(&self) -> &Arc<User> {
         &self.user
     }
 
-    /// The first argument as a value of the type; an object, held to it like an event's payload.
+    /// The first argument as a value of the type: an object, checked like an event's payload.
     ///
     /// # Errors
     /// [`Denial::Schema`] when there is none, or it is something else.
@@ -54,7 +54,7 @@ impl Authorization {
     /// Decides about an acknowledgement; it counts like any message.
     ///
     /// # Errors
-    /// The [`Denial`] of the first guard that refuses: rates, size, JSON, placeholders, session.
+    /// The [`Denial`] of the first guard that rejects it: rates, size, JSON, placeholders, session.
     pub fn permit_answer(
         &self,
         caller: &Caller,

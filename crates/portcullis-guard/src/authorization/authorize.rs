@@ -8,7 +8,7 @@ use portcullis_model::{Denial, Now};
 use crate::authentication::principal::Caller;
 use crate::authorization::event::{DeclaredEvent, Event, EventRow, Replay};
 use crate::authorization::permit::Permit;
-use crate::authorization::replay::{self, Envelope, Signed};
+use crate::authorization::replay::{self, Envelope, SignatureInput};
 use crate::authorization::request::{EventBody, EventRequest};
 use crate::authorization::sealing::{self, PlainFields};
 use crate::content::cleaner::Cleaner;
@@ -100,7 +100,7 @@ impl Authorization {
         replay::check_complete(rule.replay, &envelope)?;
         replay::check_sequence(envelope.seq, caller)?;
         if rule.replay == Replay::Signed {
-            let signed = Signed { namespace: ask.namespace, event: E::NAME, payload: text };
+            let signed = SignatureInput { namespace: ask.namespace, event: E::NAME, payload: text };
             replay::check_signature(&envelope, &signed, caller, now)?;
         }
         check_login_age(E::RULE.login_max_age_s, caller, now)?;
@@ -277,7 +277,7 @@ mod tests {
         const RULE: Rule = Rule { fields: &[], access: Access::User, release: true, ..RULE };
     }
 
-    /// An event nobody declared.
+    /// An undeclared event.
     fn nothing() -> EventRequest<'static> {
         let body = EventBody::Array(r#"["nothing",{}]"#);
         EventRequest { namespace: "/", event: "nothing", body, size_bytes: 14, attachments: &[] }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portcullis_model::limits::{ATTACHMENTS_MAX, EVENT_NAME_MAX_BYTES};
 use portcullis_model::{Role, Roles};
 
-use crate::authorization::access::Allowed;
+use crate::authorization::access::AllowedRoles;
 use crate::authorization::action::{Action, UsualAction};
 use crate::authorization::authorize::Authorization;
 use crate::authorization::event::{
@@ -16,7 +16,7 @@ use crate::authorization::event::{
 use crate::error::GateError;
 use crate::payload::sealed::FieldSealer;
 
-/// Names Socket.IO keeps for itself.
+/// Event names that Socket.IO reserves.
 const RESERVED: [&str; 8] = [
     "connect",
     "connect_error",
@@ -29,13 +29,13 @@ const RESERVED: [&str; 8] = [
 ];
 
 impl Authorization {
-    /// Makes an event of a namespace known; a configured rate takes the place of the declared one.
+    /// Declares an event of a namespace; a configured rate replaces the declared one.
     ///
     /// `namespace` is a name or a pattern; two namespaces may have events of one name.
     ///
     /// # Errors
-    /// [`GateError`] when the name is no event name or is taken, the rule cannot be kept, or the
-    /// payload's type takes members that it does not declare.
+    /// [`GateError`] when the name is invalid or taken, when the rule is invalid, or when the type
+    /// of the payload accepts members that it does not declare.
     pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<DeclaredEvent<E>, GateError> {
         self.check_payload::<E>()?;
         let known = self.declare_rule(namespace, E::NAME, &E::RULE)?;
@@ -44,7 +44,7 @@ impl Authorization {
         Ok(DeclaredEvent { size_max_bytes, rate, allowed, replay, event: PhantomData })
     }
 
-    /// Checks a rule and takes its name; gives what is in force.
+    /// Checks a rule and registers its name; returns the rule in force.
     pub(crate) fn declare_rule(
         &mut self,
         namespace: &str,
@@ -52,41 +52,41 @@ impl Authorization {
         rule: &Rule,
     ) -> Result<EffectiveRule, GateError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
-        let sound =
+        let is_valid =
             !name.is_empty() && name.len() <= EVENT_NAME_MAX_BYTES && name.bytes().all(allowed);
-        if !sound {
+        if !is_valid {
             return Err(GateError::EventName(String::from(name)));
         }
         if RESERVED.contains(&name) {
             return Err(GateError::EventReserved(String::from(name)));
         }
-        let unsound = |why| GateError::EventRule { event: String::from(name), why };
+        let invalid = |why| GateError::EventRule { event: String::from(name), why };
         if rule.size_max_bytes == 0 {
-            return Err(unsound("its size limit lets nothing pass"));
+            return Err(invalid("its size limit lets nothing pass"));
         }
         if let Access::Role(role) | Access::OwnerOr(role) = rule.access
             && self.options.roles.table.name(role).is_empty()
         {
-            return Err(unsound(
+            return Err(invalid(
                 "its access names a role that is not defined: see RoleTable::define",
             ));
         }
         if usize::from(rule.attachments_max) > ATTACHMENTS_MAX {
-            return Err(unsound("a message carries 10 attachments at most"));
+            return Err(invalid("a message carries 10 attachments at most"));
         }
         let configured = self.options.event_per_user.iter().find(|(known, _)| known == name);
         let rate = configured.map(|(_, rate)| *rate).or(rule.rate);
         if rate.is_some_and(|rate| !rate.is_valid()) {
-            return Err(unsound("its rate must let something pass, in 1 ms to 24 h"));
+            return Err(invalid("its rate must let something pass, in 1 ms to 24 h"));
         }
         let replay = self.options.replay.in_force(name, rule);
         if replay == Replay::Signed && rule.attachments_max > 0 {
-            return Err(unsound("it takes attachments, which a signature does not cover"));
+            return Err(invalid("it takes attachments, which a signature does not cover"));
         }
-        let allowed = self.options.roles.in_force(name, rule.access).map_err(unsound)?;
+        let allowed = self.options.roles.in_force(name, rule.access).map_err(invalid)?;
         let usual = EffectiveRule {
             rate: rule.rate,
-            allowed: Allowed::by_rule(rule.access),
+            allowed: AllowedRoles::by_rule(rule.access),
             replay: self.options.replay.usual(rule),
         };
         let namespace = String::from(namespace);
@@ -138,7 +138,7 @@ impl Authorization {
         self.events.iter().map(action).collect()
     }
 
-    /// Administrators, moderators, and who else may send what is theirs by its own rule.
+    /// Administrators, moderators, and the roles that may send events of these two.
     pub(crate) fn privileged(&self) -> Roles {
         let theirs = self.events.iter().map(|facts| match facts.allowed.access {
             Access::Role(Role::Admin | Role::Moderator) => facts.allowed.roles,
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_rate_takes_the_place_of_the_declared_one() {
+    fn configured_rate_replaces_the_declared_one() {
         let configured = Rate::per(1, 5000);
         let mut gate = gate(vec![(String::from("test:plain"), configured)]);
         assert!(gate.check_declared().is_err(), "nothing is declared yet");
@@ -242,6 +242,7 @@ mod tests {
     payload!(Unmatched, image: Option<crate::Attachment>, Rule::DEFAULT);
     payload!(Matched, image: crate::Attachment, Rule { attachments_max: 1, ..Rule::DEFAULT });
     payload!(Misspelled, item: u8, Rule { fields: &["itme"], ..Rule::DEFAULT });
+    payload!(SharedRule, item: u8, Rule { fields: &["itme", "item"], ..Rule::DEFAULT });
     payload!(Inner, deep: Vec<Matched>, Rule {
         fields: &["deep", "image"], attachments_max: 1, ..Rule::DEFAULT
     });
@@ -269,7 +270,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_kept_is_no_rule() {
+    fn rule_with_only_foreign_fields_is_rejected_with_the_first() {
+        let declared = gate(Vec::new()).declare::<Misspelled>("/").map(drop);
+        let event = String::from("test:payload");
+        assert_eq!(declared, Err(GateError::EventField { event, field: "itme" }));
+        assert_eq!(gate(Vec::new()).declare::<SharedRule>("/").map(drop), Ok(()));
+    }
+
+    #[test]
+    fn invalid_rule_or_name_is_rejected() {
         let mut gate = gate(Vec::new());
         assert!(gate.declare::<Plain>("/").is_ok());
         assert!(gate.declare::<Plain>("/other").is_ok(), "another namespace, another event");

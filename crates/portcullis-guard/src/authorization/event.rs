@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use portcullis_model::{Denial, Role, RoomId};
 use serde::de::DeserializeOwned;
 
-use crate::authorization::access::Allowed;
+use crate::authorization::access::AllowedRoles;
 use crate::content::cleaner::Cleaner;
 use crate::load::state::LoadState;
 use crate::tables::rate::Rate;
@@ -174,7 +174,7 @@ impl Replay {
 pub struct DeclaredEvent<E> {
     pub(crate) size_max_bytes: usize,
     pub(crate) rate: Option<Rate>,
-    pub(crate) allowed: Allowed,
+    pub(crate) allowed: AllowedRoles,
     pub(crate) replay: Replay,
     pub(crate) event: PhantomData<fn() -> E>,
 }
@@ -193,7 +193,7 @@ pub struct UntypedEvent {
     pub(crate) name: &'static str,
     pub(crate) size_max_bytes: usize,
     pub(crate) rate: Option<Rate>,
-    pub(crate) allowed: Allowed,
+    pub(crate) allowed: AllowedRoles,
     pub(crate) attachments_max: usize,
 }
 
@@ -209,16 +209,16 @@ impl UntypedEvent {
 #[derive(Debug)]
 pub(crate) struct EffectiveRule {
     pub(crate) rate: Option<Rate>,
-    pub(crate) allowed: Allowed,
+    pub(crate) allowed: AllowedRoles,
     pub(crate) replay: Replay,
 }
 
-/// A declared event, for whoever lists them.
+/// A declared event, as a row of a list.
 #[derive(Debug)]
 pub(crate) struct EventRow {
     pub(crate) namespace: String,
     pub(crate) name: &'static str,
-    pub(crate) allowed: Allowed,
+    pub(crate) allowed: AllowedRoles,
     pub(crate) replay: Replay,
     pub(crate) rate: Option<Rate>,
     /// The same without the operator's options.

@@ -25,13 +25,13 @@ pub struct RawPermit {
 }
 
 impl RawPermit {
-    /// Who asks.
+    /// The user that sent the event.
     #[must_use]
     pub fn user(&self) -> &Arc<User> {
         &self.user
     }
 
-    /// The arguments behind the event's name: JSON values with commas between them.
+    /// The arguments after the event's name: JSON values with commas between them.
     #[must_use]
     pub fn arguments(&self) -> &str {
         &self.arguments
@@ -45,7 +45,7 @@ impl RawPermit {
 }
 
 impl Authorization {
-    /// Makes an event known whose arguments are passed on as they are.
+    /// Declares an event whose arguments are passed to the handler unchanged.
     ///
     /// # Errors
     /// As [`Gate::declare`].
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_behind_the_name() {
+    fn arguments_after_the_name_are_returned_as_they_are() {
         let cases = [
             (r#"["message",1,"2",{"3":[true]}]"#, r#"1,"2",{"3":[true]}"#),
             (r#"[ "a" , [1, 2] ]"#, "[1, 2]"),

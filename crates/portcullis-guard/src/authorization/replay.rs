@@ -159,8 +159,8 @@ pub(crate) fn count_unread(unread: &Cell<u32>) {
     unread.set(unread.get().saturating_add(1));
 }
 
-/// What a signature is about.
-pub(crate) struct Signed<'a> {
+/// What a signature covers.
+pub(crate) struct SignatureInput<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) event: &'a str,
     /// JSON text of the payload, as sent.
@@ -171,7 +171,7 @@ pub(crate) struct Signed<'a> {
 /// this namespace, event, number, time and payload.
 pub(crate) fn check_signature(
     envelope: &Envelope,
-    signed: &Signed<'_>,
+    signed: &SignatureInput<'_>,
     caller: &Caller,
     now: Now,
 ) -> Result<(), Denial> {
@@ -191,7 +191,7 @@ pub(crate) fn check_signature(
 }
 
 /// One line each: context, connection, namespace, event, number, time, digest of the payload.
-fn signed_text(nonce: &str, signed: &Signed<'_>, seq: u64, ts: u64) -> String {
+fn signed_text(nonce: &str, signed: &SignatureInput<'_>, seq: u64, ts: u64) -> String {
     let sum = URL_SAFE_NO_PAD.encode(sum_of(signed.payload));
     let (namespace, event) = (signed.namespace, signed.event);
     format!("{SIGNED_CONTEXT}\n{nonce}\n{namespace}\n{event}\n{seq}\n{ts}\n{sum}")

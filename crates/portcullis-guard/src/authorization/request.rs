@@ -79,7 +79,7 @@ impl<'a> EventRequest<'a> {
                 let scan = self.scan_array(text)?;
                 let [name, payload, envelope] = scan.elements;
                 let named = name.and_then(|name| name.strip_prefix('"')?.strip_suffix('"'));
-                // Every later argument could be an envelope nobody checks.
+                // A later argument could be an envelope that is not checked.
                 if named != Some(self.event) || scan.items > 3 {
                     return Err(Denial::Schema { field: None, rule: "arguments" });
                 }

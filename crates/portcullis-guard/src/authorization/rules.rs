@@ -3,7 +3,7 @@
 
 use portcullis_model::{Role, RoleTable, Roles};
 
-use crate::authorization::access::Allowed;
+use crate::authorization::access::AllowedRoles;
 use crate::authorization::event::{Access, Replay, Rule};
 
 /// What an action's name ends in when it is granted for every room.
@@ -17,12 +17,12 @@ pub struct RoleRules {
     /// What a role of the operator may send: an event's name, or, for events that are the
     /// owner's, the name and `:any`.
     pub grants: Vec<(Role, String)>,
-    /// Who may send an event, in place of what it declares: its name and the roles.
+    /// The roles that may send an event, in place of the declared ones, by its name.
     pub access: Vec<(String, Roles)>,
 }
 
 impl RoleRules {
-    /// The roles of these names; a name that is no role is none. Everyone is a user besides.
+    /// The roles of these names, and `user`; unknown names are ignored.
     #[must_use]
     pub fn named(&self, names: &[String]) -> Roles {
         let found = names.iter().filter_map(|name| self.table.parse(name));
@@ -48,8 +48,12 @@ impl RoleRules {
         Self { table, grants, access }
     }
 
-    pub(crate) fn in_force(&self, name: &str, access: Access) -> Result<Allowed, &'static str> {
-        let mut allowed = Allowed::by_rule(access);
+    pub(crate) fn in_force(
+        &self,
+        name: &str,
+        access: Access,
+    ) -> Result<AllowedRoles, &'static str> {
+        let mut allowed = AllowedRoles::by_rule(access);
         if let Some((_, roles)) = self.access.iter().find(|(known, _)| known == name) {
             allowed.roles = *roles;
         }
@@ -81,7 +85,7 @@ impl RoleRules {
     }
 }
 
-/// What a second copy of a message needs to be told by, beside what events declare.
+/// How copies of messages are recognized, in addition to what events declare.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayRules {
     /// By event.
@@ -127,7 +131,7 @@ mod tests {
         assert!(kick.roles.contains(support) && kick.anywhere.contains(support));
         let create = of("room:create", Access::User);
         assert_eq!(create.roles, Roles::NONE.with(Role::Moderator));
-        assert_eq!(of("chat:send", Access::Member), Allowed::by_rule(Access::Member));
+        assert_eq!(of("chat:send", Access::Member), AllowedRoles::by_rule(Access::Member));
 
         rules.grants = vec![(support, String::from("chat:send:any"))];
         assert!(rules.in_force("chat:send", Access::Member).is_err());

@@ -1,5 +1,5 @@
-//! The last step of authorization: fields that the rule names are sealed.
-//! Never: an event whose fields and rule disagree, or a field that stays plain.
+//! Seals the fields that a rule names, as the last step of authorization.
+//! Never: an event whose fields and rule differ, or a field that is left in plain text.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::payload::sealed::{Sealables, SealedPlace, collect, mark};
 /// Most sealed fields of one event.
 const FIELDS_MAX: usize = 16;
 
-/// What is left to do once an event with sealed fields was read.
+/// The fields of an event that are read and not yet sealed.
 #[derive(Default)]
 pub(crate) struct PlainFields {
     fields: Sealables,
@@ -27,7 +27,7 @@ pub(crate) struct PlainFields {
 }
 
 impl PlainFields {
-    /// What the digest of the message covers: nothing that is sealed can be guessed from it.
+    /// The text that the digest of the message covers. It reveals nothing about sealed fields.
     pub(crate) fn digested<'a>(&'a self, text: &'a str) -> &'a str {
         self.rest.as_deref().unwrap_or(text)
     }
@@ -78,7 +78,7 @@ impl Authorization {
         };
         for pointer in found {
             if pointer.split('/').any(|part| part == "*") {
-                return wrong(pointer, "it stands in a list or map, where no pointer names it");
+                return wrong(pointer, "it is in a list or map, where no pointer can name it");
             }
             if !E::RULE.sealed.contains(&pointer.as_str()) {
                 return wrong(pointer, "its type is Sealed: add the pointer to the rule's sealed");
@@ -102,7 +102,7 @@ impl Authorization {
         }
     }
 
-    /// Seals what was read, so that the handler gets no plain text.
+    /// Seals the fields that were read, so that the handler gets no plain text.
     pub(crate) fn seal_fields<E: Event>(
         &self,
         unsealed: &PlainFields,

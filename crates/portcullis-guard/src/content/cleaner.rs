@@ -1,5 +1,5 @@
-//! Text in: normalised, bounded, cleaned, looked at; what a handler stores and shows.
-//! Never: text passed on as it came.
+//! Cleans a text: normalises, bounds and checks it before a handler stores and shows it.
+//! Never: text that is passed on unchecked.
 
 use portcullis_model::Denial;
 

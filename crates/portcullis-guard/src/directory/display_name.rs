@@ -82,16 +82,16 @@ fn ascii_skeleton(name: &str) -> String {
     if skeleton.contains("vv") { skeleton.replace("vv", "w") } else { skeleton }
 }
 
-/// The skeletons of what is reserved.
-struct Reserved {
+/// The skeletons of reserved names.
+struct ReservedNames {
     anywhere: Vec<String>,
     at_ends: Vec<String>,
     words: Vec<String>,
 }
 
-static RESERVED: LazyLock<Reserved> = LazyLock::new(|| {
+static RESERVED: LazyLock<ReservedNames> = LazyLock::new(|| {
     let skeletons = |words: &[&str]| words.iter().map(|word| skeleton(word)).collect();
-    Reserved {
+    ReservedNames {
         anywhere: skeletons(&RESERVED_ANYWHERE),
         at_ends: skeletons(&RESERVED_AT_ENDS),
         words: skeletons(&RESERVED_WORDS),
@@ -154,7 +154,7 @@ fn is_numbered_guest(name: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The skeletons of the names of roles, that of everybody aside.
+/// The skeletons of the names of roles, without `user`.
 fn offices(roles: &RoleTable) -> Vec<String> {
     let offices = roles.all().filter(|role| *role != Role::User);
     offices.map(|role| skeleton(roles.name(role))).collect()

@@ -12,7 +12,7 @@ use crate::directory::room::Room;
 /// How many rooms of one owner are listed before rooms of other owners have their turn.
 const ROOMS_PER_TURN: usize = 3;
 /// Most public rooms that are searched for one request; at most about 1 ms.
-pub(crate) const LOOKED_AT_MAX: usize = 5_000;
+pub(crate) const SEARCHED_ROOMS_MAX: usize = 5_000;
 
 /// The position of a room among public rooms.
 ///
@@ -183,7 +183,7 @@ mod tests {
             owner: user(owner),
             visibility: Visibility::Public,
         };
-        let charge = Charge { party: Party::NOBODY, active_unix_ms: minute * 60_000 };
+        let charge = Charge { party: Party::NONE, active_unix_ms: minute * 60_000 };
         directory.put_charged_room(facts, charge);
     }
 
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn owners_of_many_active_rooms_hide_nobody() {
+    fn owner_of_many_active_rooms_hides_no_other_rooms() {
         let directory = Directory::new(DirectoryLimits::default());
         for number in 0..100 {
             room(&directory, &format!("m{number}"), "mallory", 1_000 + number);

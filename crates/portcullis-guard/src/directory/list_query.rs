@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use portcullis_model::{RoomId, Visibility};
 
-use crate::directory::list::{LOOKED_AT_MAX, Place, Position, RoomCursor, RoomPage, RoomQuery};
+use crate::directory::list::{
+    Place, Position, RoomCursor, RoomPage, RoomQuery, SEARCHED_ROOMS_MAX,
+};
 use crate::directory::tables::Directory;
 
 impl Directory {
     /// A page of the rooms that a user can see: first the user's own, then public ones, each by
     /// newest activity.
     ///
-    /// A search looks at a bounded number of rooms a page, so a page can be short, or empty, and
-    /// name a next one. A room that becomes active while a client pages moves to the front.
+    /// A page searches a bounded number of rooms, so it can be short or empty, and name a next one.
+    /// A room that becomes active while a client pages moves to the front.
     #[must_use]
     pub fn list_rooms(&self, query: &RoomQuery<'_>) -> RoomPage {
         let mut page = RoomPage::default();
@@ -65,13 +67,13 @@ impl Directory {
             page.next = begins.then_some(RoomCursor(Place::PublicStart));
             return;
         }
-        let mut looked_at = 0;
+        let mut searched = 0;
         while let Some((position, room)) = rest.next() {
-            looked_at += 1;
+            searched += 1;
             if !room.is_member(query.user) && query.matches(room) {
                 page.rooms.push(Arc::clone(room));
             }
-            let is_full = page.rooms.len() >= query.limit || looked_at >= LOOKED_AT_MAX;
+            let is_full = page.rooms.len() >= query.limit || searched >= SEARCHED_ROOMS_MAX;
             if is_full && rest.peek().is_some() {
                 page.next = Some(RoomCursor(Place::Public(position.clone())));
             }

@@ -76,7 +76,7 @@ impl Directory {
         })
     }
 
-    /// The party that holds most of a table, and how much; looks at every party.
+    /// The party that holds most of a table, and how much. Reads the entry of every party.
     #[must_use]
     pub fn largest_party(&self, table: Table) -> Option<(Party, usize)> {
         let sizes = self.sizes.lock();

@@ -36,8 +36,8 @@ impl Rank {
 
 /// Checks whether a user with these roles in force can act on another by a role.
 ///
-/// Administrators act on everybody, moderators on users, and users with an operator's own role on
-/// users. As the owner of a room a user acts on those of the same rank as well.
+/// Administrators act on all users. Moderators, and users with a role of the operator, act on users
+/// without a role. As the owner of a room a user acts on those of the same rank as well.
 ///
 /// # Errors
 /// [`Denial::Forbidden`], which reads as if the other user did not exist.
@@ -65,13 +65,13 @@ mod tests {
 
     #[test]
     fn user_of_a_higher_rank_is_protected() {
-        let everybody = Roles::user();
+        let user_role = Roles::user();
         let users = [
-            user("admin", everybody.with(Role::Admin), None),
-            user("withheld", everybody, Some(Role::Admin)),
-            user("mod", everybody.with(Role::Moderator), None),
-            user("support", everybody.with(Role::Custom(0)), None),
-            user("user", everybody, None),
+            user("admin", user_role.with(Role::Admin), None),
+            user("withheld", user_role, Some(Role::Admin)),
+            user("mod", user_role.with(Role::Moderator), None),
+            user("support", user_role.with(Role::Custom(0)), None),
+            user("user", user_role, None),
         ];
         // By a role, then as the owner of the room.
         let cases = [

@@ -51,9 +51,9 @@ pub struct Charge {
     pub active_unix_ms: i64,
 }
 
-/// The relation of a user who is not a member.
+/// The status of a user who is not a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum RoomStatus {
     Invited,
     Barred,
 }
@@ -76,7 +76,7 @@ struct State {
     visibility: Visibility,
     members: HashMap<UserId, Party>,
     /// Invited or banned users; none of them is a member.
-    standing: HashMap<UserId, (Standing, Party)>,
+    statuses: HashMap<UserId, (RoomStatus, Party)>,
     ended: bool,
 }
 
@@ -88,7 +88,7 @@ impl Room {
             owner: facts.owner,
             visibility: facts.visibility,
             members: HashMap::new(),
-            standing: HashMap::new(),
+            statuses: HashMap::new(),
             ended: false,
         };
         Self {
@@ -145,9 +145,9 @@ impl Room {
         } else if state.members.contains_key(user) {
             Relation::Member
         } else {
-            match state.standing.get(user) {
-                Some((Standing::Invited, _)) => Relation::Invited,
-                Some((Standing::Barred, _)) => Relation::Barred,
+            match state.statuses.get(user) {
+                Some((RoomStatus::Invited, _)) => Relation::Invited,
+                Some((RoomStatus::Barred, _)) => Relation::Barred,
                 None => Relation::None,
             }
         }
@@ -217,23 +217,23 @@ impl Room {
     /// Invites or bars a non-member; returns the party that the earlier entry was charged to.
     ///
     /// An error when the user is a member, or the room has ended: nothing changes.
-    pub(crate) fn stand(
+    pub(crate) fn set_status(
         &self,
         user: &UserId,
-        standing: Standing,
+        status: RoomStatus,
         party: Party,
     ) -> Result<Option<Party>, ()> {
         let mut state = self.state.write();
         if state.ended || state.members.contains_key(user) {
             return Err(());
         }
-        let before = state.standing.insert(user.clone(), (standing, party));
+        let before = state.statuses.insert(user.clone(), (status, party));
         Ok(before.map(|(_, party)| party))
     }
 
     /// Removes an invitation or a bar; returns the party that it was charged to.
-    pub(crate) fn unstand(&self, user: &UserId) -> Option<Party> {
-        self.state.write().standing.remove(user).map(|(_, party)| party)
+    pub(crate) fn remove_status(&self, user: &UserId) -> Option<Party> {
+        self.state.write().statuses.remove(user).map(|(_, party)| party)
     }
 
     /// Marks the room as deleted; returns its members, then the parties of invited and banned
@@ -241,8 +241,8 @@ impl Room {
     pub(crate) fn end(&self) -> (HashMap<UserId, Party>, Vec<Party>) {
         let mut state = self.state.write();
         state.ended = true;
-        let standing = std::mem::take(&mut state.standing);
-        let parties = standing.into_values().map(|(_, party)| party).collect();
+        let statuses = std::mem::take(&mut state.statuses);
+        let parties = statuses.into_values().map(|(_, party)| party).collect();
         (std::mem::take(&mut state.members), parties)
     }
 

@@ -46,7 +46,7 @@ impl Table {
     }
 }
 
-/// Whom an entry is charged to: an IPv4 address, or the /48 of an IPv6 address.
+/// The party that an entry is charged to: an IPv4 address, or the /48 of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Party(u64);
 
@@ -55,7 +55,7 @@ const IPV6_TAG: u64 = 6 << 56;
 
 impl Party {
     /// No party: the entry existed at the start, or another program made it.
-    pub const NOBODY: Self = Self(0);
+    pub const NONE: Self = Self(0);
 
     /// The party of a client's address.
     #[must_use]
@@ -106,7 +106,7 @@ pub(crate) struct Sizes {
 impl Sizes {
     /// An entry is charged to a party.
     pub(crate) fn charge(&mut self, table: Table, party: Party) {
-        if party != Party::NOBODY {
+        if party != Party::NONE {
             *self.held.entry((table, party)).or_default() += 1;
         }
     }
@@ -248,7 +248,7 @@ mod tests {
             });
         }
         assert!(directory.room(&RoomId::parse("two").unwrap()).is_some());
-        let denial = directory.check_space(Table::Rooms, Party::NOBODY).unwrap_err();
+        let denial = directory.check_space(Table::Rooms, Party::NONE).unwrap_err();
         assert_eq!(denial.reason(), "rooms_total");
     }
 
@@ -262,6 +262,6 @@ mod tests {
             assert_eq!(party(address).to_string(), expect);
             assert_eq!(Party::from_bits(party(address).to_bits()), party(address));
         }
-        assert_eq!(Party::NOBODY.to_string(), "no prefix");
+        assert_eq!(Party::NONE.to_string(), "no prefix");
     }
 }

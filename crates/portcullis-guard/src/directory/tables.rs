@@ -9,12 +9,12 @@ use portcullis_model::{RoomId, SessionId, UserId, Visibility};
 
 use crate::directory::list::RoomIndex;
 use crate::directory::names::NameIndex;
-use crate::directory::room::{Charge, Room, RoomFacts, Standing};
+use crate::directory::room::{Charge, Room, RoomFacts, RoomStatus};
 use crate::directory::sessions::authority::Authority;
 use crate::directory::sessions::session::Session;
 use crate::directory::space::{DirectoryLimits, Party, Sizes, Table};
 use crate::directory::user::{User, UserFacts};
-use crate::tables::striped::Striped;
+use crate::tables::striped::StripedMap;
 
 /// The rooms of one user.
 #[derive(Default)]
@@ -29,10 +29,10 @@ struct Belongings {
 /// order of the calls; a reader sees each change whole, and its parts in an order that refuses.
 pub struct Directory {
     pub(crate) limits: DirectoryLimits,
-    users: Striped<UserId, Arc<User>>,
-    rooms: Striped<RoomId, Arc<Room>>,
-    belongings: Striped<UserId, Belongings>,
-    pub(crate) sessions: Striped<SessionId, Arc<Session>>,
+    users: StripedMap<UserId, Arc<User>>,
+    rooms: StripedMap<RoomId, Arc<Room>>,
+    belongings: StripedMap<UserId, Belongings>,
+    pub(crate) sessions: StripedMap<SessionId, Arc<Session>>,
     authority: Arc<Authority>,
     pub(crate) public: RwLock<RoomIndex>,
     pub(crate) names: RwLock<NameIndex>,
@@ -45,10 +45,10 @@ impl Directory {
     pub fn new(limits: DirectoryLimits) -> Self {
         Self {
             limits,
-            users: Striped::new(),
-            rooms: Striped::new(),
-            belongings: Striped::new(),
-            sessions: Striped::new(),
+            users: StripedMap::new(),
+            rooms: StripedMap::new(),
+            belongings: StripedMap::new(),
+            sessions: StripedMap::new(),
             authority: Arc::default(),
             public: RwLock::default(),
             names: RwLock::default(),
@@ -79,7 +79,7 @@ impl Directory {
     /// For programs without a store; gives false when the directory is full and the user is new.
     pub fn put_user(&self, facts: UserFacts) -> bool {
         let is_known = self.user(&facts.id).is_some();
-        if !is_known && self.check_space(Table::Users, Party::NOBODY).is_err() {
+        if !is_known && self.check_space(Table::Users, Party::NONE).is_err() {
             return false;
         }
         self.apply_user(facts);
@@ -195,7 +195,7 @@ impl Directory {
     ///
     /// Nothing changes for a member, or without such a room.
     pub fn add_member(&self, room: &RoomId, user: &UserId) -> bool {
-        self.add_charged_member(room, user, Party::NOBODY)
+        self.add_charged_member(room, user, Party::NONE)
     }
 
     /// As [`Directory::add_member`]; the membership is charged to a party.
@@ -208,7 +208,7 @@ impl Directory {
             return false;
         }
         // A member is neither invited nor barred any more.
-        if let Some(before) = room.unstand(user) {
+        if let Some(before) = room.remove_status(user) {
             sizes.memberships -= 1;
             sizes.discharge(Table::Memberships, before);
         }
@@ -231,18 +231,18 @@ impl Directory {
 
     /// Invites a user, or lifts a ban; false without such a room, or for a member.
     pub fn invite(&self, room: &RoomId, user: &UserId, party: Party) -> bool {
-        self.stand(room, user, Standing::Invited, party)
+        self.set_status(room, user, RoomStatus::Invited, party)
     }
 
     /// Bars a user who is not a member; false without such a room, or for a member.
     pub fn bar(&self, room: &RoomId, user: &UserId, party: Party) -> bool {
-        self.stand(room, user, Standing::Barred, party)
+        self.set_status(room, user, RoomStatus::Barred, party)
     }
 
-    fn stand(&self, room: &RoomId, user: &UserId, standing: Standing, party: Party) -> bool {
+    fn set_status(&self, room: &RoomId, user: &UserId, status: RoomStatus, party: Party) -> bool {
         let mut sizes = self.sizes.lock();
         let Some(room) = self.room(room) else { return false };
-        let Ok(before) = room.stand(user, standing, party) else { return false };
+        let Ok(before) = room.set_status(user, status, party) else { return false };
         match before {
             Some(before) => sizes.discharge(Table::Memberships, before),
             None => sizes.memberships += 1,
@@ -431,14 +431,14 @@ mod tests {
             assert!(directory.add_member(&room_id("hall"), &user_id(id)));
             assert!(directory.room(&room_id("hall")).unwrap().is_member(&user_id(id)));
         }
-        assert!(directory.invite(&room_id("attic"), &user_id("cat"), Party::NOBODY));
+        assert!(directory.invite(&room_id("attic"), &user_id("cat"), Party::NONE));
         for table in [Table::Users, Table::Rooms, Table::Memberships] {
-            assert!(directory.check_space(table, Party::NOBODY).is_err(), "{table:?}");
+            assert!(directory.check_space(table, Party::NONE).is_err(), "{table:?}");
         }
         directory.remove_room(&room_id("hall"));
         let used = directory.tables().map(|table| table.used);
         assert_eq!(used, [4, 3, 3, 0]);
-        assert!(directory.check_space(Table::Memberships, Party::NOBODY).is_ok());
+        assert!(directory.check_space(Table::Memberships, Party::NONE).is_ok());
         assert!(!directory.add_member(&room_id("hall"), &user_id("cat")), "no such room");
     }
 

@@ -37,8 +37,8 @@ pub struct User {
     setup_only: AtomicBool,
     epoch: AtomicU64,
     sessions_epoch: AtomicU64,
-    /// In the order they came; each is told when it has to make room.
-    connections: Mutex<Vec<Arc<Held>>>,
+    /// In the order of their start. An evicted one is marked.
+    connections: Mutex<Vec<Arc<HeldConnection>>>,
 }
 
 impl User {
@@ -169,7 +169,7 @@ impl User {
     }
 
     /// Counts what ends sessions: being disabled or banned, revocations, and losing a second factor
-    /// that everybody needs.
+    /// that all users need.
     ///
     /// A changed role ends none; it is in force at the next message.
     #[must_use]
@@ -185,8 +185,7 @@ impl User {
 
     /// Takes one of the user's connection slots; at most `max` are held at a time.
     ///
-    /// Where another one is evicted it is over at once; its connection finds out when it is looked
-    /// at.
+    /// An evicted slot is free at once; its connection ends at its next check.
     pub(crate) fn connect(
         self: &Arc<Self>,
         max: u32,
@@ -204,34 +203,36 @@ impl User {
                 true
             }
             (true, WhenFull::EvictSilent { since_ms }) => {
-                let silent = held.iter().enumerate().min_by_key(|(_, held)| held.heard_ms())?;
-                let (index, _) = Some(silent).filter(|(_, held)| held.heard_ms() < since_ms)?;
+                let silent =
+                    held.iter().enumerate().min_by_key(|(_, held)| held.last_received_ms())?;
+                let (index, _) =
+                    Some(silent).filter(|(_, held)| held.last_received_ms() < since_ms)?;
                 held.remove(index).evict(EVICTED_SILENT);
                 true
             }
         };
-        let one = Arc::new(Held::default());
-        one.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
+        let one = Arc::new(HeldConnection::default());
+        one.last_received_ms.store(now.monotonic_ms, Ordering::Relaxed);
         held.push(Arc::clone(&one));
         Some(UserSlot { user: Arc::clone(self), held: one, evicts })
     }
 
-    /// Whether a connection of the user was last heard before this moment.
+    /// Whether a client of the user has sent nothing since this moment.
     #[must_use]
     pub fn has_silent_connection(&self, since_ms: u64) -> bool {
-        self.connections.lock().iter().any(|held| held.heard_ms() < since_ms)
+        self.connections.lock().iter().any(|held| held.last_received_ms() < since_ms)
     }
 
-    /// Locks out whoever still holds this user: there is no such user any more.
+    /// Ends the user for every connection that holds it: the account was removed.
     pub(crate) fn end(&self) {
         self.restrictions.disabled.store(true, Ordering::Release);
         self.sessions_epoch.fetch_add(1, Ordering::AcqRel);
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Takes over new facts. The caller is the only one who changes.
+    /// Stores new facts. Only one caller changes a user at a time.
     ///
-    /// The facts are stored before the epochs, so that who sees the new epoch sees the facts.
+    /// The facts are stored before the epochs, so a reader of the new epoch sees the facts.
     pub(crate) fn change(&self, facts: UserFacts) {
         let disabled =
             self.restrictions.disabled.swap(facts.disabled, Ordering::AcqRel) != facts.disabled;
@@ -239,7 +240,7 @@ impl User {
         let revoked = swapped(&self.restrictions.valid_after_unix_ms, facts.valid_after_unix_ms);
         let banned = swapped(&self.restrictions.banned_until_unix_ms, facts.banned_until_unix_ms);
         let setup_only = self.setup_only.swap(facts.setup_only, Ordering::AcqRel);
-        // Connections of a user who has removed a second factor that everybody needs.
+        // Connections of a user who has removed a second factor that all users need.
         let factor_lost = facts.setup_only && !setup_only;
         let ends_sessions = disabled || revoked || banned || factor_lost;
         swapped(&self.restrictions.muted_until_unix_ms, facts.muted_until_unix_ms);
@@ -287,16 +288,16 @@ const EVICTED_SILENT: u8 = 2;
 
 /// A connection as its user's other connections see it.
 #[derive(Debug, Default)]
-struct Held {
-    /// 0 while it stands, otherwise how it was evicted.
+struct HeldConnection {
+    /// 0 while it is open, otherwise how it was evicted.
     evicted: AtomicU8,
-    /// When the client was last heard, on the monotonic clock.
-    heard_ms: AtomicU64,
+    /// When the client last sent something, on the monotonic clock.
+    last_received_ms: AtomicU64,
 }
 
-impl Held {
-    fn heard_ms(&self) -> u64 {
-        self.heard_ms.load(Ordering::Relaxed)
+impl HeldConnection {
+    fn last_received_ms(&self) -> u64 {
+        self.last_received_ms.load(Ordering::Relaxed)
     }
 
     fn evict(&self, how: u8) {
@@ -304,22 +305,22 @@ impl Held {
     }
 }
 
-/// When the client of a connection was last heard, also for others than the connection.
+/// When the client of a connection last sent something, readable outside the connection.
 #[derive(Debug, Clone)]
-pub struct LastActivity(Arc<Held>);
+pub struct LastActivity(Arc<HeldConnection>);
 
 impl LastActivity {
     /// On the monotonic clock, in milliseconds.
     #[must_use]
     pub fn monotonic_ms(&self) -> u64 {
-        self.0.heard_ms()
+        self.0.last_received_ms()
     }
 }
 
 /// One of a user's connection slots; dropping it gives it back.
 pub(crate) struct UserSlot {
     user: Arc<User>,
-    held: Arc<Held>,
+    held: Arc<HeldConnection>,
     evicts: bool,
 }
 
@@ -334,15 +335,15 @@ impl UserSlot {
 
     /// Notes that the client has sent something.
     pub(crate) fn record_activity(&self, now: Now) {
-        self.held.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
+        self.held.last_received_ms.store(now.monotonic_ms, Ordering::Relaxed);
     }
 
-    /// Whether a newer connection has taken its place.
+    /// Whether a newer connection has evicted it.
     pub(crate) fn is_evicted(&self) -> bool {
         self.held.evicted.load(Ordering::Acquire) != 0
     }
 
-    /// Whether that was because nothing was heard of the client.
+    /// Whether it was evicted because its client was silent.
     pub(crate) fn is_evicted_silent(&self) -> bool {
         self.held.evicted.load(Ordering::Acquire) == EVICTED_SILENT
     }

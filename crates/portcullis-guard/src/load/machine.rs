@@ -175,7 +175,7 @@ mod tests {
         sample
     }
 
-    /// Shows the same look for so long; gives the states on the way.
+    /// Evaluates one sample repeatedly for a time; returns the states that were entered.
     fn play(
         machine: &mut LoadMachine,
         sample: &LoadSample,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn one_look_is_no_reason_and_two_are() {
+    fn state_is_entered_after_two_samples() {
         let mut machine = LoadMachine::new(0.5);
         let full = sample(LoadSignal::Memory, 95.0);
         assert_eq!(machine.evaluate(&full, 0), None);
@@ -279,12 +279,12 @@ mod tests {
     }
 
     #[test]
-    fn between_calm_and_cause_it_stays() {
+    fn value_between_the_thresholds_keeps_the_state() {
         let mut machine = LoadMachine::new(0.0);
         play(&mut machine, &sample(LoadSignal::Memory, 75.0), 0, 1_000);
         // Below the threshold of 70, not below 80 % of it.
         assert!(play(&mut machine, &sample(LoadSignal::Memory, 60.0), 1_000, 120_000).is_empty());
-        // Calm that is interrupted begins anew.
+        // An interruption restarts the time of lower load.
         for round in 0..5 {
             let at_ms = 130_000 + round * 21_000;
             assert!(

@@ -36,8 +36,8 @@ impl<'de> Deserialize<'de> for Attachment {
 
 /// Checks that a message names each of its attachments exactly once, and nothing else as one.
 ///
-/// `text` has passed the JSON scan, so its depth and size are bounded. Looked at as values, since
-/// a name may be spelled with escapes.
+/// `text` has passed the JSON scan, so its depth and size are bounded. It is read as values,
+/// because a name can contain escapes.
 ///
 /// # Errors
 /// [`Denial::Packet`] `placeholder`: the connection ends (T-196).

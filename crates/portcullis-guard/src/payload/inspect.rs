@@ -52,7 +52,7 @@ mod tests {
 
     types! {
         #[serde(deny_unknown_fields)]
-        struct Closed { text: String }
+        struct ClosedStruct { text: String }
         struct Open { text: String }
         #[serde(deny_unknown_fields)]
         struct ClosedEmpty {}
@@ -71,44 +71,46 @@ mod tests {
         #[serde(deny_unknown_fields)]
         struct OpenTree { children: Vec<OpenTree>, leaf: Open }
         #[serde(deny_unknown_fields)]
-        enum ClosedEnum { Unit, Tuple(u8, Closed), Struct { text: String }, New(Closed) }
+        enum ClosedEnum {
+            Unit, Tuple(u8, ClosedStruct), Struct { text: String }, New(ClosedStruct),
+        }
         enum OpenVariant { Unit, Struct { text: String } }
         #[serde(deny_unknown_fields)]
         enum OpenInside { Unit, New(Option<Open>) }
         #[serde(tag = "kind", deny_unknown_fields)]
-        enum ClosedTagged { Struct { text: String }, New(Closed), Empty {} }
+        enum ClosedTagged { Struct { text: String }, New(ClosedStruct), Empty {} }
         #[serde(tag = "kind")]
         enum OpenTagged { Struct { text: String } }
         #[serde(tag = "kind", deny_unknown_fields)]
         enum UnitTagged { Struct { text: String }, Unit }
         #[serde(tag = "kind", content = "value", deny_unknown_fields)]
-        enum ClosedAdjacent { One(Closed), Two { text: String }, Three }
+        enum ClosedAdjacent { One(ClosedStruct), Two { text: String }, Three }
         #[serde(tag = "kind", content = "value")]
-        enum OpenAdjacent { One(Closed) }
+        enum OpenAdjacent { One(ClosedStruct) }
         #[serde(tag = "kind", content = "value", deny_unknown_fields)]
-        enum OpenInAdjacent { One(Closed), Two(Open) }
+        enum OpenInAdjacent { One(ClosedStruct), Two(Open) }
         #[serde(tag = "kind", deny_unknown_fields)]
         enum OtherTagged { Struct { text: String }, #[serde(other)] Rest }
         struct Unit;
-        struct Tuple(u8, Closed);
+        struct Tuple(u8, ClosedStruct);
         struct Name(String);
         #[serde(untagged)]
         enum Scalar { Number(u64), Text(String) }
         #[serde(untagged)]
         enum OpenUntagged { Number(u64), Any(HashMap<String, Value>) }
         #[serde(deny_unknown_fields)]
-        struct Flat { #[serde(flatten)] inner: Closed }
+        struct Flat { #[serde(flatten)] inner: ClosedStruct }
         #[serde(transparent)]
         struct Transparent { inner: Open }
         #[serde(deny_unknown_fields)]
-        struct Skipped { #[serde(skip)] inner: Option<Unread>, text: String }
+        struct SkippedField { #[serde(skip)] inner: Option<Unread>, text: String }
         #[serde(try_from = "Open")]
-        struct Converted {}
+        struct ConvertedType {}
     }
 
     struct Unread;
 
-    impl TryFrom<Open> for Converted {
+    impl TryFrom<Open> for ConvertedType {
         type Error = String;
         fn try_from(_: Open) -> Result<Self, String> {
             Err(String::from("never"))
@@ -125,12 +127,12 @@ mod tests {
 
     #[test]
     fn closed_types_are_accepted() {
-        check::<Closed>("");
+        check::<ClosedStruct>("");
         check::<ClosedEmpty>("");
-        check::<Within<Closed>>("");
-        check::<Within<Option<Vec<Closed>>>>("");
-        check::<Within<(u8, Closed)>>("");
-        check::<Within<HashMap<String, Closed>>>("");
+        check::<Within<ClosedStruct>>("");
+        check::<Within<Option<Vec<ClosedStruct>>>>("");
+        check::<Within<(u8, ClosedStruct)>>("");
+        check::<Within<HashMap<String, ClosedStruct>>>("");
         check::<Within<Value>>("");
         check::<Within<Scalar>>("");
         check::<Within<std::time::Duration>>("");
@@ -140,7 +142,7 @@ mod tests {
         check::<ClosedTagged>("");
         check::<Within<ClosedTagged>>("");
         check::<ClosedAdjacent>("");
-        check::<Skipped>("");
+        check::<SkippedField>("");
     }
 
     #[test]
@@ -169,7 +171,7 @@ mod tests {
         check::<Flat>("struct Flat");
         check::<Within<Flat>>("struct Flat");
         check::<Transparent>("struct Open");
-        check::<Converted>("struct Open");
+        check::<ConvertedType>("struct Open");
     }
 
     #[test]
@@ -177,16 +179,16 @@ mod tests {
         check::<Value>("the payload");
         check::<HashMap<String, u8>>("the payload");
         check::<Scalar>("the payload");
-        check::<Option<Closed>>("");
+        check::<Option<ClosedStruct>>("");
     }
 
     #[test]
-    fn payload_that_is_no_object_is_rejected() {
+    fn payload_other_than_an_object_is_rejected() {
         check::<Unit>("the payload");
         check::<Tuple>("the payload");
         check::<Name>("the payload");
-        check::<(u8, Closed)>("the payload");
-        check::<Vec<Closed>>("the payload");
+        check::<(u8, ClosedStruct)>("the payload");
+        check::<Vec<ClosedStruct>>("the payload");
         check::<()>("the payload");
         let text = inspect::<Unit>().unwrap_err().to_string();
         assert!(text.contains("`struct Name {}`"), "{text}");

@@ -242,8 +242,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Sorts an object's keys, 256 at most, so that equal ones stand side by side: no hash that
-    /// somebody could make collide, and no comparison of each with each.
+    /// Sorts an object's keys, 256 at most, so that equal ones are adjacent. A hash could be
+    /// made to collide, and comparing each with each takes quadratic time.
     fn close_object(&mut self, keys_from: usize) -> Result<(), Fault> {
         let keys = self.keys.get_mut(keys_from..).unwrap_or_default();
         keys.sort_unstable();
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn t_115_keys_are_told_apart_as_they_read() {
+    fn t_115_keys_are_compared_after_decoding() {
         check(&[
             (r#"{"a":1,"b":2}"#, "ok"),
             (r#"{"a":1,"a":2}"#, "duplicate_key"),

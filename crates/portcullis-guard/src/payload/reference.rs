@@ -202,7 +202,7 @@ mod tests {
 
     // T-377
     #[test]
-    fn t377_reference_tells_row_and_time_to_four_seconds() {
+    fn t377_reference_holds_row_and_time_to_four_seconds() {
         let denials = [
             Denial::RequestMalformed,
             Denial::Token(TokenFault::Expired),

@@ -1,5 +1,5 @@
-//! Typed payloads: what a JSON text must be to become a value, and which field it is not.
-//! Never: a coercion, a type's name or a value in what the peer is told.
+//! Reads a JSON text as a typed payload, and names the field that does not match.
+//! Never: a coercion; the name of a type or a value in the answer to the client.
 //!
 //! Libraries write what is absent as `null` and whole numbers as `1.0`. Neither is a coercion: an
 //! optional member that is `null` is absent, and a number that is whole is an integer.
@@ -18,9 +18,9 @@ use crate::payload::json;
 /// A field of type [`crate::Sealed`] is not sealed here.
 ///
 /// # Errors
-/// [`Denial::Json`] when it is no JSON within the limits, [`Denial::Schema`] when it is another
-/// object than the type asks for, [`Denial::UnknownMember`] when it has a member that the type has
-/// not. Only that name, and names in `fields`, are ever told.
+/// [`Denial::Json`] when it is not JSON within the limits, [`Denial::Schema`] when it does not
+/// match the type, [`Denial::UnknownMember`] when it has a member that the type does not have. Only
+/// that name, and names in `fields`, are reported.
 pub fn read_json<T: DeserializeOwned>(
     bytes: &[u8],
     fields: &'static [&'static str],
@@ -130,7 +130,7 @@ fn string_length(text: &str) -> usize {
 /// The integer that a number with a fraction or an exponent is.
 fn whole(number: &str) -> Option<i64> {
     let exact: f64 = number.contains(['.', 'e', 'E']).then(|| number.parse().ok()).flatten()?;
-    // A negative zero is no integer.
+    // A negative zero is not an integer.
     let is_zero = exact == 0.0 && exact.is_sign_negative();
     let is_whole = exact.fract() == 0.0 && exact.abs() <= INTEGER_MAX as f64 && !is_zero;
     is_whole.then(|| format!("{exact:.0}").parse().ok()).flatten()
@@ -191,7 +191,7 @@ fn is_within(path: &Path, pointer: &str) -> bool {
     })
 }
 
-/// The innermost name on the path that may be told.
+/// The innermost name on the path that may be reported.
 fn field_at(path: &Path, fields: &'static [&'static str]) -> Option<&'static str> {
     let mut names = path.iter().filter_map(|segment| match segment {
         Segment::Map { key } => allowed(key, fields),
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn t_119_only_declared_names_are_told() {
+    fn t_119_only_declared_names_are_reported() {
         let text = br#"{"roomId":1,"message":"hi"}"#;
         let refused = read_json::<Payload>(text, &["message"]).err();
         assert_eq!(refused, Some(Denial::Schema { field: None, rule: "type" }));

@@ -8,7 +8,7 @@ use serde::de::{
 
 use crate::payload::type_probe::Probe;
 use crate::payload::type_sample::Sample;
-use crate::payload::type_walk::{ProbeError, UNDECLARED, Undeclared, Walk, read_name};
+use crate::payload::type_walk::{MemberUse, ProbeError, UNDECLARED, Walk, read_name};
 
 /// The members of a struct, by name.
 pub(crate) struct Members<'w> {
@@ -28,7 +28,7 @@ impl<'de> MapAccess<'de> for Members<'_> {
         let read = read_name(seed, name)?;
         (self.left, self.current) = (left, Some(*name));
         if *name == UNDECLARED {
-            self.walk.note_undeclared(Undeclared::Named);
+            self.walk.note_undeclared(MemberUse::Named);
         }
         Ok(Some(read))
     }
@@ -39,7 +39,7 @@ impl<'de> MapAccess<'de> for Members<'_> {
     ) -> Result<S::Value, ProbeError> {
         let name = self.current.take().ok_or(ProbeError::Stop)?;
         if name == UNDECLARED {
-            self.walk.note_undeclared(Undeclared::Taken);
+            self.walk.note_undeclared(MemberUse::Taken);
             return Err(ProbeError::Stop);
         }
         let place = self.walk.place();

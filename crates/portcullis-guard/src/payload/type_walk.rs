@@ -67,22 +67,22 @@ enum Pending {
     Untagged(String),
 }
 
-/// What an enum with `#[serde(tag)]` has said about itself.
+/// What an enum with `#[serde(tag)]` has shown about itself.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct TagFacts {
     pub(crate) tag: Option<&'static str>,
     pub(crate) variants: &'static [&'static str],
 }
 
-/// What became of an undeclared member.
+/// How a type used an undeclared member.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Undeclared {
+pub(crate) enum MemberUse {
     /// Its name was not read, or rejected.
     #[default]
     Unread,
     /// Its name was accepted.
     Named,
-    /// Its value was asked for.
+    /// Its value was requested.
     Taken,
 }
 
@@ -99,10 +99,10 @@ pub(crate) struct Walk {
     around: Vec<&'static str>,
     tags: HashMap<String, TagFacts>,
     pending: Option<Pending>,
-    /// What became of the undeclared member of a struct.
-    undeclared: Undeclared,
-    /// Whether the type has asked for something that an object can be.
-    asked_object: bool,
+    /// How a struct used the undeclared member.
+    undeclared: MemberUse,
+    /// Whether the type has requested something that an object can be.
+    requested_object: bool,
     /// Whether the value was read to its end.
     accepted: bool,
     fault: Option<OpenType>,
@@ -142,13 +142,13 @@ impl Walk {
         self.pointer.clear();
         self.around.clear();
         self.accepted = false;
-        self.asked_object = false;
+        self.requested_object = false;
     }
 
     /// Evaluates how a run has ended.
     pub(crate) fn end_run(&mut self, outcome: &Result<(), ProbeError>) {
         self.accepted |= outcome.is_ok();
-        if !self.asked_object {
+        if !self.requested_object {
             self.report("the payload", OpenFault::NoObject);
         }
         let rejected = matches!(outcome,
@@ -201,15 +201,15 @@ impl Walk {
             return Err(ProbeError::Stop);
         }
         self.around.push(identity);
-        self.undeclared = Undeclared::Unread;
+        self.undeclared = MemberUse::Unread;
         Ok(())
     }
 
-    pub(crate) fn undeclared(&self) -> Undeclared {
+    pub(crate) fn undeclared(&self) -> MemberUse {
         self.undeclared
     }
 
-    pub(crate) fn note_undeclared(&mut self, state: Undeclared) {
+    pub(crate) fn note_undeclared(&mut self, state: MemberUse) {
         self.undeclared = state;
     }
 
@@ -235,7 +235,7 @@ impl Walk {
 
     /// The type asks for a struct, a map, an enum or any value.
     pub(crate) fn note_object(&mut self) {
-        self.asked_object |= self.is_payload();
+        self.requested_object |= self.is_payload();
     }
 
     pub(crate) fn note_sealed(&mut self) {

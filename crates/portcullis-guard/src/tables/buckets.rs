@@ -139,7 +139,7 @@ impl Rates {
     /// Adds a rejected attempt to those of an address prefix that wait for the same rate. Returns
     /// the time that the attempts before it need, in ms, at most the period of the rate.
     ///
-    /// Nothing is reserved: clients that retry after the time they were told pass one by one.
+    /// Nothing is reserved: clients that retry after this time pass one by one.
     pub(crate) fn queue(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> u64 {
         let now_ns = nanoseconds(now);
         let mut before_ns = 0;
@@ -345,15 +345,15 @@ mod tests {
         Now { monotonic_ms: ms, unix_ms: 0 }
     }
 
-    /// Plays attempts at the given times; gives how many pass.
+    /// Makes attempts at the given times; returns how many pass.
     fn passes(limit: Limit, rate: Rate, times_ms: impl Iterator<Item = u64>) -> usize {
         let rates = Rates::new(1024);
-        let key = rates.key("somebody");
+        let key = rates.key("client");
         times_ms.filter(|time| rates.take(limit, key, &rate, at(*time)).is_ok()).count()
     }
 
     #[test]
-    fn the_eleventh_of_ten_is_refused_and_a_boundary_does_not_help() {
+    fn attempt_over_the_rate_is_rejected_also_across_a_boundary() {
         let ten = Rate::per(10, 60_000);
         let connect = Limit::ConnectPerPrefix;
         // T-070.
@@ -361,7 +361,7 @@ mod tests {
         // T-071: there is no window to straddle.
         let straddling = (0..10).map(|_| 59_000).chain((0..10).map(|_| 61_000));
         assert_eq!(passes(connect, ten, straddling), 10);
-        // Who waits gets one an interval.
+        // A client that waits gets one for each interval.
         let patient = (0..10).map(|_| 0).chain([6_000, 12_000, 18_000]);
         assert_eq!(passes(connect, ten, patient), 13);
     }
@@ -377,7 +377,8 @@ mod tests {
             Limit::MessagePerUser,
         ];
         for limit in rated {
-            // Whatever hammers, so many pass in five minutes, and one interval later the next.
+            // Repeated attempts change nothing: so many pass in five minutes, and one an interval
+            // later.
             let repeated = (0..3_000).map(|n| n * 100);
             assert_eq!(passes(limit, rate, repeated), 10 + 49, "{limit:?}");
             let (rates, key) = (Rates::new(1024), 7);
@@ -385,7 +386,7 @@ mod tests {
             assert_eq!((0..1_000).filter(|_| take(0).is_ok()).count(), 10);
             assert_eq!((take(5_999), take(6_000)), (Err(1), Ok(())), "{limit:?}");
         }
-        // A lane is no rejection: there hammering counts.
+        // A rate class charges rejected attempts.
         let (rates, key) = (Rates::new(1024), 7);
         let take = |ms| {
             rates.take_prefix(Limit::ConnectPerPrefix, key, &rate, RejectionCost::Charged, at(ms))
@@ -394,13 +395,13 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_wait_are_told_their_turn() {
+    fn waiting_clients_get_the_time_of_their_turn() {
         let (rates, rate) = (Rates::new(1024), Rate::per(10, 60_000));
         let limit = Limit::ConnectPerPrefix;
         let queue = |ms| rates.queue(limit, 7, &rate, at(ms));
         assert_eq!([queue(0), queue(0), queue(0)], [0, 6_000, 12_000]);
-        assert_eq!(queue(15_000), 3_000, "three were told 18 s");
-        // However many come, nobody is told more than a period.
+        assert_eq!(queue(15_000), 3_000, "three wait for 18 s");
+        // The time is never longer than a period.
         assert!((0..1_000).all(|_| queue(15_000) <= 60_000));
         assert_eq!(queue(75_000), 0);
         assert_eq!(rates.take(limit, 7, &rate, at(15_000)), Ok(()), "waiting takes nothing");
@@ -419,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn t_072_a_full_table_refuses_newcomers_remembers_the_hot_and_recovers() {
+    fn t_072_full_table_rejects_new_keys_keeps_active_ones_and_recovers() {
         let rates = Rates::new(4096);
         let rate = Rate::per(2, 60_000);
         let take = |key: u64, ms| rates.take(Limit::MessagePerUser, key, &rate, at(ms));
@@ -427,18 +428,18 @@ mod tests {
         assert!(take(hot, 0).is_ok() && take(hot, 0).is_ok());
         let passed = (0..100_000).filter(|key| take(rates.key(*key), 0).is_ok()).count();
         assert!(passed <= 4096, "{passed}");
-        assert!(passed >= 3800, "places are used well: {passed}");
-        assert!(take(hot, 0).is_err(), "a flood of keys does not make it forget");
+        assert!(passed >= 3800, "slots are used well: {passed}");
+        assert!(take(hot, 0).is_err(), "a flood of keys does not evict it");
         assert_eq!(take(rates.key("late"), 61_000), Ok(()));
         assert_eq!(take(hot, 61_000), Ok(()));
     }
 
     #[test]
-    fn penalties_grow_with_what_goes_on_and_end() {
+    fn repeated_violations_extend_a_penalty_that_ends() {
         let (rates, rate) = (Rates::new(1024), Rate::per(3, 60_000));
         let limit = Limit::PenaltyPerPrefix;
         let penalty = Penalty { length_ms: 60_000, longest_ms: 600_000 };
-        let key = rates.key("somebody");
+        let key = rates.key("client");
         let count_violation = |ms| rates.count_violation(limit, key, &rate, penalty, at(ms));
         let wait_ms = |ms| rates.check_block(limit, key, &rate, at(ms)).err().unwrap_or(0);
         for _ in 0..3 {

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn owner_that_fills_its_share_rejects_nobody_else() {
+    fn owner_that_fills_its_share_blocks_no_other_owner() {
         let table = OnceTable::new(Shares::new("test", 100, 4, 100));
         let consume = |number, owner, ms| {
             table.consume(key(number), owner, || format!("owner {owner}"), ms + 10, at(ms))

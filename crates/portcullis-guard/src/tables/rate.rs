@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_as_long_as_told_is_enough() {
+    fn attempt_after_the_reported_wait_passes() {
         for rate in [Rate::per(10, 60_000), Rate::per(3, 1_000), Rate::per(7, 10), Rate::per(1, 1)]
         {
             let cell = Gcra::default();

@@ -8,7 +8,7 @@ use crate::tables::rate::{NS_A_MS, PERIOD_MAX_MS, Rate};
 /// What a rejected attempt costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RejectionCost {
-    /// Nothing: a client that waits as long as it was told gets through.
+    /// Nothing: a client that waits for the reported time is admitted.
     Free,
     /// A quarter of an accepted one, until the wait is a period longer. A client that backs off
     /// gets through; repeated attempts block only their sender.
@@ -54,7 +54,7 @@ impl Table {
         buckets.find(|bucket| bucket.key == key).map_or(0, |bucket| bucket.arrival_ns)
     }
 
-    /// How many buckets are not empty, and how many there are; looks at each, a part at a time.
+    /// How many buckets are not empty, and how many there are. Reads one part at a time.
     pub(crate) fn fill(&self, now_ns: u64) -> (usize, usize) {
         self.shards.iter().fold((0, 0), |(used, max), shard| {
             let sets = shard.lock();

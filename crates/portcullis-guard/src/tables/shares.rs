@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use portcullis_model::UserId;
 
-/// Whose share an entry counts toward: a keyed hash of a user or an address prefix.
+/// The owner of the share that an entry counts toward: a keyed hash of a user or an address prefix.
 pub type Owner = u64;
 
 /// The party whose share an entry counts toward.

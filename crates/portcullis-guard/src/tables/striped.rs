@@ -9,12 +9,12 @@ use parking_lot::RwLock;
 const STRIPES: usize = 64;
 
 /// A map cut into stripes with a lock each, so that shards seldom wait for one another.
-pub(crate) struct Striped<K, V> {
+pub(crate) struct StripedMap<K, V> {
     hasher: RandomState,
     stripes: [RwLock<HashMap<K, V>>; STRIPES],
 }
 
-impl<K: Eq + Hash, V> Striped<K, V> {
+impl<K: Eq + Hash, V> StripedMap<K, V> {
     pub(crate) fn new() -> Self {
         Self { hasher: RandomState::new(), stripes: std::array::from_fn(|_| RwLock::default()) }
     }

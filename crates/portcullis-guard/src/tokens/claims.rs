@@ -67,7 +67,7 @@ impl Claims {
 }
 
 #[derive(Default)]
-struct Found {
+struct ReadClaims {
     iss: Option<String>,
     aud: Option<Vec<String>>,
     sub: Option<String>,
@@ -150,14 +150,14 @@ impl<'de> Visitor<'de> for AnyClaim {
 struct ClaimsVisitor;
 
 impl<'de> Visitor<'de> for ClaimsVisitor {
-    type Value = Found;
+    type Value = ReadClaims;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object of claims")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
-        let mut found = Found::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReadClaims, A::Error> {
+        let mut found = ReadClaims::default();
         let mut keys = Keys::default();
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {

@@ -150,7 +150,8 @@ impl Key {
         let signs = signs && self.key_ops.as_ref().is_none_or(verifies);
         let named = self.alg.as_deref().is_none_or(|alg| alg == algorithm.name());
         if self.d.is_some() || self.k.is_some() || self.kty == "oct" {
-            let why = "it is private or shared: whoever reads the set can make tokens; withdraw it";
+            let why =
+                "it is private or shared, so every reader of the set can make tokens: revoke it";
             return Err(LeftOut::Unusable(why));
         }
         if !signs || !named {

@@ -246,7 +246,7 @@ impl Verifier {
                     return Err(refuse("an Ed25519 public key is its 32 raw bytes"));
                 }
                 let key = UnparsedPublicKey::new(&ED25519, bytes).parse();
-                let key = key.map_err(|_| refuse("the Ed25519 public key is no valid one"))?;
+                let key = key.map_err(|_| refuse("the Ed25519 public key is invalid"))?;
                 Ok(public(Algorithm::EdDsa, key))
             }
             IssuerKey::Es256Public(bytes) => {
@@ -255,7 +255,7 @@ impl Verifier {
                 }
                 let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, bytes).parse();
                 let key =
-                    key.map_err(|_| refuse("the P-256 public key is no point on the curve"))?;
+                    key.map_err(|_| refuse("the P-256 public key is not a point on the curve"))?;
                 Ok(public(Algorithm::Es256, key))
             }
             IssuerKey::Rs256Public { .. } if issuer.strength == KeyStrength::Strong => {
@@ -301,7 +301,7 @@ fn rsa_key(
     }
     let components = RsaPublicKeyComponents { n: modulus, e: exponent };
     let key = components.to_parsed_public_key(parameters);
-    key.map_err(|_| "the RSA key is no valid one")
+    key.map_err(|_| "the RSA key is invalid")
 }
 
 fn without_sign(integer: &[u8]) -> &[u8] {

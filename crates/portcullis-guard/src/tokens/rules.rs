@@ -136,7 +136,8 @@ impl IssuerRules {
         check_texts("typ", self.typ.as_slice(), why, |text| {
             let short = short_type(text);
             let kind = named_kind(short);
-            let accepted = matches!(kind, Named::Access | Named::Unknown) && short != "dpop+jwt";
+            let accepted =
+                matches!(kind, NamedKind::Access | NamedKind::Unknown) && short != "dpop+jwt";
             accepted && !short.is_empty() && short.bytes().all(is_type)
         })?;
         let why = "it stands for one factor, so it does not show a second one";
@@ -169,10 +170,10 @@ impl IssuerRules {
     /// Checks the kind and the purpose of a genuine token.
     pub(crate) fn accept(&self, typ: Option<&str>, claims: &Value) -> Result<(), TokenFault> {
         match kind_of(typ, claims) {
-            Seen::Access => {}
-            Seen::Id if self.kind == TokenKind::Id => {}
-            Seen::Id => return Err(TokenFault::IdToken),
-            Seen::Other => return Err(TokenFault::OtherToken),
+            ClaimsKind::Access => {}
+            ClaimsKind::Id if self.kind == TokenKind::Id => {}
+            ClaimsKind::Id => return Err(TokenFault::IdToken),
+            ClaimsKind::Other => return Err(TokenFault::OtherToken),
         }
         let named = typ.map(short_type);
         if self.typ.is_some() && !named.is_some_and(|named| self.asks_for(named)) {
@@ -211,43 +212,43 @@ fn check_texts(
     Ok(())
 }
 
-/// Which kind of token the claims are of.
+/// The kind of token that the claims belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
+enum ClaimsKind {
     Access,
     Id,
     /// For a log-out, a refresh, or another single purpose.
     Other,
 }
 
-/// The kind of a token, by what it says of itself and by claims that only one kind has.
+/// The kind of a token, by its own statement and by claims that only one kind has.
 ///
-/// A token that says it is an access token can have a `nonce`: those of older Keycloak versions and
-/// of Azure AD B2C repeat the one of the log-in.
-fn kind_of(typ: Option<&str>, claims: &Value) -> Seen {
+/// A token that states that it is an access token can have a `nonce`: those of older Keycloak
+/// versions and of Azure AD B2C repeat the one of the log-in.
+fn kind_of(typ: Option<&str>, claims: &Value) -> ClaimsKind {
     // A logout token or another security event (RFC 8417 section 2.2).
     if claims.get("events").is_some_and(Value::is_object) {
-        return Seen::Other;
+        return ClaimsKind::Other;
     }
     let mut says_access = typ.map(short_type).is_some_and(is_access_type);
     for name in ["typ", "token_use", "token_type", "type"] {
         for word in words(claims.get(name)) {
             match named_kind(word) {
-                Named::Id => return Seen::Id,
-                Named::Other => return Seen::Other,
-                Named::Access => says_access = true,
+                NamedKind::Id => return ClaimsKind::Id,
+                NamedKind::Other => return ClaimsKind::Other,
+                NamedKind::Access => says_access = true,
                 // Cognito names each kind, so one that is not known is not for us.
-                Named::Unknown if name == "token_use" => return Seen::Other,
-                Named::Unknown => {}
+                NamedKind::Unknown if name == "token_use" => return ClaimsKind::Other,
+                NamedKind::Unknown => {}
             }
         }
     }
     // Digests of what was issued beside an id-token (OpenID Connect Core section 3.3.2.11).
     if ["at_hash", "c_hash", "s_hash"].into_iter().any(|name| holds(claims, name)) {
-        return Seen::Id;
+        return ClaimsKind::Id;
     }
     let says_access = says_access || words(claims.get("scp")).any(|word| !word.trim().is_empty());
-    if holds(claims, "nonce") && !says_access { Seen::Id } else { Seen::Access }
+    if holds(claims, "nonce") && !says_access { ClaimsKind::Id } else { ClaimsKind::Access }
 }
 
 /// The texts of a claim that is one text or a list of them.
@@ -256,9 +257,9 @@ fn words(value: Option<&Value>) -> impl Iterator<Item = &str> {
     value.into_iter().filter_map(Value::as_str).chain(list.iter().filter_map(Value::as_str))
 }
 
-/// What a word says that names the kind of a token.
+/// The kind of token that a word names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Named {
+enum NamedKind {
     Access,
     Id,
     Other,
@@ -289,7 +290,7 @@ const OTHER_KINDS: [&str; 18] = [
 
 /// Reads `Refresh`, `refresh_token`, `rt+jwt`, `application/id+jwt`, and the URIs of RFC 8693
 /// section 3 such as `urn:ietf:params:oauth:token-type:id_token`.
-fn named_kind(text: &str) -> Named {
+fn named_kind(text: &str) -> NamedKind {
     let short = short_type(text);
     let short = short.rsplit(':').next().unwrap_or(short);
     let letters = short.chars().filter(char::is_ascii_alphanumeric);
@@ -300,10 +301,10 @@ fn named_kind(text: &str) -> Named {
         }
     }
     match word.as_str() {
-        "bearer" | "dpop" | "access" | "at" => Named::Access,
-        "id" | "identity" | "serializedid" => Named::Id,
-        other if OTHER_KINDS.contains(&other) => Named::Other,
-        _ => Named::Unknown,
+        "bearer" | "dpop" | "access" | "at" => NamedKind::Access,
+        "id" | "identity" | "serializedid" => NamedKind::Id,
+        other if OTHER_KINDS.contains(&other) => NamedKind::Other,
+        _ => NamedKind::Unknown,
     }
 }
 
@@ -367,23 +368,23 @@ mod tests {
     #[test]
     fn kind_of_a_token_is_read_from_lists_uris_and_empty_claims() {
         let cases = [
-            (json!({ "token_type": "urn:ietf:params:oauth:token-type:id_token" }), Seen::Id),
+            (json!({ "token_type": "urn:ietf:params:oauth:token-type:id_token" }), ClaimsKind::Id),
             (
                 json!({ "token_type": "urn:ietf:params:oauth:token-type:refresh_token" }),
-                Seen::Other,
+                ClaimsKind::Other,
             ),
             (
                 json!({ "token_type": "urn:ietf:params:oauth:token-type:access_token" }),
-                Seen::Access,
+                ClaimsKind::Access,
             ),
-            (json!({ "token_use": ["id"] }), Seen::Id),
-            (json!({ "token_use": ["access", "id"] }), Seen::Id),
-            (json!({ "token_use": ["access"] }), Seen::Access),
-            (json!({ "nonce": "n", "scp": "" }), Seen::Id),
-            (json!({ "nonce": "n", "scp": [" "] }), Seen::Id),
-            (json!({ "nonce": "n", "scp": 1 }), Seen::Id),
-            (json!({ "nonce": "n", "scp": ["chat"] }), Seen::Access),
-            (json!({ "nonce": "n", "scp": "chat" }), Seen::Access),
+            (json!({ "token_use": ["id"] }), ClaimsKind::Id),
+            (json!({ "token_use": ["access", "id"] }), ClaimsKind::Id),
+            (json!({ "token_use": ["access"] }), ClaimsKind::Access),
+            (json!({ "nonce": "n", "scp": "" }), ClaimsKind::Id),
+            (json!({ "nonce": "n", "scp": [" "] }), ClaimsKind::Id),
+            (json!({ "nonce": "n", "scp": 1 }), ClaimsKind::Id),
+            (json!({ "nonce": "n", "scp": ["chat"] }), ClaimsKind::Access),
+            (json!({ "nonce": "n", "scp": "chat" }), ClaimsKind::Access),
         ];
         for (claims, expect) in cases {
             assert!(kind_of(None, &claims) == expect, "{claims}");

@@ -564,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_nobody_needs_do_not_reject_a_token() {
+    fn unused_claims_of_another_type_do_not_reject_a_token() {
         let odd = [
             json!({"name": 1}),
             json!({"name": null}),
@@ -806,7 +806,7 @@ mod tests {
     }
 
     #[test]
-    fn issuers_are_listed_so_that_they_can_be_told_apart() {
+    fn listed_issuers_are_distinguishable() {
         let foreign = |key_id: Option<&str>, secret: &[u8], audience: &str| Issuer {
             issuer: FOREIGN.into(),
             audience: audience.into(),

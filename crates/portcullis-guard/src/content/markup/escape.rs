@@ -14,7 +14,7 @@ use crate::content::text::{self, Fault};
 
 /// A text whose only tags are formatting.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct FormattedText {
     /// HTML: balanced tags without attributes but `href`, references, and escaped text.
     pub(crate) html: String,
     /// Whether there is any formatting; where there is none, the text reads as it is written.
@@ -46,7 +46,7 @@ struct Tag<'a> {
 }
 
 /// Keeps the formatting of a text and escapes the rest. Linear time, 256 tags at most.
-pub(crate) fn prepare(source: &str, links: Links) -> Result<Prepared, Fault> {
+pub(crate) fn prepare(source: &str, links: Links) -> Result<FormattedText, Fault> {
     let mut tags = find_tags(source, links)?;
     pair(&mut tags);
     judge(source, &mut tags);
@@ -80,7 +80,7 @@ fn find_tags(source: &str, links: Links) -> Result<Vec<Tag<'_>>, Fault> {
     Ok(tags)
 }
 
-/// Reads the tag at a `<`; `None` when it is no tag of formatting.
+/// Reads the tag at a `<`; `None` when it is not a formatting tag.
 fn read_tag(source: &str, start: usize, links: Links) -> Option<Tag<'_>> {
     let behind = source.get(start + 1..)?;
     let (side, named) = match behind.strip_prefix('/') {
@@ -285,12 +285,12 @@ impl<'a> Writer<'a> {
         self.suspended = inner;
     }
 
-    fn finish(mut self) -> Prepared {
+    fn finish(mut self) -> FormattedText {
         self.text_up_to(self.source.len());
         while let Some((name, _)) = self.open.pop() {
             self.html.push_str(&format!("</{name}>"));
         }
-        Prepared { html: self.html, has_formatting: self.has_formatting }
+        FormattedText { html: self.html, has_formatting: self.has_formatting }
     }
 }
 
@@ -302,8 +302,8 @@ fn opening(tag: &Tag<'_>) -> String {
     format!("<a href=\"{href}\">")
 }
 
-/// Escapes what is no reference. A tag that is text is shown as it was written, with the references
-/// inside.
+/// Escapes a text, without its references. A tag that is text is shown as it was written, with the
+/// references inside.
 fn escape(html: &mut String, text: &str) {
     let mut done = 0;
     let mut tags_end = true;

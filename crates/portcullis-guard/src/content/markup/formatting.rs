@@ -16,7 +16,7 @@ use crate::content::text::Fault;
 
 /// A text in its two forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Marked {
+pub(crate) struct MarkupText {
     /// Tags gone, references decoded once; with [`Markup::Escape`] only where there is formatting.
     pub(crate) text: String,
     /// Only when there is formatting.
@@ -50,7 +50,7 @@ const READINGS_MAX: usize = 3;
 const FORMATTING: [&str; 5] = ["b", "i", "em", "strong", "code"];
 const LINK_REL: &str = "noopener noreferrer nofollow ugc";
 
-/// Elements whose content is no text: code, other languages, other documents.
+/// Elements whose content is not text: code, other languages, other documents.
 const CONTENT_DROPPED: [&str; 20] = [
     "applet",
     "audio",
@@ -106,9 +106,9 @@ fn from_nothing() -> Builder<'static> {
 }
 
 /// Reads a text that may hold formatting.
-pub(crate) fn clean(source: &str, links: Links, markup: Markup) -> Result<Marked, Fault> {
+pub(crate) fn clean(source: &str, links: Links, markup: Markup) -> Result<MarkupText, Fault> {
     if memchr::memchr2(b'<', b'&', source.as_bytes()).is_none() {
-        return Ok(Marked { text: String::from(source), html: None });
+        return Ok(MarkupText { text: String::from(source), html: None });
     }
     if source.len() > SOURCE_MAX_BYTES {
         return Err("markup_size");
@@ -121,7 +121,7 @@ pub(crate) fn clean(source: &str, links: Links, markup: Markup) -> Result<Marked
         Markup::Escape => {
             let prepared = escape::prepare(source, links)?;
             if !prepared.has_formatting {
-                return Ok(Marked { text: String::from(source), html: None });
+                return Ok(MarkupText { text: String::from(source), html: None });
             }
             let again = |html: &str| {
                 let prepared = escape::prepare(html, links).ok()?;
@@ -137,20 +137,20 @@ pub(crate) fn clean(source: &str, links: Links, markup: Markup) -> Result<Marked
 }
 
 /// Reads the formatting until it reads as it is written; gives it up when it never does.
-fn settle(first: Read, read_again: impl Fn(&str) -> Option<Read>) -> Marked {
-    let plain = Marked { text: first.text.clone(), html: None };
+fn settle(first: Read, read_again: impl Fn(&str) -> Option<Read>) -> MarkupText {
+    let plain = MarkupText { text: first.text.clone(), html: None };
     if !first.formatted {
         return plain;
     }
     let mut reading = first;
     for _ in 1..READINGS_MAX {
         let Some(again) = read_again(&reading.html) else { return plain };
-        // Read again, the tags are no formatting: they are left out, and are no text of the writer.
+        // Read again, the tags are not formatting. They are left out: the writer did not type them.
         if !again.formatted {
             return plain;
         }
         if again == reading {
-            return Marked { text: again.text, html: Some(again.html) };
+            return MarkupText { text: again.text, html: Some(again.html) };
         }
         reading = again;
     }
@@ -280,22 +280,22 @@ mod tests {
         text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
     }
 
-    fn clean(source: &str, links: Links) -> Result<Marked, Fault> {
+    fn clean(source: &str, links: Links) -> Result<MarkupText, Fault> {
         super::clean(source, links, Markup::Strip)
     }
 
     /// The fixpoint oracle: what came out comes out again.
-    fn assert_settled(source: &str, links: Links, marked: &Marked) {
+    fn assert_settled(source: &str, links: Links, marked: &MarkupText) {
         assert_settled_as(source, links, Markup::Strip, marked);
     }
 
-    fn assert_settled_as(source: &str, links: Links, markup: Markup, marked: &Marked) {
+    fn assert_settled_as(source: &str, links: Links, markup: Markup, marked: &MarkupText) {
         let clean = |source: &str, links| super::clean(source, links, markup);
         match &marked.html {
             Some(html) => {
                 assert_safe(source, html);
                 let again = clean(html, links);
-                let expect = Marked { text: marked.text.clone(), html: Some(html.clone()) };
+                let expect = MarkupText { text: marked.text.clone(), html: Some(html.clone()) };
                 assert_eq!(again, Ok(expect), "{source:?}");
             }
             None => {
@@ -305,7 +305,7 @@ mod tests {
                     Markup::Escape => written,
                     Markup::Strip => marked.text.clone(),
                 };
-                assert_eq!(again, Ok(Marked { text, html: None }), "{source:?}");
+                assert_eq!(again, Ok(MarkupText { text, html: None }), "{source:?}");
             }
         }
     }
@@ -591,7 +591,7 @@ mod tests {
     }
 
     #[test]
-    fn t_131_references_and_comparisons_keep_their_meaning_where_markup_is_escaped() {
+    fn t_131_escaped_markup_keeps_references_and_comparisons() {
         check_escaped(&[
             (
                 "<b>bold</b> <em>x</em> a < b && c > d",

@@ -13,7 +13,7 @@ pub(crate) const TAGS_MAX: usize = 256;
 /// Formatting inside formatting.
 pub(crate) const DEPTH_MAX: usize = 32;
 
-/// Escapes what is no markup and turns `<br>` into a line break. Linear time.
+/// Escapes text outside markup, and turns `<br>` into a line break. Linear time.
 pub(crate) fn prepare(source: &str) -> Result<String, Fault> {
     let mut prepared = String::with_capacity(source.len() + source.len() / 8);
     let mut counts = Counts { tags: 0, depth: 0 };
@@ -28,13 +28,13 @@ pub(crate) fn prepare(source: &str) -> Result<String, Fault> {
             prepared.push_str(if is_reference(behind) { "&" } else { "&amp;" });
             continue;
         }
-        match ahead.look(done, behind) {
-            Look::Text => prepared.push_str("&lt;"),
-            Look::LineBreak { end } => {
+        match ahead.classify(done, behind) {
+            AngleBracket::Text => prepared.push_str("&lt;"),
+            AngleBracket::LineBreak { end } => {
                 prepared.push('\n');
                 done = end + 1;
             }
-            Look::Tag(tag) => {
+            AngleBracket::Tag(tag) => {
                 counts.add(tag)?;
                 prepared.push('<');
             }
@@ -66,9 +66,9 @@ impl Counts {
 }
 
 /// What a `<` is.
-enum Look {
+enum AngleBracket {
     Text,
-    /// A `<br>` whose `>` stands at `end`.
+    /// A `<br>`; `end` is the position of its `>`.
     LineBreak {
         end: usize,
     },
@@ -86,7 +86,7 @@ enum Tag {
 /// Longest name of an element there is, and a little more.
 const NAME_MAX_BYTES: usize = 20;
 
-/// Remembers where the next `>` and `=` stand, so that no byte is searched twice.
+/// The positions of the next `>` and `=`, so that no byte is searched twice.
 struct Ahead<'a> {
     source: &'a str,
     end: usize,
@@ -94,8 +94,8 @@ struct Ahead<'a> {
 }
 
 impl Ahead<'_> {
-    /// Looks at a `<`; `from` is where what stands `behind` it begins.
-    fn look(&mut self, from: usize, behind: &str) -> Look {
+    /// Classifies a `<`; `behind` is the text after it, which begins at `from`.
+    fn classify(&mut self, from: usize, behind: &str) -> AngleBracket {
         self.end = self.next(b'>', self.end, from);
         let ends = self.end < self.source.len();
         let second = behind.as_bytes().get(1).copied();
@@ -109,15 +109,15 @@ impl Ahead<'_> {
             None => (false, None),
         };
         match (is_markup, side) {
-            (false, _) => Look::Text,
-            (true, None) => Look::Tag(Tag::Other),
-            (true, Some(Tag::Closes)) => self.look_tag(from + 1, Tag::Closes),
-            (true, Some(side)) => self.look_tag(from, side),
+            (false, _) => AngleBracket::Text,
+            (true, None) => AngleBracket::Tag(Tag::Other),
+            (true, Some(Tag::Closes)) => self.classify_tag(from + 1, Tag::Closes),
+            (true, Some(side)) => self.classify_tag(from, side),
         }
     }
 
-    /// Looks at a tag whose name begins at `from`.
-    fn look_tag(&mut self, from: usize, side: Tag) -> Look {
+    /// Classifies a tag whose name begins at `from`.
+    fn classify_tag(&mut self, from: usize, side: Tag) -> AngleBracket {
         let text = self.source.get(from..).unwrap_or_default();
         let delimits =
             |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\x0c' | b'\r' | b'/' | b'>');
@@ -141,13 +141,13 @@ impl Ahead<'_> {
             (true, false) => has_attribute,
         };
         if !is_tag {
-            Look::Text
+            AngleBracket::Text
         } else if name == "br" && ends {
-            Look::LineBreak { end: self.end }
+            AngleBracket::LineBreak { end: self.end }
         } else if FORMATTING.contains(&name.as_str()) {
-            Look::Tag(side)
+            AngleBracket::Tag(side)
         } else {
-            Look::Tag(Tag::Other)
+            AngleBracket::Tag(Tag::Other)
         }
     }
 

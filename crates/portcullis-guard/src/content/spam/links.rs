@@ -1,11 +1,11 @@
-//! Which links and hosts a text points at.
-//! Never: a look at where they lead.
+//! Finds the links and hosts in a text.
+//! Never: a request to a link.
 
 use std::net::Ipv4Addr;
 
 use crate::content::text::is_invisible;
 
-/// Different hosts that are told apart.
+/// Different hosts that are counted.
 const HOSTS_MAX: usize = 3;
 
 /// Endings that make a bare `name.tld` a host; file names and abbreviations use others.
@@ -15,20 +15,20 @@ const ENDINGS: [&str; 37] = [
     "shop", "site", "store", "tk", "top", "tv", "vip", "win", "work", "xxx", "xyz",
 ];
 
-/// Names that files have by convention: `main.cc` and `index.com` without a path are no hosts.
+/// Names that files have by convention: `main.cc` and `index.com` without a path are not hosts.
 const FILE_NAMES: [&str; 20] = [
     "app", "client", "common", "config", "core", "demo", "example", "file", "index", "init", "lib",
     "main", "mod", "read", "readme", "server", "setup", "test", "tests", "util",
 ];
 
-/// What a text points at.
+/// The links and hosts in a text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Links<'a> {
     /// Addresses with a scheme or `www.`.
     pub(crate) links: usize,
     /// Different hosts, also named without a scheme; three at most.
     hosts: [&'a str; HOSTS_MAX],
-    /// A scheme right behind another one.
+    /// Whether a scheme directly follows another one.
     pub(crate) nested: bool,
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn outside_links(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// The text without `should I buy` and the like: who asks about an action does not offer it.
+/// The text without `should I buy` and the like: a question about an action does not offer it.
 pub(crate) fn outside_questions(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut done, mut at) = (0, 0);

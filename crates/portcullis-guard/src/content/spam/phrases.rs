@@ -328,7 +328,7 @@ struct Chain<'a> {
     state: StateID,
     /// Bytes of the phrase so far.
     length: usize,
-    /// Whether a phrase has just ended, or none has begun.
+    /// Whether a phrase has just ended, or none has started.
     ended: bool,
     count: usize,
 }
@@ -402,14 +402,14 @@ mod tests {
     }
 
     #[test]
-    fn common_phrase_is_no_offer() {
+    fn common_phrase_is_not_an_offer() {
         let phrases = own();
         assert!(phrases.are_in("click here") && !phrases.offer("click here, click here"));
         assert!(phrases.offer("click here and buy now"));
     }
 
     #[test]
-    fn texts_of_nothing_but_phrases_are_told_apart() {
+    fn text_that_consists_of_phrases_is_recognized() {
         let phrases = own();
         for (text, expect) in [
             ("buy now click here free money", true),

@@ -259,7 +259,7 @@ mod tests {
     fn t_061_unconfirmed_authority_rejects_new_then_all_connections() {
         let refused = Err(Denial::AuthorityUnconfirmed);
         let authority = Authority::default();
-        assert_eq!(authority.check_open(at(10_000_000)), Ok(()), "nobody has to confirm");
+        assert_eq!(authority.check_open(at(10_000_000)), Ok(()), "no confirmation is expected");
         authority.confirm(at(1_000));
         assert_eq!(authority.check_new(at(2_000)), Ok(()));
         assert!(authority.doubt() && !authority.doubt(), "news once");
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(authority.check_open(at(61_001)), refused);
         authority.confirm(at(62_000));
         assert_eq!(authority.check_new(at(62_000)), Ok(()));
-        // Whoever has to confirm and hangs is noticed as well.
+        // A confirmation that hangs is noticed as well.
         assert_eq!(authority.check_new(at(122_001)), refused);
     }
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use parking_lot::RwLock;
 use portcullis_model::{Now, SessionId, UserId};
 
-/// How long an open connection goes on with a token that a newer proof of identity has replaced.
+/// How long a connection keeps a token that a newer proof of identity has replaced.
 ///
-/// The client hears `auth:expiring` a minute before, and by then has the answer with the new token.
+/// The client receives `auth:expiring` a minute earlier. By then it has the new token.
 const HANDOVER_MS: i64 = 65_000;
 
 /// The stored facts of a session.

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn t_055_a_user_who_is_gone_is_out_for_whoever_holds_them() {
+    fn t_055_removed_user_is_barred_on_every_connection() {
         let directory =
             Directory::new(DirectoryLimits { users_max: 2, ..DirectoryLimits::default() });
         let id = |name: &str| UserId::parse(name).unwrap();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn t_059_who_holds_a_session_sees_it_end_and_change() {
+    fn t_059_connection_sees_its_session_change_and_end() {
         let limits = DirectoryLimits { sessions_max: 2, ..DirectoryLimits::default() };
         let directory = Directory::new(limits);
         let at = |unix_ms| Now { monotonic_ms: 0, unix_ms };
