@@ -1,4 +1,4 @@
-//! Builds the samples of the README and of the library's front page as separate crates.
+//! Builds the samples of the README, the front page and the guide of the library as crates.
 //! Never: adds a dependency that the sample does not state.
 
 use std::fs;
@@ -15,6 +15,13 @@ const STATED_PATH: &str = "../portcullis/crates/portcullis";
 /// The profile of the workspace, so that dependencies are not built again.
 const PROFILE: &str = "\n[profile.dev]\ndebug = \"line-tables-only\"\n\n\
                        [profile.dev.package.\"*\"]\nopt-level = 2\ndebug = false\n";
+
+/// The guide, whose blocks of Rust are one program together.
+const GUIDE: &str = "docs/own-events.md";
+/// A comment before a block holds the code around it; this line stands for the block.
+const BLOCK_LINE: &str = "…";
+/// Types of the guide are declared and not used.
+const GUIDE_LINTS: &str = "\n[lints.rust]\ndead_code = \"allow\"\n";
 
 /// The place of a sample in the documentation.
 struct Source {
@@ -54,7 +61,9 @@ pub(crate) fn run() -> Result<()> {
             must(cargo("test", &folder))?;
         }
     }
-    Ok(())
+    let folder = write_guide()?;
+    must(cargo("check", &folder))?;
+    must(cargo("test", &folder))
 }
 
 fn cargo(command: &str, folder: &Path) -> Command {
@@ -65,22 +74,32 @@ fn cargo(command: &str, folder: &Path) -> Command {
 }
 
 fn write(source: &Source) -> Result<PathBuf> {
+    let text = read_document(source.file)?;
+    let sample = read(&unquoted(&text, source.prefix), source)?;
+    write_crate(source.name, &sample, "")
+}
+
+fn write_guide() -> Result<PathBuf> {
+    let sample = read_guide(&read_document(GUIDE)?)?;
+    write_crate("own-events", &sample, GUIDE_LINTS)
+}
+
+fn read_document(file: &str) -> Result<String> {
+    fs::read_to_string(root().join(file)).with_context(|| format!("cannot read {file}"))
+}
+
+fn write_crate(name: &str, sample: &Sample, lints: &str) -> Result<PathBuf> {
     let root = root();
-    let text = fs::read_to_string(root.join(source.file))
-        .with_context(|| format!("cannot read {}", source.file))?;
-    let text = unquoted(&text, source.prefix);
-    let sample = read(&text, source)?;
-    let folder = target().join("samples").join(source.name);
+    let folder = target().join("samples").join(name);
     fs::create_dir_all(folder.join("src"))?;
     let library = root.join("crates/portcullis").display().to_string();
-    let name = source.name;
     let package = "[workspace]\n\n[package]\nversion = \"0.1.0\"\nedition = \"2024\"\n";
     let stated = sample.dependencies.replace(STATED_PATH, &library);
     fs::write(
         folder.join("Cargo.toml"),
-        format!("{package}name = \"{name}\"\n\n{stated}{PROFILE}"),
+        format!("{package}name = \"{name}\"\n\n{stated}{PROFILE}{lints}"),
     )?;
-    fs::write(folder.join("src/main.rs"), sample.program)?;
+    fs::write(folder.join("src/main.rs"), &sample.program)?;
     fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
     Ok(folder)
 }
@@ -108,6 +127,38 @@ fn read(text: &str, source: &Source) -> Result<Sample> {
         None => String::new(),
     };
     Ok(Sample { dependencies, program: format!("{program}\n{test}") })
+}
+
+/// Joins all blocks of Rust of the guide, each inside the code that the comment before it states.
+fn read_guide(text: &str) -> Result<Sample> {
+    let dependencies = block(text, &["toml"]).context("the guide has no block of toml")?;
+    let mut program = String::new();
+    let mut around = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line == "<!-- sample" {
+            around = lines.by_ref().take_while(|line| *line != "-->").collect();
+            ensure!(
+                around.contains(&BLOCK_LINE),
+                "a comment has no place for its block: {around:?}"
+            );
+        } else if let Some(language) = line.strip_prefix("```") {
+            let inside: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            let around = std::mem::take(&mut around);
+            if language == "rust" {
+                program += &format!("{}\n\n", surrounded(&inside.join("\n"), &around));
+            }
+        }
+    }
+    Ok(Sample { dependencies, program })
+}
+
+fn surrounded(block: &str, around: &[&str]) -> String {
+    if around.is_empty() {
+        return String::from(block);
+    }
+    let lines = around.iter().map(|line| if *line == BLOCK_LINE { block } else { line });
+    lines.collect::<Vec<&str>>().join("\n")
 }
 
 /// The first block of code whose language is one of these.
@@ -146,7 +197,17 @@ mod tests {
     }
 
     #[test]
+    fn block_of_the_guide_is_put_into_the_code_around_it() {
+        let text = "```toml\na = 1\n```\n```rust\nuse x;\n```\n<!-- sample\nfn f() {\n…\n}\n-->\n\
+                    ```rust\ng();\n```\n```js\nno\n```\n";
+        assert_eq!(read_guide(text).unwrap().program, "use x;\n\nfn f() {\ng();\n}\n\n");
+        assert!(read_guide("```toml\n```\n<!-- sample\nfn f() {}\n-->\n").is_err());
+    }
+
+    #[test]
     fn samples_of_this_repository_are_found() {
+        let guide = read_guide(&read_document(GUIDE).unwrap()).unwrap();
+        assert!(guide.program.contains("fn main()") && guide.program.contains("#[test]"));
         for source in &SOURCES {
             let text = fs::read_to_string(root().join(source.file)).unwrap();
             let sample = read(&unquoted(&text, source.prefix), source).unwrap();
