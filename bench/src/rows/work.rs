@@ -56,7 +56,7 @@ impl Shared {
     }
 }
 
-/// What only Portcullis does here.
+/// Figures of Portcullis alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Own {
     ConnectEdDsa,
@@ -78,12 +78,12 @@ impl Own {
         match self {
             Self::ConnectEdDsa => "connect with an EdDSA token",
             Self::IdleTls => "idle connection over TLS",
-            Self::RefusedHandshake => "refused handshake (origin)",
-            Self::RefusedFlood => "refused handshake (origin), 32 at a time",
+            Self::RefusedHandshake => "rejected handshake (origin)",
+            Self::RefusedFlood => "rejected handshake (origin), 32 at a time",
             Self::RefusedMemory => {
-                "memory gained by a flood of refused handshakes from 60,000 addresses"
+                "memory gained by a flood of rejected handshakes from 60,000 addresses"
             }
-            Self::RefusedMessage => "refused message (schema), with its answer",
+            Self::RefusedMessage => "rejected message (schema), with its answer",
             Self::ChatSend => "`chat:send`: guards, durable commit, 10 deliveries, answer",
             Self::LookUp => {
                 "look-up in the database (`GET /auth/sessions`), median time of the answer"
@@ -91,9 +91,9 @@ impl Own {
             Self::LookUpBesideHistory => {
                 "the same while four connections read history without a pause"
             }
-            Self::Yardstick => "yardstick: an echo over bare TCP, no protocol",
-            Self::LeastRefused => "yardstick: accept, read, write and close, no protocol",
-            Self::LeastRefusedFlood => "yardstick: accept, read, write and close, 32 at a time",
+            Self::Yardstick => "baseline: an echo over bare TCP, no protocol",
+            Self::LeastRefused => "baseline: accept, read, write and close, no protocol",
+            Self::LeastRefusedFlood => "baseline: accept, read, write and close, 32 at a time",
         }
     }
 

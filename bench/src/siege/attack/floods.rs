@@ -104,7 +104,7 @@ impl Flood {
                 format!("{users} users who send {a_second} messages a second each")
             }
             Self::Speakers { users, a_second } => format!(
-                "{users} users who say {LONG_CHARS} characters {a_second} times a second each"
+                "{users} users who send {LONG_CHARS} characters {a_second} times a second each"
             ),
             Self::Connects { users, a_second, packets, way } => {
                 connects_title(users, a_second, packets, way)

@@ -151,7 +151,8 @@ impl Line {
         }
         if let Some(line) = self.arrivals {
             let came = attack.arrivals.unwrap_or(0.0);
-            let text = format!("{came:.1} % of users with an admission come in (≥ {line} %)");
+            let text =
+                format!("{came:.1} % of users with an admission token are admitted (≥ {line} %)");
             verdicts.push((self.timed(came >= line), text));
         }
         if let Some(line) = self.p99_times {

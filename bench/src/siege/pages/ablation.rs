@@ -66,7 +66,7 @@ impl Rounds {
     fn text(&self) -> String {
         let percent = |figure: f64| format!("{figure:.1} %");
         format!(
-            "goodput {}, p99 {}, {} come in",
+            "goodput {}, p99 {}, {} admitted",
             self.goodput.text(percent),
             self.p99.text(|delay| delay),
             self.come_in.text(percent),
@@ -114,10 +114,10 @@ pub(crate) fn others(all: &[ExperimentResult]) -> String {
         some => some.join(", "),
     };
     format!(
-        "D-10 is judged on {JUDGED_ON} alone; with rounds, figures are medians, with the least and \
-         the greatest behind them. Visibly worse is goodput or come in lower by {POINTS} points, \
-         or a p99 more than {TIMES} times as long. Without priorities visibly worse: {}. Little \
-         difference: {}.\n\n",
+        "D-10 is judged on {JUDGED_ON} alone. With rounds, figures are medians, with the \
+         smallest and the largest in brackets. Visibly worse means goodput or admitted users lower \
+         by {POINTS} points, or a p99 more than {TIMES} times as long. Without priorities visibly \
+         worse: {}. Little difference: {}.\n\n",
         list(&worse),
         list(&alike),
     )

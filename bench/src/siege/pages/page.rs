@@ -143,7 +143,7 @@ const METHOD: &str = "## How it is measured";
 const HEAD: &str = "# Siege
 
 How attacks affect honest users. `cargo xtask siege` attacks a server and writes this page; no
-figure is typed in by hand.
+figure comes from another source.
 
 ";
 
@@ -152,7 +152,7 @@ const HOW: &str = include_str!("../../../siege_method.md");
 /// What had to hold, and whether it did.
 pub(crate) fn summary(all: &[ExperimentResult], shared: &[SharedResult]) -> String {
     let mut out =
-        String::from("## Summary\n\n| | experiment | what has to hold | |\n|---|---|---|---|\n");
+        String::from("## Summary\n\n| | experiment | requirement | |\n|---|---|---|---|\n");
     for (experiment, outcomes) in all {
         out.push_str(&rows(experiment, outcomes));
         if experiment.name == ablation::JUDGED_ON {

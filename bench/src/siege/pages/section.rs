@@ -65,8 +65,8 @@ pub(crate) fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
         let _written = writeln!(out, "- {}", flood.title());
     }
     out.push_str(
-        "\n| | goodput before | under attack | after | rejected | known, elsewhere, \
-         unauthenticated come in | p50 | p99 | processor | memory | states |\n\
+        "\n| | goodput before | under attack | after | rejected | returning, new address, \
+         unauthenticated admitted | p50 | p99 | processor | memory | states |\n\
          |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (outcome, name) in outcomes.iter().zip(names(outcomes)) {
@@ -127,7 +127,7 @@ fn written(outcomes: &[Outcome]) -> String {
 /// The result of each flood, and its delay.
 fn attacks(outcomes: &[Outcome]) -> String {
     let mut out = String::from(
-        "\n| attack | server | due | sent | held back | admitted \
+        "\n| attack | server | due | sent | not sent in time | admitted \
          | then disconnected or rejected | late |\n|---|---|---|---|---|---|---|---|\n",
     );
     for (outcome, name) in outcomes.iter().zip(names(outcomes)) {
@@ -149,7 +149,7 @@ fn attacks(outcomes: &[Outcome]) -> String {
     let over_ms = outcomes.iter().map(|outcome| outcome.over_ms).max().unwrap_or_default();
     let _written = writeln!(
         out,
-        "\nThe generator delayed honest messages by {late_ms} ms at most; the last attacker had \
+        "\nThe generator delayed honest messages by {late_ms} ms at most; the last attacker \
          stopped {over_ms} ms after the end of the attack.\n"
     );
     out

@@ -29,13 +29,13 @@ enum Kind {
 pub(crate) const ALL: [SharedAddress; 2] = [
     SharedAddress {
         name: "D-13",
-        title: "Two hundred users behind one address come back after a restart",
+        title: "Two hundred users behind one address reconnect after a restart",
         kind: Kind::Restart,
         compared: true,
     },
     SharedAddress {
         name: "D-14",
-        title: "An office of five hundred logs in and works",
+        title: "Five hundred office users log in and work",
         kind: Kind::Office,
         compared: false,
     },

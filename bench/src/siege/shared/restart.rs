@@ -50,7 +50,7 @@ pub(super) fn course(size: Size) -> Vec<String> {
              the others with a WebSocket only",
         ),
         format!(
-            "stock reconnection: after 1 s, then doubling up to 5 s, give or take half; the token \
+            "stock reconnection: after 1 s, then doubling up to 5 s, plus or minus half; the token \
              in CONNECT only, and an admission for one user in {WITH_ADMISSION}"
         ),
         String::from("the server is killed, and started at once with the same data"),
@@ -120,7 +120,8 @@ pub(super) async fn run(defence: Defence, size: Size) -> Result<SharedOutcome> {
         back => format!("{} of {all} are not back after {LONGEST_S} s", all - back),
     };
     let [ten, thirty, sixty] = [10, 30, LINE_S].map(back);
-    let line = format!("{sixty} of {all} users are back within {LINE_S} s (all); last: {last}");
+    let line =
+        format!("{sixty} of {all} users are connected again within {LINE_S} s (all); last: {last}");
     let stays = format!("{} of them lost their connection again (0)", tally.lost_again);
     Ok(SharedOutcome {
         defence,
