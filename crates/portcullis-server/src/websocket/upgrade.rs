@@ -6,13 +6,12 @@ use std::rc::Rc;
 use bytes::Bytes;
 use portcullis_guard::AdmittedRequest;
 use portcullis_model::{ConnectionId, Denial};
-use portcullis_wire::engineio::Session;
-use portcullis_wire::engineio::{BinaryForm, OpenOptions, open_packet};
+use portcullis_wire::engineio::BinaryForm;
 use portcullis_wire::http1::{Head, UpgradeFault, read_upgrade};
 use portcullis_wire::websocket::deflate::negotiate;
 use portcullis_wire::websocket::{Opcode, accept_key, frame};
 
-use crate::connection::client_info::ClientInfo;
+use crate::connection::opening::{ConnectionOpening, open_connection, session_packet};
 use crate::connection::state::{Connection, Transport};
 use crate::events::frame::Form;
 use crate::http::connection::HttpConnection;
@@ -20,7 +19,6 @@ use crate::http::http_stream::HttpStream;
 use crate::polling::session_id::SessionSecret;
 use crate::setup::options::Options;
 use crate::shard::state::Shard;
-use crate::task::connection_task::ConnectionTask;
 use crate::websocket::compression::Compression;
 use crate::websocket::probe;
 
@@ -59,13 +57,8 @@ impl NewConnection {
         let (secret, first) = match form {
             Form::SocketIo | Form::Engine => {
                 let (sid, secret) = shard.server.sessions.ids.make(id)?;
-                let packet = open_packet(&OpenOptions {
-                    sid: &sid,
-                    upgrades: &[],
-                    ping_interval_ms: narrow(shard.server.options.ping_interval_ms),
-                    ping_timeout_ms: narrow(shard.server.options.ping_timeout_ms),
-                    max_payload: shard.server.options.message_max_bytes,
-                });
+                let options = &shard.server.options;
+                let packet = session_packet(options, &sid, &[], options.message_max_bytes);
                 (Some(secret), Some(frame(Opcode::Text, packet.as_bytes())))
             }
             Form::Plain => (None, None),
@@ -168,22 +161,10 @@ fn open(
     let port = http.client.port();
     let HttpConnection { shard, io: HttpStream { stream, buffer: mut tail }, .. } = http;
     let NewConnection { form, admitted, id, secret, .. } = opening;
+    let has_token = admitted.bearer.is_some();
+    let opening = ConnectionOpening { id, form, secret, binary, compression, port };
+    let mut task = open_connection(&shard, opening, admitted, Transport::Socket(stream));
     let now = shard.now();
-    let mut session = Session::open(now.monotonic_ms, &shard.session_options());
-    if form == Form::Engine {
-        session.connected();
-    }
-    let AdmittedRequest { client, class, origin, bearer, cookies, slot, .. } = admitted;
-    let packets = shard.server.gate.limits().packet_budget();
-    let from = ClientInfo { address: client, class, port, origin, packets };
-    let transport = Transport::Socket(stream);
-    let connection = Rc::new(Connection::new(id, form, from, secret, transport, session));
-    connection.format.compression.set(compression);
-    connection.format.binary.set(binary);
-    shard.server.metrics.connections_total.inc();
-    shard.add(&connection, now);
-    let has_token = bearer.is_some();
-    let mut task = ConnectionTask::new(Rc::clone(&shard), connection, slot, bearer, cookies);
     if form == Form::Plain && has_token {
         task.connect_by_request(now);
     }
@@ -191,8 +172,4 @@ fn open(
         task.receive(&mut tail, now);
     }
     tokio::task::spawn_local(task);
-}
-
-pub(crate) fn narrow(milliseconds: u64) -> u32 {
-    u32::try_from(milliseconds).unwrap_or(u32::MAX)
 }
