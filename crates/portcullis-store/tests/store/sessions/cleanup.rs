@@ -4,13 +4,13 @@
 use super::*;
 
 #[tokio::test]
-async fn what_is_withdrawn_stays_so_until_the_later_end() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
+async fn revocation_lasts_until_its_later_end() {
+    let directory = StoreDirectory::new();
+    let (store, feed) = open_with_rows(&directory).await;
     let token = |until| revocation("x", RevocationKind::Token, until);
     for (until, expect) in [(50, 50), (40, 50), (60, 60)] {
         store.revoke(token(until)).await.unwrap();
-        assert_eq!(heard.take(), [Change::Revoked(token(expect))], "{until}");
+        assert_eq!(feed.take(), [Change::Revoked(token(expect))], "{until}");
     }
     store.revoke(revocation("x", RevocationKind::Session, 5)).await.unwrap();
     let mut kept = store.load().await.unwrap().authority.revocations;
@@ -19,9 +19,9 @@ async fn what_is_withdrawn_stays_so_until_the_later_end() {
 }
 
 #[tokio::test]
-async fn what_is_over_is_tidied_up_and_sessions_are_told() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
+async fn ended_rows_are_removed_and_ended_sessions_reported() {
+    let directory = StoreDirectory::new();
+    let (store, feed) = open_with_rows(&directory).await;
     open(&store, "s1", "ann", 0).await;
     let long = NewSession { idle_ends_unix_ms: 900, ..new_session("s2", "ann", 0) };
     store.open_session(long).await.unwrap();
@@ -33,30 +33,30 @@ async fn what_is_over_is_tidied_up_and_sessions_are_told() {
         let invitation = NewInvitation { hash, by: None, at_unix_ms: 0, ends_unix_ms };
         store.invite(invitation).await.unwrap();
     }
-    recheck(&store, &heard).await;
-    assert_eq!(store.authority().await.unwrap().sessions.len(), 3, "nothing is over");
+    recheck(&store, &feed).await;
+    assert_eq!(store.authority().await.unwrap().sessions.len(), 3, "no session has ended yet");
     store.remove_ended(ENDS).await.unwrap();
-    let mut told = heard.take();
-    told.sort_unstable_by_key(|change| format!("{change:?}"));
-    assert_eq!(told, [ended("s1", "ann"), ended("s2", "ann")]);
+    let mut reported = feed.take();
+    reported.sort_unstable_by_key(|change| format!("{change:?}"));
+    assert_eq!(reported, [ended("s1", "ann"), ended("s2", "ann")]);
     let left = store.load().await.unwrap();
     assert_eq!(
         (left.authority.sessions.len(), left.authority.revocations.len()),
         (1, 2),
-        "kept for a day"
+        "revocations are kept for a day"
     );
     assert_eq!(left.authority.revocations_ended_unix_ms, 0);
-    let connection = place.sql();
+    let connection = directory.sql();
     let count = "SELECT count(*) FROM invitations";
     let invitations: u32 = connection.query_row(count, [], |row| row.get(0)).unwrap();
     assert_eq!(invitations, 1);
-    assert_eq!(recheck(&store, &heard).await, (RecheckOutcome::Unchanged, vec![]));
+    assert_eq!(recheck(&store, &feed).await, (RecheckOutcome::Unchanged, vec![]));
 }
 
 #[tokio::test]
 async fn deleted_revocations_leave_the_latest_of_their_ends() {
-    let place = Place::new();
-    let (store, _) = furnished(&place).await;
+    let directory = StoreDirectory::new();
+    let (store, _) = open_with_rows(&directory).await;
     let day_ms = 24 * 60 * 60 * 1000;
     for (name, until) in [("x", 100), ("y", 200), ("z", 300)] {
         store.revoke(revocation(name, RevocationKind::Token, until)).await.unwrap();
@@ -70,7 +70,7 @@ async fn deleted_revocations_leave_the_latest_of_their_ends() {
     store.remove_ended(10 * day_ms).await.unwrap();
     store.close().await.unwrap();
     drop(store);
-    let (store, _) = place.open();
+    let (store, _) = directory.open();
     let loaded = store.load().await.unwrap();
     assert_eq!(
         (loaded.authority.revocations.len(), loaded.authority.revocations_ended_unix_ms),
@@ -79,34 +79,34 @@ async fn deleted_revocations_leave_the_latest_of_their_ends() {
 }
 
 #[tokio::test]
-async fn tidying_up_goes_on_until_all_is_done() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
+async fn cleanup_removes_all_ended_sessions() {
+    let directory = StoreDirectory::new();
+    let (store, feed) = open_with_rows(&directory).await;
     let users: Vec<_> = (0..300)
-        .map(|number| store.create_user(NewUser { ..own(&format!("n{number}")) }))
+        .map(|number| store.create_user(NewUser { ..local_user(&format!("n{number}")) }))
         .collect();
     for answer in users {
         answer.await.unwrap();
     }
-    let asked: Vec<_> = (0..300)
+    let pending: Vec<_> = (0..300)
         .map(|number| {
             let name = format!("s{number}");
-            store.open_session(new_session(&name, &format!("n{number}"), 0))
+            store.open_session(session_of_three(&name, &format!("n{number}"), 0))
         })
         .collect();
-    for answer in asked {
+    for answer in pending {
         answer.await.unwrap();
     }
-    let mut told = 0;
-    let mut looks = 0;
+    let mut reported = 0;
+    let mut rounds = 0;
     while !store.authority().await.unwrap().sessions.is_empty() {
-        heard.take();
+        feed.take();
         store.remove_ended(ENDS).await.unwrap();
-        let changes = heard.take();
-        told +=
+        let changes = feed.take();
+        reported +=
             changes.iter().filter(|change| matches!(change, Change::SessionEnded { .. })).count();
-        looks += 1;
-        assert!(looks < 9, "it never ends");
+        rounds += 1;
+        assert!(rounds < 9, "the cleanup does not finish");
     }
-    assert_eq!(told, 300);
+    assert_eq!(reported, 300);
 }

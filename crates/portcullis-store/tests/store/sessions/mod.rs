@@ -15,42 +15,27 @@ use portcullis_store::{
     RotateRequest, SessionRow, SessionSelector, SqliteStore, Store, UserChange, UserChangeKind,
 };
 
-use crate::fixture::{Heard, Place, id, own};
+use crate::fixture::{FeedRecorder, StoreDirectory, local_user, new_session, session_id, user_id};
 
 const GRACE: i64 = 10;
 const IDLE: i64 = 100;
-/// When every session ends that was opened at 0.
+/// The end of every session that is opened at 0.
 const ENDS: i64 = 250;
 const DEVICE: [u8; 32] = [1; 32];
 
-fn session(name: &str) -> SessionId {
-    SessionId::parse(name).unwrap()
-}
-
-fn new_session(name: &str, user: &str, at_unix_ms: i64) -> NewSession {
-    NewSession {
-        id: session(name),
-        user: id(user),
-        at_unix_ms,
-        idle_ends_unix_ms: at_unix_ms + IDLE,
-        ends_unix_ms: at_unix_ms + ENDS,
-        device: String::from("a browser"),
-        address: String::from("192.0.2.1"),
-        device_hash: DEVICE,
-        key: None,
-        factors: Factors::Password,
-        sessions_per_user_max: 3,
-    }
+/// A session of a user who can have three.
+fn session_of_three(name: &str, user: &str, at_unix_ms: i64) -> NewSession {
+    NewSession { sessions_per_user_max: 3, ..new_session(name, user, at_unix_ms) }
 }
 
 async fn open(store: &SqliteStore, name: &str, user: &str, at_unix_ms: i64) {
-    let answer = store.open_session(new_session(name, user, at_unix_ms)).await.unwrap();
+    let answer = store.open_session(session_of_three(name, user, at_unix_ms)).await.unwrap();
     assert_eq!(answer, OpenSessionOutcome::Opened, "{name}");
 }
 
 fn turn(name: &str, turn: u64, at_unix_ms: i64) -> RotateRequest {
     RotateRequest {
-        session: session(name),
+        session: session_id(name),
         presented: PresentedTurn { number: turn, device_hash: DEVICE },
         at_unix_ms,
         grace_ms: GRACE,
@@ -58,29 +43,29 @@ fn turn(name: &str, turn: u64, at_unix_ms: i64) -> RotateRequest {
     }
 }
 
-/// A store with some users.
-async fn furnished(place: &Place) -> (SqliteStore, Heard) {
-    let (store, heard) = place.open();
+/// A store with two users.
+async fn open_with_rows(directory: &StoreDirectory) -> (SqliteStore, FeedRecorder) {
+    let (store, feed) = directory.open();
     for name in ["Ann", "Bob"] {
-        assert_eq!(store.create_user(own(name)).await.unwrap(), CreateUserOutcome::Created);
+        assert_eq!(store.create_user(local_user(name)).await.unwrap(), CreateUserOutcome::Created);
     }
-    heard.take();
-    (store, heard)
+    feed.take();
+    (store, feed)
 }
 
-async fn standing(store: &SqliteStore, user: &str, at_unix_ms: i64) -> Vec<String> {
-    let rows = store.list_sessions(&id(user), at_unix_ms).await.unwrap();
+async fn open_session_names(store: &SqliteStore, user: &str, at_unix_ms: i64) -> Vec<String> {
+    let rows = store.list_sessions(&user_id(user), at_unix_ms).await.unwrap();
     rows.iter().map(|row| row.id.to_string()).collect()
 }
 
 fn ended(name: &str, user: &str) -> Change {
-    Change::SessionEnded { session: session(name), user: id(user) }
+    Change::SessionEnded { session: session_id(name), user: user_id(user) }
 }
 
-/// A proof of the password, beside a turn of the same device.
+/// A proof of the password, with a turn of the same device.
 fn proof(name: &str, turn: Option<u64>, at_unix_ms: i64) -> ReauthenticateRequest {
     ReauthenticateRequest {
-        session: session(name),
+        session: session_id(name),
         presented: turn.map(|number| PresentedTurn { number, device_hash: DEVICE }),
         at_unix_ms,
         checked_unix_ms: at_unix_ms,
@@ -95,9 +80,9 @@ fn revocation(name: &str, kind: RevocationKind, until_unix_ms: i64) -> Revocatio
     Revocation { issuer, user, kind, name: String::from(name), until_unix_ms }
 }
 
-/// What a recheck found, and what the feed heard of it.
-async fn recheck(store: &SqliteStore, heard: &Heard) -> (RecheckOutcome, Vec<Change>) {
-    heard.take();
+/// The outcome of a recheck, and the changes that it reports.
+async fn recheck(store: &SqliteStore, feed: &FeedRecorder) -> (RecheckOutcome, Vec<Change>) {
+    feed.take();
     let found = store.recheck().await.unwrap();
-    (found, heard.take())
+    (found, feed.take())
 }

@@ -4,9 +4,9 @@
 use super::*;
 
 #[tokio::test]
-async fn a_session_is_opened_as_asked_and_told() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
+async fn opened_session_is_stored_and_reported() {
+    let directory = StoreDirectory::new();
+    let (store, feed) = open_with_rows(&directory).await;
     let new = NewSession {
         key: Some(vec![4; 65]),
         factors: Factors::PasswordAndCode,
@@ -15,8 +15,8 @@ async fn a_session_is_opened_as_asked_and_told() {
     };
     assert_eq!(store.open_session(new).await.unwrap(), OpenSessionOutcome::Opened);
     let expect = SessionRow {
-        id: session("s1"),
-        user: id("ann"),
+        id: session_id("s1"),
+        user: user_id("ann"),
         created_unix_ms: 7,
         authenticated_unix_ms: 7,
         renewed_unix_ms: 7,
@@ -29,50 +29,53 @@ async fn a_session_is_opened_as_asked_and_told() {
         factors: Factors::PasswordAndCode,
         generation: 0,
     };
-    assert_eq!(heard.take(), [Change::Session(expect.clone())]);
-    let standing_last = store.list_sessions(&id("ann"), 7 + ENDS - 1).await.unwrap();
-    assert_eq!(standing_last, std::slice::from_ref(&expect));
-    assert_eq!(standing(&store, "ann", 7 + ENDS).await, [""; 0]);
-    assert_eq!(standing(&store, "bob", 7).await, [""; 0]);
+    assert_eq!(feed.take(), [Change::Session(expect.clone())]);
+    let still_open = store.list_sessions(&user_id("ann"), 7 + ENDS - 1).await.unwrap();
+    assert_eq!(still_open, std::slice::from_ref(&expect));
+    assert_eq!(open_session_names(&store, "ann", 7 + ENDS).await, [""; 0]);
+    assert_eq!(open_session_names(&store, "bob", 7).await, [""; 0]);
     assert_eq!(store.load().await.unwrap().authority.sessions, [expect]);
-    // A name that is taken opens nothing, and nobody makes room for it.
+    // An id that is taken opens no session and ends no other one.
     for (name, at) in [("s2", 8), ("s3", 9)] {
         open(&store, name, "ann", at).await;
     }
-    heard.take();
-    assert!(store.open_session(new_session("s1", "ann", 9)).await.is_err());
-    assert_eq!(heard.take(), []);
-    assert_eq!(standing(&store, "ann", 9).await, ["s3", "s2", "s1"]);
+    feed.take();
+    assert!(store.open_session(session_of_three("s1", "ann", 9)).await.is_err());
+    assert_eq!(feed.take(), []);
+    assert_eq!(open_session_names(&store, "ann", 9).await, ["s3", "s2", "s1"]);
 }
 
 #[tokio::test]
-async fn the_session_not_renewed_for_longest_makes_room() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
+async fn new_session_of_a_full_user_ends_the_least_recently_renewed() {
+    let directory = StoreDirectory::new();
+    let (store, feed) = open_with_rows(&directory).await;
     open(&store, "b1", "bob", 0).await;
     for (name, at) in [("s1", 1), ("s2", 2), ("s3", 3)] {
         open(&store, name, "ann", at).await;
     }
     let renewed = store.rotate_session(turn("s1", 0, 20)).await.unwrap();
     assert!(matches!(renewed, RotateOutcome::Next(_)));
-    heard.take();
+    feed.take();
     open(&store, "s4", "ann", 21).await;
-    let said = heard.take();
-    assert_eq!(said[0], ended("s2", "ann"));
-    assert!(matches!(&said[1..], [Change::Session(row)] if row.id == session("s4")), "{said:?}");
-    assert_eq!(standing(&store, "ann", 21).await, ["s4", "s1", "s3"]);
-    // Fewer are allowed than there are.
+    let reported = feed.take();
+    assert_eq!(reported[0], ended("s2", "ann"));
+    assert!(
+        matches!(&reported[1..], [Change::Session(row)] if row.id == session_id("s4")),
+        "{reported:?}"
+    );
+    assert_eq!(open_session_names(&store, "ann", 21).await, ["s4", "s1", "s3"]);
+    // The limit is lower than the number of open sessions.
     let new = NewSession { sessions_per_user_max: 1, ..new_session("s5", "ann", 22) };
     store.open_session(new).await.unwrap();
-    assert_eq!(standing(&store, "ann", 22).await, ["s5"]);
-    assert_eq!(heard.take().len(), 4);
-    assert_eq!(standing(&store, "bob", 22).await, ["b1"]);
+    assert_eq!(open_session_names(&store, "ann", 22).await, ["s5"]);
+    assert_eq!(feed.take().len(), 4);
+    assert_eq!(open_session_names(&store, "bob", 22).await, ["b1"]);
 }
 
 #[tokio::test]
-async fn who_may_not_come_in_opens_nothing() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
+async fn blocked_user_opens_no_session() {
+    let directory = StoreDirectory::new();
+    let (store, feed) = open_with_rows(&directory).await;
     let cases = [
         ("ann", Some(UserChangeKind::Disabled(true)), OpenSessionOutcome::UserMissing),
         ("ann", Some(UserChangeKind::Disabled(false)), OpenSessionOutcome::Opened),
@@ -87,42 +90,42 @@ async fn who_may_not_come_in_opens_nothing() {
     for (number, (name, what, expect)) in cases.into_iter().enumerate() {
         let case = format!("{number}: {name} {what:?}");
         if let Some(what) = what {
-            let change = UserChange { user: id(name), what, at_unix_ms: 10 };
+            let change = UserChange { user: user_id(name), what, at_unix_ms: 10 };
             store.change_user(change).await.unwrap();
         }
-        heard.take();
-        let new = new_session(&format!("s{number}"), name, 50);
+        feed.take();
+        let new = session_of_three(&format!("s{number}"), name, 50);
         assert_eq!(store.open_session(new).await.unwrap(), expect, "{case}");
-        assert_eq!(heard.take().len(), usize::from(expect == OpenSessionOutcome::Opened), "{case}");
+        assert_eq!(feed.take().len(), usize::from(expect == OpenSessionOutcome::Opened), "{case}");
     }
 }
 
 #[tokio::test]
-async fn the_sessions_named_end_and_no_others() {
+async fn selected_sessions_end_and_others_stay() {
     use SessionSelector as Which;
     let cases: [(&str, Which, &[&str]); 7] = [
-        ("ann", Which::One(session("s2")), &["s2"]),
-        ("ann", Which::One(session("b1")), &[]), // another's
-        ("ann", Which::One(session("none")), &[]),
+        ("ann", Which::One(session_id("s2")), &["s2"]),
+        ("ann", Which::One(session_id("b1")), &[]), // a session of another user
+        ("ann", Which::One(session_id("none")), &[]),
         ("ann", Which::All, &["s1", "s2", "s3"]),
-        ("ann", Which::AllExcept(session("s1")), &["s2", "s3"]),
-        ("ann", Which::AllExcept(session("b1")), &["s1", "s2", "s3"]),
+        ("ann", Which::AllExcept(session_id("s1")), &["s2", "s3"]),
+        ("ann", Which::AllExcept(session_id("b1")), &["s1", "s2", "s3"]),
         ("ghost", Which::All, &[]),
     ];
     for (user, which, expect) in cases {
-        let place = Place::new();
-        let (store, heard) = furnished(&place).await;
+        let directory = StoreDirectory::new();
+        let (store, feed) = open_with_rows(&directory).await;
         for (name, owner) in [("s1", "ann"), ("s2", "ann"), ("s3", "ann"), ("b1", "bob")] {
             open(&store, name, owner, 0).await;
         }
-        heard.take();
-        let gone = store.end_sessions(id(user), which.clone()).await.unwrap();
-        let mut gone: Vec<_> = gone.iter().map(SessionId::as_str).collect();
-        gone.sort_unstable();
-        assert_eq!(gone, expect, "{user} {which:?}");
-        let told = heard.take();
-        assert_eq!(told.len(), expect.len(), "{user} {which:?}");
-        assert!(expect.iter().all(|name| told.contains(&ended(name, "ann"))), "{told:?}");
+        feed.take();
+        let ended_ids = store.end_sessions(user_id(user), which.clone()).await.unwrap();
+        let mut ended_ids: Vec<_> = ended_ids.iter().map(SessionId::as_str).collect();
+        ended_ids.sort_unstable();
+        assert_eq!(ended_ids, expect, "{user} {which:?}");
+        let reported = feed.take();
+        assert_eq!(reported.len(), expect.len(), "{user} {which:?}");
+        assert!(expect.iter().all(|name| reported.contains(&ended(name, "ann"))), "{reported:?}");
         let left = store.authority().await.unwrap().sessions;
         assert_eq!(left.len(), 4 - expect.len(), "{user} {which:?}");
     }

@@ -4,28 +4,28 @@
 use super::*;
 
 #[tokio::test]
-async fn what_others_change_is_told_once_and_whole() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
+async fn external_change_is_reported_once_as_the_whole_authority() {
+    let directory = StoreDirectory::new();
+    let (store, feed) = open_with_rows(&directory).await;
     open(&store, "s1", "ann", 0).await;
     open(&store, "b1", "bob", 0).await;
     let whole = async || Change::Authority(Box::new(store.authority().await.unwrap()));
 
-    let (found, told) = recheck(&store, &heard).await;
+    let (outcome, reported) = recheck(&store, &feed).await;
     assert_eq!(
-        (found, told),
+        (outcome, reported),
         (RecheckOutcome::Reported, vec![whole().await]),
-        "the first tells all"
+        "the first recheck reports everything"
     );
-    assert_eq!(recheck(&store, &heard).await, (RecheckOutcome::Unchanged, vec![]));
+    assert_eq!(recheck(&store, &feed).await, (RecheckOutcome::Unchanged, vec![]));
 
-    // What goes through the store is told as it happens.
+    // Changes through the store are reported as they happen.
     open(&store, "s2", "ann", 0).await;
     store.revoke(revocation("y", RevocationKind::Token, 90)).await.unwrap();
-    assert_eq!(recheck(&store, &heard).await, (RecheckOutcome::Unchanged, vec![]));
+    assert_eq!(recheck(&store, &feed).await, (RecheckOutcome::Unchanged, vec![]));
 
     type Expect = fn(&Authority) -> bool;
-    let others: [(&str, Expect); 7] = [
+    let statements: [(&str, Expect); 7] = [
         ("DELETE FROM sessions WHERE id = 's1'", |all| {
             let mut names: Vec<_> = all.sessions.iter().map(|row| row.id.as_str()).collect();
             names.sort_unstable();
@@ -41,10 +41,10 @@ async fn what_others_change_is_told_once_and_whole() {
         }),
         ("UPDATE users SET roles = 5 WHERE id = 'u_bob'", |all| {
             let admin = Roles::user().with(Role::Admin);
-            all.users.iter().any(|row| row.id == id("bob") && row.roles == admin)
+            all.users.iter().any(|row| row.id == user_id("bob") && row.roles == admin)
         }),
         ("UPDATE users SET disabled = 1 WHERE id = 'u_ann'", |all| {
-            all.users.iter().all(|row| row.disabled == (row.id == id("ann")))
+            all.users.iter().all(|row| row.disabled == (row.id == user_id("ann")))
         }),
         ("UPDATE users SET banned_until_unix_ms = 77 WHERE id = 'u_ann'", |all| {
             all.users.iter().any(|row| row.banned_until_unix_ms == 77)
@@ -56,34 +56,34 @@ async fn what_others_change_is_told_once_and_whole() {
         }),
         ("DELETE FROM revocations", |all| all.revocations.is_empty()),
     ];
-    for (statement, expect) in others {
-        place.sql().execute_batch(statement).unwrap();
-        let (found, told) = recheck(&store, &heard).await;
-        assert_eq!(found, RecheckOutcome::Reported, "{statement}");
-        assert_eq!(told, [whole().await], "{statement}");
-        let [Change::Authority(all)] = told.as_slice() else { panic!("{told:?}") };
+    for (statement, expect) in statements {
+        directory.sql().execute_batch(statement).unwrap();
+        let (outcome, reported) = recheck(&store, &feed).await;
+        assert_eq!(outcome, RecheckOutcome::Reported, "{statement}");
+        assert_eq!(reported, [whole().await], "{statement}");
+        let [Change::Authority(all)] = reported.as_slice() else { panic!("{reported:?}") };
         assert!(expect(all), "{statement}: {all:?}");
-        let again = recheck(&store, &heard).await;
+        let again = recheck(&store, &feed).await;
         assert_eq!(again, (RecheckOutcome::Unchanged, vec![]), "{statement}");
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_told_as_soon_as_it_can() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
+async fn unreadable_authority_is_reported_once_it_is_readable() {
+    let directory = StoreDirectory::new();
+    let (store, feed) = open_with_rows(&directory).await;
     open(&store, "s1", "ann", 0).await;
-    recheck(&store, &heard).await;
-    place
+    recheck(&store, &feed).await;
+    directory
         .sql()
         .execute_batch("UPDATE users SET id = 'no id', disabled = 1 WHERE id = 'u_bob'")
         .unwrap();
     for _ in 0..2 {
         assert!(store.recheck().await.is_err());
-        assert_eq!(heard.take(), []);
+        assert_eq!(feed.take(), []);
     }
-    place.sql().execute_batch("UPDATE users SET id = 'u_bob' WHERE id = 'no id'").unwrap();
-    let (found, told) = recheck(&store, &heard).await;
-    assert_eq!(found, RecheckOutcome::Reported);
-    assert!(matches!(told.as_slice(), [Change::Authority(all)] if all.sessions.len() == 1));
+    directory.sql().execute_batch("UPDATE users SET id = 'u_bob' WHERE id = 'no id'").unwrap();
+    let (outcome, reported) = recheck(&store, &feed).await;
+    assert_eq!(outcome, RecheckOutcome::Reported);
+    assert!(matches!(reported.as_slice(), [Change::Authority(all)] if all.sessions.len() == 1));
 }

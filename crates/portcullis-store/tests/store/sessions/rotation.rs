@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// What came of a turn, without the session.
+/// The outcome of a rotation, without the session.
 fn outcome(rotated: &RotateOutcome) -> (&'static str, Option<u64>) {
     match rotated {
         RotateOutcome::Next(row) => ("next", Some(row.turn)),
@@ -14,21 +14,21 @@ fn outcome(rotated: &RotateOutcome) -> (&'static str, Option<u64>) {
 }
 
 #[tokio::test]
-async fn whose_turn_it_is_decides() {
-    let other = |ask: RotateRequest| RotateRequest {
-        presented: PresentedTurn { device_hash: [2; 32], ..ask.presented },
-        ..ask
+async fn presented_turn_decides_the_rotation() {
+    let other = |request: RotateRequest| RotateRequest {
+        presented: PresentedTurn { device_hash: [2; 32], ..request.presented },
+        ..request
     };
-    // Each begins with turn 0 at 0; turn 1 began at 20, turn 2 at 40. What is shown, what comes
-    // of it, and whether the session is there afterwards.
+    // Turn 0 starts at 0, turn 1 at 20, turn 2 at 40. Each case has the request, its outcome,
+    // and whether the session stays.
     let cases = [
         ("the newest", turn("s", 2, 60), ("next", Some(3)), true),
-        ("the newest, just begun", turn("s", 2, 40 + GRACE), ("same", Some(2)), true),
+        ("the newest, just started", turn("s", 2, 40 + GRACE), ("same", Some(2)), true),
         ("of another device", other(turn("s", 2, 60)), ("next", Some(3)), true),
-        ("just begun, of another device", other(turn("s", 2, 41)), ("next", Some(3)), true),
+        ("just started, of another device", other(turn("s", 2, 41)), ("next", Some(3)), true),
         ("the last", turn("s", 1, 45), ("same", Some(2)), true),
         ("the last, at its last moment", turn("s", 1, 40 + GRACE), ("same", Some(2)), true),
-        ("asked before, but queued later", turn("s", 1, 39), ("same", Some(2)), true),
+        ("requested before, but queued later", turn("s", 1, 39), ("same", Some(2)), true),
         ("the last, too late", turn("s", 1, 41 + GRACE), ("reused", Some(2)), false),
         ("long before", turn("s", 1, 39 - GRACE), ("reused", Some(2)), false),
         ("the last, elsewhere", other(turn("s", 1, 45)), ("reused", Some(2)), false),
@@ -38,46 +38,46 @@ async fn whose_turn_it_is_decides() {
         ("the newest, idle for too long", turn("s", 2, 40 + IDLE), ("ended", None), true),
         ("the newest, just in time", turn("s", 2, 39 + IDLE), ("next", Some(3)), true),
         ("an old one, when it is over", turn("s", 0, 40 + IDLE), ("ended", None), true),
-        ("of nobody", turn("t", 0, 45), ("ended", None), true),
+        ("of an unknown session", turn("t", 0, 45), ("ended", None), true),
     ];
-    for (case, ask, expect, stays) in cases {
-        let place = Place::new();
-        let (store, heard) = furnished(&place).await;
+    for (case, request, expect, stays) in cases {
+        let directory = StoreDirectory::new();
+        let (store, feed) = open_with_rows(&directory).await;
         open(&store, "s", "ann", 0).await;
         for (number, at) in [(0, 20), (1, 40)] {
             let rotated = store.rotate_session(turn("s", number, at)).await.unwrap();
             assert_eq!(outcome(&rotated), ("next", Some(number + 1)));
         }
-        heard.take();
-        let rotated = store.rotate_session(ask).await.unwrap();
+        feed.take();
+        let rotated = store.rotate_session(request).await.unwrap();
         assert_eq!(outcome(&rotated), expect, "{case}");
-        let told = match rotated {
+        let reported = match rotated {
             RotateOutcome::Next(row) => vec![Change::Session(row)],
             RotateOutcome::Reused(_) => vec![ended("s", "ann")],
             RotateOutcome::Same(_) | RotateOutcome::Ended => vec![],
         };
-        assert_eq!(heard.take(), told, "{case}");
-        let there = standing(&store, "ann", 45).await;
-        assert_eq!(there.len(), usize::from(stays), "{case}");
+        assert_eq!(feed.take(), reported, "{case}");
+        let still_open = open_session_names(&store, "ann", 45).await;
+        assert_eq!(still_open.len(), usize::from(stays), "{case}");
         if !stays {
             let again = store.rotate_session(turn("s", 2, 46)).await.unwrap();
-            assert_eq!(again, RotateOutcome::Ended, "{case}: for whoever has the newest as well");
+            assert_eq!(again, RotateOutcome::Ended, "{case}: also for the newest turn");
         }
     }
 }
 
 #[tokio::test]
-async fn of_many_who_show_one_turn_one_begins_the_next() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
+async fn concurrent_rotations_of_one_turn_share_the_next_turn() {
+    let directory = StoreDirectory::new();
+    let (store, feed) = open_with_rows(&directory).await;
     open(&store, "s", "ann", 0).await;
-    heard.take();
-    // Their clocks were read before they queued, some of them in another order.
-    let ask = |number: i64| store.rotate_session(turn("s", 0, 20 - number % 7));
-    let asked: Vec<_> = (0..50).map(ask).collect();
+    feed.take();
+    // The times were read before the requests were queued, partly in another order.
+    let request = |number: i64| store.rotate_session(turn("s", 0, 20 - number % 7));
+    let pending: Vec<_> = (0..50).map(request).collect();
     let mut next = Vec::new();
     let mut same = Vec::new();
-    for answer in asked {
+    for answer in pending {
         match answer.await.unwrap() {
             RotateOutcome::Next(row) => next.push(row),
             RotateOutcome::Same(row) => same.push(row),
@@ -87,13 +87,13 @@ async fn of_many_who_show_one_turn_one_begins_the_next() {
     assert_eq!((next.len(), same.len()), (1, 49));
     assert_eq!(next[0].turn, 1);
     assert!(same.iter().all(|row| *row == next[0]));
-    assert_eq!(heard.take(), [Change::Session(next[0].clone())]);
+    assert_eq!(feed.take(), [Change::Session(next[0].clone())]);
 }
 
 #[tokio::test]
-async fn a_session_ends_however_often_it_is_renewed() {
-    let place = Place::new();
-    let (store, heard) = furnished(&place).await;
+async fn renewed_session_ends_at_its_absolute_end() {
+    let directory = StoreDirectory::new();
+    let (store, feed) = open_with_rows(&directory).await;
     open(&store, "s", "ann", 0).await;
     let mut idle_ends = Vec::new();
     for (number, at) in [(0, 90), (1, 180), (2, 240)] {
@@ -108,24 +108,24 @@ async fn a_session_ends_however_often_it_is_renewed() {
     }
     assert_eq!(idle_ends, [190, ENDS, ENDS]);
     assert_eq!(store.rotate_session(turn("s", 3, ENDS)).await.unwrap(), RotateOutcome::Ended);
-    // For ever is no moment that overflows.
+    // The largest time does not overflow.
     let new = NewSession {
         idle_ends_unix_ms: i64::MAX,
         ends_unix_ms: i64::MAX,
         ..new_session("t", "ann", 0)
     };
     store.open_session(new).await.unwrap();
-    let ask = RotateRequest { idle_ms: i64::MAX, ..turn("t", 0, 90) };
-    let rotated = store.rotate_session(ask).await.unwrap();
+    let request = RotateRequest { idle_ms: i64::MAX, ..turn("t", 0, 90) };
+    let rotated = store.rotate_session(request).await.unwrap();
     assert!(matches!(rotated, RotateOutcome::Next(row) if row.idle_ends_unix_ms == i64::MAX));
-    heard.take();
+    feed.take();
 }
 
-// Each tab shows the cookie that the browser had when its request left.
+// Each tab sends the cookie that the browser had at the time of the request.
 #[tokio::test]
-async fn tabs_that_renew_together_share_a_turn_and_none_ends_the_session() {
-    let place = Place::new();
-    let (store, _heard) = furnished(&place).await;
+async fn concurrent_tabs_share_a_turn_and_keep_the_session() {
+    let directory = StoreDirectory::new();
+    let (store, _feed) = open_with_rows(&directory).await;
     open(&store, "s", "ann", 0).await;
     let steps = [
         (0, 20, ("next", Some(1))),
@@ -144,8 +144,8 @@ async fn tabs_that_renew_together_share_a_turn_and_none_ends_the_session() {
 }
 
 #[tokio::test]
-async fn who_is_kept_out_gets_no_next_turn() {
-    // Written by another hand, so that the session is still there.
+async fn blocked_user_gets_no_next_turn() {
+    // Another program writes this, so the session still exists.
     let cases = [
         ("UPDATE users SET disabled = 1", "ended"),
         ("UPDATE users SET banned_until_unix_ms = 51", "ended"),
@@ -153,13 +153,13 @@ async fn who_is_kept_out_gets_no_next_turn() {
         ("UPDATE users SET muted_until_unix_ms = 51", "next"),
     ];
     for (statement, expect) in cases {
-        let place = Place::new();
-        let (store, _) = furnished(&place).await;
+        let directory = StoreDirectory::new();
+        let (store, _) = open_with_rows(&directory).await;
         open(&store, "s", "ann", 0).await;
-        place.sql().execute_batch(statement).unwrap();
-        let noted = store.reauthenticate_session(proof("s", None, 50)).await.unwrap();
-        let noted = matches!(noted, ReauthenticateOutcome::Recorded(_));
-        assert_eq!(noted, expect == "next", "{statement}");
+        directory.sql().execute_batch(statement).unwrap();
+        let outcome_of_proof = store.reauthenticate_session(proof("s", None, 50)).await.unwrap();
+        let is_recorded = matches!(outcome_of_proof, ReauthenticateOutcome::Recorded(_));
+        assert_eq!(is_recorded, expect == "next", "{statement}");
         let rotated = store.rotate_session(turn("s", 0, 50)).await.unwrap();
         assert_eq!(outcome(&rotated).0, expect, "{statement}");
     }

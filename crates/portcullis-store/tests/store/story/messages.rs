@@ -3,8 +3,8 @@
 
 use super::*;
 
-pub(super) async fn messages_story(world: &World<'_>) {
-    world.heard.take();
+pub(super) async fn check_messages(world: &World<'_>) {
+    world.feed.take();
     assert_eq!(world.send("ann", "lobby", "1").await.unwrap(), stored("1", 1));
     let rich = NewMessage {
         html: Some(String::from("<b>2</b>")),
@@ -14,7 +14,7 @@ pub(super) async fn messages_story(world: &World<'_>) {
     assert_eq!(world.store.append(rich).await.unwrap(), stored("2", 2));
     assert_eq!(world.send("ann", "cellar", "c1").await.unwrap(), stored("c1", 1));
 
-    // Membership is checked again here, whatever a guard saw.
+    // The store checks the membership again, independent of the guard.
     for (name, id) in [("root", "lobby"), ("ghost", "lobby"), ("ann", "attic"), ("ann", "roof")] {
         let answer = world.send(name, id, "no").await.unwrap();
         assert_eq!(answer, AppendOutcome::NotMember, "{name} in {id}");
@@ -25,47 +25,48 @@ pub(super) async fn messages_story(world: &World<'_>) {
         let reply = NewMessage { mid, reply_to, ..message("ann", "lobby", "no") };
         assert_eq!(world.store.append(reply).await.unwrap(), AppendOutcome::ReplyMissing);
     }
-    // A message that was not stored leaves no key behind.
+    // A rejected message stores no key.
     let mid = Some(Mid::parse("lost").unwrap());
     let again = NewMessage { mid, ..message("ann", "lobby", "3") };
     assert_eq!(world.store.append(again).await.unwrap(), stored("3", 3));
 
-    // Leaving counts from the next change on, also for who wrote a moment ago.
-    let asked = (
+    // Leaving takes effect with the next change, also for a cached membership.
+    let requests = (
         world.store.append(message("eve", "lobby", "4")),
-        world.store.leave_room(room("lobby"), user("eve")),
+        world.store.leave_room(room_id("lobby"), user_id("eve")),
         world.store.append(message("eve", "lobby", "no")),
         world.store.append(message("bob", "lobby", "5")),
     );
-    assert_eq!(asked.0.await.unwrap(), stored("4", 4));
-    assert_eq!(asked.1.await.unwrap(), LeaveOutcome::Left);
-    assert_eq!(asked.2.await.unwrap(), AppendOutcome::NotMember);
-    assert_eq!(asked.3.await.unwrap(), stored("5", 5));
+    assert_eq!(requests.0.await.unwrap(), stored("4", 4));
+    assert_eq!(requests.1.await.unwrap(), LeaveOutcome::Left);
+    assert_eq!(requests.2.await.unwrap(), AppendOutcome::NotMember);
+    assert_eq!(requests.3.await.unwrap(), stored("5", 5));
     assert_eq!(
         world.join("lobby", "eve").await,
         JoinOutcome::Joined { seq: 5, already: false, by_role: false }
     );
 
-    // The feed says what was stored, in order; history says the same.
-    let heard = world.heard.messages();
-    let page = HistoryRequest { room: room("lobby"), before: None, after: None, limit: 100 };
+    // The feed reports the stored messages in order; the history has the same ones.
+    let changes = world.feed.messages();
+    let page = HistoryRequest { room: room_id("lobby"), before: None, after: None, limit: 100 };
     let (mut rows, more) = world.store.history(page).await.unwrap();
     assert!(!more);
     assert_eq!((&*rows[1].text, rows[1].html.as_deref()), ("2", Some("<b>2</b>")));
     assert_eq!(rows[1].reply_to.as_ref().map(|id| id.as_str()), Some("m_1"));
     for row in &mut rows {
-        // History names people as they are called now, the feed as they were called.
+        // The history has the present usernames, the feed those at the time of sending.
         if &*row.username == "Ann" {
             row.username = Arc::from("ann");
         }
     }
-    let lobby: Vec<_> = heard.into_iter().filter(|row| row.room == room("lobby")).collect();
+    let lobby: Vec<_> = changes.into_iter().filter(|row| row.room == room_id("lobby")).collect();
     assert_eq!(lobby, rows);
 }
 
-// T-142: one effect and the same answer; another content is a conflict; another user is free.
-pub(super) async fn repeats_story(world: &World<'_>) {
-    world.heard.take();
+// T-142: a repeat has one effect and the same answer. Other content is a conflict. A key belongs
+// to its user.
+pub(super) async fn check_repeats(world: &World<'_>) {
+    world.feed.take();
     let keyed = |name, text, mid, content: u8, sent_unix_ms| NewMessage {
         mid: Some(Mid::parse(mid).unwrap()),
         digest: Some([content; 32]),
@@ -83,28 +84,28 @@ pub(super) async fn repeats_story(world: &World<'_>) {
         seq: 6,
         sent_unix_ms: 5_000,
     };
-    // Both in one batch, as a client does that sends again too early.
+    // Both in one batch, as from a client that repeats too early.
     let both =
         (send(keyed("ann", "k1", "key", 1, 5_000)), send(keyed("ann", "k2", "key", 1, 6_000)));
     assert_eq!(both.0.await.unwrap(), first);
     assert_eq!(both.1.await.unwrap(), repeated);
     assert_eq!(send(keyed("ann", "k3", "key", 1, DAY_MS)).await.unwrap(), repeated);
     assert_eq!(send(keyed("ann", "k4", "key", 2, 7_000)).await.unwrap(), AppendOutcome::Conflict);
-    let elsewhere = NewMessage { room: room("cellar"), ..keyed("ann", "k5", "key", 1, 7_000) };
+    let elsewhere = NewMessage { room: room_id("cellar"), ..keyed("ann", "k5", "key", 1, 7_000) };
     assert_eq!(send(elsewhere).await.unwrap(), AppendOutcome::Conflict);
     let other = send(keyed("bob", "k6", "key", 2, 7_000)).await.unwrap();
     assert!(matches!(other, AppendOutcome::Stored { seq: 7, .. }), "{other:?}");
-    assert_eq!(world.heard.messages().len(), 2);
+    assert_eq!(world.feed.messages().len(), 2);
 }
 
-pub(super) async fn neighbours_story(world: &World<'_>) {
-    world.heard.take();
-    let asked: Vec<_> = ["n1", "n2", "n1", "n3"]
+pub(super) async fn check_batch_neighbours(world: &World<'_>) {
+    world.feed.take();
+    let requests: Vec<_> = ["n1", "n2", "n1", "n3"]
         .map(|text| world.store.append(message("ann", "lobby", text)))
         .into_iter()
         .collect();
     let mut answers = Vec::new();
-    for answer in asked {
+    for answer in requests {
         answers.push(answer.await);
     }
     let seqs: Vec<_> = answers
@@ -114,31 +115,31 @@ pub(super) async fn neighbours_story(world: &World<'_>) {
             _ => None,
         })
         .collect();
-    // The third has the id of the first, which the database refuses.
+    // The third has the id of the first, so the database rejects it.
     assert_eq!(seqs, [Some(8), Some(9), None, Some(10)]);
     assert!(matches!(answers[2], Err(StoreError::Database(_))));
-    let told: Vec<_> = world.heard.messages().iter().map(|row| row.seq).collect();
-    assert_eq!(told, [8, 9, 10]);
+    let reported: Vec<_> = world.feed.messages().iter().map(|row| row.seq).collect();
+    assert_eq!(reported, [8, 9, 10]);
 }
 
-/// Many senders at once: no gap, no repeat, the feed in order and before every answer.
-pub(super) fn crowd_story(world: &World<'_>, from: u64) {
+/// Concurrent senders: no gap, no repeat, and the feed in order and before each answer.
+pub(super) fn check_concurrent_senders(world: &World<'_>, from: u64) {
     const SENDERS: u64 = 8;
     const EACH: u64 = 100;
-    world.heard.take();
+    world.feed.take();
     let mut seqs: Vec<u64> = std::thread::scope(|scope| {
         let sender = |number: u64| {
             move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 let name = if number.is_multiple_of(2) { "ann" } else { "bob" };
                 let send = |count| {
-                    let text = format!("crowd-{number}-{count}");
+                    let text = format!("sender-{number}-{count}");
                     let seq = match runtime.block_on(world.send(name, "lobby", &text)).unwrap() {
                         AppendOutcome::Stored { seq, .. } => seq,
                         other => panic!("{other:?}"),
                     };
-                    let heard = world.heard.messages();
-                    assert!(heard.iter().any(|row| row.seq == seq), "told before the answer");
+                    let changes = world.feed.messages();
+                    assert!(changes.iter().any(|row| row.seq == seq), "reported before the answer");
                     seq
                 };
                 (0..EACH).map(send).collect::<Vec<_>>()
@@ -150,6 +151,6 @@ pub(super) fn crowd_story(world: &World<'_>, from: u64) {
     seqs.sort_unstable();
     let expect: Vec<u64> = (from + 1..=from + SENDERS * EACH).collect();
     assert_eq!(seqs, expect);
-    let told: Vec<u64> = world.heard.messages().iter().map(|row| row.seq).collect();
-    assert_eq!(told, expect);
+    let reported: Vec<u64> = world.feed.messages().iter().map(|row| row.seq).collect();
+    assert_eq!(reported, expect);
 }

@@ -9,68 +9,46 @@ mod reopening; // the state after a restart
 mod resume; // recovered connections and their missed messages
 mod resume_concurrency; // recovery beside concurrent senders
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use portcullis_model::{MessageId, Mid, Role, Roles, RoomId, Secret, UserId};
+use portcullis_model::{MessageId, Mid, Role, Roles, RoomId, UserId};
 use portcullis_store::{
-    AppendOutcome, Change, CommitFeed, CreateRoomOutcome, CreateUserOutcome, DeleteRoomOutcome,
-    HistoryRequest, JoinOutcome, JoinRequest, LeaveOutcome, MessageRow, NewMessage, NewRoom,
-    NewUser, ResumeOutcome, ResumeRequest, SqliteOptions, SqliteStore, Store, StoreError,
-    Visibility,
+    AppendOutcome, Change, CreateRoomOutcome, CreateUserOutcome, DeleteRoomOutcome, HistoryRequest,
+    JoinOutcome, JoinRequest, LeaveOutcome, MessageRow, NewMessage, NewRoom, NewUser,
+    ResumeOutcome, ResumeRequest, Store, StoreError, Visibility,
+};
+
+use crate::fixture::{
+    FeedRecorder, StoreDirectory, local_user, new_message, new_room, room_id, user_id,
 };
 
 /// `before`, `after` and `limit` of a page.
-type Part = (Option<u64>, Option<u64>, u32);
+type Page = (Option<u64>, Option<u64>, u32);
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// A wish of an owner.
+/// A request of an owner to delete a room.
 fn deletion(id: &str, name: &str) -> portcullis_store::DeleteRoomRequest {
-    portcullis_store::DeleteRoomRequest { room: room(id), by: user(name), anywhere: false }
+    portcullis_store::DeleteRoomRequest { room: room_id(id), by: user_id(name), anywhere: false }
 }
 
-/// Keeps everything the feed says.
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<Change>>>);
-
-impl CommitFeed for Heard {
-    fn committed(&mut self, changes: &[Change]) {
-        self.0.lock().unwrap().extend_from_slice(changes);
-    }
-}
-
-impl Heard {
-    fn take(&self) -> Vec<Change> {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-
-    fn messages(&self) -> Vec<MessageRow> {
-        let heard = self.0.lock().unwrap();
-        let message = |change: &Change| match change {
-            Change::Message { row, .. } => Some(row.clone()),
-            _ => None,
-        };
-        heard.iter().filter_map(message).collect()
-    }
-}
-
-/// Opens the same database again and again.
+/// Opens the same database several times.
 trait Backend: Sync {
-    fn open(&self, feed: Heard) -> Arc<dyn Store>;
+    fn open(&self, feed: FeedRecorder) -> Arc<dyn Store>;
 }
 
-/// One store, what it says, and a way to open it again.
+/// One store, the changes that it reports, and the backend that opens it again.
 struct World<'b> {
     backend: &'b dyn Backend,
     store: Arc<dyn Store>,
-    heard: Heard,
+    feed: FeedRecorder,
 }
 
 impl<'b> World<'b> {
     fn new(backend: &'b dyn Backend) -> Self {
-        let heard = Heard::default();
-        let store = backend.open(heard.clone());
-        Self { backend, store, heard }
+        let feed = FeedRecorder::default();
+        let store = backend.open(feed.clone());
+        Self { backend, store, feed }
     }
 
     async fn reopen(self) -> Self {
@@ -82,32 +60,33 @@ impl<'b> World<'b> {
     }
 
     async fn user(&self, name: &str) -> CreateUserOutcome {
-        self.store.create_user(own_user(name)).await.unwrap()
+        self.store.create_user(local_user(name)).await.unwrap()
     }
 
     async fn room(&self, id: &str, owner: &str, visibility: Visibility) -> CreateRoomOutcome {
         let room = NewRoom {
-            id: room(id),
             name: Arc::from(format!("Room {id}")),
             visibility,
-            owner: user(owner),
-            created_unix_ms: 1,
             origin: 7,
             rooms_per_user_max: 3,
-            party: 0,
-            fence: None,
+            ..new_room(id, owner)
         };
         self.store.create_room(room).await.unwrap()
     }
 
     async fn join(&self, id: &str, name: &str) -> JoinOutcome {
-        let join =
-            JoinRequest { room: room(id), user: user(name), origin: 8, members_max: 3, party: 0 };
+        let join = JoinRequest {
+            room: room_id(id),
+            user: user_id(name),
+            origin: 8,
+            members_max: 3,
+            party: 0,
+        };
         self.store.join_room(join).await.unwrap()
     }
 
     async fn leave(&self, id: &str, name: &str) -> LeaveOutcome {
-        self.store.leave_room(room(id), user(name)).await.unwrap()
+        self.store.leave_room(room_id(id), user_id(name)).await.unwrap()
     }
 
     async fn delete(&self, id: &str, name: &str) -> DeleteRoomOutcome {
@@ -118,58 +97,27 @@ impl<'b> World<'b> {
         self.store.append(message(name, id, text)).await
     }
 
-    async fn history(&self, id: &str, page: Part) -> (Vec<u64>, bool) {
+    async fn history(&self, id: &str, page: Page) -> (Vec<u64>, bool) {
         let (before, after, limit) = page;
-        let page = HistoryRequest { room: room(id), before, after, limit };
+        let page = HistoryRequest { room: room_id(id), before, after, limit };
         let (rows, more) = self.store.history(page).await.unwrap();
         (rows.iter().map(|row| row.seq).collect(), more)
     }
 }
 
-fn user(name: &str) -> UserId {
-    UserId::parse(&format!("u_{}", name.to_lowercase().replace(' ', "_"))).unwrap()
-}
-
-fn room(id: &str) -> RoomId {
-    RoomId::parse(id).unwrap()
-}
-
-fn own_user(name: &str) -> NewUser {
-    NewUser {
-        id: user(name),
-        username: Arc::from(name),
-        password_phc: Some(Secret::new(format!("phc of {name}"))),
-        issuer: None,
-        subject: None,
-        roles: Roles::user(),
-        created_unix_ms: 1,
-        setup: false,
-        invitation: None,
-        roles_issued_unix_ms: None,
-    }
-}
-
 fn message(name: &str, id: &str, text: &str) -> NewMessage {
     NewMessage {
-        id: MessageId::parse(&format!("m_{text}")).unwrap(),
-        room: room(id),
-        user: user(name),
-        username: Arc::from(name),
         text: text.to_owned(),
-        html: None,
-        reply_to: None,
-        mid: None,
-        digest: None,
         sent_unix_ms: 1_000,
         origin: 9,
-        fence: None,
+        ..new_message(&format!("m_{text}"), id, name)
     }
 }
 
-/// What a resume is asked: who, as which connection, which rooms, and after which number.
-fn wish(name: &str, origin: u64, rooms: &[&str], after: u64) -> ResumeRequest {
-    let rooms = rooms.iter().map(|id| room(id)).collect();
-    ResumeRequest { user: user(name), origin, rooms, after, limit: 500 }
+/// The request of a user to recover a connection, for rooms and after a number.
+fn resume_request(name: &str, origin: u64, rooms: &[&str], after: u64) -> ResumeRequest {
+    let rooms = rooms.iter().map(|id| room_id(id)).collect();
+    ResumeRequest { user: user_id(name), origin, rooms, after, limit: 500 }
 }
 
 fn stored(text: &str, seq: u64) -> AppendOutcome {
@@ -183,48 +131,44 @@ fn stored(text: &str, seq: u64) -> AppendOutcome {
 async fn story(backend: &dyn Backend) {
     let world = World::new(backend);
     assert!(world.store.load().await.unwrap().authority.users.is_empty());
-    users::users_story(&world).await;
-    rooms::rooms_story(&world).await;
-    messages::messages_story(&world).await;
-    messages::repeats_story(&world).await;
-    messages::neighbours_story(&world).await;
-    paging::paging_story(&world).await;
-    messages::crowd_story(&world, 10);
-    paging::long_paging_story(&world, 810).await;
+    users::check_users(&world).await;
+    rooms::check_rooms(&world).await;
+    messages::check_messages(&world).await;
+    messages::check_repeats(&world).await;
+    messages::check_batch_neighbours(&world).await;
+    paging::check_pages(&world).await;
+    messages::check_concurrent_senders(&world, 10);
+    paging::check_pages_of_a_long_room(&world, 810).await;
     let world = world.reopen().await;
-    reopening::reopened_story(&world).await;
+    reopening::check_reopened_store(&world).await;
 }
 
-// T-147: who comes back hears what was missed, once and in order, and nothing else.
-async fn resumes_story(backend: &dyn Backend) {
+// T-147: a recovered connection gets the missed messages once, in order, and nothing else.
+async fn resume_story(backend: &dyn Backend) {
     let world = World::new(backend);
-    resume::resume_story(&world).await;
-    // The last of these numbers is where the next story starts.
+    resume::check_resume(&world).await;
+    // The next check starts at the number of this message.
     assert!(matches!(world.send("ann", "lobby", "r6").await, Ok(AppendOutcome::Stored { .. })));
-    resume::resume_departures_story(&world).await;
+    resume::check_departures(&world).await;
     assert!(matches!(world.send("ann", "lobby", "r7").await, Ok(AppendOutcome::Stored { .. })));
-    resume::resume_bounds_story(&world).await;
+    resume::check_bounds(&world).await;
     assert!(matches!(world.send("ann", "lobby", "r8").await, Ok(AppendOutcome::Stored { .. })));
-    resume_concurrency::resume_crowd_story(&world).await;
-    resume::numbers_story(world).await;
+    resume_concurrency::check_concurrent_resumes(&world).await;
+    resume::check_numbers(world).await;
 }
 
-struct Sqlite(tempfile::TempDir);
-
-impl Backend for Sqlite {
-    fn open(&self, feed: Heard) -> Arc<dyn Store> {
-        let path = self.0.path().join("story.db");
-        let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(feed));
-        Arc::new(store.unwrap())
+impl Backend for StoreDirectory {
+    fn open(&self, feed: FeedRecorder) -> Arc<dyn Store> {
+        Arc::new(self.open_with(feed))
     }
 }
 
 #[tokio::test]
-async fn sqlite() {
-    story(&Sqlite(tempfile::tempdir().unwrap())).await;
+async fn sqlite_passes_the_story() {
+    story(&StoreDirectory::new()).await;
 }
 
 #[tokio::test]
-async fn t_147_sqlite_resumes() {
-    resumes_story(&Sqlite(tempfile::tempdir().unwrap())).await;
+async fn t_147_sqlite_recovers_missed_messages() {
+    resume_story(&StoreDirectory::new()).await;
 }

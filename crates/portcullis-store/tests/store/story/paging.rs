@@ -3,8 +3,8 @@
 
 use super::*;
 
-pub(super) async fn paging_story(world: &World<'_>) {
-    let cases: [(Part, &[u64], bool); 9] = [
+pub(super) async fn check_pages(world: &World<'_>) {
+    let cases: [(Page, &[u64], bool); 9] = [
         ((None, None, 3), &[8, 9, 10], true),
         ((Some(8), None, 3), &[5, 6, 7], true),
         ((Some(3), None, 3), &[1, 2], false),
@@ -22,20 +22,20 @@ pub(super) async fn paging_story(world: &World<'_>) {
     assert_eq!(world.history("nowhere", (None, None, 3)).await, (vec![], false));
 }
 
-/// Every page of a long room, wherever it starts.
-pub(super) async fn long_paging_story(world: &World<'_>, newest: u64) {
+/// Pages of a long room from many starts.
+pub(super) async fn check_pages_of_a_long_room(world: &World<'_>, newest: u64) {
     for limit in [1, 31, 64] {
         let length = u64::from(limit);
-        for place in (0..=newest + 2).step_by(7) {
-            let high = place.min(newest + 1);
+        for start in (0..=newest + 2).step_by(7) {
+            let high = start.min(newest + 1);
             let low = high.saturating_sub(length).max(1);
             let expect = ((low..high).collect(), low > 1 && high > 1);
-            let page = (Some(place), None, limit);
+            let page = (Some(start), None, limit);
             assert_eq!(world.history("lobby", page).await, expect, "{page:?}");
 
-            let high = (place + length).min(newest);
-            let expect = ((place + 1..=high).collect(), high < newest && place < newest);
-            let page = (None, Some(place), limit);
+            let high = (start + length).min(newest);
+            let expect = ((start + 1..=high).collect(), high < newest && start < newest);
+            let page = (None, Some(start), limit);
             assert_eq!(world.history("lobby", page).await, expect, "{page:?}");
         }
     }

@@ -3,7 +3,7 @@
 
 use super::*;
 
-pub(super) async fn reopened_story(world: &World<'_>) {
+pub(super) async fn check_reopened_store(world: &World<'_>) {
     let loaded = world.store.load().await.unwrap();
     let mut users: Vec<_> = loaded.authority.users.iter().map(|row| &*row.username).collect();
     users.sort_unstable();
@@ -12,15 +12,15 @@ pub(super) async fn reopened_story(world: &World<'_>) {
         loaded.rooms.iter().map(|row| (row.room.id.as_str(), row.room.visibility)).collect();
     rooms.sort_unstable_by_key(|(id, _)| *id);
     assert_eq!(rooms, [("cellar", Visibility::Private), ("lobby", Visibility::Public)]);
-    assert!(loaded.rooms.iter().all(|row| row.room.owner == user("ann")));
+    assert!(loaded.rooms.iter().all(|row| row.room.owner == user_id("ann")));
     let mut members: Vec<_> =
         loaded.members.iter().map(|(room, user)| (room.as_str(), user.as_str())).collect();
     members.sort_unstable();
     let expect = [("cellar", "u_ann"), ("lobby", "u_ann"), ("lobby", "u_bob"), ("lobby", "u_eve")];
     assert_eq!(members, expect);
 
-    // Places and keys go on where they were.
-    let newest = world.store.last_seq(room("lobby")).await.unwrap().unwrap();
+    // Sequence numbers and keys continue after the restart.
+    let newest = world.store.last_seq(room_id("lobby")).await.unwrap().unwrap();
     assert_eq!(world.history("lobby", (None, None, 1)).await, (vec![newest], true));
     let keyed = |text, sent_unix_ms| NewMessage {
         mid: Some(Mid::parse("key").unwrap()),
@@ -36,7 +36,7 @@ pub(super) async fn reopened_story(world: &World<'_>) {
     let fresh = world.store.append(keyed("fresh", 5_000 + DAY_MS)).await.unwrap();
     assert!(matches!(fresh, AppendOutcome::Stored { seq, .. } if seq == newest + 2), "{fresh:?}");
 
-    // A deleted room is gone at once, and its id and the owner's place are free.
+    // A deleted room disappears at once; its id and the owner's slot are free.
     assert_eq!(world.delete("lobby", "ann").await, DeleteRoomOutcome::Deleted);
     assert_eq!(world.send("ann", "lobby", "no").await.unwrap(), AppendOutcome::NotMember);
     assert_eq!(world.history("lobby", (None, None, 3)).await, (vec![], false));

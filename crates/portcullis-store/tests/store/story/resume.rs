@@ -3,8 +3,8 @@
 
 use super::*;
 
-/// A connection that came back: what it missed, at its place among everything else.
-pub(super) async fn resume_story(world: &World<'_>) {
+/// A recovered connection gets the missed messages, in order with all other changes.
+pub(super) async fn check_resume(world: &World<'_>) {
     for name in ["ann", "bob"] {
         assert_eq!(world.user(name).await, CreateUserOutcome::Created);
     }
@@ -15,49 +15,49 @@ pub(super) async fn resume_story(world: &World<'_>) {
         world.join("lobby", "bob").await,
         JoinOutcome::Joined { seq: 0, already: false, by_role: false }
     );
-    world.heard.take();
-    let ask = |rooms: &[&str], after, limit| {
-        let rooms = rooms.iter().map(|id| room(id)).collect();
-        world.store.resume(ResumeRequest { user: user("bob"), origin: 5, rooms, after, limit })
+    world.feed.take();
+    let resume = |rooms: &[&str], after, limit| {
+        let rooms = rooms.iter().map(|id| room_id(id)).collect();
+        world.store.resume(ResumeRequest { user: user_id("bob"), origin: 5, rooms, after, limit })
     };
     assert_eq!(world.send("ann", "lobby", "r1").await.unwrap(), stored("r1", 1));
-    let first = world.heard.messages().last().unwrap().number;
+    let first = world.feed.messages().last().unwrap().number;
 
-    // One after the other: each sees what was stored before it.
+    // The requests run in order; each sees the messages stored before it.
     world.store.append(message("bob", "lobby", "r2")).await.unwrap();
     world.store.append(message("ann", "cellar", "r3")).await.unwrap();
     let one = ResumeOutcome::Resumed { rooms: 1, missed: 1 };
-    let answer = ask(&["lobby", "cellar", "attic"], first, 10).await.unwrap();
-    assert_eq!(answer, one, "no member of the cellar, and no attic");
+    let answer = resume(&["lobby", "cellar", "attic"], first, 10).await.unwrap();
+    assert_eq!(answer, one, "not a member of the cellar, and the attic does not exist");
     world.store.append(message("ann", "lobby", "r4")).await.unwrap();
     let two = ResumeOutcome::Resumed { rooms: 1, missed: 2 };
-    assert_eq!(ask(&["lobby"], first, 10).await.unwrap(), two);
-    let heard = world.heard.take();
-    let told: Vec<_> = heard
+    assert_eq!(resume(&["lobby"], first, 10).await.unwrap(), two);
+    let changes = world.feed.take();
+    let reported: Vec<_> = changes
         .iter()
         .map(|change| match change {
             Change::Message { row, .. } => row.text.clone(),
             Change::Resumed { origin: 5, rooms, missed } => {
-                assert_eq!(*rooms, [room("lobby")]);
+                assert_eq!(*rooms, [room_id("lobby")]);
                 missed.iter().map(|row| format!("+{}", row.text)).collect()
             }
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(told, ["r1", "r2", "r3", "+r2", "r4", "+r2+r4"]);
+    assert_eq!(reported, ["r1", "r2", "r3", "+r2", "r4", "+r2+r4"]);
 
-    // Over several rooms they come in the order they were said.
+    // Messages of several rooms have the order in which they were stored.
     assert_eq!(world.send("ann", "lobby", "r5").await.unwrap(), stored("r5", 4));
     let everywhere = ResumeRequest {
-        user: user("ann"),
+        user: user_id("ann"),
         origin: 6,
-        rooms: vec![room("cellar"), room("lobby")],
+        rooms: vec![room_id("cellar"), room_id("lobby")],
         after: first,
         limit: 10,
     };
     let answer = world.store.resume(everywhere).await.unwrap();
     assert_eq!(answer, ResumeOutcome::Resumed { rooms: 2, missed: 4 });
-    match world.heard.take().last() {
+    match world.feed.take().last() {
         Some(Change::Resumed { missed, .. }) => {
             let texts: Vec<_> = missed.iter().map(|row| &*row.text).collect();
             assert_eq!(texts, ["r2", "r3", "r4", "r5"]);
@@ -66,46 +66,50 @@ pub(super) async fn resume_story(world: &World<'_>) {
         other => panic!("{other:?}"),
     }
 
-    // Who missed too much is told so, and the feed is told nothing.
-    assert_eq!(ask(&["lobby"], first, 2).await.unwrap(), ResumeOutcome::TooMany);
-    assert_eq!(ask(&["lobby"; 129], first, 10).await.unwrap(), ResumeOutcome::TooMany);
-    assert_eq!(world.heard.take(), []);
+    // A connection that missed too much gets `TooMany`, and the feed reports nothing.
+    assert_eq!(resume(&["lobby"], first, 2).await.unwrap(), ResumeOutcome::TooMany);
+    assert_eq!(resume(&["lobby"; 129], first, 10).await.unwrap(), ResumeOutcome::TooMany);
+    assert_eq!(world.feed.take(), []);
     let nothing = ResumeOutcome::Resumed { rooms: 1, missed: 0 };
-    assert_eq!(ask(&["lobby"], u64::MAX, 10).await.unwrap(), nothing);
+    assert_eq!(resume(&["lobby"], u64::MAX, 10).await.unwrap(), nothing);
 }
 
 /// The rooms and texts of one resume.
-type Told<'c> = (Vec<&'c str>, Vec<&'c str>);
+type ResumeReport<'c> = (Vec<&'c str>, Vec<&'c str>);
 
-/// What the feed told of resumes, in order.
-fn resumes(heard: &[Change]) -> Vec<Told<'_>> {
-    fn told(change: &Change) -> Option<Told<'_>> {
+/// The resumes that the feed reports, in order.
+fn resumes(changes: &[Change]) -> Vec<ResumeReport<'_>> {
+    fn report(change: &Change) -> Option<ResumeReport<'_>> {
         let Change::Resumed { rooms, missed, .. } = change else { return None };
         let rooms = rooms.iter().map(RoomId::as_str).collect();
         Some((rooms, missed.iter().map(|row| &*row.text).collect()))
     }
-    heard.iter().filter_map(told).collect()
+    changes.iter().filter_map(report).collect()
 }
 
-/// Rooms that are left or deleted fall out at that change's place, in one batch or in several.
-pub(super) async fn resume_departures_story(world: &World<'_>) {
+/// A resume omits rooms that are left or deleted before it, in one batch or in several.
+pub(super) async fn check_departures(world: &World<'_>) {
     assert_eq!(world.room("porch", "bob", Visibility::Public).await, CreateRoomOutcome::Created);
     assert_eq!(
         world.join("porch", "ann").await,
         JoinOutcome::Joined { seq: 0, already: false, by_role: false }
     );
-    let start = world.heard.messages().last().map_or(0, |row| row.number);
-    world.heard.take();
-    let everywhere = |origin| world.store.resume(wish("ann", origin, &["porch", "lobby"], start));
+    let start = world.feed.messages().last().map_or(0, |row| row.number);
+    world.feed.take();
+    let everywhere =
+        |origin| world.store.resume(resume_request("ann", origin, &["porch", "lobby"], start));
     let (store, resumed) = (&world.store, |rooms, missed| ResumeOutcome::Resumed { rooms, missed });
     store.append(message("ann", "porch", "p1")).await.unwrap();
     store.append(message("ann", "lobby", "p2")).await.unwrap();
     assert_eq!(everywhere(1).await.unwrap(), resumed(2, 2));
-    assert_eq!(store.leave_room(room("porch"), user("ann")).await.unwrap(), LeaveOutcome::Left);
+    assert_eq!(
+        store.leave_room(room_id("porch"), user_id("ann")).await.unwrap(),
+        LeaveOutcome::Left
+    );
     store.append(message("bob", "porch", "p3")).await.unwrap();
     assert_eq!(everywhere(2).await.unwrap(), resumed(1, 1));
 
-    // Who comes back as a member hears what was said while it was none: it may read that anyway.
+    // A user who joins again also gets the messages from before: the history has them too.
     assert_eq!(
         world.join("porch", "ann").await,
         JoinOutcome::Joined { seq: 2, already: false, by_role: false }
@@ -113,12 +117,12 @@ pub(super) async fn resume_departures_story(world: &World<'_>) {
     let all = ResumeOutcome::Resumed { rooms: 2, missed: 3 };
     assert_eq!(everywhere(3).await.unwrap(), all);
 
-    // A room made anew under a deleted one's id has none of its messages.
+    // A new room with the id of a deleted one has none of its messages.
     let anew = NewRoom {
-        id: room("porch"),
+        id: room_id("porch"),
         name: Arc::from("Room porch"),
         visibility: Visibility::Public,
-        owner: user("ann"),
+        owner: user_id("ann"),
         created_unix_ms: 1,
         origin: 7,
         rooms_per_user_max: 9,
@@ -134,16 +138,16 @@ pub(super) async fn resume_departures_story(world: &World<'_>) {
     store.append(message("ann", "porch", "p5")).await.unwrap();
     assert_eq!(everywhere(6).await.unwrap(), resumed(2, 2));
 
-    // Nobody gets nothing, and so does who names no room; a room named twice counts once.
+    // An unknown user and a request without rooms get nothing. A room named twice counts once.
     let nothing = ResumeOutcome::Resumed { rooms: 0, missed: 0 };
-    let ghost = wish("ghost", 7, &["porch", "lobby"], 0);
+    let ghost = resume_request("ghost", 7, &["porch", "lobby"], 0);
     assert_eq!(world.store.resume(ghost).await.unwrap(), nothing);
-    assert_eq!(world.store.resume(wish("ann", 8, &[], 0)).await.unwrap(), nothing);
-    let twice = wish("ann", 9, &["porch", "porch"], start);
+    assert_eq!(world.store.resume(resume_request("ann", 8, &[], 0)).await.unwrap(), nothing);
+    let twice = resume_request("ann", 9, &["porch", "porch"], start);
     let once = ResumeOutcome::Resumed { rooms: 1, missed: 1 };
     assert_eq!(world.store.resume(twice).await.unwrap(), once);
 
-    let heard = world.heard.take();
+    let changes = world.feed.take();
     let expect: [(&[&str], &[&str]); 9] = [
         (&["porch", "lobby"], &["p1", "p2"]),
         (&["lobby"], &["p2"]),
@@ -156,54 +160,54 @@ pub(super) async fn resume_departures_story(world: &World<'_>) {
         (&["porch"], &["p5"]),
     ];
     let expect = expect.map(|(rooms, missed)| (rooms.to_vec(), missed.to_vec()));
-    assert_eq!(resumes(&heard), expect);
+    assert_eq!(resumes(&changes), expect);
 }
 
-/// The limit counts over all rooms: as many as that are told, one more is too many.
-pub(super) async fn resume_bounds_story(world: &World<'_>) {
-    let start = world.heard.messages().last().unwrap().number;
+/// The limit is for all rooms together: one message more is too many.
+pub(super) async fn check_bounds(world: &World<'_>) {
+    let start = world.feed.messages().last().unwrap().number;
     for (id, text) in [("lobby", "l1"), ("cellar", "l2"), ("porch", "l3"), ("lobby", "l4")] {
         assert!(matches!(world.send("ann", id, text).await, Ok(AppendOutcome::Stored { .. })));
     }
-    world.heard.take();
+    world.feed.take();
     let rooms = ["lobby", "cellar", "porch"];
     let enough = ResumeOutcome::Resumed { rooms: 3, missed: 4 };
-    // Held between 1 and the page's bound, so that 0 asks for one.
+    // The limit is clamped to at least 1, so 0 means 1.
     let cases = [(4, enough), (3, ResumeOutcome::TooMany), (0, ResumeOutcome::TooMany)];
     for (limit, expect) in cases {
-        let ask = ResumeRequest { limit, ..wish("ann", 1, &rooms, start) };
-        assert_eq!(world.store.resume(ask).await.unwrap(), expect, "{limit}");
+        let resume = ResumeRequest { limit, ..resume_request("ann", 1, &rooms, start) };
+        assert_eq!(world.store.resume(resume).await.unwrap(), expect, "{limit}");
     }
-    let after = world.heard.take();
+    let after = world.feed.take();
     assert_eq!(resumes(&after), [(rooms.to_vec(), vec!["l1", "l2", "l3", "l4"])]);
 
-    let one = ResumeRequest { limit: 0, ..wish("ann", 1, &["porch", "cellar"], start) };
+    let one = ResumeRequest { limit: 0, ..resume_request("ann", 1, &["porch", "cellar"], start) };
     assert_eq!(world.store.resume(one).await.unwrap(), ResumeOutcome::TooMany);
-    let one = ResumeRequest { limit: 0, ..wish("ann", 1, &["porch"], start) };
+    let one = ResumeRequest { limit: 0, ..resume_request("ann", 1, &["porch"], start) };
     let answer = world.store.resume(one).await.unwrap();
     assert_eq!(answer, ResumeOutcome::Resumed { rooms: 1, missed: 1 });
 
-    // As many rooms as allowed, most of which are not there.
+    // The largest allowed number of rooms, most of which do not exist.
     let names: Vec<String> = (0..127).map(|number| format!("none-{number}")).collect();
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
     names.push("porch");
-    let answer = world.store.resume(wish("ann", 1, &names, start)).await.unwrap();
+    let answer = world.store.resume(resume_request("ann", 1, &names, start)).await.unwrap();
     assert_eq!(answer, ResumeOutcome::Resumed { rooms: 1, missed: 1 });
-    world.heard.take();
+    world.feed.take();
     names.push("lobby");
-    let answer = world.store.resume(wish("ann", 1, &names, start)).await.unwrap();
+    let answer = world.store.resume(resume_request("ann", 1, &names, start)).await.unwrap();
     assert_eq!(answer, ResumeOutcome::TooMany);
-    assert_eq!(world.heard.take(), []);
+    assert_eq!(world.feed.take(), []);
 }
 
-/// A number that was told is not given again, though its message and the store are gone.
-pub(super) async fn numbers_story(mut world: World<'_>) {
+/// A reported number is never assigned again, even after its message is deleted and a restart.
+pub(super) async fn check_numbers(mut world: World<'_>) {
     let mut highest = 0;
     for (round, deleted) in ["porch", "cellar"].into_iter().enumerate() {
         for (id, text) in [("lobby", "low"), (deleted, "high")] {
             let text = format!("{text}-{round}");
             assert!(matches!(world.send("ann", id, &text).await, Ok(AppendOutcome::Stored { .. })));
-            let number = world.heard.messages().last().unwrap().number;
+            let number = world.feed.messages().last().unwrap().number;
             assert!(number > highest, "{number} after {highest}");
             highest = number;
         }
@@ -211,13 +215,13 @@ pub(super) async fn numbers_story(mut world: World<'_>) {
         world = world.reopen().await;
     }
     assert!(matches!(world.send("ann", "lobby", "next").await, Ok(AppendOutcome::Stored { .. })));
-    let heard = world.heard.messages();
-    assert!(heard[0].number > highest, "{} after {highest}", heard[0].number);
-    // Who was there before the restart misses exactly this, and history gives the same number.
-    let answer = world.store.resume(wish("ann", 1, &["lobby"], highest)).await.unwrap();
+    let changes = world.feed.messages();
+    assert!(changes[0].number > highest, "{} after {highest}", changes[0].number);
+    // A connection from before the restart has missed exactly this message.
+    let answer = world.store.resume(resume_request("ann", 1, &["lobby"], highest)).await.unwrap();
     assert_eq!(answer, ResumeOutcome::Resumed { rooms: 1, missed: 1 });
-    assert_eq!(resumes(&world.heard.take()), [(vec!["lobby"], vec!["next"])]);
-    let page = HistoryRequest { room: room("lobby"), before: None, after: None, limit: 1 };
+    assert_eq!(resumes(&world.feed.take()), [(vec!["lobby"], vec!["next"])]);
+    let page = HistoryRequest { room: room_id("lobby"), before: None, after: None, limit: 1 };
     let (rows, _) = world.store.history(page).await.unwrap();
-    assert_eq!(rows, heard);
+    assert_eq!(rows, changes);
 }

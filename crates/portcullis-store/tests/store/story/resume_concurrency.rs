@@ -3,18 +3,18 @@
 
 use super::*;
 
-/// Many speak while others come back again and again: what was missed, and what comes live after
-/// it, is everything, once.
-pub(super) async fn resume_crowd_story(world: &World<'_>) {
+/// Clients send messages while others recover repeatedly: missed and live messages together are
+/// all messages, once.
+pub(super) async fn check_concurrent_resumes(world: &World<'_>) {
     const SENDERS: u64 = 4;
     const EACH: u64 = 100;
-    const COMERS: u64 = 3;
+    const RECEIVERS: u64 = 3;
     const TIMES: u64 = 40;
     const BEFORE: u64 = 20;
     let rooms = ["lobby", "cellar", "porch"];
     let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-    world.heard.take();
-    // So that everyone who comes back has missed something.
+    world.feed.take();
+    // Every recovered connection has missed something.
     for (count, id) in (0..BEFORE).zip(rooms.iter().cycle()) {
         let answer = world.send("ann", id, &format!("before-{count}")).await.unwrap();
         assert!(matches!(answer, AppendOutcome::Stored { .. }), "{answer:?}");
@@ -30,34 +30,33 @@ pub(super) async fn resume_crowd_story(world: &World<'_>) {
                 }
             });
         }
-        for comer in 1..=COMERS {
+        for receiver in 1..=RECEIVERS {
             scope.spawn(move || {
                 let runtime = runtime();
                 for time in 0..TIMES {
-                    // It has half of what it could have; the rest was missed.
-                    let told = world.heard.messages();
-                    let after = told[told.len() / 2].number;
-                    let origin = (after << 16) | (comer << 8) | time;
-                    let ask = world.store.resume(wish("ann", origin, &rooms[1..], after));
-                    let answer = runtime.block_on(ask).unwrap();
+                    // The connection has the first half of the messages; it has missed the rest.
+                    let reported = world.feed.messages();
+                    let after = reported[reported.len() / 2].number;
+                    let origin = (after << 16) | (receiver << 8) | time;
+                    let resume =
+                        world.store.resume(resume_request("ann", origin, &rooms[1..], after));
+                    let answer = runtime.block_on(resume).unwrap();
                     assert!(
                         matches!(answer, ResumeOutcome::Resumed { rooms: 2, .. }),
                         "{answer:?}"
                     );
-                    let heard = world.heard.0.lock().unwrap();
-                    let told = |change: &Change| {
-                        matches!(change,
-                        Change::Resumed { origin: told, .. } if *told == origin)
-                    };
-                    assert_eq!(heard.iter().filter(|change| told(change)).count(), 1);
+                    let resumes = world.feed.count(|change| {
+                        matches!(change, Change::Resumed { origin: of, .. } if *of == origin)
+                    });
+                    assert_eq!(resumes, 1);
                 }
             });
         }
     });
-    let heard = world.heard.take();
+    let changes = world.feed.take();
     let mut resumed = 0;
     let mut before: Vec<&MessageRow> = Vec::new();
-    for change in &heard {
+    for change in &changes {
         match change {
             Change::Message { row, .. } => before.push(row),
             Change::Resumed { origin, rooms, missed } => {
@@ -76,5 +75,5 @@ pub(super) async fn resume_crowd_story(world: &World<'_>) {
     }
     assert!(before.windows(2).all(|pair| pair[0].number < pair[1].number));
     assert_eq!(before.len(), usize::try_from(BEFORE + SENDERS * EACH).unwrap());
-    assert_eq!(resumed, COMERS * TIMES);
+    assert_eq!(resumed, RECEIVERS * TIMES);
 }

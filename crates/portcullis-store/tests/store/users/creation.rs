@@ -4,26 +4,24 @@
 use super::*;
 
 #[tokio::test]
-async fn an_invitation_makes_one_user_until_its_end() {
-    let place = Place::new();
-    let (store, heard) = place.open();
-    create(&store, own("Ann")).await;
-    for (hash, by) in [([1; 32], Some(id("ann"))), ([2; 32], None)] {
+async fn invitation_creates_one_user_until_its_end() {
+    let (_directory, store, feed) = open_with([local_user("Ann")]).await;
+    for (hash, by) in [([1; 32], Some(user_id("ann"))), ([2; 32], None)] {
         let invitation = NewInvitation { hash, by, at_unix_ms: 5, ends_unix_ms: 100 };
         store.invite(invitation).await.unwrap();
     }
-    heard.take();
+    feed.take();
     let cases = [
         ("eve", 9, 10, CreateUserOutcome::InvitationInvalid), // unknown
         ("eve", 1, 100, CreateUserOutcome::InvitationInvalid), // over
-        ("ANN", 9, 10, CreateUserOutcome::InvitationInvalid), // does not learn which names exist
+        ("ANN", 9, 10, CreateUserOutcome::InvitationInvalid), // the answer does not reveal names
         ("ANN", 1, 10, CreateUserOutcome::NameTaken),
-        ("bob", 1, 99, CreateUserOutcome::Created), // a name that was taken has not used it up
+        ("bob", 1, 99, CreateUserOutcome::Created), // the taken name has not used it up
         ("eve", 1, 99, CreateUserOutcome::InvitationInvalid),
         ("cid", 2, 99, CreateUserOutcome::Created),
     ];
     for (name, hash, created_unix_ms, expect) in cases {
-        let user_id = portcullis_model::UserId::parse(&format!("new_{name}")).unwrap();
+        let user_id = UserId::parse(&format!("new_{name}")).unwrap();
         let invitation = Some([hash; 32]);
         let open = store.has_invitation([hash; 32], created_unix_ms).await.unwrap();
         assert_eq!(
@@ -31,44 +29,41 @@ async fn an_invitation_makes_one_user_until_its_end() {
             expect != CreateUserOutcome::InvitationInvalid,
             "{name} {hash} {created_unix_ms}"
         );
-        let user = NewUser { id: user_id, invitation, created_unix_ms, ..own(name) };
+        let user = NewUser { id: user_id, invitation, created_unix_ms, ..local_user(name) };
         let answer = store.create_user(user).await.unwrap();
         assert_eq!(answer, expect, "{name} {hash} {created_unix_ms}");
-        let told = heard.take().len();
-        assert_eq!(told, usize::from(expect == CreateUserOutcome::Created), "{name}");
+        let reported = feed.take().len();
+        assert_eq!(reported, usize::from(expect == CreateUserOutcome::Created), "{name}");
     }
 }
 
 #[tokio::test]
-async fn of_many_with_one_invitation_one_comes_in() {
-    let place = Place::new();
-    let (store, _) = place.open();
+async fn concurrent_uses_of_one_invitation_create_one_user() {
+    let (_directory, store, _) = open_with([]).await;
     let invitation = NewInvitation { hash: [1; 32], by: None, at_unix_ms: 0, ends_unix_ms: 100 };
     store.invite(invitation).await.unwrap();
-    let ask = |number| {
-        let user = NewUser { invitation: Some([1; 32]), ..own(&format!("guest{number}")) };
+    let request = |number| {
+        let user = NewUser { invitation: Some([1; 32]), ..local_user(&format!("guest{number}")) };
         store.create_user(user)
     };
-    // All wait for the writer at once.
-    let asked: Vec<_> = (0..20).map(ask).collect();
-    let mut made = 0;
-    for answer in asked {
-        made += usize::from(answer.await.unwrap() == CreateUserOutcome::Created);
+    // All requests wait for the writer together.
+    let pending: Vec<_> = (0..20).map(request).collect();
+    let mut created = 0;
+    for answer in pending {
+        created += usize::from(answer.await.unwrap() == CreateUserOutcome::Created);
     }
-    assert_eq!((made, store.list_accounts(0, 99).await.unwrap().len()), (1, 1));
+    assert_eq!((created, store.list_accounts(0, 99).await.unwrap().len()), (1, 1));
 }
 
 #[tokio::test]
-async fn a_foreign_user_is_brought_up_to_date() {
-    let place = Place::new();
-    let (store, heard) = place.open();
-    create(&store, foreign("Far")).await;
-    heard.take();
+async fn foreign_user_is_updated_by_newer_tokens() {
+    let (_directory, store, feed) = open_with([foreign_user("Far")]).await;
+    feed.take();
     let moderator = Roles::user().with(Role::Moderator);
-    let of_token = |issued| NewUser { roles_issued_unix_ms: Some(issued), ..foreign("Far") };
+    let of_token = |issued| NewUser { roles_issued_unix_ms: Some(issued), ..foreign_user("Far") };
     let cases = [
-        (foreign("Further"), "Further", Roles::user()),
-        (NewUser { roles: moderator, ..foreign("Further") }, "Further", Roles::user()),
+        (foreign_user("Further"), "Further", Roles::user()),
+        (NewUser { roles: moderator, ..foreign_user("Further") }, "Further", Roles::user()),
         (NewUser { roles: moderator, ..of_token(20) }, "Far", moderator),
         (of_token(30), "Far", Roles::user()),
         // An older token, and one of the same moment.
@@ -76,38 +71,38 @@ async fn a_foreign_user_is_brought_up_to_date() {
         (NewUser { roles: moderator, ..of_token(30) }, "Far", moderator),
     ];
     for (user, name, roles) in cases {
-        // Whatever id is brought along, it is the user there was.
-        create(&store, NewUser { id: id("another"), ..user }).await;
-        let (ended, row) = ended_then_user(&heard);
-        assert_eq!((ended.len(), &row.id, &*row.username), (0, &id("far"), name));
+        // The id in the request is ignored, because the user exists.
+        create(&store, NewUser { id: user_id("another"), ..user }).await;
+        let (ended, row) = ended_then_user(&feed);
+        assert_eq!((ended.len(), &row.id, &*row.username), (0, &user_id("far"), name));
         assert_eq!((row.roles, row.foreign), (roles, true));
     }
-    // An invitation is used up by who is new only.
+    // Only a new user consumes an invitation.
     let invitation = NewInvitation { hash: [1; 32], by: None, at_unix_ms: 0, ends_unix_ms: 100 };
     store.invite(invitation).await.unwrap();
-    create(&store, NewUser { invitation: Some([1; 32]), ..foreign("Far") }).await;
-    create(&store, NewUser { invitation: Some([1; 32]), ..own("Bob") }).await;
+    create(&store, NewUser { invitation: Some([1; 32]), ..foreign_user("Far") }).await;
+    create(&store, NewUser { invitation: Some([1; 32]), ..local_user("Bob") }).await;
     assert!(store.credentials("far").await.unwrap().is_none());
-    assert!(store.credentials_of(&id("far")).await.unwrap().is_none());
-    assert!(store.find_account("far").await.unwrap().is_none(), "a foreign name finds nobody");
+    assert!(store.credentials_of(&user_id("far")).await.unwrap().is_none());
+    assert!(
+        store.find_account("far").await.unwrap().is_none(),
+        "a foreign user is not found by name"
+    );
     let person = store.find_account("u_far").await.unwrap().unwrap();
     assert_eq!(person.issuer.as_deref(), Some("https://id.example"));
 }
 
 #[tokio::test]
-async fn people_are_found_and_listed() {
-    let place = Place::new();
-    let (store, _) = place.open();
-    create(&store, own("Ann")).await;
-    create(&store, own("Bob")).await;
-    // Called like Ann's id: whoever asks for the id means Ann.
-    create(&store, NewUser { id: id("eve"), ..own("u_ann") }).await;
+async fn accounts_are_found_by_id_or_name_and_listed() {
+    let (_directory, store, _) = open_with([local_user("Ann"), local_user("Bob")]).await;
+    // This name equals the id of Ann; the id takes precedence.
+    create(&store, NewUser { id: user_id("eve"), ..local_user("u_ann") }).await;
     let cases = [("u_ann", "Ann"), ("ANN", "Ann"), ("u_eve", "u_ann"), ("bob", "Bob")];
-    for (asked, expect) in cases {
-        let person = store.find_account(asked).await.unwrap().unwrap();
-        assert_eq!(&*person.username, expect, "{asked}");
+    for (key, expect) in cases {
+        let person = store.find_account(key).await.unwrap().unwrap();
+        assert_eq!(&*person.username, expect, "{key}");
     }
-    assert!(store.find_account("nobody").await.unwrap().is_none());
+    assert!(store.find_account("unknown").await.unwrap().is_none());
     let pages: [(u64, u32, &[&str]); 5] = [
         (0, 2, &["Ann", "Bob"]),
         (1, 9, &["Bob", "u_ann"]),

@@ -7,26 +7,29 @@ mod factors; // TOTP codes and recovery codes
 
 use std::sync::Arc;
 
-use portcullis_model::{Role, Roles, Secret, SessionId};
+use portcullis_model::{Role, Roles, Secret, UserId};
 use portcullis_store::{
-    AccountStore, Change, ChangeStore, ChangeUserOutcome, CreateUserOutcome, Factors,
-    NewInvitation, NewSession, NewTotp, NewUser, SqliteStore, Store, UserChange, UserChangeKind,
-    UserRow,
+    AccountStore, Change, ChangeStore, ChangeUserOutcome, CreateUserOutcome, NewInvitation,
+    NewTotp, NewUser, SqliteStore, Store, UserChange, UserChangeKind, UserRow,
 };
 
-use crate::fixture::{Heard, Place, id, own};
+use crate::fixture::{
+    FeedRecorder, StoreDirectory, foreign_user, local_user, new_session, session_id, user_id,
+};
 
-/// When everything about sessions happens here.
+/// The time of all changes of users and sessions in these tests.
 const NOW: i64 = 1_000;
 
-/// A user another issuer vouches for.
-fn foreign(name: &str) -> NewUser {
-    NewUser {
-        password_phc: None,
-        issuer: Some(String::from("https://id.example")),
-        subject: Some(String::from("7")),
-        ..own(name)
+/// A new store with these users, in a directory that lives as long as the first value.
+async fn open_with<const N: usize>(
+    users: [NewUser; N],
+) -> (StoreDirectory, SqliteStore, FeedRecorder) {
+    let directory = StoreDirectory::new();
+    let (store, feed) = directory.open();
+    for user in users {
+        create(&store, user).await;
     }
+    (directory, store, feed)
 }
 
 async fn create(store: &SqliteStore, user: NewUser) {
@@ -34,34 +37,18 @@ async fn create(store: &SqliteStore, user: NewUser) {
 }
 
 async fn change(store: &SqliteStore, name: &str, what: UserChangeKind) -> ChangeUserOutcome {
-    store.change_user(UserChange { user: id(name), what, at_unix_ms: NOW }).await.unwrap()
-}
-
-fn session(name: &str) -> SessionId {
-    SessionId::parse(name).unwrap()
+    store.change_user(UserChange { user: user_id(name), what, at_unix_ms: NOW }).await.unwrap()
 }
 
 async fn open_sessions(store: &SqliteStore, name: &str, sessions: &[&str]) {
     for text in sessions {
-        let new = NewSession {
-            id: session(text),
-            user: id(name),
-            at_unix_ms: NOW,
-            idle_ends_unix_ms: NOW + 100,
-            ends_unix_ms: NOW + 1_000,
-            device: String::from("a browser"),
-            address: String::from("192.0.2.1"),
-            device_hash: [1; 32],
-            key: None,
-            factors: Factors::Password,
-            sessions_per_user_max: 9,
-        };
+        let new = new_session(text, name, NOW);
         store.open_session(new).await.unwrap();
     }
 }
 
-async fn sessions(store: &SqliteStore, name: &str) -> Vec<String> {
-    let rows = store.list_sessions(&id(name), NOW).await.unwrap();
+async fn session_names(store: &SqliteStore, name: &str) -> Vec<String> {
+    let rows = store.list_sessions(&user_id(name), NOW).await.unwrap();
     let mut names: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
     names.sort_unstable();
     names
@@ -69,14 +56,16 @@ async fn sessions(store: &SqliteStore, name: &str) -> Vec<String> {
 
 async fn user_row(store: &SqliteStore, name: &str) -> UserRow {
     let users = store.authority().await.unwrap().users;
-    users.into_iter().find(|row| row.id == id(name)).unwrap()
+    users.into_iter().find(|row| row.id == user_id(name)).unwrap()
 }
 
-/// The sessions that ended and the user that changed, which the feed says last.
-fn ended_then_user(heard: &Heard) -> (Vec<String>, UserRow) {
-    let mut heard = heard.take();
-    let Some(Change::User(row)) = heard.pop() else { panic!("the user comes last: {heard:?}") };
-    let ended = heard.into_iter().map(|change| match change {
+/// The ended sessions, and the changed user that the feed reports last.
+fn ended_then_user(feed: &FeedRecorder) -> (Vec<String>, UserRow) {
+    let mut changes = feed.take();
+    let Some(Change::User(row)) = changes.pop() else {
+        panic!("the user is not the last change: {changes:?}")
+    };
+    let ended = changes.into_iter().map(|change| match change {
         Change::SessionEnded { session, user } if user == row.id => session.to_string(),
         other => panic!("{other:?}"),
     });
