@@ -18,7 +18,7 @@ use crate::tables::rate::{Penalty, Rate};
 use crate::tokens::key::{Algorithm, Issuer};
 use portcullis_model::Limit;
 
-/// What happens to one more connection of a user who has the most permitted.
+/// How one more connection of a user at the limit is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenUserFull {
     /// The server pings all connections of the user. If one does not answer, it ends and the new
@@ -103,7 +103,7 @@ pub struct GateOptions {
     pub penalty_per_user: Rate,
     /// How long a block lasts.
     pub penalty: Penalty,
-    /// One event of one user, in place of what the event declares.
+    /// One event of one user, in place of the declared rate.
     pub event_per_user: Vec<(String, Rate)>,
     /// How many connections there may be, in all and of one address prefix.
     pub capacity: CapacityOptions,

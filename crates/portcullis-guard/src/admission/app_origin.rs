@@ -5,7 +5,7 @@ use crate::admission::host::is_host;
 
 /// Longest scheme, in bytes.
 const SCHEME_MAX_BYTES: usize = 32;
-/// Longest name behind it, in bytes.
+/// Longest name after the scheme, in bytes.
 const NAME_MAX_BYTES: usize = 253;
 
 /// Schemes that do not identify an app: pages of any site, local files, the browser itself.
@@ -53,7 +53,7 @@ fn is_local_app(host: &str) -> bool {
     is_host(host) && !host.contains(':') && (host == "localhost" || host.ends_with(".localhost"))
 }
 
-/// Whether a scheme and what stands behind it are the exact origin of an app.
+/// Checks that a scheme and the name after it are the exact origin of an app.
 ///
 /// # Errors
 /// What is wrong with it.

@@ -1,5 +1,5 @@
 //! The first stage: which connections and requests are admitted.
-//! Never: await, sockets; who the user is.
+//! Never: await, sockets; the identity of the user.
 
 pub(crate) mod admit; // the stage: which connections and requests are admitted
 pub(crate) mod handshake; // the request head, and what is admitted

@@ -108,7 +108,7 @@ impl Proxies {
     }
 }
 
-/// A network, or one address; with no bit set behind its length, which would be a mistake.
+/// A network, or one address; with no bit set after its length, which would be a mistake.
 fn network(text: &str) -> Option<IpNet> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(IpNet::from(canonical(address)));
@@ -344,7 +344,7 @@ mod tests {
             ("10.0.0.1", &[("X-Forwarded-For", "[2001:db8::7]:1234")], "2001:db8::7"),
             ("10.0.0.1", &[("X-Forwarded-For", "[2001:db8::7]")], "2001:db8::7"),
             ("10.0.0.1", &[("X-Forwarded-For", "2001:db8::7, 2001:db8:f::1")], "2001:db8::7"),
-            // Only proxies all the way: the farthest.
+            // All addresses are proxies: the farthest one counts.
             ("10.0.0.1", &[("X-Forwarded-For", "10.0.0.3, 10.0.0.2")], "10.0.0.3"),
             // Nothing, or nothing that can be read: the hop that was last known.
             ("10.0.0.1", &[], "10.0.0.1"),

@@ -81,7 +81,7 @@ impl Authentication {
         self.check_revocations(verified)
     }
 
-    /// The user of a verified credential, who has to be known and not banned.
+    /// The user of a verified credential; it has to be known and not banned.
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::AuthorityUnconfirmed`].

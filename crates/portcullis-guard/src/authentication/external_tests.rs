@@ -1,4 +1,4 @@
-//! Users of other issuers behind the gate: second factors, and tokens that need a proof.
+//! Tests with users of other issuers: second factors, and tokens that need a proof.
 //! Never: part of a build that is not a test.
 
 use std::sync::Arc;
@@ -206,7 +206,7 @@ fn rule_decides_which_roles_of_other_issuers_need_a_second_factor() {
     let mut roles = crate::RoleRules::default();
     let names = ["support", "helper", "guest-list"];
     let [support, helper, guest] = names.map(|name| roles.table.define(name).unwrap());
-    // A role can be given what is the moderators' in two ways.
+    // A role can get the events of moderators by a grant or by the access of an event.
     let mute = || String::from("test:mute");
     let by_access = Roles::user().with(Role::Moderator).with(helper);
     roles.grants = vec![(support, mute())];
@@ -272,7 +272,7 @@ impl Client {
         Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
     }
 
-    /// Asks for what a ticket is made of, with a proof for a token.
+    /// Verifies a token with a proof, as a request for a ticket does.
     fn show(
         &self,
         gate: &Gate,
@@ -301,7 +301,7 @@ fn copied_token_of_another_issuer_does_nothing_in_strict() {
     let world = world(GateOptions { proof_required: true, ..GateOptions::default() });
     let gate = &world.gate;
     let copied = token(json!({}));
-    // Alone it opens no socket and answers no request; the denial says what a client has to do.
+    // Without a proof it opens no socket and no request; the denial names the next step.
     let budget = gate.limits.packet_budget();
     let payload = json!({ "token": copied }).to_string();
     for credential in [Credential::Bearer(&copied), Credential::Payload(Some(&payload))] {

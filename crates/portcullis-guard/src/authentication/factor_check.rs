@@ -1,4 +1,4 @@
-//! Checks what a credential shows of a second factor.
+//! Checks the second factor that a credential shows.
 //! Never: how a factor is proved; this server's accounts and other issuers do that.
 
 use portcullis_model::{Denial, Role, Roles};
@@ -12,7 +12,7 @@ impl Authentication {
     /// Checks the second factor of a credential, where all users need one.
     ///
     /// # Errors
-    /// [`Denial::SecondFactor`], which names what the user has to do.
+    /// [`Denial::SecondFactor`], which names the next step of the user.
     pub fn check_second_factor(
         &self,
         verified: &VerifiedCredential,

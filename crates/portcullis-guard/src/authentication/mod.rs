@@ -1,5 +1,5 @@
 //! The second stage: from a credential to a principal.
-//! Never: await, sockets, storage; what the user may do.
+//! Never: await, sockets, storage; the permissions of the user.
 
 pub(crate) mod authenticate; // the stage: principals, renewals
 pub(crate) mod verify; // tokens, tokens bound to a key, tickets

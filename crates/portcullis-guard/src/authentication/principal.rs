@@ -330,7 +330,7 @@ impl std::fmt::Debug for Principal {
     }
 }
 
-/// A principal and what the guards remember of the connection: no lock, no table.
+/// A principal and the counts of its connection: no lock, no table.
 pub struct Caller {
     /// The user of the connection.
     pub principal: Principal,

@@ -57,7 +57,7 @@ impl SecondFactorRule {
         }
     }
 
-    /// What a user of this server lacks, who holds these roles and has a second factor or not.
+    /// What is missing for a user of this server with these roles, with or without a second factor.
     #[must_use]
     pub fn gap(self, roles: Roles, has_factor: bool) -> FactorGap {
         if has_factor {

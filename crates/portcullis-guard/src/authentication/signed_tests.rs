@@ -125,7 +125,7 @@ fn t_144_t_149_a_signature_counts_once_here_and_now() {
     assert_eq!(world.ask(&caller, "/", &honest, now()), Ok(()));
     assert_eq!(world.ask(&caller, "/", &honest, now()), Err(Denial::Replay("seq_repeated")));
 
-    // Each signs something else than what is sent.
+    // Each signature covers other values than the message.
     let others = [
         ["n2", "/", "test:announce", "1", ts.as_str(), PAYLOAD],
         ["n1", "/admin", "test:announce", "1", ts.as_str(), PAYLOAD],

@@ -1,10 +1,10 @@
-//! The table of permissions: each declared event, and who may send it.
+//! The table of permissions: each declared event, and the roles that may send it.
 //! Never: a decision; the table is for operators.
 
 use crate::authorization::event::{Access, Replay};
 use crate::tables::rate::Rate;
 
-/// A declared event and who may send it: one row of the table of permissions.
+/// A declared event and the roles that may send it: a row of the table of permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     /// The namespace, a name or a pattern.

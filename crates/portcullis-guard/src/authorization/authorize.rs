@@ -290,7 +290,7 @@ mod tests {
         leave: DeclaredEvent<Leave>,
     }
 
-    /// One user, `ann`, who is a member of `in` and nothing to `out`.
+    /// One user, `ann`, a member of `in` and not of `out`.
     fn world() -> World {
         let directory = Directory::new(DirectoryLimits::default());
         let ann = UserId::parse("ann").unwrap();
@@ -375,7 +375,7 @@ mod tests {
         let caller = world.connect(100_000);
         let first = r#"["test:send",{"roomId":"in","message":"a"},{"seq":1}]"#;
         assert!(world.send(&caller, first, 500).is_ok());
-        // Each line mends what the one before it was refused for.
+        // Each line corrects the fault of the line before it.
         let huge = format!("[{}", "x".repeat(500));
         let cases = [
             (&outdated, 60, huge.as_str(), "payload", "payload"),
@@ -542,7 +542,7 @@ mod tests {
         }
         assert_eq!(rule(world.send(&caller, GOOD, 1).err()), "event_per_user");
         assert!(world.list(&caller, r#"["test:list"]"#, 1).is_ok(), "another event goes on");
-        // T-081: another connection is no way around.
+        // T-081: another connection of the user has the same limit.
         let second = world.connect(1_000);
         assert_eq!(rule(world.send(&second, GOOD, 1).err()), "event_per_user");
         assert!(world.send(&second, GOOD, 7).is_ok());

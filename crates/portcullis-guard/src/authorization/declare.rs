@@ -116,7 +116,7 @@ impl Authorization {
         self.sealer = Some(sealer);
     }
 
-    /// Every declared event and who may send it, in the order of the declarations.
+    /// Every declared event and the roles that may send it, in the order of the declarations.
     #[must_use]
     pub fn actions(&self) -> Vec<Action> {
         let table = &self.options.roles.table;

@@ -15,8 +15,8 @@ use crate::tables::rate::Rate;
 ///
 /// The payload is a JSON object. Derive `Deserialize` with `deny_unknown_fields`, also for every
 /// struct inside it: the start fails at a type that takes undeclared members. Read ids with
-/// [`crate::field`], and give text to the cleaner in [`Event::clean`]: what is not cleaned is
-/// whatever the client wrote.
+/// [`crate::field`], and pass text to the cleaner in [`Event::clean`]: text that is not cleaned
+/// is as the client wrote it.
 pub trait Event: DeserializeOwned + 'static {
     /// The name on the wire.
     const NAME: &'static str;

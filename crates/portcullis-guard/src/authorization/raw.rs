@@ -117,7 +117,7 @@ impl Authorization {
     }
 }
 
-/// The rest of a sound JSON array behind its first element.
+/// The rest of a valid JSON array after its first element.
 fn behind_name<'a>(array: &'a str, name: Option<&'a str>) -> &'a str {
     let name_bytes = name.map_or(0, str::len);
     let inner = array.trim().strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));

@@ -16,9 +16,9 @@ use crate::authentication::principal::Caller;
 use crate::authorization::event::Replay;
 use crate::payload::{field, schema};
 
-/// How far the clock of who signs may be off, in milliseconds.
+/// The largest difference of the clock of the signing client, in milliseconds.
 const SIGNED_WINDOW_MS: u64 = 30_000;
-/// What every signed text begins with, so that no other signature of the key is one.
+/// The start of every signed text, so that other signatures of the key are invalid here.
 const SIGNED_CONTEXT: &str = "portcullis-event-v1";
 
 /// What a message says about itself, checked.

@@ -36,7 +36,7 @@ pub enum EventBody<'a> {
     },
 }
 
-/// What an ask comes down to once its JSON is known to be sound.
+/// The parts of a request whose JSON is valid.
 pub(crate) struct Parts<'a> {
     /// JSON text of the payload.
     pub(crate) payload: &'a str,
@@ -98,8 +98,8 @@ impl<'a> EventRequest<'a> {
 }
 
 impl EventRequest<'_> {
-    /// Scans a packet's array. What stands behind its end was sent as something else than a packet:
-    /// the connection ends (T-200).
+    /// Scans a packet's array. Text after its end is not part of a packet, so the connection ends
+    /// (T-200).
     fn scan_array<'t>(&self, text: &'t str) -> Result<json::JsonScan<'t>, Denial> {
         json::scan(text).map_err(|denial| match denial {
             Denial::Json("trailing") => Denial::Packet("trailing"),

@@ -4,7 +4,7 @@
 /// How many connections there are, read at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CapacityCounts {
-    /// Connections that have not proved who they are.
+    /// Connections of unauthenticated clients.
     pub pre_auth: u32,
     /// Connections of users.
     pub authenticated: u32,

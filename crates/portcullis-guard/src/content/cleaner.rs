@@ -9,7 +9,7 @@ use crate::content::spam::filter::SpamFilter;
 use crate::content::text::{self, Fault};
 
 /// Longest message, in characters, after normalisation and with its markup; the cause of the
-/// refusal names it.
+/// rejection names it.
 const MESSAGE_MAX_CHARS: usize = 1000;
 
 /// What happens to markup that would run as a script, if a page took it for its own.
@@ -24,7 +24,7 @@ pub enum Malicious {
     Refuse,
 }
 
-/// What texts were accepted with, and has to be recorded.
+/// Findings in accepted texts that have to be recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Findings {
     /// Markup that would run as a script.
@@ -45,7 +45,7 @@ pub struct Cleaner<'a> {
 /// A message in its two forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CleanText {
-    /// Plain text, never HTML: what was written. Where it has formatting, its tags are left out and
+    /// Plain text, never HTML, as it was written. In formatted text, tags are left out and
     /// references are decoded once.
     pub text: String,
     /// Safe formatting, when the message has any.
@@ -115,10 +115,10 @@ impl Cleaner<'_> {
     }
 }
 
-/// Reads markup, and holds what was written as a character reference to the rules of text too.
+/// Reads markup, and applies the rules of text to character references too.
 ///
-/// Formatting whose references hide what the rules would take out is given up: taking it out of
-/// HTML could join what stands beside it, such as a `>` and a combining stroke.
+/// Formatting is dropped when its references hold characters that the rules remove. Removing them
+/// from HTML could join their neighbours, such as a `>` and a combining stroke.
 fn read_markup(source: &str, links: Links, markup: Markup) -> Result<CleanText, Fault> {
     let marked = formatting::clean(source, links, markup)?;
     // Text without markup is the source, which follows the rules already.
@@ -218,7 +218,7 @@ mod tests {
             ("a&#x202e;b &#1; &nbsp;", Ok(("a&#x202e;b &#1; &nbsp;", None))),
             ("<b>a&#x202e;b</b>", Ok(("ab", None))),
             ("<b>e&#x301;</b>", Ok(("\u{e9}", None))),
-            // U+0338 behind a `>` would compose with it, and no tag would end there any more.
+            // U+0338 after a `>` would compose with it, so the tag would not end.
             ("x<b>&#x338; onclick=alert(1) </b>", Ok(("x\u{338} onclick=alert(1) ", None))),
             ("<b>a</b>&#xd800;", Ok(("a&#xd800;", Some("<b>a</b>&amp;#xd800;")))),
             ("<b>a</b>&#13;&#10;b", Ok(("a\nb", Some("<b>a</b>\nb")))),

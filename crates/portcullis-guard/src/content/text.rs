@@ -1,13 +1,17 @@
-//! Unicode rules of text: what is refused, what is taken out, what the eye sees.
-//! Never: markup, and no opinion on what the text says.
+//! Unicode rules of text: which characters are rejected, removed or invisible.
+//! Never: markup, or a decision about the meaning of a text.
 //!
-//! A message becomes plain lines: every kind of line break is `\n`. Taken out of it: other control
-//! characters with the terminal sequences they begin, bidirectional overrides, embeddings and
-//! isolates, deprecated format characters, tag characters outside a flag, combining marks beyond
-//! eight on one character (four of those that belong to no script), and line breaks beyond thirty
-//! in a row. Noncharacters are refused.
-//! A name is never altered but for its normal form: what a message would lose, a name is refused
-//! for.
+//! A message becomes plain lines: every kind of line break is `\n`. Noncharacters are rejected.
+//! These are removed:
+//!
+//! - other control characters, with the terminal sequences that they begin
+//! - bidirectional overrides, embeddings and isolates, and deprecated format characters
+//! - tag characters outside a flag
+//! - combining marks beyond eight on one character, or four of those that belong to no script
+//! - line breaks beyond thirty in a row
+//!
+//! A name is changed to its normal form only. A name with a character that a message would lose is
+//! rejected.
 
 use std::borrow::Cow;
 use std::iter::Peekable;
@@ -16,7 +20,7 @@ use std::str::Chars;
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc, is_nfc_quick};
 
-/// One word that says what is wrong with a text.
+/// The fault of a text, in one word.
 pub(crate) type Fault = &'static str;
 
 /// Combining marks in a row; the scripts that stack the most need four.
@@ -188,8 +192,9 @@ fn strip(raw: &str) -> Result<String, Fault> {
     Ok(kept)
 }
 
-/// How many characters behind a control character belong to its terminal sequence (ECMA-48): a
-/// colour, a movement of the cursor, a title. None when the sequence has no end.
+/// How many characters after a control character belong to its terminal sequence (ECMA-48).
+///
+/// Such as a colour, a movement of the cursor, a title. 0 when the sequence has no end.
 ///
 /// Only such a sequence itself is read, which holds no control character: linear time in all.
 fn sequence_length(introducer: char, mut rest: Peekable<Chars<'_>>) -> usize {
@@ -230,7 +235,7 @@ fn sequence_length(introducer: char, mut rest: Peekable<Chars<'_>>) -> usize {
     }
 }
 
-/// Drops the line breaks that would push what stands above out of sight.
+/// Drops line breaks that would push earlier text out of sight.
 fn cut_breaks(text: &str) -> String {
     let mut breaks = 0;
     let keep = |character: &char| {
@@ -347,7 +352,7 @@ mod tests {
         let raw = ["\u{627}", &"\u{335}".repeat(4), "\u{301}\u{653}"].concat();
         let composed = ["\u{622}", &"\u{335}".repeat(4)].concat();
         assert_eq!(normalise(&raw).as_deref(), Ok(&*composed));
-        // A base below a removed break composes with the mark behind it.
+        // A base below a removed break composes with the mark after it.
         let raw = ["a", &"\n".repeat(30), "\n \u{300}e"].concat();
         assert!(is_nfc(&normalise(&raw).unwrap()));
     }

@@ -133,7 +133,7 @@ fn reads_as_reserved(name: &str, roles: &RoleTable) -> bool {
     has_office(name) || forms(name).iter().any(is_like_reserved)
 }
 
-/// Whether a name reads as a [`neutral_name`], whatever stands between its letters.
+/// Whether a name reads as a [`neutral_name`], with any characters between its letters.
 fn is_like_neutral(name: &str) -> bool {
     let letters: Vec<char> = name.chars().filter(|letter| letter.is_alphanumeric()).collect();
     let word: String = letters.iter().take(NEUTRAL_WORD.len()).collect();
@@ -282,11 +282,11 @@ mod tests {
     }
 
     #[test]
-    fn plain_letters_have_the_same_skeleton_on_both_ways() {
+    fn plain_letters_have_the_same_skeleton_on_both_paths() {
         // The characters of a name; `%` and other signs are not allowed.
         let letters = ('0'..='9').chain('A'..='Z').chain('a'..='z').chain(SEPARATORS);
         for letter in letters {
-            // A sign that has no skeleton of its own sends the name the long way.
+            // A sign without a skeleton of its own leads to the slow path.
             let long = skeleton(&format!("x{letter}v\u{301}"));
             assert_eq!(skeleton(&format!("x{letter}v")), long, "{letter:?}");
         }

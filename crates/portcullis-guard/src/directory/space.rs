@@ -1,5 +1,5 @@
 //! How full the tables of the directory are, and how much of them each address prefix holds.
-//! Never: a check of what is committed already; that is always in force.
+//! Never: a check of committed entries; those are always in force.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -73,7 +73,7 @@ impl Party {
         self.0
     }
 
-    /// What [`Party::to_bits`] gave.
+    /// The party of the result of [`Party::to_bits`].
     #[must_use]
     pub fn from_bits(bits: u64) -> Self {
         Self(bits)
@@ -111,7 +111,7 @@ impl Sizes {
         }
     }
 
-    /// An entry that was charged to a party is gone.
+    /// An entry that was charged to a party was removed.
     pub(crate) fn discharge(&mut self, table: Table, party: Party) {
         if let Some(held) = self.held.get_mut(&(table, party)) {
             *held = held.saturating_sub(1);
@@ -131,21 +131,21 @@ impl Sizes {
     }
 }
 
-/// How much the directory holds before it rejects what is new; see [`Directory::check_space`].
+/// How much the directory holds before it rejects new entries; see [`Directory::check_space`].
 ///
-/// What is committed is in force beyond these limits too: rows that were stored under larger
+/// Committed entries are in force beyond these limits too: rows that were stored under larger
 /// limits, or beside the server. Worst-case memory: 750 bytes a user, 1,050 a room, 170 a
 /// membership, which is kept from both ends, and 300 a session: 150 + 53 + 170 + 150 MB with the
 /// defaults; and 60 bytes for each user watching a room. Invitations and bars count as memberships.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirectoryLimits {
-    /// Users known.
+    /// Users.
     pub users_max: usize,
-    /// Rooms there are.
+    /// Rooms.
     pub rooms_max: usize,
     /// Pairs of room and member.
     pub memberships_max: usize,
-    /// Sessions of our own.
+    /// Sessions of this server's own users.
     pub sessions_max: usize,
 }
 
@@ -189,7 +189,7 @@ mod tests {
         Directory::new(DirectoryLimits { rooms_max, ..DirectoryLimits::default() })
     }
 
-    /// Creates rooms until the check rejects one; gives how many, and the reason.
+    /// Creates rooms until the check rejects one; returns how many, and the reason.
     fn fill(directory: &Directory, party: Party, name: &str) -> (usize, &'static str) {
         for number in 0.. {
             if let Err(denial) = directory.check_space(Table::Rooms, party) {

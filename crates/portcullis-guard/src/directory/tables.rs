@@ -1,5 +1,5 @@
 //! The live users, rooms and memberships that every decision reads.
-//! Never: changed by a request; only the committed feed changes it, in commit order.
+//! Never: a change by a request; only the committed feed changes them, in commit order.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ struct Belongings {
 /// Users, rooms and memberships, shared by all shards.
 ///
 /// Readers lock one stripe for the length of a look-up. Changes are made one at a time, in the
-/// order of the calls; a reader sees each change whole, and its parts in an order that refuses.
+/// order of the calls; a reader sees each change whole. Its parts become visible in an order
+/// that rejects meanwhile.
 pub struct Directory {
     pub(crate) limits: DirectoryLimits,
     users: StripedMap<UserId, Arc<User>>,
@@ -76,7 +77,7 @@ impl Directory {
 
     /// Inserts a user when there is space, or changes the one that connections hold already.
     ///
-    /// For programs without a store; gives false when the directory is full and the user is new.
+    /// For programs without a store; false when the directory is full and the user is new.
     pub fn put_user(&self, facts: UserFacts) -> bool {
         let is_known = self.user(&facts.id).is_some();
         if !is_known && self.check_space(Table::Users, Party::NONE).is_err() {
@@ -86,7 +87,7 @@ impl Directory {
         true
     }
 
-    /// Changes what is known of a user, and keeps the rest; gives false when there is no such user.
+    /// Changes some facts of a user; false when there is no such user.
     ///
     /// For programs without a store. No other change comes between the reading and the writing;
     /// `change` must not use the directory.
@@ -102,7 +103,7 @@ impl Directory {
         true
     }
 
-    /// Inserts a user, or changes the one that connections hold already: what is committed.
+    /// Inserts a user, or changes the one that connections hold already, after a commit.
     pub fn apply_user(&self, facts: UserFacts) {
         let mut sizes = self.sizes.lock();
         if let Some(user) = self.user(&facts.id) {
@@ -251,14 +252,14 @@ impl Directory {
         true
     }
 
-    /// Counts one more live subscription of the user; gives how many there are.
+    /// Counts one more live subscription of the user; returns how many there are.
     ///
     /// 0 when there is no such room.
     pub fn watch(&self, room: &RoomId, user: &UserId) -> u32 {
         self.room(room).map_or(0, |room| room.watch(user))
     }
 
-    /// Counts one live subscription less; gives how many are left.
+    /// Counts one live subscription less; returns how many are left.
     pub fn unwatch(&self, room: &RoomId, user: &UserId) -> u32 {
         self.room(room).map_or(0, |room| room.unwatch(user))
     }

@@ -272,12 +272,12 @@ impl std::fmt::Debug for User {
     }
 }
 
-/// Which connection makes room for one more of a user who has as many as are permitted.
+/// How one more connection of a user at the limit is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     Reject,
     EvictOldest,
-    /// The one that was heard longest ago, if that was before `since_ms`.
+    /// The one that has been silent longest is evicted, if it has sent nothing since `since_ms`.
     EvictSilent {
         since_ms: u64,
     },
@@ -488,7 +488,7 @@ mod tests {
         let user = User::new(UserFacts { roles: admin, roles_after_unix_ms: 10, ..facts() });
         assert!(!user.has_applied_roles(Roles::user(), 10), "of the same moment");
         assert!(user.has_applied_roles(Roles::user(), 9), "older");
-        // The same roles again, in a newer token: what was issued before it has no say.
+        // The same roles again, in a newer token: older tokens are ignored.
         assert!(user.has_applied_roles(admin, 30));
         assert!(user.has_applied_roles(Roles::user(), 29));
         assert!(!user.has_applied_roles(Roles::user(), 30));

@@ -28,7 +28,7 @@ pub enum Attempt {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         admission: Option<(u64, ClientClass)>,
     },
-    /// A user signs in on a new socket; what the socket took is returned to its address.
+    /// A user signs in on a new socket, and its address is refunded.
     SignIn {
         /// The address.
         client: IpAddr,

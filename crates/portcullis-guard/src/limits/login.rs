@@ -123,10 +123,10 @@ impl Limiter {
         self.count_failed(keys, now)
     }
 
-    /// Takes one of the wrong codes that an account may have, before a code is checked: so tries at
-    /// the same time are no more than the limit. A right code gives it back.
+    /// Counts an attempt toward the wrong codes of an account, before the code is checked. So
+    /// concurrent attempts cannot exceed the limit. A right code is refunded.
     ///
-    /// Only a client that has shown the right password gets here. Recovery codes are not
+    /// Only clients that have shown the right password call this. Recovery codes are not
     /// counted here: they cannot be guessed, so they stay usable.
     ///
     /// # Errors
@@ -168,9 +168,8 @@ impl Limiter {
         }
     }
 
-    /// Counts a wrong code toward the account, where [`Limiter::take_code_attempt`] has not; gives
-    /// whether
-    /// it was the last one for now.
+    /// Counts a wrong code toward the account, unless [`Limiter::take_code_attempt`] has. Returns
+    /// whether it was the last one for now.
     pub fn count_failed_code(&self, username: &str, from: LoginSource<'_>, now: Now) -> bool {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;

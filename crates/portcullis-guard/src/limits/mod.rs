@@ -1,5 +1,5 @@
 //! Rates, capacities and what counts toward them.
-//! Never: await, sockets; who is admitted.
+//! Never: await, sockets; the decision which client is admitted.
 
 pub(crate) mod limiter; // every rate and capacity, enforced or in observe mode
 pub(crate) mod explain; // limits explained and cleared

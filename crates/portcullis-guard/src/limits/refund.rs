@@ -18,7 +18,7 @@ const PROVEN_FACTOR: u32 = 10;
 impl Limiter {
     /// Moves a connection from the pool of unauthenticated clients to that of users.
     ///
-    /// Its address gets back what the handshake took: the limits of the user count it.
+    /// The handshake is refunded to its address, because the limits of the user count it.
     ///
     /// # Errors
     /// [`Denial::Limit`] when only the slots reserved for administrators are left.
@@ -35,7 +35,7 @@ impl Limiter {
         self.sign_in_anonymous(slot, class)
     }
 
-    /// Returns to an address, once, what the handshake of a user's connection took.
+    /// Refunds the handshake of a user's connection to its address, once.
     ///
     /// This also applies when a limit of the user rejects the connection.
     pub fn refund_user(&self, slot: &mut ConnectionSlot, now: Now) {
@@ -70,7 +70,7 @@ impl Limiter {
         address::give_back(&self.rates, limit, client, rate);
     }
 
-    /// Returns to an address what a login with the right password took.
+    /// Refunds a login with the right password to its address.
     ///
     /// The number of refunds is bounded, because each login costs a password hash.
     pub fn refund_login(&self, client: IpAddr, now: Now) {
@@ -123,7 +123,7 @@ mod tests {
             gate.admission.count_socket(CLIENT, None, at(0)).unwrap();
             let mut slot = gate.limits.reserve(CLIENT, ClientClass::Unauthenticated).unwrap();
             gate.limits.sign_in(&mut slot, ClientClass::Returning, at(0)).unwrap();
-            // A further namespace of the same connection gives no further refund.
+            // Further namespaces of a connection cause no further refund.
             gate.limits.sign_in(&mut slot, ClientClass::Returning, at(0)).unwrap();
         }
         let unauthenticated =

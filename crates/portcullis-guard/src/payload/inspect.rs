@@ -8,7 +8,7 @@ use crate::payload::sealed;
 use crate::payload::type_probe::Probe;
 use crate::payload::type_walk::{TypeFacts, Walk};
 
-/// Reads a payload type in every way it can be read.
+/// Reads a payload type along every path.
 ///
 /// # Errors
 /// The first [`OpenType`] that is found.

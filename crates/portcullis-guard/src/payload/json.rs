@@ -67,7 +67,7 @@ enum Value {
     Opened,
 }
 
-/// What stands behind a value.
+/// What follows a value.
 enum Next {
     /// Another value.
     Value,
@@ -164,7 +164,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Closes what ends after a value, up to where the next value stands.
+    /// Closes arrays and objects that end after a value, up to the next value.
     fn after_value(&mut self) -> Result<Next, Fault> {
         loop {
             if let [Open::Array { items }] = self.open.as_slice() {
@@ -201,7 +201,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Opens an array or object, up to what stands behind its bracket.
+    /// Opens an array or object, up to the text after its bracket.
     fn push(&mut self, open: Open) -> Result<(), Fault> {
         if self.open.len() >= JSON_DEPTH_MAX {
             return Err("depth");
@@ -252,7 +252,7 @@ impl<'a> Scanner<'a> {
         if twice { Err("duplicate_key") } else { Ok(()) }
     }
 
-    /// Reads a string; gives it with its quotes.
+    /// Reads a string; returns it with its quotes.
     fn string(&mut self) -> Result<(&'a str, Written), Fault> {
         let start = self.at;
         let mut written = Written::Plain;
@@ -285,7 +285,7 @@ impl<'a> Scanner<'a> {
             }
             Some(b'u') => match self.code_unit()? {
                 0xd800..=0xdbff => {
-                    // RFC 8259 section 8.2: what a lone surrogate means is anyone's guess.
+                    // RFC 8259 section 8.2: the meaning of a lone surrogate is unpredictable.
                     self.need(b'\\').map_err(|_| "surrogate")?;
                     match self.peek() {
                         Some(b'u') => {}

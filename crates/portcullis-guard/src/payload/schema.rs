@@ -1,7 +1,7 @@
 //! Reads a JSON text as a typed payload, and names the field that does not match.
 //! Never: a coercion; the name of a type or a value in the answer to the client.
 //!
-//! Libraries write what is absent as `null` and whole numbers as `1.0`. Neither is a coercion: an
+//! Libraries write absent members as `null` and whole numbers as `1.0`. Neither is a coercion: an
 //! optional member that is `null` is absent, and a number that is whole is an integer.
 
 use portcullis_model::limits::INTEGER_MAX;
@@ -12,7 +12,7 @@ use serde_path_to_error::{Path, Segment};
 
 use crate::payload::json;
 
-/// Reads an HTTP body: UTF-8, sound JSON, an object, of the type; names the field at fault.
+/// Reads an HTTP body as an object of a type; names the field at fault.
 ///
 /// Give the type `deny_unknown_fields`: unlike the types of events, it is not checked at the start.
 /// A field of type [`crate::Sealed`] is not sealed here.
@@ -50,7 +50,7 @@ pub(crate) fn check_object(text: &str) -> Result<(), Denial> {
 /// Members that are taken as absent because they are `null`, one reading each.
 const NULLS_MAX: usize = 16;
 
-/// Reads whole numbers as integers and `null` as absent; then says what is wrong.
+/// Reads whole numbers as integers and `null` as absent; then reports the fault.
 fn read_again<T: DeserializeOwned>(
     text: &str,
     fields: &'static [&'static str],
@@ -175,7 +175,7 @@ fn denial(message: &str, path: &Path, fields: &'static [&'static str], sealed: &
     Denial::Schema { field: missing.or_else(|| field_at(path, fields)), rule }
 }
 
-/// The name that nothing declares, which may hold anything; only declared names stand behind it.
+/// The undeclared name, which may hold any text; only declared names follow it in the message.
 fn unknown_member(message: &str) -> Option<&str> {
     let rest = message.strip_prefix("unknown field `")?;
     let end = rest.rfind("`, expected ").or_else(|| rest.rfind("`, there are no fields"))?;

@@ -61,7 +61,7 @@ pub enum SealFault {
 portcullis_model::debug_as_sentence!(SealFault);
 
 impl From<SealFault> for Denial {
-    /// The client reads `INTERNAL`: what is stored and what opens it are the server's.
+    /// The client reads `INTERNAL`, because stored fields and their keys belong to the server.
     fn from(fault: SealFault) -> Self {
         Self::Internal(match fault {
             SealFault::Seal => "seal",
@@ -90,8 +90,8 @@ pub trait FieldSealer: Send + Sync {
 ///
 /// The client sends a plain `T`. After [`crate::Event::clean`] the gate seals it for its
 /// [`SealedPlace`], so the handler can store and forward it, and reads it only by
-/// [`Sealed::open`]. As JSON it is a text, which clients cannot open. The name of the field stands
-/// in [`crate::Rule::sealed`].
+/// [`Sealed::open`]. As JSON it is a text, which clients cannot open. The name of the field is
+/// listed in [`crate::Rule::sealed`].
 pub struct Sealed<T> {
     cell: Arc<Mutex<State<T>>>,
 }
@@ -274,7 +274,7 @@ thread_local! {
     static COLLECTED: RefCell<Option<Sealables>> = const { RefCell::new(None) };
 }
 
-/// Reads an event, and gives its fields that have to be sealed.
+/// Reads an event, and returns its fields that have to be sealed.
 pub(crate) fn collect<R>(read: impl FnOnce() -> R) -> (R, Sealables) {
     let _ends = Collecting::begin();
     let outcome = read();

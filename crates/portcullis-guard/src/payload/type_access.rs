@@ -1,5 +1,5 @@
-//! What a type gets its members, elements and variants from while it is walked.
-//! Never: a value for the undeclared member; who asks for it is open.
+//! Supplies members, elements and variants to a type while it is walked.
+//! Never: a value for the undeclared member; a type that requests it is open.
 
 use serde::de::value::UnitDeserializer;
 use serde::de::{

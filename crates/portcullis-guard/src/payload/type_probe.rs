@@ -1,5 +1,5 @@
-//! Made-up values: a reader that gives a type what it asks for, and watches what it takes.
-//! Never: a decision about what is found; `type_walk` keeps that.
+//! A reader that gives a type the sample values it requests, and notes which members it reads.
+//! Never: a decision about the findings; `type_walk` makes it.
 
 use serde::de::{Deserializer, Visitor};
 

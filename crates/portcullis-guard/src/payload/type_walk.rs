@@ -93,9 +93,9 @@ pub(crate) struct Walk {
     /// How many choices of the script this run has taken.
     at: usize,
     runs: usize,
-    /// JSON pointer to what is read now; `*` stands for any element or key.
+    /// JSON pointer to the current value; `*` is any element or key.
     pointer: String,
-    /// The structs around what is read now, by the types of their visitors.
+    /// The structs around the current value, by the types of their visitors.
     around: Vec<&'static str>,
     tags: HashMap<String, TagFacts>,
     pending: Option<Pending>,
@@ -164,7 +164,7 @@ impl Walk {
         }
     }
 
-    /// Changes the script to the next way; false when all were taken.
+    /// Changes the script to the next path; false when all were read.
     pub(crate) fn advance(&mut self) -> bool {
         while let Some(last) = self.script.last_mut() {
             last.taken += 1;
@@ -228,7 +228,7 @@ impl Walk {
         self.pointer.truncate(place);
     }
 
-    /// Whether what is read now is the payload itself.
+    /// Whether the current value is the payload itself.
     pub(crate) fn is_payload(&self) -> bool {
         self.pointer.is_empty()
     }

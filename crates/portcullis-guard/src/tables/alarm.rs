@@ -30,14 +30,14 @@ impl TableLevel {
     }
 }
 
-/// Remembers what was reported of each table.
+/// The level that was last reported for each table.
 #[derive(Debug, Default)]
 pub struct TableAlarm {
     reported: HashMap<&'static str, TableLevel>,
 }
 
 impl TableAlarm {
-    /// Takes one sample; gives the tables whose level is news.
+    /// Takes one sample; returns the tables whose level has changed.
     ///
     /// A level is left when the table is a tenth below it, so that a table at the edge is
     /// reported once.

@@ -21,13 +21,13 @@ const WAYS: usize = 8;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Bucket {
     key: u64,
-    /// When the bucket has drained; from then on it is free, for it remembers nothing.
+    /// When the bucket has drained. From then on it is free, because it is empty.
     pub(crate) arrival_ns: u64,
 }
 
 type Set = [Bucket; WAYS];
 
-/// A two-way skewed, eight-slot set-associative table: a key has sixteen places it may stand.
+/// A two-way skewed, eight-slot set-associative table: a key has sixteen possible slots.
 pub(crate) struct Table {
     shards: Box<[Mutex<Box<[Set]>>]>,
 }

@@ -1,4 +1,4 @@
-//! Shares of a table of fixed size: an owner holds a part of what is free, never all of it.
+//! Shares of a table of fixed size: an owner holds a part of the free space, never all of it.
 //! Never: the entries themselves; it counts them by owner.
 
 use std::collections::HashMap;

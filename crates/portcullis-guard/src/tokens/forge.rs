@@ -1,4 +1,4 @@
-//! Tokens and keys for tests: honest ones, and forged in any way a table asks for.
+//! Tokens and keys for tests: valid ones, and ones forged as a test requires.
 //! Never: part of a build that is not a test.
 
 use aws_lc_rs::hmac;

@@ -295,7 +295,7 @@ fn rsa_key(
         return Err("an RSA key has 3072 bits or more in the strict profile");
     }
     let odd = exponent.last().is_some_and(|last| last % 2 == 1);
-    // 3 and its like have been the way into signature checks that were not exact.
+    // Small exponents such as 3 have allowed forgery where signature checks were not exact.
     if exponent.len() < 3 || exponent.len() > 4 || exponent.first() == Some(&0) || !odd {
         return Err("an RSA key has an odd exponent of 65537 or more");
     }

@@ -85,7 +85,7 @@ impl Tickets {
         let key = Prk::new_less_safe(HKDF_SHA256, secret);
         key.expand(&[KEY_INFO], HKDF_SHA256).ok()?.fill(&mut bytes).ok()?;
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).ok()?);
-        // At once what the bucket holds, and what it drains while uses are remembered.
+        // The content of the bucket, and what it drains while uses are remembered.
         let drained = u64::from(rate.count).saturating_mul(USED_KEPT_MS) / rate.period_ms.max(1);
         let most = u64::from(rate.count).saturating_add(drained).saturating_add(1);
         let most = usize::try_from(most).unwrap_or(USES_MAX);

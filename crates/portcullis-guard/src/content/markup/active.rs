@@ -37,7 +37,7 @@ struct Scan<'a> {
     script_end: ScriptEnd,
 }
 
-/// The first end tag of a script behind the tag that was read last.
+/// The first end tag of a script after the tag that was read last.
 #[derive(Clone, Copy)]
 enum ScriptEnd {
     Unread,
@@ -112,14 +112,14 @@ fn is_code(text: &str) -> bool {
     let bytes = text.as_bytes();
     let acts = |(at, byte): (usize, &u8)| match byte {
         b'=' | b'&' | b'\\' => true,
-        // `f(x)` calls; in a sentence a blank stands in front of the bracket.
+        // `f(x)` calls; in a sentence a space precedes the bracket.
         b'(' | b'`' | b'[' => at.checked_sub(1).and_then(|at| bytes.get(at)).is_some_and(is_callee),
         _ => false,
     };
     bytes.iter().enumerate().any(acts) && is_balanced(text)
 }
 
-/// What a call or an index can stand behind.
+/// Whether a call or an index can follow this byte.
 fn is_callee(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b')' | b']' | b'}' | b'.')
 }
@@ -200,7 +200,7 @@ fn is_script_address(value: &str) -> bool {
     SCRIPT_ADDRESSES.iter().any(|address| start.starts_with(address))
 }
 
-/// The first character of an attribute's value, and what stands behind it.
+/// The first character of an attribute's value, and the text after it.
 fn next_character(text: &str) -> Option<(char, &str)> {
     let names = [("&colon;", ':'), ("&Tab;", '\t'), ("&NewLine;", '\n'), ("&sol;", '/')];
     if let Some((name, character)) = names.iter().find(|(name, _)| text.starts_with(name)) {

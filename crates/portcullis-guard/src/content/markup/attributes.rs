@@ -1,5 +1,5 @@
 //! The attributes of a tag, as a browser reads them (HTML Standard, section 13.2.5).
-//! Never: decoded; a value stands here as it was written.
+//! Never: a decoded value; values are kept as they were written.
 
 use memchr::memchr;
 
@@ -12,7 +12,7 @@ pub(crate) struct Attribute<'a> {
     pub(crate) has_value: bool,
 }
 
-/// Reads attributes from behind the name of a tag.
+/// Reads the attributes after the name of a tag.
 pub(crate) struct Attributes<'a> {
     source: &'a str,
     at: usize,
@@ -25,7 +25,7 @@ impl<'a> Attributes<'a> {
         Self { source, at: from, end: None }
     }
 
-    /// Where the tag ends, behind its `>`; `None` for a tag that does not end. To be asked last.
+    /// The position after the `>` of the tag; `None` for a tag that does not end. Call it last.
     pub(crate) fn end(&self) -> Option<usize> {
         self.end
     }
@@ -100,7 +100,7 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-/// What stands between attributes.
+/// Whether a byte separates attributes.
 pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\x0c' | b'\r')
 }

@@ -8,8 +8,8 @@ const FENCE: usize = 3;
 
 /// The parts between backticks with their backticks, in order; linear time.
 ///
-/// A part ends with as many backticks as it begins with. A word in front of it, or right behind it,
-/// makes a backtick an apostrophe.
+/// A part ends with as many backticks as it begins with. A word directly before or
+/// after it makes a backtick an apostrophe.
 pub(crate) fn code_spans(source: &str) -> Vec<(usize, usize)> {
     let runs = runs(source);
     // For each run the next one of its length.

@@ -1,6 +1,5 @@
-//! Formatting among ordinary text: its tags stay, everything else is text as it was written.
-//! Never: a piece of what a person wrote left out, or a safety decision; the sanitiser behind it
-//! reads whatever this lets stand.
+//! Finds formatting in ordinary text: its tags are kept, everything else is text as it was written.
+//! Never: text that is left out, or a safety decision; the sanitiser that follows reads the result.
 //!
 //! A tag is formatting when it has its counterpart and there is something between them to format,
 //! or when it opens a word and is never closed. So `the <b> tag`, `<b></b>`, `Vec<i>` and `</code>`
@@ -319,7 +318,7 @@ fn escape(html: &mut String, text: &str) {
                             escape_all(html, text.get(done..end).unwrap_or_default());
                             done = end;
                         }
-                        // Nor does any tag behind it: the rest of the text was read.
+                        // Nor does any later tag: the rest of the text was read.
                         None => tags_end = false,
                     }
                 }

@@ -1,9 +1,10 @@
 //! Safe formatting: `b i em strong code`, and `https:` links where they are allowed.
 //! Never: an attribute, a tag or a reference that is not on the list.
 //!
-//! Three steps: everything but formatting is escaped (or, with [`Markup::Strip`], what is ordinary
-//! text is), html5ever reads the rest as a browser does and ammonia drops what is not on the list,
-//! and the result is read once more: formatting that reads differently the second time is given up.
+//! Three steps:
+//! 1. Text outside formatting is escaped; with [`Markup::Strip`], ordinary text only.
+//! 2. html5ever reads the rest as a browser does, and ammonia drops what is not on the list.
+//! 3. The result is read again. Formatting that reads differently then is dropped.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -136,7 +137,7 @@ pub(crate) fn clean(source: &str, links: Links, markup: Markup) -> Result<Markup
     }
 }
 
-/// Reads the formatting until it reads as it is written; gives it up when it never does.
+/// Reads the formatting until a reading returns its own source; otherwise drops the formatting.
 fn settle(first: Read, read_again: impl Fn(&str) -> Option<Read>) -> MarkupText {
     let plain = MarkupText { text: first.text.clone(), html: None };
     if !first.formatted {

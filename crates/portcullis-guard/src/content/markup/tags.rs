@@ -1,5 +1,5 @@
-//! Which `<` and `&` of ordinary text are markup at all, where markup is removed.
-//! Never: a safety decision; the parser behind it reads whatever this lets stand.
+//! Finds the `<` and `&` of a text that are markup, where markup is removed.
+//! Never: a safety decision; the parser that follows reads all that is left.
 //!
 //! People write `a<b`, `Vec<String>`, `<3` and `?x=1&copy=2`. A browser's parser would swallow all
 //! of them. What does not look like a tag or a complete reference is escaped, which is always safe.
@@ -151,7 +151,7 @@ impl Ahead<'_> {
         }
     }
 
-    /// The next such byte at `from` or behind it; the length of the text when there is none.
+    /// The next such byte at `from` or after it; the length of the text when there is none.
     fn next(&self, byte: u8, known: usize, from: usize) -> usize {
         if known > from {
             return known;
@@ -161,24 +161,26 @@ impl Ahead<'_> {
     }
 }
 
-/// `name;`, `#1234;` or `#x12ab;` behind a `&`: with the semicolon that browsers do not insist on.
-/// What stands for no character of text is none: people write `&#0;` about XML.
+/// Whether the text after a `&` is `name;`, `#1234;` or `#x12ab;`, with its semicolon.
+///
+/// A number that is not a character of text is not a reference: people write `&#0;` about XML.
 pub(crate) fn is_reference(behind: &str) -> bool {
     let end = behind.bytes().take(NAME_MAX_BYTES * 2).position(|byte| byte == b';');
     let Some(name) = end.and_then(|end| behind.get(..end)) else { return false };
-    let sound =
+    let is_valid =
         |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|byte| is(&byte));
     match name.strip_prefix('#') {
         Some(number) => match number.strip_prefix(['x', 'X']) {
-            Some(digits) => sound(digits, u8::is_ascii_hexdigit) && is_text(digits, 16),
-            None => sound(number, u8::is_ascii_digit) && is_text(number, 10),
+            Some(digits) => is_valid(digits, u8::is_ascii_hexdigit) && is_text(digits, 16),
+            None => is_valid(number, u8::is_ascii_digit) && is_text(number, 10),
         },
-        None => sound(name, u8::is_ascii_alphanumeric),
+        None => is_valid(name, u8::is_ascii_alphanumeric),
     }
 }
 
-/// Whether a number stands for a character of text, as browsers read it: 0x80 to 0x9f are read as
-/// windows-1252, which leaves five of them out.
+/// Whether a number is the code of a character of text, as browsers read it.
+///
+/// 0x80 to 0x9f are read as windows-1252, which lacks five of them.
 fn is_text(digits: &str, radix: u32) -> bool {
     let character = u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
     character.is_some_and(|character| match character {

@@ -1,5 +1,5 @@
-//! Spam rules: which links, repeats and phrases, and which of them together, reject a text.
-//! Never: a verdict on who wrote it, or on ordinary text.
+//! Spam rules: the links, repeats and phrases, and their combinations, that reject a text.
+//! Never: a decision about the author, or about ordinary text.
 
 use std::borrow::Cow;
 
@@ -20,9 +20,9 @@ const HOSTS_MAX: usize = 2;
 /// A rule; what it finds can be rejected, recorded or ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpamRule {
-    /// A link right behind the scheme of another one: `http://http://x`.
+    /// A link directly after the scheme of another one: `http://http://x`.
     LinkInLink,
-    /// A text that is one character, again and again.
+    /// A text that repeats one character.
     OneCharacter,
     /// A text that is one link, three times or more.
     OneLink,
@@ -158,7 +158,7 @@ impl SpamFilter {
         Ok(Self { options, phrases })
     }
 
-    /// Asks every rule; gives the first that finds something and only records it.
+    /// Applies every rule; returns the first match of a rule that only records.
     ///
     /// `targets` are links that the text does not show. Linear time; a text without links costs
     /// one pass and no memory.

@@ -26,11 +26,11 @@ const AUXILIARIES: [&str; 14] = [
 /// Words for the person the question is about.
 const PERSONS: [&str; 8] = ["he", "i", "it", "one", "she", "they", "we", "you"];
 
-/// What stands between two links, or between a link and an end of the text.
+/// The text between two links, or between a link and an end of the text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part<'a> {
     text: &'a str,
-    /// The links in front and behind; empty where there is none.
+    /// The links before and after; empty where there is none.
     links: [&'a str; 2],
     /// All three in one piece.
     whole: &'a str,

@@ -321,7 +321,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A reading of phrases one behind another.
+/// Reads phrases that follow one another.
 struct Chain<'a> {
     automaton: &'a NFA,
     start: StateID,

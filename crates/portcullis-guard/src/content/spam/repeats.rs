@@ -46,7 +46,7 @@ fn is_repeated<T: PartialEq>(mut items: impl Iterator<Item = T>, most: usize) ->
     }) && count > most
 }
 
-/// Whether any character stands there more than 10 times in a row.
+/// Whether any character occurs more than 10 times in a row.
 pub(crate) fn has_run(text: &str) -> bool {
     longest_run_exceeds(text, |_| true)
 }
@@ -110,7 +110,7 @@ fn is_picture(cluster: &str) -> bool {
 }
 
 /// The Unicode property `Extended_Pictographic`: a joiner binds exactly such a character to a
-/// picture behind it (UAX #29, rule GB11).
+/// picture after it (UAX #29, rule GB11).
 fn is_pictographic(character: char) -> bool {
     if character.is_ascii() {
         return false;

@@ -66,7 +66,7 @@ impl Session {
         !self.is_ended() && now.unix_ms < self.ends_unix_ms.load(Ordering::Acquire)
     }
 
-    /// When the user last proved who they are, in milliseconds since 1970.
+    /// When the user last proved an identity, in milliseconds since 1970.
     #[must_use]
     pub fn authenticated_unix_ms(&self) -> i64 {
         self.authenticated_unix_ms.load(Ordering::Acquire)

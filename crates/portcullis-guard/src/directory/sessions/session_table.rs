@@ -41,7 +41,7 @@ impl Directory {
         self.sizes.lock().sessions < self.limits.sessions_max
     }
 
-    /// Ends a session, also through every `Arc` held elsewhere; gives the one that ended.
+    /// Ends a session, also through every `Arc` held elsewhere; returns the one that ended.
     pub fn end_session(&self, id: &SessionId) -> Option<Arc<Session>> {
         let mut sizes = self.sizes.lock();
         let session = self.sessions.write(id, |all| all.remove(id))?;
@@ -50,7 +50,7 @@ impl Directory {
         Some(session)
     }
 
-    /// Ends every session that is not among these; gives those that ended.
+    /// Ends every session that is not among these; returns those that ended.
     pub fn end_sessions_beside(&self, kept: &HashSet<SessionId>) -> Vec<Arc<Session>> {
         let known = self.sessions.keys();
         let gone = known.into_iter().filter(|id| !kept.contains(id));
