@@ -1,5 +1,5 @@
 //! Replays a trace with other limits, without a server and a clock.
-//! Never: capacities; a trace does not record what connections hold.
+//! Never: capacities; a trace does not record slots of connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -239,10 +239,10 @@ mod tests {
             order.push(rejection(&gate, &Handshake { client: other(last), ..request }).unwrap());
         }
         // Only a request that passes all of that takes a slot.
-        let sound = Handshake { client: other(6), ..request(door, &[HOST, ORIGIN]) };
-        order.push(rejection(&gate, &sound).unwrap());
+        let valid = Handshake { client: other(6), ..request(door, &[HOST, ORIGIN]) };
+        order.push(rejection(&gate, &valid).unwrap());
         drop(held);
-        assert_eq!(rejection(&gate, &Handshake { client: other(7), ..sound }), None);
+        assert_eq!(rejection(&gate, &Handshake { client: other(7), ..valid }), None);
         let rules = [
             Denial::OriginForbidden,
             Denial::Limit { limit: Limit::ConnectPerPrefix, retry_after_ms: 1 },
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn admitted_request_carries_what_was_read() {
+    fn admitted_request_carries_the_values_read() {
         let gate = gate(GateOptions::default());
         let headers = [HOST, ORIGIN, ("cookie", b"a=b".as_slice()), ("authorization", b"Bearer t")];
         let mapped: IpAddr = "::ffff:192.0.2.9".parse().unwrap();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn rejected_slot_takes_nothing_and_some_rejections_pass() {
+    fn rejected_slot_takes_no_space_and_may_succeed_later() {
         let gate = gate(GateOptions {
             connect_total: Rate::per(2, 1_000),
             capacity: CapacityOptions { pre_auth: 1, ..CapacityOptions::default() },

@@ -1,5 +1,5 @@
-//! What an admitted socket or request counts toward.
-//! Never: a limit that two clients behind one address use up for each other.
+//! Counts admitted sockets and requests toward their limits.
+//! Never: a limit that clients behind one address use up for each other.
 
 use std::net::IpAddr;
 

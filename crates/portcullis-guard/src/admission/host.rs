@@ -33,8 +33,8 @@ impl Hosts {
         let requested = bare(host).ok_or(Denial::Host)?;
         let same = |name: &str| bare(name.as_bytes()).is_some_and(|name| is_name(name, requested));
         let listed = self.listed.iter().find(|name| same(name)).ok_or(Denial::Host)?;
-        let sound = ask.authority.is_none_or(|authority| is_name(authority.as_bytes(), host));
-        if sound { Ok(listed) } else { Err(Denial::Host) }
+        let is_same = ask.authority.is_none_or(|authority| is_name(authority.as_bytes(), host));
+        if is_same { Ok(listed) } else { Err(Denial::Host) }
     }
 
     /// One `Host`, on the list, and no other authority in the target (RFC 9112 section 3.2).

@@ -167,7 +167,7 @@ mod tests {
         [Endpoint::Page, Endpoint::Api, Endpoint::SocketIo, Endpoint::Plain, Endpoint::PollingIo];
 
     #[test]
-    fn only_exact_bytes_on_the_list_pass_whatever_the_door() {
+    fn only_listed_origins_pass_at_every_endpoint() {
         let origins = origins(WithoutOrigin::Token);
         let refused = [
             // T-001, T-002.
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn t_002_t_011_a_list_that_weakens_is_refused() {
+    fn t_002_t_011_list_that_weakens_the_check_is_rejected() {
         let refused = [
             "null",
             "*",

@@ -1,4 +1,4 @@
-//! What the requests of one long-polling session are bound to.
+//! Binds the requests of a long-polling session to the client that opened it.
 //! Never: the secret session id; the engine compares that first.
 
 use std::net::IpAddr;
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn another_address_needs_the_tls_session_or_what_the_rule_accepts() {
+    fn other_address_needs_the_tls_session_or_the_rule() {
         use PollingBinding::{Address, Network, Token};
         let opened = SessionBinding {
             channel: Some([1; 16]),

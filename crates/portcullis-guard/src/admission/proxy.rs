@@ -227,9 +227,9 @@ fn node(text: &[u8]) -> Option<IpAddr> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, port) = rest.split_once(']')?;
         let port = port.strip_prefix(':');
-        let sound = port.map_or(rest.ends_with(']'), is_port);
+        let is_valid = port.map_or(rest.ends_with(']'), is_port);
         let address = address.parse().ok().map(IpAddr::V6)?;
-        return sound.then_some(canonical(address));
+        return is_valid.then_some(canonical(address));
     }
     let (address, port) = text.split_once(':')?;
     let address = address.parse().ok().map(IpAddr::V4)?;
@@ -410,7 +410,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_clients_put_before_it_never_counts(
+        fn addresses_added_by_clients_are_ignored(
             before in "[ -~]{0,60}", hop in any::<[u8; 4]>(), quoted in any::<bool>()
         ) {
             let real = IpAddr::from(hop);

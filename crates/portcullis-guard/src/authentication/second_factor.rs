@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rule_withholds_what_it_names_from_users_without_a_factor() {
+    fn rule_withholds_roles_from_users_without_a_factor() {
         use SecondFactorRule::{Admins, All, None, Staff};
         let user = Roles::user();
         let admin = user.with(Role::Admin).with(Role::Moderator);

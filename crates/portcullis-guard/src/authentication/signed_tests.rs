@@ -156,7 +156,7 @@ fn t_144_t_149_a_signature_counts_once_here_and_now() {
 }
 
 #[test]
-fn t_149_what_is_stripped_is_missed_and_no_key_signs_nothing() {
+fn t_149_stripped_signature_or_missing_key_is_rejected() {
     let world = world(true);
     let ts = now().unix_ms.to_string();
     let cases = [
@@ -263,7 +263,7 @@ fn t_058_revoked_tokens_and_removed_keys_end_connections() {
 }
 
 #[test]
-fn the_table_of_actions_is_what_is_in_force() {
+fn table_of_actions_shows_the_rules_in_force() {
     let mut table = RoleTable::default();
     let support = table.define("support").unwrap();
     let roles = RoleRules {

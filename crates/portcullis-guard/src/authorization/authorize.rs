@@ -366,7 +366,7 @@ mod tests {
     const GOOD: &str = r#"["test:send",{"roomId":"in","message":"<b>hi</b>"}]"#;
 
     #[test]
-    fn the_order_of_the_guards() {
+    fn guards_run_in_order_of_cost() {
         let world = world();
         let outdated = world.connect(100);
         for _ in 0..100 {
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn t_143_numbers_have_no_gaps_but_for_what_was_refused_unread() {
+    fn t_143_numbers_have_gaps_only_for_unread_messages() {
         let world = world();
         let caller = world.connect(10_000_000);
         let numbered =
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_carries_what_was_checked() {
+    fn permit_carries_the_checked_values() {
         let world = world();
         let caller = world.connect(1_000);
         let permit = world.send(&caller, GOOD, 1).unwrap();
@@ -533,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn t_080_the_eleventh_is_refused_and_malformed_ones_count() {
+    fn t_080_eleventh_is_rejected_and_malformed_ones_count() {
         let world = world();
         let caller = world.connect(1_000);
         for turn in 0..10 {
@@ -570,12 +570,12 @@ mod tests {
                 rule(Some(world.gate.reject_undeclared(caller, &nothing(), at(1)))),
                 "message_per_user"
             );
-            assert!(world.leave(caller, 1).is_ok(), "a release is never refused for its rate");
+            assert!(world.leave(caller, 1).is_ok(), "a release is never rejected for its rate");
         }
     }
 
     #[test]
-    fn t_061_a_disabled_user_is_out_at_the_next_message() {
+    fn t_061_disabled_user_is_rejected_at_the_next_message() {
         let world = world();
         let caller = world.connect(1_000);
         assert!(world.send(&caller, GOOD, 1).is_ok());

@@ -62,7 +62,7 @@ impl Authorization {
         }
         let invalid = |why| GateError::EventRule { event: String::from(name), why };
         if rule.size_max_bytes == 0 {
-            return Err(invalid("its size limit lets nothing pass"));
+            return Err(invalid("its size limit rejects every message"));
         }
         if let Access::Role(role) | Access::OwnerOr(role) = rule.access
             && self.options.roles.table.name(role).is_empty()

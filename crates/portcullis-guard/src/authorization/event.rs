@@ -1,4 +1,4 @@
-//! What an event declares: its payload type, and the rule for every message of it.
+//! The declaration of an event: its payload type, and the rule for every message of it.
 //! Never: an undeclared event, or a rule that changes while the server runs.
 
 use std::marker::PhantomData;

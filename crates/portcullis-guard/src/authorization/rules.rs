@@ -68,7 +68,7 @@ impl RoleRules {
                     | Access::Role(_)
                     | Access::Joinable
                     | Access::Member
-                    | Access::Owner => return Err("it is nobody's to do in every room (`:any`)"),
+                    | Access::Owner => return Err("no role can send it in every room (`:any`)"),
                 }
                 allowed.roles = allowed.roles.with(*role);
                 allowed.anywhere = allowed.anywhere.with(*role);
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_operators_table_is_laid_over_the_rule() {
+    fn table_of_the_operator_overrides_the_rule() {
         let mut rules = RoleRules::default();
         let support = rules.table.define("support").unwrap();
         rules.grants =

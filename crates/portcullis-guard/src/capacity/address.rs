@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn network_over_its_limit_uses_up_nothing_of_its_site() {
+    fn network_over_its_limit_takes_no_share_of_its_site() {
         let repeated = (0..500).map(|_| String::from("2001:db8:1:2::1"));
         let neighbours = (3..10).map(|n| format!("2001:db8:1:{n:x}::1"));
         assert_eq!(passes(repeated.chain(neighbours)), 17);

@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn t_086_churn_from_many_threads_leaves_nothing_behind() {
+    fn t_086_churn_from_many_threads_leaks_no_slot() {
         let capacity = Capacity::new(CapacityOptions { total: 50, pre_auth: 20, ..LIMITS });
         std::thread::scope(|scope| {
             for thread in 0..8 {

@@ -1,4 +1,4 @@
-//! What one address prefix holds.
+//! The connections of one address prefix.
 //! Never: a limit; `capacity.rs` compares.
 
 /// What a prefix can hold.

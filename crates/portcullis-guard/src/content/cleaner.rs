@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn t_116_the_bounds_are_exact_and_emptiness_is_what_the_eye_sees() {
+    fn t_116_bounds_are_exact_and_invisible_text_is_empty() {
         let thousand = "ab".repeat(500);
         let more = [&thousand, "c"].concat();
         let wide = "\u{1f600}\u{1f601}".repeat(500);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn t_117_references_hide_nothing() {
+    fn t_117_references_are_checked_like_text() {
         check(&[
             ("a\0b\u{b}c", Ok(("ab\nc", None))),
             ("\0", Err("empty")),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn t_137_spam_is_looked_for_in_what_is_seen() {
+    fn t_137_spam_is_searched_in_visible_text() {
         check(&[
             ("<b>bu</b>y now http://a", Err("phrase_with_link")),
             ("b&#117;y now <b>http://a</b>", Err("phrase_with_link")),

@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t_117_messages_are_normalised_or_refused() {
+    fn t_117_messages_are_normalised_or_rejected() {
         let zalgo = ["a", &"\u{335}".repeat(10_000), "b"].concat();
         let cut = ["a", &"\u{335}".repeat(4), "b"].concat();
         let hebrew = "\u{5e9}\u{5b8}\u{5bc}\u{5bd}\u{5c1}\u{596}\u{5ac}\u{5a8}";
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn t_116_what_looks_empty_is_empty() {
+    fn t_116_invisible_text_is_empty() {
         let empty = [
             "",
             "   ",
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn t_133_names_are_taken_as_they_are_or_refused() {
+    fn t_133_names_are_unchanged_or_rejected() {
         let cases = [
             ("General", Ok("General")),
             ("Tom & Jerry's caf\u{e9} \u{1f600}", Ok("Tom & Jerry's caf\u{e9} \u{1f600}")),

@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_changed_in_place() {
+    fn changed_user_keeps_its_identity() {
         let directory = small();
         let held = directory.user(&user_id("bob")).unwrap();
         assert!(directory.put_user(UserFacts { disabled: true, ..user("bob") }));
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn relations_and_what_is_visible() {
+    fn relation_decides_visibility() {
         let directory = small();
         let cases = [
             ("den", "ann", Relation::Owner),
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_room_is_gone_through_every_arc() {
+    fn removed_room_is_ended_for_every_holder() {
         let directory = small();
         let den = directory.room(&room_id("den")).unwrap();
         directory.remove_room(&room_id("den"));
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_changes_its_facts_and_keeps_its_members() {
+    fn changed_room_keeps_its_members() {
         let directory = small();
         directory.put_room(room("den", "bob", Visibility::Public));
         assert_eq!(visible(&directory, "cat", 10), ["den", "hall"]);

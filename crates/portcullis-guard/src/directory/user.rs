@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn t_084_the_oldest_makes_room_where_that_is_wanted() {
+    fn t_084_oldest_connection_is_evicted_when_configured() {
         let user = Arc::new(User::new(facts()));
         let connect = || user.connect(2, WhenFull::EvictOldest, Now::default()).unwrap();
         let slots = [connect(), connect(), connect()];

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn logins_are_few_then_none() {
+    fn logins_are_limited_then_rejected() {
         let gate = gate();
         let passes = |at_ms| {
             let now = Now { monotonic_ms: at_ms, unix_ms: 0 };

@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_tried_at_the_same_time_are_no_more_than_the_limit() {
+    fn concurrent_code_attempts_are_within_the_limit() {
         let now = Now { monotonic_ms: 0, unix_ms: 0 };
         let gate = gate_with(1_000, 1_000, Rate::per(100, 86_400_000));
         let most = gate.options().code_failed_per_user.count as usize;

@@ -1,4 +1,4 @@
-//! Writes to the trace what limits count.
+//! Writes the attempts that limits count to the trace.
 //! Never: a decision; the outcome of an attempt passes unchanged.
 
 use portcullis_model::{Denial, Now};

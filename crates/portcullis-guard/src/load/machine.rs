@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn each_signal_enters_the_states_it_should() {
+    fn signal_enters_the_documented_states() {
         use LoadState::{Critical, Elevated, Normal, Shedding};
         let cases = [
             (LoadSignal::Queue, 9.0, Normal),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_waits_for_others_sheds_nothing() {
+    fn server_that_waits_for_other_programs_sheds_no_client() {
         for (signal, value) in [(LoadSignal::Queue, 500.0), (LoadSignal::Lag, 1_000.0)] {
             let idle = LoadSample { busy: 2.0, ..sample(signal, value) };
             let mut machine = LoadMachine::new(0.5);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_always_refuses_some_is_not_pressed() {
+    fn usual_rejections_do_not_raise_the_load() {
         let mut machine = LoadMachine::new(0.5);
         let states = play(&mut machine, &sample(LoadSignal::Refused, 45.0), 0, 3_600_000);
         assert!(states.is_empty());
@@ -316,7 +316,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_measured_it_goes_down_one_step_and_comes_to_rest(
+        fn any_samples_lower_the_state_one_step_at_a_time(
             looks in proptest::collection::vec(
                 (0..7_usize, prop_oneof![Just(f64::NAN), -1e9..1e9_f64, 0.0..300.0_f64]), 1..400
             ),

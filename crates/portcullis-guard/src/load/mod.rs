@@ -1,4 +1,4 @@
-//! The load of the server, and what an overloaded server rejects.
+//! The load of the server as a state, computed from samples.
 //! Never: sampling, clocks.
 
 pub(crate) mod state; // the states of the load

@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn t_113_numbers_are_exact_or_refused() {
+    fn t_113_numbers_are_exact_or_rejected() {
         let long = ["1", &"0".repeat(9_999)].concat();
         let long_fraction = ["0.", &"3".repeat(63)].concat();
         check(&[
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn t_117_lone_surrogates_are_refused() {
+    fn t_117_lone_surrogates_are_rejected() {
         check(&[
             (r#""\ud83d\ude00""#, "ok"),
             (r#""\ud800""#, "surrogate"),
@@ -584,7 +584,7 @@ mod tests {
         let serde = serde_json::from_str::<serde_json::Value>(text).is_ok();
         let ours = word(text);
         assert!(ours == "ok" || !serde || LIMITS.contains(&ours), "serde alone takes {text:?}");
-        assert!(ours != "ok" || serde, "serde alone refuses {text:?}");
+        assert!(ours != "ok" || serde, "serde alone rejects {text:?}");
     }
 
     proptest! {
@@ -620,7 +620,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_serde_writes_is_taken(texts in proptest::collection::vec(".{0,12}", 0..8)) {
+        fn output_of_serde_is_accepted(texts in proptest::collection::vec(".{0,12}", 0..8)) {
             let value = serde_json::json!({ "texts": texts, "nested": { "again": texts } });
             prop_assert_eq!(word(&value.to_string()), "ok");
         }

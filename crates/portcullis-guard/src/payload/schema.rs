@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn t_110_nothing_is_coerced_and_the_field_is_named() {
+    fn t_110_values_are_not_coerced_and_the_field_is_named() {
         check(r#"{"roomId":"r","message":"hi"}"#, "ok");
         check(r#" {"message":"\u0068i","roomId":"r","replyTo":"m","limit":3} "#, "ok");
         check(r#"{"roomId":"r","message":"hi","inner":{"deep":true}}"#, "ok");

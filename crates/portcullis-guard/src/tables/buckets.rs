@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn t_079_rejected_attempts_cost_nothing() {
+    fn t_079_rejected_attempts_are_not_charged() {
         let rate = Rate::per(10, 60_000);
         let rated = [
             Limit::ConnectPerPrefix,
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_come_already_is_a_debt_of_tables_and_totals() {
+    fn spent_units_are_a_debt_of_tables_and_totals() {
         // A gigabyte a second is a rate as well.
         let (rates, fast) = (Rates::new(1024), Rate::per(1_000_000_000, 1_000));
         for limit in [Limit::BytesTotal, Limit::BytesPerUser] {

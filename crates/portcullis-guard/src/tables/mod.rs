@@ -1,5 +1,5 @@
 //! Rates, tables of a fixed size, and the share of each party.
-//! Never: what their entries mean.
+//! Never: the meaning of their entries.
 
 pub(crate) mod rate; // rates as GCRA
 pub(crate) mod rate_table; // buckets by key, in a table of fixed size

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_come_already_is_a_debt() {
+    fn spent_units_are_a_debt() {
         let (cell, rate) = (Gcra::default(), Rate::per(1_000, 1_000));
         assert_eq!(cell.spend(&rate, at(0), 600), Ok(()));
         assert_eq!(cell.spend(&rate, at(0), 600), Err(200));

@@ -40,8 +40,8 @@ impl Header {
         let read = deserializer.deserialize_map(HeaderVisitor);
         let header = read.and_then(|header| deserializer.end().map(|()| header));
         let header = header.map_err(|_| TokenFault::Header)?;
-        let sound = header.kid.as_deref().is_none_or(is_key_id);
-        if sound && header.alg.len() <= NAME_MAX_BYTES {
+        let is_valid = header.kid.as_deref().is_none_or(is_key_id);
+        if is_valid && header.alg.len() <= NAME_MAX_BYTES {
             Ok(header)
         } else {
             Err(TokenFault::Header)

@@ -140,7 +140,7 @@ impl IssuerRules {
                 matches!(kind, NamedKind::Access | NamedKind::Unknown) && short != "dpop+jwt";
             accepted && !short.is_empty() && short.bytes().all(is_type)
         })?;
-        let why = "it stands for one factor, so it does not show a second one";
+        let why = "it names one factor, so it does not show a second one";
         let is_second = |text: &str| !is_one_of(text, &ONE_FACTOR);
         check_texts("privileged_amr", &factors.amr, why, is_second)?;
         check_texts("privileged_acr", &factors.acr, why, is_second)?;

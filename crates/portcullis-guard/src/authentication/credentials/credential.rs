@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn t_021_a_connect_payload_is_a_token_string_or_nothing() {
+    fn t_021_connect_payload_is_a_token_string_or_absent() {
         let long = format!("{{\"token\":\"{}\"}}", "a".repeat(TOKEN_MAX_BYTES + 1100));
         let (shape, missing) = (fault(TokenFault::Shape), fault(TokenFault::Missing));
         let extra = format!(r#"{{"device":"{}","token":"abc"}}"#, "d".repeat(6 * 1024));
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn t_022_credentials_in_the_query_are_refused_however_spelled() {
+    fn t_022_credentials_in_the_query_are_rejected_in_any_spelling() {
         let refused = [
             "token=x",
             "access_token=x",

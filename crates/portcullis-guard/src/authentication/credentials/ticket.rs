@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn ticket_carries_every_claim_and_reveals_none() {
+    fn ticket_carries_all_claims_encrypted() {
         let (tickets, claims) = (tickets(), verified());
         let claims = VerifiedCredential { roles: Some(vec!["admin".into()]), ..claims };
         let login = LoginEvidence { second_factor: true, ..claims.login };
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_or_foreign_ticket_is_rejected_and_uses_nothing() {
+    fn changed_or_foreign_ticket_is_rejected_and_takes_no_space() {
         let tickets = tickets();
         let ticket = tickets.issue(&verified(), None, now()).unwrap();
         let invalid = Err(Denial::Token(TokenFault::Ticket));
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn share_of_a_user_holds_what_the_rate_of_tickets_allows() {
+    fn share_of_a_user_holds_its_rate_of_tickets() {
         for (count, period_ms) in [(1, 60_000), (60, 60_000), (1_000, 60_000), (500, 1_000)] {
             let rate = Rate::per(count, period_ms);
             let tickets = Tickets::new(&[3; 32], &rate).unwrap();

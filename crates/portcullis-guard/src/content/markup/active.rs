@@ -1,5 +1,5 @@
 //! Whether markup would run as a script, if a page took it for its own.
-//! Never: what makes a message safe; that is done whatever this says.
+//! Never: a safety decision; a message is made safe whether or not code is found.
 //!
 //! It runs: a script element with code or a source, an event handler with code, a link to
 //! `javascript:` and its like. Markup that people write about is none of it: `<script>` in a

@@ -1,4 +1,4 @@
-//! Which parts of a text stand between backticks: people write code there, and its tags are text.
+//! Finds the parts of a text between backticks: they hold code, and tags in code are text.
 //! Never: a part that has no end, or that an apostrophe begins.
 
 use std::collections::BTreeMap;

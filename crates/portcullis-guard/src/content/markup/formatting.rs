@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_never_holds_what_the_cleaner_wrote() {
+    fn plain_text_holds_no_text_of_the_cleaner() {
         let sources = [
             "<b>&#x200b;</b>hello",
             "<a href=\"https://a.example/\">&#x200b;</a>hello",
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn t_131_what_people_write_keeps_its_meaning() {
+    fn t_131_ordinary_text_keeps_its_meaning() {
         check(&[
             (
                 "<b>bold</b> <em>x</em> a < b && c > d",

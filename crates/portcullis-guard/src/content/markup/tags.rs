@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_markup_stays_and_what_is_not_is_escaped() {
+    fn markup_is_kept_and_other_text_is_escaped() {
         let cases = [
             ("<b>x</b>", "<b>x</b>"),
             ("<B >x</ b>", "<B >x&lt;/ b>"),

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_can_refuse_record_or_be_off() {
+    fn spam_rule_can_reject_record_or_be_off() {
         let examples = [
             (SpamRule::LinkInLink, "http://http://x"),
             (SpamRule::OneCharacter, "xxxxxxxxxxx"),

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn one_link_again_and_again_is_found() {
+    fn repeated_link_is_found() {
         for (text, expect) in [
             ("https://a.example https://a.example https://a.example", true),
             ("https://a.example https://a.example", false),
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quick_look_is_never_wrong_when_it_says_no() {
+    fn quick_check_never_misses_code() {
         for text in [
             "\u{ff48}ttp\u{ff1a}\u{ff0f}/a",
             "http\u{200b}:\u{200d}//a",

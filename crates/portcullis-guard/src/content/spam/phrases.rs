@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn phrases_inside_words_and_across_sentences_are_none() {
+    fn phrases_inside_words_and_across_sentences_do_not_match() {
         let phrases = own();
         for text in [
             "should I buy nowadays?",

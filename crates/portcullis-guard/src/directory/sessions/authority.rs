@@ -1,4 +1,4 @@
-//! What is revoked, and whether that knowledge is confirmed.
+//! Revocations of tokens and sessions, and whether they are confirmed as current.
 //! Never: a database query in a decision; the store's feed reports changes here.
 
 use std::sync::Arc;
