@@ -1,4 +1,4 @@
-//! What a revocation names: a token or a session.
+//! The object of a revocation: a token or a session.
 //! Never: when the revocation ends.
 
 /// What a revocation names, at an issuer.

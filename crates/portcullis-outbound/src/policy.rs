@@ -1,4 +1,4 @@
-//! What an operator may loosen or tighten about outbound requests.
+//! The policy for outbound requests, as an operator can change it.
 //! Never: an option that allows redirects, proxies or unchecked certificates.
 
 use std::time::Duration;

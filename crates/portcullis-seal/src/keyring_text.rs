@@ -1,4 +1,4 @@
-//! What the keyring's file holds: a first line with the version, then one key a line.
+//! The format of a keyring file: a first line with the version, then one key a line.
 //! Never: a line that is skipped or repaired.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! What every backend promises about messages.
+//! The trait that every backend implements for messages.
 //! Never: a decision about access; it only repeats checks that a guard has made.
 
 use portcullis_model::RoomId;

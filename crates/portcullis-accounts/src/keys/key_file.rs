@@ -1,4 +1,4 @@
-//! What all key files share: the lock against other processes, and names of temporary files.
+//! Functions for all key files: the lock against other processes, names of temporary files.
 //! Never: the content of a file.
 
 use std::fs::{File, TryLockError};

@@ -1,4 +1,4 @@
-//! What all account routes share: input types, the signed-in user, records, cookies.
+//! Shared parts of all account routes: input types, the signed-in user, records, cookies.
 //! Never: the work of one route.
 
 pub(crate) mod input; // members of request bodies

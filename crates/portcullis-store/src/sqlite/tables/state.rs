@@ -1,4 +1,4 @@
-//! What a change works on: the writer's connection, its statements, its caches, the disk.
+//! The state that a change works on: the writer's connection, statements, caches, the disk.
 //! Never: a commit; the writer commits a batch.
 
 use std::sync::Arc;
