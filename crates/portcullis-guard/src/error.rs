@@ -3,7 +3,7 @@
 
 use crate::payload::open_type::OpenType;
 
-/// Why no gate can be built from the options, and how to mend it.
+/// Why no gate can be built from the options, and the remedy.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GateError {
     /// Not a host name a browser would send.
@@ -122,7 +122,7 @@ pub enum GateError {
         event: String,
         /// The JSON pointer of the field.
         pointer: String,
-        /// What is wrong, and how to mend it.
+        /// The fault and the remedy.
         why: &'static str,
     },
     /// The payload of an event takes members that its type does not declare.
@@ -132,7 +132,7 @@ pub enum GateError {
         event: String,
         /// The type of its payload, with its path.
         payload: &'static str,
-        /// Which type of it is at fault, and how to mend it.
+        /// The type at fault and the remedy.
         fault: OpenType,
     },
 }

@@ -385,7 +385,7 @@ mod tests {
         let cases: [Case; 6] = [
             (None, 599, Ok(())),
             (None, 600, Err(Denial::SessionEnded("expired"))),
-            // A changed role is in force, and the session goes on.
+            // A changed role is in force, and the session continues.
             (Some(UserFacts { roles: admin, ..ann() }), 0, Ok(())),
             (Some(UserFacts { name: "Anna".into(), ..ann() }), 0, Ok(())),
             (Some(UserFacts { disabled: true, ..ann() }), 0, Err(Denial::SessionEnded("barred"))),
@@ -456,7 +456,7 @@ mod tests {
         assert_eq!(gate.authenticate(shown, after(1)).err(), revoked);
         let redeemed = gate.verify(Credential::Bearer(&ticket), None, after(1)).unwrap();
         assert_eq!(gate.authenticate(redeemed, after(1)).err(), revoked, "a ticket of it");
-        // Its connection goes on for as long as the client needs to hand over the new token.
+        // Its connection continues until the client has sent the new token.
         assert!(principal.is_replaced());
         assert_eq!(principal.expires_unix_s(), NOW_S + 66);
         assert_eq!(principal.is_current(after(65)), Ok(()));

@@ -338,7 +338,7 @@ pub struct Caller {
     pub(crate) usage: ConnectionUsage,
     /// The number of the last message that had one.
     pub(crate) sequence: Cell<u64>,
-    /// Messages refused since then before their number was read.
+    /// Messages rejected since then before their number was read.
     pub(crate) unread: Cell<u32>,
     /// What signatures on this connection cover, so that none counts on another.
     nonce: Box<str>,
@@ -348,7 +348,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A fresh connection of a principal; the nonce is random and told to the client.
+    /// A fresh connection of a principal; the nonce is random and sent to the client.
     #[must_use]
     pub fn new(principal: Principal, nonce: &str) -> Self {
         Self {
@@ -363,7 +363,7 @@ impl Caller {
         }
     }
 
-    /// The same, counted by the address it comes from as well.
+    /// The same, also counted by its address.
     #[must_use]
     pub fn coming_from(self, buckets: AddressBuckets) -> Self {
         Self { usage: ConnectionUsage::of(buckets), ..self }

@@ -72,7 +72,7 @@ impl AllowedRoles {
         }
         let anywhere = roles.meets(self.anywhere);
         let relation_holds = |holds: fn(&Room, &User) -> bool, otherwise| {
-            // The same look-up and the same refusal for a room that never was and a closed one.
+            // A room that never existed and a closed one have the same look-up and rejection.
             let room = room.and_then(|id| directory.room(id));
             match room {
                 Some(room) if holds(&room, user) || (anywhere && !room.is_ended()) => Ok(()),

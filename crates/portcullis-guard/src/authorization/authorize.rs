@@ -443,7 +443,7 @@ mod tests {
             ("9007199254740991", "seq_gap"),
             ("9007199254740992", "number_range"),
             ("\"3\"", "type"),
-            // Two were refused before their number was read: they may have been 3 and 4.
+            // Two were rejected before their number was read: they may have been 3 and 4.
             ("6", "seq_gap"),
             ("5", "ok"),
             ("4", "seq_repeated"),
@@ -473,7 +473,7 @@ mod tests {
         assert_eq!(envelope.mid.as_ref().map(Mid::as_str), Some("m-1"));
         assert_eq!(envelope.seq, Some(1));
 
-        // The plain form comes to the same.
+        // The plain form has the same result.
         let loose = LooseEnvelope { mid: Some("m-1"), seq: Some(2), ..LooseEnvelope::default() };
         let body = EventBody::Parts { payload: Some(payload), envelope: loose };
         let ask = EventRequest {

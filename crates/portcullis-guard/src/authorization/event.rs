@@ -31,7 +31,7 @@ pub trait Event: DeserializeOwned + 'static {
     /// [`crate::Permit::digest`] in the same transaction as the effect.
     const STORES_MID: bool = false;
 
-    /// The room the message is about; a rule that asks for a relation refuses without one.
+    /// The room the message is about; a rule with a relation rejects a message without one.
     fn room(&self) -> Option<&RoomId> {
         None
     }
@@ -39,7 +39,7 @@ pub trait Event: DeserializeOwned + 'static {
     /// Replaces text by what is safe to store and show. Runs last, after access.
     ///
     /// # Errors
-    /// What the cleaner refuses, and whatever else about the content the event does not take.
+    /// The errors of the cleaner, and others about content that the event does not accept.
     fn clean(&mut self, cleaner: &mut Cleaner<'_>) -> Result<(), Denial> {
         let _ = cleaner;
         Ok(())

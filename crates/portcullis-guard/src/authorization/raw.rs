@@ -1,4 +1,4 @@
-//! Events without a payload type: whatever JSON a client sends, within the limits.
+//! Events without a payload type: any JSON that a client sends, within the limits.
 //! Never: declared by mistake; the method that declares one is called `danger_declare_raw`.
 
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl Authorization {
     /// Decides about one message of an event without a type.
     ///
     /// # Errors
-    /// The [`Denial`] of the first guard that refuses: size, rates, JSON, placeholders, session,
+    /// The [`Denial`] of the first guard that rejects: size, rates, JSON, placeholders, session,
     /// roles. A relation to a room cannot be asked for: no room is named.
     pub fn permit_raw(
         &self,

@@ -120,7 +120,7 @@ fn check_number(seq: Option<u64>) -> Result<(), Denial> {
     }
 }
 
-/// Whether the envelope has all the event's rule asks for.
+/// Whether the envelope has all that the event's rule requires.
 pub(crate) fn check_complete(replay: Replay, envelope: &Envelope) -> Result<(), Denial> {
     let missing = |field, there: bool| {
         if there { Ok(()) } else { Err(Denial::Schema { field: Some(field), rule: "missing" }) }
@@ -154,7 +154,7 @@ pub(crate) fn check_sequence(seq: Option<u64>, caller: &Caller) -> Result<(), De
     Ok(())
 }
 
-/// Notes a message that was refused before its number was read.
+/// Notes a message that was rejected before its number was read.
 pub(crate) fn count_unread(unread: &Cell<u32>) {
     unread.set(unread.get().saturating_add(1));
 }

@@ -9,7 +9,7 @@ use crate::authorization::event::{Access, Replay, Rule};
 /// What an action's name ends in when it is granted for every room.
 const ANYWHERE: &str = ":any";
 
-/// The roles there are and what they may do beside what events declare.
+/// The defined roles, and their permissions in addition to those that events declare.
 #[derive(Debug, Clone, Default)]
 pub struct RoleRules {
     /// Names of all roles.

@@ -100,7 +100,7 @@ impl Cleaner<'_> {
         self.findings
     }
 
-    /// A name: one line of 1 to `max_chars` visible characters, taken as it is or refused.
+    /// A name: one line of 1 to `max_chars` visible characters, unchanged or rejected.
     ///
     /// # Errors
     /// [`Denial::Schema`] naming the field.

@@ -348,7 +348,7 @@ mod tests {
             let raw = ["a", &between.repeat(30), &pile.repeat(240)].concat();
             assert_eq!(marks(&normalise(&raw).unwrap()), 4, "{between:?}");
         }
-        // Alef and madda compose once the mark between them is gone.
+        // Alef and madda compose once the mark between them is removed.
         let raw = ["\u{627}", &"\u{335}".repeat(4), "\u{301}\u{653}"].concat();
         let composed = ["\u{622}", &"\u{335}".repeat(4)].concat();
         assert_eq!(normalise(&raw).as_deref(), Ok(&*composed));

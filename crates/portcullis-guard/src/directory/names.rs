@@ -108,7 +108,7 @@ mod tests {
         ] {
             assert_eq!(has(name, except), expect, "{name}");
         }
-        // Users of older versions may look alike; each goes on when the other one leaves.
+        // Users of older versions may look alike; each stays when the other one leaves.
         put("u3", "nora-q");
         assert!(has("nora-q", Some("u3")) && has("nora_q", Some("u1")));
         put("u1", "olga");

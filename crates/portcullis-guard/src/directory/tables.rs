@@ -89,7 +89,7 @@ impl Directory {
 
     /// Changes some facts of a user; false when there is no such user.
     ///
-    /// For programs without a store. No other change comes between the reading and the writing;
+    /// For programs without a store. No other change happens between the reading and the writing;
     /// `change` must not use the directory.
     pub fn change_user(&self, id: &UserId, change: impl FnOnce(&mut UserFacts)) -> bool {
         let _sizes = self.sizes.lock();

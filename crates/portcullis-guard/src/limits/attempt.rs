@@ -73,7 +73,7 @@ pub enum Attempt {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device: Option<u64>,
     },
-    /// A login with the right password; what it took is returned to its address.
+    /// A login with the right password; its address is refunded.
     LoginProven {
         /// The address.
         client: IpAddr,

@@ -9,7 +9,7 @@ use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
 use crate::tables::rate::Rate;
 
-/// Where an attempt to log in comes from, as far as the account is concerned.
+/// The source of a login attempt, as the account sees it.
 ///
 /// Every failure counts toward the account. Only attempts from anywhere are limited by the count of
 /// the account, which attackers can use up. The other sources have separate counts.

@@ -252,7 +252,7 @@ mod tests {
         let change = machine.evaluate(&full, 750).unwrap();
         assert_eq!((change.from, change.to), (LoadState::Normal, LoadState::Critical));
         assert_eq!(change.signal, Some((LoadSignal::Memory, 95.0)));
-        // A flood of refusals is seen within a second.
+        // A flood of rejections is detected within a second.
         let mut machine = LoadMachine::new(0.5);
         let states = play(&mut machine, &sample(LoadSignal::Refused, 3_000.0), 0, 1_000);
         assert_eq!(states, [LoadState::Elevated]);

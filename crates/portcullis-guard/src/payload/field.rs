@@ -70,7 +70,7 @@ pub fn optional_mid<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Mid>,
 /// Any value that may be left out or null.
 ///
 /// # Errors
-/// What the value's own type refuses.
+/// The error of the value's own type.
 pub fn optional<'de, D, T>(reader: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

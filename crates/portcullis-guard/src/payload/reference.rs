@@ -23,7 +23,7 @@ const NUMBER_BITS: u32 = 8;
 
 /// Seconds of one step of a reference's time.
 pub const REFERENCE_STEP_S: u64 = 4;
-/// After this many seconds the time of a reference begins anew: 48 days.
+/// After this many seconds the time of a reference restarts: 48 days.
 pub const REFERENCE_PERIOD_S: u64 = REFERENCE_STEP_S << TIME_BITS;
 
 /// The key that references are enciphered under.

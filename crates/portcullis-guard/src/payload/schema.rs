@@ -64,7 +64,7 @@ pub(crate) fn read_value(text: &str) -> Result<Value, Denial> {
 }
 
 /// Reads a type out of a value; `null` is absent. Of undeclared members inside the sealed fields at
-/// these pointers the name is not told: it can be part of the secret.
+/// these pointers the name is not reported: it can be part of the secret.
 pub(crate) fn read_out<T: DeserializeOwned>(
     mut value: Value,
     fields: &'static [&'static str],

@@ -82,7 +82,7 @@ pub trait FieldSealer: Send + Sync {
     /// Opens a value at its place.
     ///
     /// # Errors
-    /// [`SealFault::Open`], the same whatever was wrong.
+    /// [`SealFault::Open`] for every fault.
     fn open(&self, place: &SealedPlace<'_>, sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealFault>;
 }
 

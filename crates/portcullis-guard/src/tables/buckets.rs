@@ -448,7 +448,7 @@ mod tests {
         assert_eq!(wait_ms(0), 0, "a few are forgiven");
         count_violation(0);
         assert_eq!((wait_ms(0), wait_ms(59_999), wait_ms(60_000)), (60_000, 1, 0));
-        // One a second goes on for as long as it lasts, one in five seconds does not.
+        // One violation a second extends the block; one in five seconds does not.
         (0..60).for_each(|second| count_violation(second * 1_000));
         assert!(wait_ms(60_000) >= 59_000, "{}", wait_ms(60_000));
         (0..100_000).for_each(|_| count_violation(60_000));

@@ -1,5 +1,5 @@
 //! Buckets by key, in a table of fixed size.
-//! Never: a table that grows, or a full table that lets pass.
+//! Never: a table that grows, or a full table that admits.
 
 use parking_lot::Mutex;
 

@@ -34,7 +34,7 @@ pub enum JwksError {
     Unusable(String),
 }
 
-/// The keys of a set that can check tokens, and what was left out.
+/// The keys of a set that can check tokens, and the keys that were left out.
 #[derive(Debug)]
 pub struct KeySet {
     /// One for each key.
@@ -116,7 +116,7 @@ pub fn read_jwks(text: &str, algorithm: Algorithm, like: &Issuer) -> Result<KeyS
     }
 }
 
-/// One key, whatever the others are.
+/// One key, read without regard to the others.
 fn read_key(text: &str) -> Result<Key, LeftOut> {
     let malformed = LeftOut::Unusable("it is not an object, says something twice, or is malformed");
     json::scan(text).map_err(|_| malformed)?;

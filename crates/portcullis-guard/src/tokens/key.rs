@@ -308,7 +308,7 @@ fn without_sign(integer: &[u8]) -> &[u8] {
     integer.strip_prefix(&[0]).unwrap_or(integer)
 }
 
-/// Digest of all that makes a key what it is, cut to 64 bits.
+/// Digest of all properties of a key, cut to 64 bits.
 fn mark(issuer: &Issuer) -> u64 {
     let mut context = digest::Context::new(&digest::SHA256);
     let mut part = |bytes: &[u8]| {

@@ -164,7 +164,7 @@ fn t_054_tokens_of_other_kinds_are_rejected_with_their_kind() {
         (jwt(), of(json!({"at_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng"})), IdToken),
         (jwt(), of(json!({"c_hash": "LDktKdoQak3Pk0cnXxCltA"})), IdToken),
         (jwt(), of(json!({"s_hash": "LDktKdoQak3Pk0cnXxCltA"})), IdToken),
-        // What only an id-token has outweighs what it says of itself.
+        // A claim that only id-tokens have outweighs the stated kind.
         (json!({"typ": "at+jwt"}), of(json!({"at_hash": "MTIz", "scp": "chat"})), IdToken),
         (json!({}), cognito_id(), IdToken),
         (jwt(), keycloak("ID"), IdToken),

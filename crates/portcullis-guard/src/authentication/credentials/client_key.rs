@@ -14,7 +14,7 @@ pub(crate) const SIGNATURE_BYTES: usize = 64;
 
 /// A JSON Web Key of the one kind taken here (RFC 7517, 7518 section 6.2.1).
 ///
-/// A private member, or any other, is refused with the key.
+/// A key with a private or unknown member is rejected.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClientJwk {

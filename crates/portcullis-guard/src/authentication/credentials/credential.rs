@@ -288,7 +288,7 @@ mod tests {
         Denial::Token(fault)
     }
 
-    /// What a credential comes to, as text.
+    /// The token or ticket of a credential, as text.
     fn token(credential: Credential<'_>) -> Result<&str, Denial> {
         presented(credential).map(PresentedCredential::text)
     }

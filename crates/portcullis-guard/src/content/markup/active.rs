@@ -107,7 +107,7 @@ fn end_of_script(body: &str) -> Option<usize> {
     })
 }
 
-/// Whether a text can do anything as a program: it calls, assigns, or hides what it does.
+/// Whether a text can have an effect as a program: it calls, assigns, or is obfuscated.
 fn is_code(text: &str) -> bool {
     let bytes = text.as_bytes();
     let acts = |(at, byte): (usize, &u8)| match byte {

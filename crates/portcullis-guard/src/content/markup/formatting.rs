@@ -18,7 +18,7 @@ use crate::content::text::Fault;
 /// A text in its two forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MarkupText {
-    /// Tags gone, references decoded once; with [`Markup::Escape`] only where there is formatting.
+    /// Without tags, references decoded once; with [`Markup::Escape`] only inside formatting.
     pub(crate) text: String,
     /// Only when there is formatting.
     pub(crate) html: Option<String>,
@@ -226,7 +226,7 @@ pub(crate) fn targets(html: &str) -> impl Iterator<Item = &str> {
     html.split("<a href=\"").skip(1).filter_map(|rest| rest.split('"').next())
 }
 
-/// An absolute `https:` URL whose host is plainly what it says: ASCII, no user name in front.
+/// An absolute `https:` URL with an unambiguous host: ASCII, without a user name.
 pub(crate) fn is_link(value: &str) -> bool {
     let Some(rest) = value.strip_prefix("https://") else { return false };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -285,7 +285,7 @@ mod tests {
         super::clean(source, links, Markup::Strip)
     }
 
-    /// The fixpoint oracle: what came out comes out again.
+    /// Checks that cleaning an output again changes nothing.
     fn assert_settled(source: &str, links: Links, marked: &MarkupText) {
         assert_settled_as(source, links, Markup::Strip, marked);
     }

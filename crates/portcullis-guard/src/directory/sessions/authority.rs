@@ -152,7 +152,7 @@ impl Authority {
             && (table.contains(digest_of(what)) || table.contains(digest_of(of_everyone)))
     }
 
-    /// Whether a token of another issuer, or a link, may be named by an entry that is gone.
+    /// Whether a token of another issuer, or a link, may be named by an evicted entry.
     ///
     /// That is so for a token which ends no later than an evicted entry: it has expired, and only a
     /// clock that was set back makes it look valid.
