@@ -2,6 +2,7 @@
 //! Never: text that is passed on unchecked.
 
 use portcullis_model::Denial;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::content::markup::active;
 use crate::content::markup::formatting::{self, Links, Markup};
@@ -127,8 +128,33 @@ fn read_markup(source: &str, links: Links, markup: Markup) -> Result<CleanText, 
     } else {
         text::normalise(&marked.text)?.into_owned()
     };
-    let unchanged = |html: &String| text::normalise(html).is_ok_and(|again| again == *html);
-    Ok(CleanText { text, html: marked.html.filter(unchanged) })
+    let html = marked.html.and_then(|html| {
+        if text::normalise(&html).is_ok_and(|again| again == html) {
+            return Some(html);
+        }
+        let composed = compose_between_tags(&html);
+        let is_normal = text::normalise(&composed).is_ok_and(|again| again == composed);
+        let reads_the_same = || {
+            let again = formatting::clean(&composed, links, markup).ok()?;
+            Some(again.html.as_deref() == Some(composed.as_str()) && again.text == text)
+        };
+        (is_normal && reads_the_same() == Some(true)).then_some(composed)
+    });
+    Ok(CleanText { text, html })
+}
+
+/// Composes each text between tags by itself, so that no mark joins the `>` of a tag.
+///
+/// In the cleaned HTML, `<` and `>` occur only in tags.
+fn compose_between_tags(html: &str) -> String {
+    let mut composed = String::with_capacity(html.len());
+    for part in html.split_inclusive('>') {
+        let at = part.find('<').unwrap_or(part.len());
+        let (text, tag) = part.split_at_checked(at).unwrap_or((part, ""));
+        composed.extend(text.nfc());
+        composed.push_str(tag);
+    }
+    composed
 }
 
 #[cfg(test)]
@@ -217,7 +243,7 @@ mod tests {
             ),
             ("a&#x202e;b &#1; &nbsp;", Ok(("a&#x202e;b &#1; &nbsp;", None))),
             ("<b>a&#x202e;b</b>", Ok(("ab", None))),
-            ("<b>e&#x301;</b>", Ok(("\u{e9}", None))),
+            ("<b>e&#x301;</b>", Ok(("\u{e9}", Some("<b>\u{e9}</b>")))),
             // U+0338 after a `>` would compose with it, so the tag would not end.
             ("x<b>&#x338; onclick=alert(1) </b>", Ok(("x\u{338} onclick=alert(1) ", None))),
             ("<b>a</b>&#xd800;", Ok(("a&#xd800;", Some("<b>a</b>&amp;#xd800;")))),
@@ -252,6 +278,41 @@ mod tests {
         assert_eq!(linked, Err(Denial::Spam("phrase_with_link")));
         let read = clean_as(Markup::Escape, Links::Kept, &link.replace("buy now", "see"));
         assert!(read.unwrap().html.is_some());
+    }
+
+    #[test]
+    fn t_131_marks_written_as_references_compose_and_keep_formatting() {
+        let two = "\u{1ec7}";
+        check(&[
+            ("<b>x</b> e&#769;", Ok(("x \u{e9}", Some("<b>x</b> \u{e9}")))),
+            ("<b>x</b> e&#x301;", Ok(("x \u{e9}", Some("<b>x</b> \u{e9}")))),
+            ("<b>x</b> a&#778;o&#776;", Ok(("x \u{e5}\u{f6}", Some("<b>x</b> \u{e5}\u{f6}")))),
+            ("<b>x</b> &#101;&#769;", Ok(("x \u{e9}", Some("<b>x</b> \u{e9}")))),
+            ("<b>x</b> &eacute;", Ok(("x \u{e9}", Some("<b>x</b> \u{e9}")))),
+            (
+                "<b>x</b> e&#770;&#803;",
+                Ok((&["x ", two].concat(), Some(&["<b>x</b> ", two].concat()))),
+            ),
+            ("<b>x</b> &#4370;&#4449;&#4523;", Ok(("x \u{d55c}", Some("<b>x</b> \u{d55c}")))),
+            ("<b>x</b> &#8491;", Ok(("x \u{c5}", Some("<b>x</b> \u{c5}")))),
+            ("e&#769; <b>x</b> e&#769;", Ok(("\u{e9} x \u{e9}", Some("\u{e9} <b>x</b> \u{e9}")))),
+            (
+                "<b>e&#769;<i>a&#768;</i></b>",
+                Ok(("\u{e9}\u{e0}", Some("<b>\u{e9}<i>\u{e0}</i></b>"))),
+            ),
+            ("<b>e</b>&#769;", Ok(("\u{e9}", Some("<b>e</b>\u{301}")))),
+            // The stroke would join the `>` of the tag, so the formatting is dropped.
+            ("<b>x</b>&#824; e&#769;", Ok(("x\u{338} \u{e9}", None))),
+            ("<b>&#824;x</b> e&#769;", Ok(("\u{338}x \u{e9}", None))),
+            // More marks than the rules allow, and characters that they remove.
+            (
+                "<b>x</b> q&#821;&#821;&#821;&#821;&#821;",
+                Ok((&["x q", &"\u{335}".repeat(4)].concat(), None)),
+            ),
+            ("<b>x</b> e&#769;&#x202e;", Ok(("x \u{e9}", None))),
+            // A reference to a look-alike of the backtick does not open a code span.
+            ("<b>x</b> &#8175;<i>y</i>&#8175;", Ok(("x `y`", None))),
+        ]);
     }
 
     #[test]
