@@ -73,6 +73,14 @@ struct FetchTimes {
     is_current: bool,
 }
 
+impl FetchTimes {
+    /// Time until the next fetch after a failed one, in milliseconds.
+    fn wait_ms(&self, now: Now) -> u64 {
+        let next_ms = self.started_ms.saturating_add(RETRY_EVERY_MS);
+        next_ms.saturating_sub(now.monotonic_ms).max(1)
+    }
+}
+
 /// Fetches keys at the start, before they expire, and when a token names an unknown key.
 ///
 /// # Errors
@@ -106,18 +114,22 @@ pub fn install_issuers(
         let shared = Arc::clone(&all);
         async move {
             let fetching = tokio::task::spawn_local(async move {
-                let mut all_current = true;
+                let mut retry_after_ms = None;
                 for fetch in shared.iter().filter(|fetch| fetch.issuer.algorithm == algorithm) {
                     fetch.fetch(&around, seen).await;
-                    all_current &= fetch.times.lock().is_current;
+                    let times = fetch.times.lock();
+                    let wait_ms = times.wait_ms(around.clock.now());
+                    retry_after_ms = retry_after_ms.max((!times.is_current).then_some(wait_ms));
                 }
-                all_current
+                retry_after_ms
             });
             // While keys are missing, the token can be neither accepted nor rejected.
-            match tokio::time::timeout(WAIT_MAX, fetching).await {
-                Ok(Ok(true)) => Ok(()),
-                Ok(Ok(false) | Err(_)) | Err(_) => Err(Denial::AuthorityUnconfirmed),
-            }
+            let retry_after_ms = match tokio::time::timeout(WAIT_MAX, fetching).await {
+                Ok(Ok(None)) => return Ok(()),
+                Ok(Ok(Some(wait_ms))) => wait_ms,
+                Ok(Err(_)) | Err(_) => RETRY_EVERY_MS,
+            };
+            Err(Denial::IssuerKeysMissing { retry_after_ms })
         }
     });
     Ok(())

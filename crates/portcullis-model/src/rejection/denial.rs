@@ -134,6 +134,11 @@ pub enum Denial {
     SessionEnded(&'static str),
     /// The store has not confirmed sessions and users for too long.
     AuthorityUnconfirmed,
+    /// The keys of an issuer could not be fetched, so its tokens cannot be verified.
+    IssuerKeysMissing {
+        /// Time until the next fetch.
+        retry_after_ms: u64,
+    },
     /// The proof of the client's key needs a nonce of this server (RFC 9449 section 8).
     NonceNeeded,
     /// The password is right, and the account also requires a one-time code.
@@ -295,6 +300,7 @@ impl Denial {
         match (self.row().retry, self) {
             (Retry::Never, _) => None,
             (Retry::AfterMs(wait_ms), _) => Some(wait_ms),
+            (Retry::Given, Self::IssuerKeysMissing { retry_after_ms }) => Some(*retry_after_ms),
             (Retry::Given, Self::Limit { retry_after_ms, .. }) if *retry_after_ms > 0 => {
                 Some(*retry_after_ms)
             }

@@ -606,4 +606,7 @@ denials! {
     168, Self::ProofNeeded =>
         "unauthorized", 401, 4401, AuthnLoginFail, Warning, No, Never, "proof_needed",
         "A token needs a proof of the client's key: Authorization: DPoP, header DPoP (RFC 9449)";
+    169, Self::IssuerKeysMissing { .. } =>
+        "server_busy", 503, 1013, AuthorityUnconfirmed, Critical, No, Given,
+        "authority", "Server busy", "issuer_keys";
 }

@@ -37,6 +37,7 @@ fn denial_of_an_honest_client_is_not_a_violation() {
     ];
     let limits = Limit::ALL.map(|limit| Denial::Limit { limit, retry_after_ms: 1 });
     let others = [
+        Denial::IssuerKeysMissing { retry_after_ms: 8_000 },
         Denial::NonceNeeded,
         Denial::TotpRequired,
         Denial::ReauthRequired,
@@ -188,4 +189,11 @@ fn codes_and_statuses_match_the_contract() {
         let answer = denial.answer();
         assert_eq!((answer.code, answer.status), (code, status), "{denial:?}");
     }
+}
+
+#[test]
+fn missing_issuer_keys_state_the_time_until_the_next_fetch() {
+    let denial = Denial::IssuerKeysMissing { retry_after_ms: 7_500 };
+    assert_eq!(denial.retry_after_ms(), Some(7_500));
+    assert_eq!(denial.answer().code, Denial::AuthorityUnconfirmed.answer().code);
 }

@@ -106,8 +106,8 @@ impl Builder {
     /// Runs when a token names a key that is not known; then the token is verified once more.
     ///
     /// The hook gets the algorithm of the token and the moment. It limits how often it looks for
-    /// new keys, because every client can name an unknown one. [`Denial::AuthorityUnconfirmed`]
-    /// asks the client to try again.
+    /// new keys, because every client can name an unknown one. [`Denial::IssuerKeysMissing`] says
+    /// when the client can try again.
     pub fn on_unknown_key<H, F>(&mut self, hook: H)
     where
         H: Fn(Arc<Services>, Algorithm, Now) -> F + Send + Sync + 'static,
