@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Source, User};
-use portcullis_model::{Answer, ConnectionId, Denial, Now, Reference, Violation};
+use portcullis_model::{Answer, ConnectionId, Denial, Now, Reference, UserId, Violation};
 use serde_json::{Map, Value, json};
 
 use crate::shard::state::Shard;
@@ -31,12 +32,21 @@ impl From<Source> for Blame {
     }
 }
 
+/// The user that a verified credential names, who is not signed in.
+#[derive(Debug, Clone)]
+pub(crate) struct VerifiedUser {
+    pub(crate) id: UserId,
+    pub(crate) issuer: Arc<str>,
+}
+
 /// The known facts about a rejected request.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct RejectionSource<'a> {
     pub(crate) client: Option<IpAddr>,
     pub(crate) port: Option<u16>,
     pub(crate) user: Option<&'a User>,
+    /// The user of a verified credential that is rejected afterwards; only recorded.
+    pub(crate) verified: Option<&'a VerifiedUser>,
     pub(crate) connection: Option<ConnectionId>,
     pub(crate) event: Option<&'a str>,
     pub(crate) method: Option<&'a str>,
@@ -136,7 +146,8 @@ fn record(
     record.connection = source.connection;
     record.limit = limit.map(|key| (key, denial.retry_after_ms().unwrap_or(0)));
     // The user decides which budget of the log the record uses.
-    record.user = source.user.map(|user| user.id.clone());
+    let verified = source.verified.map(|user| user.id.clone());
+    record.user = source.user.map(|user| user.id.clone()).or(verified);
     record.status = source.http.then_some(answer.status);
     // Most records of a flood are only counted: their texts are not built.
     shard.server.audit.record_with(record, now, |record| {
@@ -148,6 +159,9 @@ fn record(
         record.origin = source.origin.map(String::from);
         record.user_agent = source.user_agent.map(String::from);
         record.field = denial.field().map(String::from);
+        if let Some(user) = source.verified {
+            record.labels.push(("issuer", user.issuer.to_string()));
+        }
     });
 }
 

@@ -115,6 +115,7 @@ impl ConnectFlow {
             Err(denial) => return self.reject(link, &request, &denial, now),
         };
         request.is_single_use = presents_ticket(payload);
+        request.verified = identity.verified_user();
         let claim = match &identity {
             Identity::Verified(_) | Identity::SignedIn => read_recovery_claim(payload),
             Identity::Anonymous(_) => {
@@ -385,7 +386,7 @@ impl ConnectFlow {
 
     /// Rejects a CONNECT. The connection ends, unless it has sockets and the denial permits them.
     fn reject(&mut self, link: &Link, request: &ConnectRequest, denial: &Denial, now: Now) -> Step {
-        let rejection = link.reject(denial, None, now);
+        let rejection = link.reject_connect(denial, request.verified.as_ref(), now);
         let plain_id = self.credentials.take_plain_id();
         link.send(connect_error(link, &request.namespace, plain_id, &rejection));
         let has_sockets = !link.connection.members.sockets.borrow().is_empty();

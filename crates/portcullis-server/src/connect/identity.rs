@@ -14,6 +14,7 @@ use crate::connect::user_slot::{PrincipalFuture, authenticate_with_slot};
 use crate::connection::link::Link;
 use crate::events::namespace::HookFuture;
 use crate::random::random_id;
+use crate::rejection::VerifiedUser;
 use crate::shard::state::Shard;
 
 /// The user of a CONNECT, as far as it is proven at once.
@@ -24,6 +25,19 @@ pub(crate) enum Identity {
     Anonymous(UserId),
     /// The connection is signed in, by a credential that cannot be sent again.
     SignedIn,
+}
+
+impl Identity {
+    /// The user and issuer of a verified token, for the record of a rejection.
+    pub(crate) fn verified_user(&self) -> Option<VerifiedUser> {
+        match self {
+            Self::Verified(verified) => {
+                let (id, issuer) = (verified.user.clone(), Arc::clone(&verified.issuer));
+                Some(VerifiedUser { id, issuer })
+            }
+            Self::Anonymous(_) | Self::SignedIn => None,
+        }
+    }
 }
 
 /// Verifies the credential of a CONNECT.

@@ -4,6 +4,8 @@
 use portcullis_guard::RecoveryClaim;
 use portcullis_model::Namespace;
 
+use crate::rejection::VerifiedUser;
+
 /// The namespace that a client connects to.
 pub(crate) struct ConnectRequest {
     pub(crate) namespace: Namespace,
@@ -13,11 +15,13 @@ pub(crate) struct ConnectRequest {
     pub(crate) payload: Option<String>,
     /// Whether the credential can be used only once.
     pub(crate) is_single_use: bool,
+    /// The user of the credential, once it is verified; a rejection records them.
+    pub(crate) verified: Option<VerifiedUser>,
 }
 
 impl ConnectRequest {
     pub(crate) fn new(namespace: Namespace, rule: usize) -> Self {
-        Self { namespace, rule, payload: None, is_single_use: false }
+        Self { namespace, rule, payload: None, is_single_use: false, verified: None }
     }
 
     /// Namespace `/`, which is always registered first.

@@ -13,7 +13,7 @@ use crate::connection::socket::Socket;
 use crate::connection::state::Connection;
 use crate::delivery::hub::{Acknowledge, Delta, has_pending_batches};
 use crate::events::context::Context;
-use crate::rejection::{Rejection, RejectionSource, reject};
+use crate::rejection::{Rejection, RejectionSource, VerifiedUser, reject};
 use crate::rooms::covered_rooms::CoveredRooms;
 use crate::shard::state::Shard;
 use crate::websocket::control_rate::ControlRate;
@@ -51,6 +51,22 @@ impl Link {
 
     /// Records and counts a denial with what is known of this connection.
     pub(crate) fn reject(&self, denial: &Denial, event: Option<&str>, now: Now) -> Rejection {
+        let source = RejectionSource { event, ..RejectionSource::default() };
+        self.reject_from(denial, source, now)
+    }
+
+    /// Rejects a CONNECT, whose credential may have been verified.
+    pub(crate) fn reject_connect(
+        &self,
+        denial: &Denial,
+        verified: Option<&VerifiedUser>,
+        now: Now,
+    ) -> Rejection {
+        let source = RejectionSource { verified, ..RejectionSource::default() };
+        self.reject_from(denial, source, now)
+    }
+
+    fn reject_from(&self, denial: &Denial, source: RejectionSource<'_>, now: Now) -> Rejection {
         let connection = &self.connection;
         let caller = connection.caller();
         let source = RejectionSource {
@@ -59,8 +75,7 @@ impl Link {
             connection: Some(connection.id),
             user: caller.as_ref().map(|caller| &**caller.principal.user()),
             origin: connection.client.origin.as_deref(),
-            event,
-            ..RejectionSource::default()
+            ..source
         };
         reject(&self.shard, denial, &source, now)
     }

@@ -208,8 +208,13 @@ fn user_without_a_required_factor_can_only_add_one() {
     assert_eq!(client.close_code(), Some(4401));
 
     // Users of the other issuer are held to its rule.
+    let mark = server.records.mark();
     let refused = connect(&token("eve", &json!({ "acr": "1" }))).err().unwrap();
     assert_eq!(refused["data"]["code"], "second_factor_required", "{refused}");
+    let is_it = |record: &Value| record["event"]["reason"] == "issuer";
+    let record = server.records.wait_after(mark, is_it);
+    let (user, issuer) = (&record["user"]["id"], &record["labels"]["issuer"]);
+    assert!(user.is_string() && issuer.is_string(), "{record}");
     assert!(connect(&token("eve", &json!({ "acr": "2" }))).is_ok());
 }
 
