@@ -122,6 +122,11 @@
 //! their own meaning, such as [`Denial::Forbidden`] for a missing right. Some of them are
 //! violations: ten in a minute close a connection.
 //!
+//! # Logs
+//!
+//! Faults, such as a handler that panics, are logged with `tracing`. The library never sets a
+//! subscriber: install one in `main`, or these lines are lost.
+//!
 //! # Rooms
 //!
 //! Sockets join and leave rooms with [`Context::join`] and [`Context::leave`]. A handler can send
@@ -129,6 +134,27 @@
 //! handler, or the event's rule requires [`Access::Member`] or [`Access::Owner`]. Every other room
 //! is an error, so a room name in a payload gives no access. [`Context::as_server`] sends in the
 //! name of the server; outside of handlers, use [`Hub::namespace`].
+//!
+//! [`Context::remove_member`] takes a member out of a room: the user can no longer send to it, and
+//! all sockets of the user leave it.
+//!
+//! ```
+//! # use portcullis::prelude::*;
+//! # #[derive(Deserialize)]
+//! # #[serde(deny_unknown_fields)]
+//! # struct Remove {
+//! #     #[serde(deserialize_with = "field::room_id")]
+//! #     room: RoomId,
+//! #     #[serde(deserialize_with = "field::user_id")]
+//! #     user: UserId,
+//! # }
+//! async fn remove(permit: Permit<Remove>, context: Context) -> Result<Reply, Denial> {
+//!     let Remove { room, user } = permit.payload(); // its rule has `access: Access::Owner`
+//!     let was_member = context.remove_member(room, user)?;
+//!     context.everyone_in(room).emit("removed", &Payload::of(&json!({"user": user.as_str()})))?;
+//!     Ok(Reply::fields(&json!({"removed": was_member})))
+//! }
+//! ```
 //!
 //! [`Event::room`] returns the room of an event. Ids have a fixed syntax, so a field with an id
 //! uses a parser of [`field`]; `room.as_str()` returns the text.

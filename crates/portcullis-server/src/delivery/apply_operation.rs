@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use portcullis_model::UserId;
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
 
@@ -89,8 +90,13 @@ fn matching(shard: &Shard, filter: &SocketFilter) -> Vec<Rc<Socket>> {
     sockets.retain(|socket| {
         filter.without != Some(socket.connection.id)
             && !filter.except.iter().any(|room| socket.is_in(room))
+            && filter.user.as_ref().is_none_or(|user| is_of_user(socket, user))
     });
     sockets
+}
+
+fn is_of_user(socket: &Socket, user: &UserId) -> bool {
+    socket.connection.caller().is_some_and(|caller| caller.principal.user().id == *user)
 }
 
 /// Removes a socket from its namespace; the connection stays for other namespaces.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use portcullis_model::{ConnectionId, Denial, Namespace, RoomId};
+use portcullis_model::{ConnectionId, Denial, Namespace, RoomId, UserId};
 use portcullis_wire::socketio::is_reserved;
 
 use crate::delivery::collector::ResponseCollector;
@@ -79,6 +79,12 @@ impl Broadcast {
     /// Without the socket on this connection.
     pub fn without(mut self, connection: ConnectionId) -> Self {
         self.filter.without = Some(connection);
+        self
+    }
+
+    /// Only the sockets of this user.
+    pub fn of_user(mut self, user: &UserId) -> Self {
+        self.filter.user = Some(user.clone());
         self
     }
 

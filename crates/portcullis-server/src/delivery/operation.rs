@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Answer, User};
-use portcullis_model::{ConnectionId, Namespace, RoomId};
+use portcullis_model::{ConnectionId, Namespace, RoomId, UserId};
 
 use crate::connection::socket_id::SocketId;
 use crate::delivery::collector::ResponseCollector;
@@ -18,6 +18,7 @@ pub(crate) struct SocketFilter {
     pub(crate) except: Vec<RoomId>,
     pub(crate) only: Option<ConnectionId>,
     pub(crate) without: Option<ConnectionId>,
+    pub(crate) user: Option<UserId>,
 }
 
 /// The operation on the matching sockets.

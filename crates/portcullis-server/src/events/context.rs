@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use portcullis_audit::Audit;
 use portcullis_guard::{Directory, Gate, User};
-use portcullis_model::{Clock, ConnectionId, Denial, Namespace, Now, RoomId};
+use portcullis_model::{Clock, ConnectionId, Denial, Namespace, Now, RoomId, UserId};
 
 use crate::connection::socket_id::SocketId;
 use crate::delivery::broadcast::Broadcast;
@@ -132,6 +132,22 @@ impl Context {
     /// [`Denial::Busy`] when the queue of its shard is full.
     pub fn leave(&self, room: &RoomId) -> Result<(), Denial> {
         self.this().leave(room)
+    }
+
+    /// Removes a member from a room: the user can no longer send to it, and all sockets of the user
+    /// in this namespace leave it. Returns whether the user was a member.
+    ///
+    /// The sockets leave after the events that were emitted before. Messages of the user that
+    /// arrive later are rejected ([`Denial::Forbidden`], reason `not_member`). Sockets in another
+    /// namespace leave with `hub.namespace(other).to(room).of_user(user).leave(room)`.
+    ///
+    /// # Errors
+    /// [`Denial::Busy`] when the queue of a shard is full: the user is no longer a member, and some
+    /// sockets may still receive. A second call removes them.
+    pub fn remove_member(&self, room: &RoomId, user: &UserId) -> Result<bool, Denial> {
+        let was_member = self.directory.remove_member(room, user);
+        self.as_server().to(room).of_user(user).leave(room)?;
+        Ok(was_member)
     }
 
     /// Sends an event to this socket alone.

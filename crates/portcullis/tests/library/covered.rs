@@ -35,6 +35,7 @@ room_event!(Joinable, "joinable", Access::Joinable);
 room_event!(Announce, "announce", Access::User);
 room_event!(Evict, "evict", Access::User);
 room_event!(Count, "count", Access::User);
+room_event!(Remove, "remove", Access::Owner);
 room_event!(Question, "question", Access::User);
 
 fn reply() -> Payload {
@@ -70,6 +71,16 @@ fn server() -> TestServer {
         })?;
         server.on(|permit: Permit<Evict>, context: Context| async move {
             context.others_in(&permit.payload().room).disconnect().map(|()| Reply::ok())
+        })?;
+        server.on(|permit: Permit<Remove>, context: Context| async move {
+            let room = &permit.payload().room;
+            let mut was_member = Vec::new();
+            for _ in 0..2 {
+                let user = member_id(&context, "member");
+                was_member.push(context.remove_member(room, &user)?);
+            }
+            context.everyone_in(room).emit("told", &reply())?;
+            Ok(Reply::fields(&json!({"was_member": was_member})))
         })?;
         server.on(|permit: Permit<Count>, context: Context| async move {
             let sockets = context.everyone_in(&permit.payload().room).fetch().await?;
@@ -135,6 +146,45 @@ fn permit_of_a_member_covers_its_room() {
     member.accepted("member", listed.clone());
     assert_eq!(other.event("told"), json!({}));
     assert_eq!(other.rejected("member", listed)["code"], "forbidden");
+}
+
+fn member_id(context: &Context, name: &str) -> UserId {
+    let users = context.directory.user_ids();
+    let user =
+        users.into_iter().find(|id| context.directory.user(id).unwrap().name().as_ref() == name);
+    user.unwrap()
+}
+
+#[test]
+fn removed_member_cannot_send_and_all_its_sockets_leave_the_room() {
+    let server = server();
+    let mut owner = server.connect("owner");
+    let (mut member, mut second) = (server.connect("member"), server.connect("member"));
+    let mut other = server.connect("other");
+    let listed = json!({"room": "listed"});
+    for client in [&mut member, &mut second, &mut other] {
+        client.accepted("enter", listed.clone());
+    }
+    member.accepted("member", listed.clone());
+    assert_eq!(other.event("told"), json!({}));
+    assert_eq!(second.event("told"), json!({}));
+    let room = RoomId::parse("listed").unwrap();
+    let id = server.user_id("owner");
+    server.directory().put_room(RoomFacts {
+        id: room.clone(),
+        name: String::from("listed"),
+        owner: id.clone(),
+        visibility: Visibility::Public,
+    });
+    server.directory().add_member(&room, &id);
+    server.directory().add_member(&room, &server.user_id("member"));
+    let reply = owner.accepted("remove", listed.clone());
+    assert_eq!(reply["was_member"], json!([true, false]));
+    assert_eq!(other.event("told"), json!({}), "sockets of other users stay");
+    for client in [&mut member, &mut second] {
+        assert!(client.received("told").is_empty(), "no socket of the removed member receives");
+        assert_eq!(client.rejected("member", listed.clone())["code"], "forbidden");
+    }
 }
 
 #[test]
