@@ -28,6 +28,7 @@ mod keyring_file; // the keyring on disk
 mod keyring_text; // the content of the keyring's file
 mod line_fault; // faults of its lines
 mod keyring_error; // errors of reading or changing it
+pub mod application_mark; // a mark of applications that use the keyring
 pub mod private_file; // small files that only their owner can read
 #[cfg(test)]
 mod wycheproof_tests; // the cipher against known attacks

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
 use portcullis_accounts::ServerSecret;
 use portcullis_audit::utc;
-use portcullis_seal::{KeyId, Keyring};
+use portcullis_seal::{KeyId, Keyring, application_mark};
 use portcullis_store::{OperatorActionKind, SqliteOperatorStore};
 
 use super::installation::Installation;
@@ -42,6 +42,9 @@ pub(crate) enum KeysCommand {
     Revoke {
         /// The id of the key, from `keys list`.
         id: String,
+        /// Removes a field key although fields that an application sealed with it become unreadable.
+        #[arg(long)]
+        yes: bool,
     },
     /// Seals all fields with the key in use that are in plain text or sealed with an older key.
     Reencrypt {
@@ -74,7 +77,10 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
             outln!("{id} signs from now on; cookies and links of older secrets stay valid")?;
             Ok(())
         }
-        KeysCommand::Revoke { id } => revoke(installation, id),
+        KeysCommand::Revoke { id, yes } => {
+            let consent = if *yes { Consent::Given } else { Consent::Missing };
+            revoke(installation, id, consent)
+        }
         KeysCommand::Reencrypt { compact } => {
             let (beside, _) = installation.open()?;
             let done = reencrypt(&beside)?;
@@ -137,7 +143,14 @@ fn ring(installation: &Installation) -> Result<Keyring> {
     ring.context("there are no field keys: start the server once")
 }
 
-fn revoke(installation: &Installation, id: &str) -> Result<()> {
+/// Whether the operator accepts that fields of an application become unreadable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    Given,
+    Missing,
+}
+
+fn revoke(installation: &Installation, id: &str, consent: Consent) -> Result<()> {
     let signing = installation.signing_keys()?;
     if signing.list().iter().any(|key| key.id == id) {
         signing.revoke(id)?;
@@ -158,20 +171,29 @@ fn revoke(installation: &Installation, id: &str) -> Result<()> {
     let Some(found) = found else {
         bail!("no key has the id {id:?}: portcullis keys list shows all ids")
     };
-    retire(installation, &ring, found.id)
+    retire(installation, &ring, found.id, consent)
 }
 
 /// Seals all fields again, then removes the key.
-fn retire(installation: &Installation, ring: &Keyring, id: KeyId) -> Result<()> {
+fn retire(installation: &Installation, ring: &Keyring, id: KeyId, consent: Consent) -> Result<()> {
+    if id == ring.current_id() {
+        bail!("{id} is the key in use: run portcullis keys rotate field first");
+    }
+    if consent == Consent::Missing && application_mark::exists(&installation.settings.data) {
+        bail!(
+            "{id} is not removed: an application uses this data directory, and every value of its \
+             own that it sealed with {id} would become unreadable for good. This command seals \
+             message texts and second factors again; it cannot see values of the application. \
+             Let the application seal them again (FieldKeys::is_current finds them), then run \
+             portcullis keys revoke {id} --yes"
+        );
+    }
     let current = ring.list().into_iter().find(|key| key.id == ring.current_id());
     let age_ms = current.map_or(0, |key| installation.now().unix_ms - key.created_unix_ms);
-    if id != ring.current_id() && age_ms < RELOAD_MAX_MS {
+    if age_ms < RELOAD_MAX_MS {
         bail!(
             "the key in use was only just created: try again in 10 s, when all servers have read it"
         );
-    }
-    if id == ring.current_id() {
-        bail!("{id} is the key in use: run portcullis keys rotate field first");
     }
     let (beside, _) = installation.open()?;
     let done = reencrypt(&beside)?;

@@ -12,7 +12,7 @@ use portcullis_audit::Audit;
 use portcullis_chat::{ChatError, ChatOptions};
 use portcullis_guard::{Directory, GateOptions, RoleRules, SecondFactorRule};
 use portcullis_model::{Clock, Role, RoleTable, Secret};
-use portcullis_seal::{Keyring, KeyringError, PrivateFileError, private_file};
+use portcullis_seal::{Keyring, KeyringError, PrivateFileError, application_mark, private_file};
 use portcullis_server::{Builder, Options};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
@@ -73,6 +73,9 @@ pub enum ChatServerError {
     /// Chat cannot be installed.
     #[error("cannot install chat")]
     Chat(#[from] ChatError),
+    /// The data directory cannot be marked as the one of an application.
+    #[error("cannot create field-keys.application in the data directory")]
+    Mark(#[source] std::io::Error),
     /// The runtime does not start.
     #[error("cannot start a runtime")]
     Runtime(#[source] std::io::Error),
@@ -113,6 +116,7 @@ impl ChatParts {
         let ring = open_ring(&options, now.unix_ms)?;
         let seal_log = SealLog::new(Arc::clone(clock));
         let seal = Arc::new(Sealing::new(ring.clone(), seal_log.clone()));
+        application_mark::set(&options.data).map_err(ChatServerError::Mark)?;
         let database = options.data.join(DATABASE);
         let to_feed = Box::new(feed.clone());
         let store = SqliteStore::open_sealed(&database, SqliteOptions::default(), to_feed, seal)?;

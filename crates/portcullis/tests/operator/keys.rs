@@ -83,6 +83,22 @@ fn fields_are_sealed_anew_beside_a_running_server() {
     assert!(texts.contains(&&json!("under the first key")), "{history}");
 }
 
+#[test]
+fn field_key_of_an_application_is_revoked_only_with_consent() {
+    let server = start(&Config::default());
+    let first = ids(&done(&server, &["keys", "list"], ""), "field").remove(0);
+    done(&server, &["keys", "rotate", "field"], "");
+    portcullis_seal::application_mark::set(&server.data()).unwrap();
+    let error = refused(&server, &["keys", "revoke", &first], "");
+    for part in ["is not removed", "unreadable for good", "FieldKeys::is_current", "--yes"] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+    assert!(ids(&done(&server, &["keys", "list"], ""), "field").contains(&first));
+    // The next check is reached: the rotation is too recent.
+    let error = refused(&server, &["keys", "revoke", &first, "--yes"], "");
+    assert!(error.contains("only just created"), "{error}");
+}
+
 /// The refresh cookie of an answer.
 fn refresh_cookie(answer: &Answer) -> String {
     let cookies = answer.values("set-cookie");

@@ -1,0 +1,28 @@
+//! A file in the data directory that says: an application built with the library uses its keys.
+//! Never: a secret, or a fact that a request depends on.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The file; its existence is all that counts.
+const FILE: &str = "field-keys.application";
+const TEXT: &str = "An application seals values of its own with field-keys.ring.\n";
+
+/// Marks the data directory; it can be marked already.
+///
+/// # Errors
+/// The error of the file system.
+pub fn set(data: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(data.join(FILE)) {
+        Ok(mut file) => file.write_all(TEXT.as_bytes()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an application has used the data directory.
+pub fn exists(data: &Path) -> bool {
+    data.join(FILE).exists()
+}
