@@ -104,9 +104,21 @@ pub(crate) fn inspect_directory(data: &Path) -> Result<(), ConfigError> {
     let user = rustix::process::geteuid();
     if !user.is_root() && facts.uid() != user.as_raw() {
         let why = format!("other users can enter it (mode {mode:o}), and another user owns it");
-        return Err(fault(why, elsewhere));
+        let mend = format!(
+            "name a directory of this user with --data, such as {}",
+            data.join("data").display()
+        );
+        return Err(fault(why, &mend));
     }
     Ok(())
+}
+
+/// The mode of the data directory, if other users can write to it.
+///
+/// The start makes the directory private. Until then, other users can put files into it.
+pub(crate) fn open_mode(data: &Path) -> Option<u32> {
+    let mode = std::fs::metadata(data).ok()?.permissions().mode() & 0o777;
+    (mode & 0o022 != 0).then_some(mode)
 }
 
 /// Checks that a file can be written or created. With `is_inside` the data directory, its parent

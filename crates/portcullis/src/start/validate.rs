@@ -1,6 +1,8 @@
 //! Checks before the start of a server, the same for `check` and `serve`.
 //! Never: a file created or changed.
 
+use std::path::Path;
+
 use anyhow::Result;
 use portcullis_accounts::{KeyError, ServerSecret, SigningKeys};
 use portcullis_model::Now;
@@ -10,7 +12,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, Warning, mistakes, password_policy};
 use crate::start::log_key;
-use crate::start::machine::{inspect_directory, inspect_file, try_address};
+use crate::start::machine::{inspect_directory, inspect_file, open_mode, try_address};
 use crate::start::output_files::inspect_output_files;
 use crate::tls::server_config::Tls;
 
@@ -34,6 +36,7 @@ const SIGNING_KEYS: &str = "token-signing.ring";
 pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
     let mut warnings = mistakes(settings);
     inspect_directory(&settings.data)?;
+    warnings.extend(open_directory(&settings.data));
     // First, before any of these files is opened.
     inspect_output_files(settings)?;
     let is_running = inspect_database(settings)?;
@@ -92,6 +95,18 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         || error.downcast_ref::<KeyError>().is_some_and(keys)
         || error.downcast_ref::<KeyringError>().is_some_and(ring)
         || error.downcast_ref::<StoreError>().is_some_and(store)
+}
+
+/// A warning if other users can write to the data directory, as to an `emptyDir` of Kubernetes.
+fn open_directory(data: &Path) -> Option<Warning> {
+    let mode = open_mode(data)?;
+    let data = data.display();
+    let text = format!(
+        "other users can write to the data directory {data} (mode {mode:o}), and could put keys or \
+         a database of their own into it. The start changes the mode to 700; to change it now, run: \
+         chmod 700 {data}"
+    );
+    Some(Warning::new("--data", text))
 }
 
 /// Checks that the database can be used; returns whether a running server uses it.

@@ -274,3 +274,24 @@ fn certificate_that_ends_soon_or_lacks_a_name_is_warned_of() {
     assert!(warnings.contains("expires on ") && warnings.contains("days: renew it"), "{warnings}");
     assert!(warnings.contains("does not name eu.chat.example"), "{warnings}");
 }
+
+#[test]
+fn data_directory_that_other_users_can_write_to_is_a_warning() {
+    for (mode, expect) in [(0o777, true), (0o770, true), (0o755, false), (0o700, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("volume");
+        std::fs::create_dir(&data).unwrap();
+        std::fs::set_permissions(&data, Permissions::from_mode(mode)).unwrap();
+        let arguments = ["check", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()];
+        let mut command = command(directory.path(), &arguments);
+        let output = command.env("PORTCULLIS__LISTEN__PRIVATE", "127.0.0.1:0").output().unwrap();
+        let warnings = text(&output.stderr);
+        assert!(output.status.success(), "{warnings}");
+        let is_named = warnings.contains("warning: --data: other users can write to")
+            && warnings.contains(&format!("{} (mode {mode:o})", data.display()))
+            && warnings.contains(&format!("chmod 700 {}", data.display()));
+        assert_eq!(is_named, expect, "{mode:o}: {warnings}");
+        let after = std::fs::metadata(&data).unwrap().permissions().mode() & 0o777;
+        assert_eq!(after, mode, "a check changes nothing");
+    }
+}
