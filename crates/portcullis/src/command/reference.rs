@@ -26,6 +26,12 @@ pub(super) fn run(installation: &Installation, reference: &str) -> Result<()> {
     let log = &installation.settings.audit.file;
     text.push_str(&match find_reference(log, &reference) {
         Ok(Some(line)) => record(&line),
+        Ok(None) if !log.exists() => format!(
+            "log         {} does not exist: a server built with the library writes its records\n            \
+             to the file of audit_file, or to standard output. Search them for {reference},\n            \
+             or name the file: PORTCULLIS__AUDIT__FILE=FILE portcullis why {reference}\n",
+            log.display()
+        ),
         Ok(None) => format!(
             "log         no record in {}: a log_suppressed record counts it,\n            \
              or its file was removed\n",

@@ -122,3 +122,55 @@ fn stricter_rule_for_second_factors_wins_beside_chat() {
         assert_eq!(server.directory().user_ids().len(), usize::from(expect), "no row is stored");
     }
 }
+
+#[test]
+fn why_explains_references_of_an_application() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("records.log");
+    let data = directory.path().join("data");
+    let why = |reference: &str, file: Option<&std::path::Path>| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.arg("why").arg("--data").arg(&data).arg(reference).current_dir(directory.path());
+        if let Some(file) = file {
+            command.env("PORTCULLIS__AUDIT__FILE", file);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let builder = Server::builder()
+        .listen(([127, 0, 0, 1], 0).into())
+        .own_origin()
+        .audit_file(&log)
+        .chat(ChatServerOptions::new(&data));
+    let server = TestServer::start_with(builder, |server| {
+        server.on(|_permit: Permit<Buy>, _context: Context| async move {
+            Err::<Reply, _>(Denial::app("sold_out", "There are no tickets left"))
+        })?;
+        Ok(())
+    });
+    let mut ann = server.connect("ann");
+    let sold_out = ann.rejected("buy", json!({}));
+    let invalid = ann.rejected("buy", json!({"count": 1}));
+    let reference = |error: &Value| String::from(error["ref"].as_str().unwrap());
+    let (sold_out, invalid) = (reference(&sold_out), reference(&invalid));
+    drop(ann);
+    drop(server);
+
+    let text = why(&sold_out, None);
+    assert!(text.contains("Rejected by the application: the record has its code"), "{text}");
+    assert!(text.contains("security.log does not exist") && text.contains("audit_file"), "{text}");
+    let text = why(&sold_out, Some(&log));
+    assert!(text.contains("\"sold_out\"") && text.contains("buy"), "{text}");
+    let text = why(&invalid, Some(&log));
+    assert!(text.contains("client got  INVALID_MESSAGE"), "{text}");
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Buy {}
+
+impl Event for Buy {
+    const NAME: &'static str = "buy";
+    const RULE: Rule = Rule::DEFAULT;
+}
