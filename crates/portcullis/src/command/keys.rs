@@ -42,7 +42,7 @@ pub(crate) enum KeysCommand {
     Revoke {
         /// The id of the key, from `keys list`.
         id: String,
-        /// Removes a field key although fields that an application sealed with it become unreadable.
+        /// Removes a field key although values of an application become unreadable.
         #[arg(long)]
         yes: bool,
     },

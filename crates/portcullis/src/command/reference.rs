@@ -27,9 +27,9 @@ pub(super) fn run(installation: &Installation, reference: &str) -> Result<()> {
     text.push_str(&match find_reference(log, &reference) {
         Ok(Some(line)) => record(&line),
         Ok(None) if !log.exists() => format!(
-            "log         {} does not exist: a server built with the library writes its records\n            \
-             to the file of audit_file, or to standard output. Search them for {reference},\n            \
-             or name the file: PORTCULLIS__AUDIT__FILE=FILE portcullis why {reference}\n",
+            "log         {} does not exist: a server built with the library\n            \
+             writes its records to the file of audit_file, or to standard output;\n            \
+             name the file: PORTCULLIS__AUDIT__FILE=FILE portcullis why {reference}\n",
             log.display()
         ),
         Ok(None) => format!(

@@ -103,8 +103,8 @@ fn open_directory(data: &Path) -> Option<Warning> {
     let data = data.display();
     let text = format!(
         "other users can write to the data directory {data} (mode {mode:o}), and could put keys or \
-         a database of their own into it. The start changes the mode to 700; to change it now, run: \
-         chmod 700 {data}"
+         a database of their own into it. The start changes the mode to 700; to change it now, \
+         run: chmod 700 {data}"
     );
     Some(Warning::new("--data", text))
 }

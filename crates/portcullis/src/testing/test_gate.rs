@@ -3,6 +3,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -15,7 +16,7 @@ use portcullis_server::Context;
 use portcullis_server::testing::{ContextLog, ContextParts, context};
 use serde_json::{Value, json};
 
-use super::test_server::give_role;
+use super::test_server::{expect_ok, give_role};
 use super::tokens::TokenMaker;
 use crate::server::field_keys::FieldKeys;
 use crate::server::new_user;
@@ -88,6 +89,7 @@ impl TestGate {
     ///
     /// # Panics
     /// When the name cannot be a subject of a token.
+    #[track_caller]
     pub fn user(&mut self, user: &str) -> UserId {
         self.caller(user).principal.user().id.clone()
     }
@@ -96,6 +98,7 @@ impl TestGate {
     ///
     /// # Panics
     /// As [`TestGate::user`].
+    #[track_caller]
     pub fn give_role(&mut self, user: &str, role: Role) {
         let known = Arc::clone(self.caller(user).principal.user());
         give_role(&self.directory, &known, role);
@@ -115,6 +118,7 @@ impl TestGate {
     ///
     /// # Panics
     /// When the event cannot be declared; the text says why.
+    #[track_caller]
     pub fn permit<E: Event>(&mut self, user: &str, payload: Value) -> Result<Permit<E>, Denial> {
         self.permit_with(user, payload, json!({}))
     }
@@ -126,6 +130,7 @@ impl TestGate {
     ///
     /// # Panics
     /// As [`TestGate::permit`].
+    #[track_caller]
     pub fn permit_with<E: Event>(
         &mut self,
         user: &str,
@@ -134,7 +139,7 @@ impl TestGate {
     ) -> Result<Permit<E>, Denial> {
         if !self.declared.contains_key(&TypeId::of::<E>()) {
             let declared = self.gate.declare::<E>("/");
-            let declared = declared.unwrap_or_else(|error| panic!("{error:?}"));
+            let declared = expect_ok(declared, "the event cannot be declared");
             self.declared.insert(TypeId::of::<E>(), Box::new(declared));
         }
         self.caller(user);
@@ -151,6 +156,7 @@ impl TestGate {
     }
 
     /// The context of a permit, for a socket in no room; and a log of what the handler sends.
+    #[track_caller]
     pub fn context<E>(&self, permit: &Permit<E>) -> (Context, ContextLog) {
         self.context_hearing(permit, &[])
     }
@@ -159,6 +165,7 @@ impl TestGate {
     ///
     /// # Panics
     /// When the system returns no random bytes.
+    #[track_caller]
     pub fn context_hearing<E>(
         &self,
         permit: &Permit<E>,
@@ -178,20 +185,24 @@ impl TestGate {
     }
 
     /// The user's connection, authenticated by a token.
+    #[track_caller]
     fn caller(&mut self, user: &str) -> &Caller {
         let now = self.clock.now();
         let (gate, directory, tokens) = (&self.gate, &self.directory, &self.tokens);
-        self.callers.entry(String::from(user)).or_insert_with(|| {
-            let token = tokens.token_with(&tokens.claims_at(user, now.unix_s()));
-            let verified = gate.verify(Credential::Bearer(&token), None, now);
-            let verified = verified.unwrap_or_else(|denial| panic!("user {user:?}: {denial}"));
-            if directory.user(&verified.user).is_none() {
-                new_user::put(directory, verified.clone());
+        match self.callers.entry(String::from(user)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                let token = tokens.token_with(&tokens.claims_at(user, now.unix_s()));
+                let verified = gate.verify(Credential::Bearer(&token), None, now);
+                let verified = expect_ok(verified, "the token of the user is rejected");
+                if directory.user(&verified.user).is_none() {
+                    new_user::put(directory, verified.clone());
+                }
+                let principal = gate.authenticate(verified, now);
+                let principal = expect_ok(principal, "the user is rejected");
+                free.insert(Caller::new(principal, "test"))
             }
-            let principal = gate.authenticate(verified, now);
-            let principal = principal.unwrap_or_else(|denial| panic!("user {user:?}: {denial}"));
-            Caller::new(principal, "test")
-        })
+        }
     }
 }
 

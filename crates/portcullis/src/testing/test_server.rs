@@ -32,6 +32,7 @@ impl TestServer {
     /// # Panics
     /// When `declare` or the start fails; the text is the error's.
     #[must_use]
+    #[track_caller]
     pub fn start(declare: impl FnOnce(&mut Server) -> Result<(), Error>) -> Self {
         Self::start_with(Self::builder(), declare)
     }
@@ -66,23 +67,23 @@ impl TestServer {
     /// # Panics
     /// As [`TestServer::start`].
     #[must_use]
+    #[track_caller]
     pub fn start_with(
         builder: ServerBuilder,
         declare: impl FnOnce(&mut Server) -> Result<(), Error>,
     ) -> Self {
         let tokens = TokenMaker::new("https://id.test", "portcullis");
         let built = builder.issuer(tokens.issuer()).build();
-        let mut server = built.unwrap_or_else(|error| panic!("the server is not built: {error:?}"));
-        declare(&mut server).unwrap_or_else(|error| panic!("an event is rejected: {error:?}"));
+        let mut server = expect_ok(built, "the server is not built");
+        expect_ok(declare(&mut server), "an event is rejected");
         let sync = |_permit: Permit<Sync>, context: Context| async move {
             context.emit(SYNCED, &Payload::of(&json!({})))?;
             Ok(Reply::ok())
         };
-        server.on(sync).unwrap_or_else(|error| panic!("the test's event: {error:?}"));
+        expect_ok(server.on(sync), "the test's event");
         let directory = Arc::clone(server.directory());
         let started = server.start();
-        let running =
-            started.unwrap_or_else(|error| panic!("the server does not start: {error:?}"));
+        let running = expect_ok(started, "the server does not start");
         let public = running.public();
         Self { running: Some(running), public, directory, tokens }
     }
@@ -111,6 +112,7 @@ impl TestServer {
     /// # Panics
     /// When no user of this name has connected.
     #[must_use]
+    #[track_caller]
     pub fn user_id(&self, user: &str) -> UserId {
         self.user(user).id.clone()
     }
@@ -119,15 +121,20 @@ impl TestServer {
     ///
     /// # Panics
     /// When no user of this name has connected.
+    #[track_caller]
     pub fn give_role(&self, user: &str, role: Role) {
         give_role(&self.directory, &self.user(user), role);
     }
 
+    #[track_caller]
     fn user(&self, name: &str) -> Arc<User> {
         let ids = self.directory.user_ids();
         let mut users = ids.iter().filter_map(|id| self.directory.user(id));
         let found = users.find(|user| user.name().as_ref() == name);
-        found.unwrap_or_else(|| panic!("no user {name:?} has connected"))
+        match found {
+            Some(user) => user,
+            None => panic!("no user {name:?} has connected"),
+        }
     }
 
     /// A client of a user, connected to namespace `/`.
@@ -135,6 +142,7 @@ impl TestServer {
     /// # Panics
     /// When it is rejected.
     #[must_use]
+    #[track_caller]
     pub fn connect(&self, user: &str) -> TestClient {
         self.connect_to("/", user)
     }
@@ -144,15 +152,20 @@ impl TestServer {
     /// # Panics
     /// When it is rejected.
     #[must_use]
+    #[track_caller]
     pub fn connect_to(&self, namespace: &str, user: &str) -> TestClient {
         let connected = self.try_connect(namespace, &self.tokens.token(user));
-        connected.unwrap_or_else(|error| panic!("{user} is rejected: {error}"))
+        match connected {
+            Ok(client) => client,
+            Err(error) => panic!("{user} is rejected: {error}"),
+        }
     }
 
     /// A client with any token; `Err` is the error of the client: `{message, data: {code, ref}}`.
     ///
     /// # Errors
     /// The payload of the rejected CONNECT.
+    #[track_caller]
     pub fn try_connect(&self, namespace: &str, token: &str) -> Result<TestClient, Value> {
         TestClient::connect(self.public, namespace, token)
     }
@@ -162,6 +175,7 @@ impl TestServer {
     /// # Panics
     /// When the server does not answer.
     #[must_use]
+    #[track_caller]
     pub fn get(&self, path: &str, bearer: Option<&str>) -> TestResponse {
         self.request("GET", path, bearer, None)
     }
@@ -171,10 +185,12 @@ impl TestServer {
     /// # Panics
     /// When the server does not answer.
     #[must_use]
+    #[track_caller]
     pub fn post(&self, path: &str, bearer: Option<&str>, body: Value) -> TestResponse {
         self.request("POST", path, bearer, Some(&body))
     }
 
+    #[track_caller]
     fn request(
         &self,
         method: &str,
@@ -185,6 +201,15 @@ impl TestServer {
         let request = Request { method, path, bearer, body, upgrade: false };
         let (status, body) = TestSocket::open(self.public).request(&request);
         TestResponse { status, body }
+    }
+}
+
+/// The value, or a panic at the line of the test: `track_caller` has no effect in a closure.
+#[track_caller]
+pub(super) fn expect_ok<T, E: std::fmt::Debug>(outcome: Result<T, E>, fault: &str) -> T {
+    match outcome {
+        Ok(value) => value,
+        Err(error) => panic!("{fault}: {error:?}"),
     }
 }
 
@@ -208,9 +233,13 @@ impl TestResponse {
     /// # Panics
     /// When it is not JSON.
     #[must_use]
+    #[track_caller]
     pub fn json(&self) -> Value {
         let read = serde_json::from_slice(&self.body);
-        read.unwrap_or_else(|_| panic!("not JSON: {}", self.body.escape_ascii()))
+        match read {
+            Ok(value) => value,
+            Err(_) => panic!("not JSON: {}", self.body.escape_ascii()),
+        }
     }
 }
 

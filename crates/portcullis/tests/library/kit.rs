@@ -155,3 +155,27 @@ fn permits_without_a_server_pass_the_same_checks() {
     assert!(gate.permit::<Close>("ann", json!({})).is_ok());
     assert!(gate.permit::<Close>("bob", json!({})).is_err());
 }
+
+#[test]
+fn panics_of_the_kit_name_the_line_of_the_test() {
+    type Check = fn(&TestServer, &mut TestGate);
+    let (server, mut gate) = (TestServer::start(|_| Ok(())), TestGate::new());
+    let checks: [Check; 3] = [
+        |server, _| drop(server.user_id("missing")),
+        |server, _| drop(server.connect_to("/missing", "ann")),
+        |_, gate| drop(gate.user("")),
+    ];
+    for (number, check) in checks.into_iter().enumerate() {
+        let found = std::sync::Arc::new(std::sync::OnceLock::new());
+        let seen = std::sync::Arc::clone(&found);
+        std::panic::set_hook(Box::new(move |panic| {
+            let _first = seen.set(panic.location().map(|at| String::from(at.file())));
+        }));
+        let checked = std::panic::AssertUnwindSafe(|| check(&server, &mut gate));
+        let panicked = std::panic::catch_unwind(checked);
+        drop(std::panic::take_hook());
+        assert!(panicked.is_err(), "{number}");
+        let file = found.get().cloned().flatten().unwrap();
+        assert!(file.ends_with("kit.rs"), "{number}: {file}");
+    }
+}
