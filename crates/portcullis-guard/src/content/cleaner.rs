@@ -136,7 +136,8 @@ fn read_markup(source: &str, links: Links, markup: Markup) -> Result<CleanText, 
         let is_normal = text::normalise(&composed).is_ok_and(|again| again == composed);
         let reads_the_same = || {
             let again = formatting::clean(&composed, links, markup).ok()?;
-            Some(again.html.as_deref() == Some(composed.as_str()) && again.text == text)
+            let read = text::normalise(&again.text).ok()?;
+            Some(again.html.as_deref() == Some(composed.as_str()) && read == text)
         };
         (is_normal && reads_the_same() == Some(true)).then_some(composed)
     });
