@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Event, Permit};
-use portcullis_model::{Deadline, Denial};
-use portcullis_server::{ApiRequest, ApiResponse, Builder, Context, Method, Reply};
+use portcullis_model::Denial;
+use portcullis_server::{
+    ApiRequest, ApiResponse, Builder, Context, Method, Reply, run_to_completion,
+};
 
 use crate::accounts::{AccountParts, Accounts};
 use crate::error::AccountsError;
@@ -113,13 +115,4 @@ where
         run_to_completion(handler(Arc::clone(&shared), permit, context))
     })?;
     Ok(())
-}
-
-/// Runs a handler to its end, so that a stored change is recorded when the client disconnects.
-async fn run_to_completion<F>(handler: F) -> Result<Reply, Denial>
-where
-    F: Future<Output = Result<Reply, Denial>> + Send + 'static,
-{
-    // A new task does not inherit the deadline of the request by itself.
-    tokio::spawn(Deadline::inherit(handler)).await.map_err(|_| Denial::Internal("handler"))?
 }

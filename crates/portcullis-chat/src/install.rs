@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Event, GateError, Permit};
-use portcullis_model::{Deadline, Denial};
-use portcullis_server::{Builder, Context, Reply};
+use portcullis_model::Denial;
+use portcullis_server::{Builder, Context, Reply, run_to_completion};
 use portcullis_store::Store;
 
 use crate::chat::{Chat, ChatOptions};
@@ -76,14 +76,6 @@ where
         run_to_completion(handler(Arc::clone(&shared), permit, context))
     })?;
     Ok(())
-}
-
-async fn run_to_completion<F>(handler: F) -> Result<Reply, Denial>
-where
-    F: Future<Output = Result<Reply, Denial>> + Send + 'static,
-{
-    // A new task does not inherit the deadline of the request by itself.
-    tokio::spawn(Deadline::inherit(handler)).await.map_err(|_| Denial::Internal("handler"))?
 }
 
 #[cfg(test)]
