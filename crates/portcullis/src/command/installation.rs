@@ -54,7 +54,7 @@ impl Installation {
 
     /// Opens the database beside a running server; returns it with the names of all roles.
     pub(crate) fn open(&self) -> Result<(SqliteOperatorStore, RoleTable)> {
-        let path = &self.settings.database;
+        let path = &self.settings.storage.database;
         if !path.exists() {
             bail!("there is no database at {}: start the server once", path.display());
         }
@@ -69,12 +69,12 @@ impl Installation {
 
     /// The keys that seal fields, if the server has created any.
     pub(crate) fn field_keys(&self) -> Result<Option<Keyring>> {
-        Ok(Keyring::find(&self.settings.data)?)
+        Ok(Keyring::find(&self.settings.storage.data)?)
     }
 
     /// The keys that sign access tokens.
     pub(crate) fn signing_keys(&self) -> Result<SigningKeys> {
-        Ok(SigningKeys::read(&self.settings.data)?)
+        Ok(SigningKeys::read(&self.settings.storage.data)?)
     }
 }
 

@@ -112,7 +112,7 @@ fn list(installation: &Installation) -> Result<()> {
         };
         outln!("token  {}  created {created}  {state}", key.id)?;
     }
-    if let Some(secrets) = ServerSecret::load(&installation.settings.data)? {
+    if let Some(secrets) = ServerSecret::load(&installation.settings.storage.data)? {
         for key in secrets.list() {
             let created = key.created_unix_ms.map_or(String::from("at the first start"), utc);
             let state = match key.until_unix_ms {
@@ -134,7 +134,7 @@ fn list(installation: &Installation) -> Result<()> {
 }
 
 fn secrets(installation: &Installation) -> Result<ServerSecret> {
-    let secrets = ServerSecret::load(&installation.settings.data)?;
+    let secrets = ServerSecret::load(&installation.settings.storage.data)?;
     secrets.context("there is no session secret: start the server once")
 }
 
@@ -158,7 +158,7 @@ fn revoke(installation: &Installation, id: &str, consent: Consent) -> Result<()>
         outln!("{id} is revoked; its tokens are invalid, and their connections end")?;
         return Ok(());
     }
-    if let Some(secrets) = ServerSecret::load(&installation.settings.data)?
+    if let Some(secrets) = ServerSecret::load(&installation.settings.storage.data)?
         && secrets.list().iter().any(|key| key.id == id)
     {
         secrets.revoke(id)?;
@@ -217,7 +217,7 @@ fn reencrypt(beside: &SqliteOperatorStore) -> Result<u64> {
 
 /// Stores a record for the server; without a database, no server was ever started.
 fn note(installation: &Installation, what: &str) -> Result<()> {
-    if installation.settings.database.exists() {
+    if installation.settings.storage.database.exists() {
         installation.open()?.0.note(OperatorActionKind::Keys, what)?;
     }
     Ok(())

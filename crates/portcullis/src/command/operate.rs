@@ -116,7 +116,7 @@ fn limits(installation: &Installation, method: &str, path: &str, subject: &str) 
 
 /// Finds the id of a user by name or id. Names are tried first.
 fn find_user(installation: &Installation, subject: &str) -> Result<UserId> {
-    if installation.settings.database.exists() {
+    if installation.settings.storage.database.exists() {
         let (beside, _) = installation.open()?;
         let accounts = OperatorAccounts { store: &beside, now: installation.now() };
         match block_on(accounts.find(subject))? {
@@ -191,7 +191,7 @@ fn request(installation: &Installation, method: &str, path: &str) -> Result<Valu
         .server
         .private
         .context("listen.private is not set: set it, and restart the server")?;
-    let data = &installation.settings.data;
+    let data = &installation.settings.storage.data;
     let secret = ServerSecret::load(data)?;
     let secret = secret
         .with_context(|| format!("no server was ever started with the data directory {data:?}"))?;

@@ -15,7 +15,7 @@ use crate::output::print;
 
 /// Explains one reference on standard output.
 pub(super) fn run(installation: &Installation, reference: &str) -> Result<()> {
-    let data = &installation.settings.data;
+    let data = &installation.settings.storage.data;
     let Some(secret) = ServerSecret::load(data)? else {
         bail!("there is no sessions.secret in {}: start the server once", data.display());
     };

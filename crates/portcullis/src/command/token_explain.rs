@@ -86,20 +86,20 @@ fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
     let clock = Arc::clone(&installation.clock);
     let directory = Arc::new(Directory::new(DirectoryLimits::default()));
     let mut issuers = settings.gate.issuers.clone();
-    if let Ok(keys) = SigningKeys::read(&settings.data) {
+    if let Ok(keys) = SigningKeys::read(&settings.storage.data) {
         let mut options = AccountOptions::new(Audit::silent(), Arc::clone(&clock));
-        options.issuer.clone_from(&settings.accounts.issuer);
+        options.issuer.clone_from(&settings.identity.accounts.issuer);
         issuers.extend(keys.issuers(&options, clock.now().unix_ms));
     }
-    for remote in &settings.remote {
+    for remote in &settings.identity.remote {
         match block_on(remote.fetch_once())? {
             Ok(keys) => issuers.extend(keys),
             Err(why) => outln!("note    keys of {} were not fetched: {why}", remote.like.issuer)?,
         }
     }
-    if settings.database.exists() {
+    if settings.storage.database.exists() {
         let (beside, _) = installation.open()?;
-        let need = settings.accounts.second_factor;
+        let need = settings.identity.accounts.second_factor;
         let feed = AccountFeed::new(Arc::clone(&directory), clock, need);
         let all = block_on(beside.authority())??;
         feed.apply(&Change::Authority(Box::new(all)), &mut Vec::new());

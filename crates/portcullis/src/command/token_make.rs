@@ -44,7 +44,7 @@ pub(super) fn run(installation: &Installation, arguments: &MakeArguments) -> Res
             let (beside, _) = installation.open()?;
             let keys = installation.signing_keys()?;
             let accounts = OperatorAccounts { store: &beside, now: installation.now() };
-            let issuer = &installation.settings.accounts.issuer;
+            let issuer = &installation.settings.identity.accounts.issuer;
             let clock = std::sync::Arc::clone(&installation.clock);
             let audience = AccountOptions::new(Audit::silent(), clock).audience;
             block_on(accounts.access_token(user, &keys, issuer, &audience))??

@@ -121,7 +121,7 @@ async fn door(
     accounts: &OperatorAccounts<'_>,
     name: &str,
 ) -> Result<()> {
-    let data = &installation.settings.data;
+    let data = &installation.settings.storage.data;
     let secret = ServerSecret::load(data)?;
     let secret = secret.with_context(|| {
         format!("there is no session secret in {}: start the server once", data.display())
@@ -185,7 +185,7 @@ async fn run_on_accounts(
     accounts.change(name, change).await?;
     let person = accounts.find(name).await?;
     outln!("{}", line(&person, roles, accounts.now.unix_ms))?;
-    note_second_factor(installation.settings.accounts.second_factor, &person);
+    note_second_factor(installation.settings.identity.accounts.second_factor, &person);
     Ok(())
 }
 

@@ -45,9 +45,7 @@ pub(crate) struct Settings {
     /// The configuration file, if there is one.
     pub(crate) file: Option<PathBuf>,
     pub(crate) profile: Profile,
-    /// The directory of the database, the keys and the security log.
-    pub(crate) data: PathBuf,
-    pub(crate) database: PathBuf,
+    pub(crate) storage: StorageSettings,
     pub(crate) tls: TlsSettings,
     pub(crate) server: Options,
     /// [`Settings::settle`] adds origins and hosts when the port is known.
@@ -55,19 +53,33 @@ pub(crate) struct Settings {
     pub(crate) chat: ChatOptions,
     /// The limits of the directory.
     pub(crate) directory: DirectoryLimits,
-    pub(crate) accounts: AccountSettings,
+    pub(crate) identity: IdentitySettings,
     pub(crate) audit: AuditSettings,
     pub(crate) dangers: Vec<Danger>,
     pub(crate) origins: Origins,
+}
+
+/// Where data is stored, and how.
+#[derive(Clone)]
+pub(crate) struct StorageSettings {
+    /// The directory of the database, the keys and the security log.
+    pub(crate) data: PathBuf,
+    pub(crate) database: PathBuf,
+    /// Whether the texts of messages are sealed at rest.
+    pub(crate) seal_messages: bool,
+    /// Space that is kept free on the disk of the database, in bytes; `None` is the default.
+    pub(crate) min_free_bytes: Option<u64>,
+}
+
+/// Accounts, sessions, and issuers of tokens.
+#[derive(Clone)]
+pub(crate) struct IdentitySettings {
+    pub(crate) accounts: AccountSettings,
     pub(crate) issuers: Vec<IssuerFacts>,
     /// Issuers whose keys are fetched.
     pub(crate) remote: Vec<RemoteIssuer>,
     /// How long sessions last.
     pub(crate) times: SessionTimes,
-    /// Whether the texts of messages are sealed at rest.
-    pub(crate) seal_messages: bool,
-    /// Space that is kept free on the disk of the database, in bytes; `None` is the default.
-    pub(crate) min_free_bytes: Option<u64>,
 }
 
 /// The port in checks before a port is chosen.
@@ -145,21 +157,26 @@ impl Settings {
         gate.replay = read_replay(&file.replay, profile == Profile::Strict)?;
         let accounts = file.accounts.read(profile)?;
         accounts.apply_to(&mut gate);
+        let database = file.store.read(&data)?;
         Ok(Self {
             file: None,
-            database: file.store.read(&data)?,
-            chat: file.capacity.read_chat(),
             directory: file.capacity.read_directory()?,
-            seal_messages: file.store.seals_messages(),
-            min_free_bytes: file.store.min_free()?,
-            accounts,
-            times,
+            storage: StorageSettings {
+                database,
+                seal_messages: file.store.seals_messages(),
+                min_free_bytes: file.store.min_free()?,
+                data: data.clone(),
+            },
+            identity: IdentitySettings {
+                accounts,
+                issuers: issuers.facts,
+                remote: issuers.remote,
+                times,
+            },
+            chat: file.capacity.read_chat(),
             audit: file.audit.read(&data)?,
             origins,
-            remote: issuers.remote,
-            issuers: issuers.facts,
             profile,
-            data,
             tls,
             server: Options { credentials, ..server },
             gate,
@@ -169,7 +186,7 @@ impl Settings {
 
     /// Builds a gate from the settings, which checks them, before anything is changed.
     fn check(&self) -> Result<(), ConfigError> {
-        check_factors(&self.issuers, self.accounts.second_factor)?;
+        check_factors(&self.identity.issuers, self.identity.accounts.second_factor)?;
         let mut settled = self.clone();
         settled.settle_anywhere();
         // This gate only checks the settings, so its tables are small.
@@ -199,7 +216,7 @@ impl Settings {
 
     /// The reserve on the disk, in the form of the configuration file.
     pub(crate) fn min_free(&self) -> String {
-        match self.min_free_bytes {
+        match self.storage.min_free_bytes {
             Some(bytes) if bytes.is_multiple_of(1024 * 1024) => {
                 format!("{}MiB", bytes / (1024 * 1024))
             }
@@ -212,8 +229,8 @@ impl Settings {
     pub(crate) fn warnings(&self) -> Vec<Warning> {
         let mut warnings = hsts::warnings(self.profile, self.server.hsts);
         warnings.extend(origin::warnings(self.profile, &self.origins));
-        let rule = self.accounts.second_factor;
-        warnings.extend(issuer_warnings(&self.issuers, rule, self.profile));
+        let rule = self.identity.accounts.second_factor;
+        warnings.extend(issuer_warnings(&self.identity.issuers, rule, self.profile));
         warnings
     }
 

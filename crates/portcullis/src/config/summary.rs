@@ -20,12 +20,12 @@ use crate::config::settings::Settings;
 /// `actions` are the events that the products declare.
 pub(crate) fn summary(settings: &Settings, actions: &[Action]) -> String {
     let table = table(settings, actions);
-    let mut text = format!("# data directory: {}\n", settings.data.display());
+    let mut text = format!("# data directory: {}\n", settings.storage.data.display());
     let mut settled = settings.clone();
     settled.settle(settings.server.public);
     text.push_str(&format!("# host names: {}\n", settled.gate.hosts.join(" ")));
     text.push_str(&format!("# pages: {}\n", settled.gate.origins.join(" ")));
-    for issuer in &settings.issuers {
+    for issuer in &settings.identity.issuers {
         if issuer.source == KeySource::Environment {
             let issuer = &issuer.issuer;
             text.push_str(&format!("# the secret of {issuer} is set in the environment\n"));
@@ -72,8 +72,8 @@ impl Summary<'_> {
             (
                 "store",
                 section([
-                    ("url", format!("sqlite:{}", self.settings.database.display()).into()),
-                    ("seal_messages", self.settings.seal_messages.into()),
+                    ("url", format!("sqlite:{}", self.settings.storage.database.display()).into()),
+                    ("seal_messages", self.settings.storage.seal_messages.into()),
                     ("min_free", self.settings.min_free().into()),
                 ]),
             ),
@@ -171,7 +171,7 @@ impl Summary<'_> {
     }
 
     fn token(&self) -> Table {
-        let issuers = self.settings.issuers.iter().map(|facts| {
+        let issuers = self.settings.identity.issuers.iter().map(|facts| {
             let mut issuer = section([
                 ("issuer", facts.issuer.clone().into()),
                 ("audience", facts.audience.clone().into()),
@@ -206,9 +206,9 @@ impl Summary<'_> {
         section([
             ("idle_s", number(self.settings.gate.session_timeouts.idle_ms / 1000)),
             ("absolute_s", number(self.settings.gate.session_timeouts.absolute_ms / 1000)),
-            ("login_idle_s", seconds(self.settings.times.idle_s)),
-            ("login_absolute_s", seconds(self.settings.times.absolute_s)),
-            ("logins_per_user", number(self.settings.times.per_user_max)),
+            ("login_idle_s", seconds(self.settings.identity.times.idle_s)),
+            ("login_absolute_s", seconds(self.settings.identity.times.absolute_s)),
+            ("logins_per_user", number(self.settings.identity.times.per_user_max)),
         ])
     }
 
@@ -257,7 +257,7 @@ impl Summary<'_> {
     }
 
     fn accounts(&self) -> Table {
-        let accounts = &self.settings.accounts;
+        let accounts = &self.settings.identity.accounts;
         let mut table = section([
             ("enabled", true.into()),
             ("registration", accounts.registration_name().into()),

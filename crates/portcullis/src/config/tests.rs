@@ -38,7 +38,7 @@ fn empty_configuration_is_development_on_loopback() {
     assert_eq!(settings.server.public.to_string(), "127.0.0.1:8443");
     assert_eq!(settings.server.private.unwrap().to_string(), "127.0.0.1:9443");
     assert_eq!(settings.tls, TlsSettings::Development);
-    assert_eq!(settings.database, Path::new("portcullis-data/portcullis.db"));
+    assert_eq!(settings.storage.database, Path::new("portcullis-data/portcullis.db"));
     assert_eq!(settings.gate.connections_per_user, 5);
     assert_eq!(settings.gate.message_max_bytes, 10_240);
     assert!(settings.gate.polling && settings.dangers.is_empty());

@@ -65,7 +65,7 @@ pub(crate) fn inspect_output_files(settings: &Settings) -> Result<(), ConfigErro
     let mut taken = used_files(settings);
     let audit = &settings.audit;
     let outputs: [(&str, Option<&PathBuf>, &[&str]); 3] = [
-        ("store.url", Some(&settings.database), &DATABASE_SUFFIXES),
+        ("store.url", Some(&settings.storage.database), &DATABASE_SUFFIXES),
         ("audit.file", Some(&audit.file), &LOG_SUFFIXES),
         ("audit.access_file", audit.access_file.as_ref(), &LOG_SUFFIXES),
     ];
@@ -110,7 +110,7 @@ fn used_files(settings: &Settings) -> Vec<TakenFile> {
         TakenFile::new(why, path)
     });
     let own = OWN_NAMES.map(|name| {
-        TakenFile::new(format!("it is the server's own {name}"), &settings.data.join(name))
+        TakenFile::new(format!("it is the server's own {name}"), &settings.storage.data.join(name))
     });
     named.chain(own).collect()
 }

@@ -35,8 +35,8 @@ const SIGNING_KEYS: &str = "token-signing.ring";
 /// assembled.
 pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
     let mut warnings = mistakes(settings);
-    inspect_directory(&settings.data)?;
-    warnings.extend(open_directory(&settings.data));
+    inspect_directory(&settings.storage.data)?;
+    warnings.extend(open_directory(&settings.storage.data));
     // First, before any of these files is opened.
     inspect_output_files(settings)?;
     let is_running = inspect_database(settings)?;
@@ -111,20 +111,20 @@ fn open_directory(data: &Path) -> Option<Warning> {
 
 /// Checks that the database can be used; returns whether a running server uses it.
 fn inspect_database(settings: &Settings) -> Result<bool> {
-    let path = &settings.database;
-    let is_inside = path.parent() == Some(settings.data.as_path());
+    let path = &settings.storage.database;
+    let is_inside = path.parent() == Some(settings.storage.data.as_path());
     inspect_file("store.url", path, is_inside)?;
     Ok(inspect(path)?)
 }
 
 /// Checks that the keys of an earlier start can be used.
 fn inspect_keys(settings: &Settings) -> Result<()> {
-    if settings.data.join(SIGNING_KEYS).exists() {
-        SigningKeys::read(&settings.data)?;
+    if settings.storage.data.join(SIGNING_KEYS).exists() {
+        SigningKeys::read(&settings.storage.data)?;
     }
-    ServerSecret::load(&settings.data)?;
-    log_key::load(&settings.data)?;
-    if Keyring::find(&settings.data)?.is_none() {
+    ServerSecret::load(&settings.storage.data)?;
+    log_key::load(&settings.storage.data)?;
+    if Keyring::find(&settings.storage.data)?.is_none() {
         inspect_field_keys(settings)?;
     }
     Ok(())
@@ -134,17 +134,17 @@ fn inspect_keys(settings: &Settings) -> Result<()> {
 ///
 /// Older databases have no sealed fields; a database that cannot be opened is reported later.
 pub(crate) fn inspect_field_keys(settings: &Settings) -> Result<(), ConfigError> {
-    if !settings.database.exists() {
+    if !settings.storage.database.exists() {
         return Ok(());
     }
-    let beside = SqliteOperatorStore::open(&settings.database, None, "the start");
+    let beside = SqliteOperatorStore::open(&settings.storage.database, None, "the start");
     if beside.is_ok_and(|beside| beside.holds_sealed()) {
         let why = format!(
             "field-keys.ring is not in it, and {} contains fields that are sealed with it",
-            settings.database.display()
+            settings.storage.database.display()
         );
         let remedy = "put it back from a backup";
-        return Err(ConfigError::file("the data directory", &settings.data, why, remedy));
+        return Err(ConfigError::file("the data directory", &settings.storage.data, why, remedy));
     }
     Ok(())
 }
@@ -155,7 +155,7 @@ fn inspect_log_files(settings: &Settings) -> Result<()> {
         [("audit.file", Some(&audit.file)), ("audit.access_file", audit.access_file.as_ref())];
     for (key, path) in files {
         let Some(path) = path else { continue };
-        inspect_file(key, path, path.parent() == Some(settings.data.as_path()))?;
+        inspect_file(key, path, path.parent() == Some(settings.storage.data.as_path()))?;
     }
     Ok(())
 }

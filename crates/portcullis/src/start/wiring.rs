@@ -47,7 +47,7 @@ pub(crate) fn serve(settings: Settings) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let findings = validate(&settings, clock.now())?;
     if findings.is_running {
-        return Err(StoreError::InUse(settings.database).into());
+        return Err(StoreError::InUse(settings.storage.database).into());
     }
     let errors = Output::stderr().context("cannot start the thread of the operational log")?;
     start_log(&errors);
@@ -60,7 +60,7 @@ pub(crate) fn serve(settings: Settings) -> Result<()> {
 fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     raise_file_limit();
     small_pages();
-    prepare_directory(&settings.data)?;
+    prepare_directory(&settings.storage.data)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
     settings.settle(public);
     // The store locks the data directory, so only one server creates files in it.
@@ -127,8 +127,8 @@ pub(crate) type Route = (Method, &'static str);
 ///
 /// `scratch` is a temporary directory; the caller removes it.
 pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Action>, Vec<Route>)> {
-    settings.data = scratch.to_path_buf();
-    settings.database = scratch.join("portcullis.db");
+    settings.storage.data = scratch.to_path_buf();
+    settings.storage.database = scratch.join("portcullis.db");
     settings.settle_anywhere();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let parts = Parts::open(&settings, &clock)?;
@@ -179,7 +179,7 @@ struct Parts {
 impl Parts {
     fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Self> {
         let directory = Arc::new(Directory::new(settings.directory));
-        let need = settings.accounts.second_factor;
+        let need = settings.identity.accounts.second_factor;
         let accounts = AccountFeed::new(Arc::clone(&directory), Arc::clone(clock), need);
         let feed = Feed::new(Arc::clone(&directory), accounts);
         let now_unix_ms = clock.now().unix_ms;
@@ -187,11 +187,11 @@ impl Parts {
         let seal_log = SealLog::new(Arc::clone(clock));
         let seal = Sealing::new(ring.clone(), seal_log.clone());
         let store = open_store(settings, feed.clone(), seal)?;
-        let keys = SigningKeys::load_or_create(&settings.data, now_unix_ms)?;
-        let secret = ServerSecret::load_or_create(&settings.data)?;
+        let keys = SigningKeys::load_or_create(&settings.storage.data, now_unix_ms)?;
+        let secret = ServerSecret::load_or_create(&settings.storage.data)?;
         let (setup, setup_token, roles) = block_on(async {
             feed.load(&store.load().await?);
-            let (setup, token) = Setup::prepare(&*store, &settings.data).await?;
+            let (setup, token) = Setup::prepare(&*store, &settings.storage.data).await?;
             let roles = numbered(&*store, &settings.gate.roles).await?;
             correct_names(&*store, &directory, &roles.table, clock.now()).await?;
             anyhow::Ok((setup, token, roles))
@@ -207,12 +207,12 @@ impl Parts {
         clock: &Arc<dyn Clock>,
     ) -> Result<Builder> {
         let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
-        options.issuer.clone_from(&settings.accounts.issuer);
-        options.registration = settings.accounts.registration;
-        options.second_factor = settings.accounts.second_factor;
-        options.proof_required = settings.accounts.proof_required;
+        options.issuer.clone_from(&settings.identity.accounts.issuer);
+        options.registration = settings.identity.accounts.registration;
+        options.second_factor = settings.identity.accounts.second_factor;
+        options.proof_required = settings.identity.accounts.proof_required;
         options.passwords = Arc::new(password_policy(settings)?);
-        options.times = settings.times;
+        options.times = settings.identity.times;
         options.setup = self.setup;
         let mut gate = settings.gate.clone();
         gate.issuers.extend(self.keys.issuers(&options, clock.now().unix_ms));
@@ -234,7 +234,7 @@ impl Parts {
         let accounts: Arc<dyn AccountStore> = self.store.clone();
         let parts = AccountParts { store: accounts, keys: self.keys, secret: self.secret, roles };
         portcullis_accounts::install(&mut builder, parts, options)?;
-        portcullis_accounts::install_issuers(&mut builder, settings.remote.clone())?;
+        portcullis_accounts::install_issuers(&mut builder, settings.identity.remote.clone())?;
         let queue = Arc::clone(&self.store);
         portcullis_chat::install(&mut builder, self.store, settings.chat)?;
         pages::install(&mut builder);
@@ -261,22 +261,26 @@ async fn reload_field_keys(ring: Keyring) {
 
 /// Opens the field keys; creates them only when no sealed field exists.
 fn open_field_keys(settings: &Settings, now_unix_ms: i64) -> Result<Keyring> {
-    if let Some(ring) = Keyring::find(&settings.data)? {
+    if let Some(ring) = Keyring::find(&settings.storage.data)? {
         return Ok(ring);
     }
     inspect_field_keys(settings)?;
-    Ok(Keyring::load_or_create(&settings.data, now_unix_ms)?)
+    Ok(Keyring::load_or_create(&settings.storage.data, now_unix_ms)?)
 }
 
 fn open_store(settings: &Settings, feed: Feed, seal: Sealing) -> Result<Arc<dyn Store>> {
     let options = SqliteOptions {
-        seal_messages: settings.seal_messages,
-        min_free_bytes: settings.min_free_bytes,
+        seal_messages: settings.storage.seal_messages,
+        min_free_bytes: settings.storage.min_free_bytes,
         ..SqliteOptions::default()
     };
-    let store =
-        SqliteStore::open_sealed(&settings.database, options, Box::new(feed), Arc::new(seal))
-            .with_context(|| format!("cannot open {}", settings.database.display()))?;
+    let store = SqliteStore::open_sealed(
+        &settings.storage.database,
+        options,
+        Box::new(feed),
+        Arc::new(seal),
+    )
+    .with_context(|| format!("cannot open {}", settings.storage.database.display()))?;
     Ok(Arc::new(store))
 }
 
@@ -308,8 +312,8 @@ fn open_audit(settings: &Settings) -> Result<Audit> {
     let audit = &settings.audit;
     let options = AuditOptions {
         file: Some(audit.file.clone()),
-        sequence_file: Some(settings.data.join(LOG_NUMBERS)),
-        session_key: Some(log_key::load_or_create(&settings.data)?),
+        sequence_file: Some(settings.storage.data.join(LOG_NUMBERS)),
+        session_key: Some(log_key::load_or_create(&settings.storage.data)?),
         stdout: audit.stdout,
         segment_bytes: audit.segment_bytes,
         keep_days: audit.keep_days,
@@ -327,7 +331,7 @@ fn open_access(settings: &Settings) -> Result<Option<Audit>> {
     let Some(file) = settings.audit.access_file.clone() else { return Ok(None) };
     let options = AuditOptions {
         file: Some(file),
-        sequence_file: Some(settings.data.join(ACCESS_NUMBERS)),
+        sequence_file: Some(settings.storage.data.join(ACCESS_NUMBERS)),
         service_version: String::from(env!("CARGO_PKG_VERSION")),
         queue_max: ACCESS_QUEUE_MAX,
         segment_bytes: settings.audit.segment_bytes,

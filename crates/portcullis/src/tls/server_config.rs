@@ -80,7 +80,7 @@ impl Tls {
                 Self::from_files(files, None, names, settings.profile, now).map(Some)
             }
             TlsSettings::Development => {
-                let own = DevelopmentTls::load_or_create(&settings.data, now)?;
+                let own = DevelopmentTls::load_or_create(&settings.storage.data, now)?;
                 let files = own.leaf.clone();
                 let names = ServerNames::default();
                 Self::from_files(&files, Some(own), names, settings.profile, now).map(Some)

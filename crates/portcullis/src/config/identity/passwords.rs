@@ -21,9 +21,10 @@ const LABEL_MIN_CHARS: usize = 3;
 pub(crate) fn password_policy(settings: &Settings) -> Result<PasswordPolicy, ConfigError> {
     let mut settled = settings.clone();
     settled.settle_anywhere();
-    let mut words = settings.accounts.context_words.clone();
+    let mut words = settings.identity.accounts.context_words.clone();
     words.extend(settled.gate.origins.iter().flat_map(|origin| words_of_origin(origin)));
-    let listed = settings.accounts.password_blocklist.as_deref().map(read_list).transpose()?;
+    let listed =
+        settings.identity.accounts.password_blocklist.as_deref().map(read_list).transpose()?;
     Ok(PasswordPolicy::new(words, listed.unwrap_or_default()))
 }
 

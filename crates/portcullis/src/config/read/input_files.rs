@@ -21,9 +21,9 @@ pub(crate) fn input_files(settings: &Settings) -> Vec<(Option<&'static str>, &Pa
     }
     files.push((
         Some("accounts.password_blocklist_file"),
-        settings.accounts.password_blocklist.as_ref(),
+        settings.identity.accounts.password_blocklist.as_ref(),
     ));
-    files.extend(settings.issuers.iter().map(|issuer| match &issuer.source {
+    files.extend(settings.identity.issuers.iter().map(|issuer| match &issuer.source {
         KeySource::Environment => (None, None),
         KeySource::SecretFile(path) => (Some("token.issuer.secret_file"), Some(path)),
         KeySource::JwksFile(path) => (Some("token.issuer.jwks_file"), Some(path)),

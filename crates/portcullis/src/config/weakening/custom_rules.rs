@@ -57,7 +57,7 @@ fn share(network: &str) -> u64 {
 /// Services that can use the tokens of their users on this server.
 pub(crate) fn audience_beside(facts: &Facts<'_>) -> Vec<String> {
     let mut texts = Vec::new();
-    for IssuerFacts { issuer, audience_beside, .. } in &facts.settings.issuers {
+    for IssuerFacts { issuer, audience_beside, .. } in &facts.settings.identity.issuers {
         // The issuer itself could make any token.
         let issuers_own = format!("{}/", issuer.trim_end_matches('/'));
         for other in audience_beside.iter().filter(|other| !other.starts_with(&issuers_own)) {
@@ -72,7 +72,7 @@ pub(crate) fn audience_beside(facts: &Facts<'_>) -> Vec<String> {
 
 /// Secrets in the environment of the process.
 pub(crate) fn secret_in_environment(facts: &Facts<'_>) -> Vec<String> {
-    let issuers = facts.settings.issuers.iter();
+    let issuers = facts.settings.identity.issuers.iter();
     let seen = issuers.filter(|facts| facts.source == KeySource::Environment).map(|facts| {
         format!(
             "the secret of {:?} is set in the environment: crash dumps and child processes contain \
@@ -85,11 +85,11 @@ pub(crate) fn secret_in_environment(facts: &Facts<'_>) -> Vec<String> {
 
 /// Issuers that can assign the role admin, which needs a rule for second factors.
 pub(crate) fn roles_claim(facts: &Facts<'_>) -> Vec<String> {
-    let is_withheld = facts.settings.accounts.second_factor != SecondFactorRule::None;
+    let is_withheld = facts.settings.identity.accounts.second_factor != SecondFactorRule::None;
     let makes = |facts: &&IssuerFacts| {
         facts.roles_claim.is_some() && (facts.rules.factors.is_set() || !is_withheld)
     };
-    let texts = facts.settings.issuers.iter().filter(makes).map(|facts| {
+    let texts = facts.settings.identity.issuers.iter().filter(makes).map(|facts| {
         format!(
             "{:?} assigns roles to its users, also admin and moderator: its administrators \
              control this server; leave it out if you assign roles here",
@@ -102,7 +102,7 @@ pub(crate) fn roles_claim(facts: &Facts<'_>) -> Vec<String> {
 /// Methods that prove a second factor only with some issuers.
 pub(crate) fn ambiguous_methods(facts: &Facts<'_>) -> Vec<String> {
     let mut texts = Vec::new();
-    for IssuerFacts { issuer, rules, .. } in &facts.settings.issuers {
+    for IssuerFacts { issuer, rules, .. } in &facts.settings.identity.issuers {
         for method in rules.factors.ambiguous_methods() {
             texts.push(format!(
                 "{method:?} of {issuer:?} can be the only method of a login, such as a code by \
@@ -215,7 +215,7 @@ pub(crate) fn min_free(facts: &Facts<'_>) -> Vec<String> {
              until logins and bans fail; leave it out"
         )
     };
-    let bytes = facts.settings.min_free_bytes;
+    let bytes = facts.settings.storage.min_free_bytes;
     bytes.is_some_and(|bytes| bytes < LEAST_BYTES).then(text).into_iter().collect()
 }
 
