@@ -8,6 +8,7 @@ import { session } from "../state";
 import { useAct } from "./act";
 import { CodeField, useCode } from "./code_field";
 import { Dialog } from "./dialog";
+import { FormButtons } from "./form_buttons";
 import { PasswordField } from "./password_field";
 import { Problem } from "./problem";
 import { AddFactor, RemoveFactor } from "./second_factor";
@@ -137,14 +138,7 @@ function ChangePassword({ close }: { close: () => void }) {
         <PasswordField label="New password" value={next} kind="new" />
         <CodeField code={code} />
         <Problem refusal={act.refusal.value} />
-        <div class="answers">
-          <button type="button" onClick={close}>
-            Back
-          </button>
-          <button class="primary" type="submit" disabled={act.busy.value}>
-            Change it
-          </button>
-        </div>
+        <FormButtons close={close} cancel="Back" verb="Change it" busy={act.busy.value} />
       </form>
     </Dialog>
   );

@@ -5,6 +5,7 @@ import { request } from "../connection";
 import { useAct } from "./act";
 import { Dialog } from "./dialog";
 import { Field } from "./field";
+import { FormButtons } from "./form_buttons";
 import { Problem } from "./problem";
 
 export function Announce({ close }: { close: () => void }) {
@@ -22,14 +23,7 @@ export function Announce({ close }: { close: () => void }) {
       <form onSubmit={submit}>
         <Field label="Announcement" value={message} autocomplete="off" maxLength={1000} focus />
         <Problem refusal={act.refusal.value} />
-        <div class="answers">
-          <button type="button" onClick={close}>
-            Cancel
-          </button>
-          <button class="primary" type="submit" disabled={act.busy.value}>
-            Announce
-          </button>
-        </div>
+        <FormButtons close={close} cancel="Cancel" verb="Announce" busy={act.busy.value} />
       </form>
     </Dialog>
   );

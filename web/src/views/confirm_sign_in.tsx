@@ -6,6 +6,7 @@ import { doubt, endedBecause, session } from "../state";
 import { useAct } from "./act";
 import { CodeField, useCode } from "./code_field";
 import { Dialog } from "./dialog";
+import { FormButtons } from "./form_buttons";
 import { PasswordField } from "./password_field";
 import { Problem } from "./problem";
 
@@ -55,14 +56,7 @@ function Ask({ title, cancel, later }: Props) {
         <PasswordField value={password} kind="known" focus />
         <CodeField code={code} />
         <Problem refusal={act.refusal.value} />
-        <div class="answers">
-          <button type="button" onClick={later}>
-            {cancel}
-          </button>
-          <button class="primary" type="submit" disabled={act.busy.value}>
-            Stay signed in
-          </button>
-        </div>
+        <FormButtons close={later} cancel={cancel} verb="Stay signed in" busy={act.busy.value} />
       </form>
     </Dialog>
   );

@@ -6,6 +6,7 @@ import { createRoom, openRoom } from "../rooms";
 import { useAct } from "./act";
 import { Dialog } from "./dialog";
 import { Field } from "./field";
+import { FormButtons } from "./form_buttons";
 import { Problem } from "./problem";
 
 const CHOICES: readonly { visibility: Visibility; words: string }[] = [
@@ -45,14 +46,7 @@ export function CreateRoom({ close }: { close: () => void }) {
           ))}
         </fieldset>
         <Problem refusal={act.refusal.value} />
-        <div class="answers">
-          <button type="button" onClick={close}>
-            Cancel
-          </button>
-          <button class="primary" type="submit" disabled={act.busy.value}>
-            Create room
-          </button>
-        </div>
+        <FormButtons close={close} cancel="Cancel" verb="Create room" busy={act.busy.value} />
       </form>
     </Dialog>
   );

@@ -8,6 +8,7 @@ import { invite } from "../rooms";
 import { useAct } from "./act";
 import { Dialog } from "./dialog";
 import { Field } from "./field";
+import { FormButtons } from "./form_buttons";
 import { Problem } from "./problem";
 import { RoomLink } from "./room_link";
 
@@ -69,14 +70,7 @@ function Ask({ room, done, close }: Props & { done: (person: string) => void }) 
         focus
       />
       <Problem refusal={act.refusal.value} />
-      <div class="answers">
-        <button type="button" onClick={close}>
-          Cancel
-        </button>
-        <button class="primary" type="submit" disabled={act.busy.value}>
-          Invite
-        </button>
-      </div>
+      <FormButtons close={close} cancel="Cancel" verb="Invite" busy={act.busy.value} />
     </form>
   );
 }

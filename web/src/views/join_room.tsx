@@ -6,6 +6,7 @@ import { readRoute } from "../route";
 import { useAct } from "./act";
 import { Dialog } from "./dialog";
 import { Field } from "./field";
+import { FormButtons } from "./form_buttons";
 import { Problem } from "./problem";
 
 /** The id in a link, or the text itself. */
@@ -38,14 +39,7 @@ export function JoinRoom({ close }: { close: () => void }) {
           focus
         />
         <Problem refusal={act.refusal.value} />
-        <div class="answers">
-          <button type="button" onClick={close}>
-            Cancel
-          </button>
-          <button class="primary" type="submit" disabled={act.busy.value}>
-            Join room
-          </button>
-        </div>
+        <FormButtons close={close} cancel="Cancel" verb="Join room" busy={act.busy.value} />
       </form>
     </Dialog>
   );

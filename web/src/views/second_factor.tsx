@@ -6,6 +6,7 @@ import { beginFactor, confirmFactor, removeFactor, type NewFactor } from "../acc
 import { useAct } from "./act";
 import { Dialog } from "./dialog";
 import { Field } from "./field";
+import { FormButtons } from "./form_buttons";
 import { PasswordField } from "./password_field";
 import { Problem } from "./problem";
 
@@ -42,7 +43,7 @@ function AskPassword({ factor, close }: Props & { factor: Signal<NewFactor | und
       <p>After that, signing in needs a code of an authenticator app as well as the password.</p>
       <PasswordField value={password} kind="known" focus />
       <Problem refusal={act.refusal.value} />
-      <Answers verb="Continue" busy={act.busy.value} close={close} />
+      <FormButtons close={close} cancel="Back" verb="Continue" busy={act.busy.value} />
     </form>
   );
 }
@@ -75,7 +76,7 @@ function FirstCode({ factor, recovery, close }: FirstCodeProps) {
         focus
       />
       <Problem refusal={act.refusal.value} />
-      <Answers verb="Add" busy={act.busy.value} close={close} />
+      <FormButtons close={close} cancel="Back" verb="Add" busy={act.busy.value} />
     </form>
   );
 }
@@ -141,21 +142,8 @@ export function RemoveFactor({ close }: Props) {
           maxLength={48}
         />
         <Problem refusal={act.refusal.value} />
-        <Answers verb="Remove it" busy={act.busy.value} close={close} />
+        <FormButtons close={close} cancel="Back" verb="Remove it" busy={act.busy.value} />
       </form>
     </Dialog>
-  );
-}
-
-function Answers({ verb, busy, close }: Props & { verb: string; busy: boolean }) {
-  return (
-    <div class="answers">
-      <button type="button" onClick={close}>
-        Back
-      </button>
-      <button class="primary" type="submit" disabled={busy}>
-        {verb}
-      </button>
-    </div>
   );
 }

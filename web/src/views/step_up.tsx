@@ -6,6 +6,7 @@ import { reauthenticate } from "../session";
 import { useAct } from "./act";
 import { CodeField, useCode } from "./code_field";
 import { Dialog } from "./dialog";
+import { FormButtons } from "./form_buttons";
 import { PasswordField } from "./password_field";
 import { Problem } from "./problem";
 
@@ -56,14 +57,7 @@ export function ProveAgain({ work, close }: Props) {
         <PasswordField value={password} kind="known" focus />
         <CodeField code={code} />
         <Problem refusal={act.refusal.value} />
-        <div class="answers">
-          <button type="button" onClick={close}>
-            Back
-          </button>
-          <button class="primary" type="submit" disabled={act.busy.value}>
-            Continue
-          </button>
-        </div>
+        <FormButtons close={close} cancel="Back" verb="Continue" busy={act.busy.value} />
       </form>
     </Dialog>
   );
