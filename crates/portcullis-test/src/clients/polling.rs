@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use crate::clients::connection::Connection;
+use crate::clients::events::{acknowledgement, event_payload, event_prefix};
 use crate::clients::http::{Answer, Request};
 use crate::clients::websocket::RawWebSocket;
 use crate::deadline::{Deadline, WAIT};
@@ -279,16 +280,13 @@ impl<'a> PollingClient<'a> {
         self.say(&format!("42{ack}{}", json!([event, payload])));
         let prefix = format!("43{ack}[");
         let answer = self.wait_packet(|packet| packet.starts_with(&prefix));
-        let mut arguments: Vec<Value> = serde_json::from_str(&answer[prefix.len() - 1..]).unwrap();
-        arguments.remove(0)
+        acknowledgement(&prefix, &answer)
     }
 
     /// Waits for an event by name, past everything else, and gives its payload.
     pub fn event(&mut self, name: &str) -> Value {
-        let prefix = format!("42[\"{name}\",");
-        let packet = self.wait_packet(|packet| packet.starts_with(&prefix));
-        let mut arguments: Vec<Value> = serde_json::from_str(&packet[2..]).unwrap();
-        arguments.remove(1)
+        let prefix = event_prefix(name);
+        event_payload(&self.wait_packet(|packet| packet.starts_with(&prefix)))
     }
 
     /// Waits for a packet that fits; what comes before it is kept in `seen`.

@@ -31,14 +31,29 @@ pub struct Config {
     pub more: String,
     /// Plain text instead of TLS.
     pub plaintext: bool,
-    /// Variables of the process, such as `PORTCULLIS__SECTION__KEY`.
-    pub environment: Vec<(String, String)>,
-    /// How many files the process may have open, when that is not the tester's own limit.
-    pub files_max: Option<u64>,
+    /// The process that runs the server.
+    pub process: ProcessOptions,
     /// An HS256 issuer `https://id.example` with [`SECRET`].
     pub issuer: bool,
     /// The origin of the page, where it is not the server's own; see [`Config::production`].
     pub page: Option<String>,
+}
+
+/// How the process of a server is started.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessOptions {
+    /// Variables, such as `PORTCULLIS__SECTION__KEY`.
+    pub environment: Vec<(String, String)>,
+    /// How many files the process may have open; `None` keeps the limit of the test.
+    pub files_max: Option<u64>,
+}
+
+impl ProcessOptions {
+    /// A process with more variables.
+    #[must_use]
+    pub fn with_environment(environment: Vec<(String, String)>) -> Self {
+        Self { environment, ..Self::default() }
+    }
 }
 
 impl Default for Config {
@@ -70,8 +85,7 @@ impl Default for Config {
             origin: Vec::new(),
             more: String::new(),
             plaintext: false,
-            environment: Vec::new(),
-            files_max: None,
+            process: ProcessOptions::default(),
             issuer: true,
             page: None,
         }

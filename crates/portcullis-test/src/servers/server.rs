@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::deadline::WAIT;
-use crate::servers::config::Config;
+use crate::servers::config::{Config, ProcessOptions};
 use crate::servers::log::Records;
 use crate::wait::until;
 
@@ -26,16 +26,14 @@ const SHOWN_MAX_BYTES: usize = 8 * 1024;
 #[derive(Clone)]
 struct Launch {
     program: PathBuf,
-    environment: Vec<(String, String)>,
-    files_max: Option<u64>,
+    process: ProcessOptions,
     page: Option<String>,
 }
 
 impl Launch {
     fn new(program: &str, config: &Config) -> Self {
         let program = PathBuf::from(program);
-        let (environment, files_max) = (config.environment.clone(), config.files_max);
-        Self { program, environment, files_max, page: config.page.clone() }
+        Self { program, process: config.process.clone(), page: config.page.clone() }
     }
 }
 
@@ -266,7 +264,7 @@ fn command(launch: &Launch, directory: &Path) -> Command {
 const PLACE: [&str; 4] = ["--config", "portcullis.toml", "--data", "data"];
 
 fn clean_command(launch: &Launch, directory: &Path) -> Command {
-    let mut command = match launch.files_max {
+    let mut command = match launch.process.files_max {
         None => Command::new(&launch.program),
         Some(files_max) => {
             // The shell becomes the program, so that the process is the one that was started.
@@ -284,7 +282,7 @@ fn clean_command(launch: &Launch, directory: &Path) -> Command {
     }
     command
         .current_dir(directory)
-        .envs(launch.environment.iter().cloned())
+        .envs(launch.process.environment.iter().cloned())
         .stdin(Stdio::null())
         .stderr(Stdio::piped());
     command

@@ -1,7 +1,7 @@
 //! Configurations the server refuses to start with: exit code 2, and what to change.
 //! Never: a server that runs with less than its configuration requires.
 
-use portcullis_test::{Config, TestServer};
+use portcullis_test::{Config, ProcessOptions, TestServer};
 
 /// The server does not start, and says each of the words.
 fn refused(config: &Config, words: &[&str]) {
@@ -57,6 +57,7 @@ fn t273_unknown_keys_stop_the_start_and_the_near_one_is_named() {
         refused(&config, &[near, word, "portcullis.toml:"]);
     }
     let variable = (String::from("PORTCULLIS__ORGIN__ALLOWED"), String::from("[]"));
-    let config = Config { environment: vec![variable], ..Config::default() };
+    let config =
+        Config { process: ProcessOptions::with_environment(vec![variable]), ..Config::default() };
     refused(&config, &[near, "`origin`"]);
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use portcullis_test::{Config, PublishedKey, SioClient, TestServer, claims};
+use portcullis_test::{Config, ProcessOptions, PublishedKey, SioClient, TestServer, claims};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -95,8 +95,9 @@ fn server(
     }
     more.push_str("[danger]\njwks_private_addresses = true\n");
     let machine = path("machine.pem").display().to_string();
-    let environment = vec![(String::from("SSL_CERT_FILE"), machine)];
-    let config = Config { issuer: false, more, environment, ..Config::plaintext() };
+    let variables = vec![(String::from("SSL_CERT_FILE"), machine)];
+    let process = ProcessOptions::with_environment(variables);
+    let config = Config { issuer: false, more, process, ..Config::plaintext() };
     (start(&config), key, directory)
 }
 

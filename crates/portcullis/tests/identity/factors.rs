@@ -3,25 +3,13 @@
 
 use std::sync::Barrier;
 
-use portcullis_test::{Config, Request, TestServer, authenticator_code, set_up, sign_up};
-use serde_json::{Value, json};
+use portcullis_test::{
+    Config, ProcessOptions, Request, TestServer, authenticator_code, set_up, sign_up,
+};
+use serde_json::json;
 
+use crate::requests::{PASSWORD, log_in, post};
 use crate::start;
-
-const PASSWORD: &str = "a plain long sentence of my own";
-
-fn post(server: &TestServer, path: &str, token: &str, body: &Value) -> portcullis_test::Answer {
-    let bearer = format!("Bearer {token}");
-    Request::post(server, path, &body.to_string()).header("Authorization", &bearer).ask(server)
-}
-
-fn log_in(server: &TestServer, name: &str, totp: Option<&str>) -> portcullis_test::Answer {
-    let mut body = json!({ "username": name, "password": PASSWORD });
-    if let Some(totp) = totp {
-        body["totp"] = json!(totp);
-    }
-    Request::post(server, "/auth/login", &body.to_string()).ask(server)
-}
 
 /// Adds a second factor for the user of a token; returns its secret and its recovery codes.
 fn add_factor(server: &TestServer, token: &str) -> (String, Vec<String>) {
@@ -83,7 +71,10 @@ fn t063_in_production_an_administrator_needs_two_factors() {
         profile: String::from("production"),
         plaintext: true,
         origin: vec![String::from("allowed = [\"https://app.example\"]")],
-        environment: vec![variable("PORTCULLIS__LISTEN__HOSTS", "[\"app.example\"]")],
+        process: ProcessOptions::with_environment(vec![variable(
+            "PORTCULLIS__LISTEN__HOSTS",
+            "[\"app.example\"]",
+        )]),
         ..Config::default()
     });
     let root = set_up(&server, "root");

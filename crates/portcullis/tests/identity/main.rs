@@ -6,6 +6,7 @@
     reason = "a helper that fails fails the test"
 )]
 
+mod requests; // requests that the tests share
 mod published; // tokens of issuers that publish their keys
 mod login; // guessing, names, odd passwords
 mod factors; // second factors, recovery codes, invitations

@@ -4,22 +4,8 @@
 use portcullis_test::{Config, Request, SioClient, TestServer, authenticator_code, sign_up};
 use serde_json::{Value, json};
 
+use crate::requests::{log_in, post};
 use crate::start;
-
-const PASSWORD: &str = "a plain long sentence of my own";
-
-fn post(server: &TestServer, path: &str, token: &str, body: &Value) -> portcullis_test::Answer {
-    let bearer = format!("Bearer {token}");
-    Request::post(server, path, &body.to_string()).header("Authorization", &bearer).ask(server)
-}
-
-fn log_in(server: &TestServer, name: &str, totp: Option<&str>) -> portcullis_test::Answer {
-    let mut body = json!({ "username": name, "password": PASSWORD });
-    if let Some(totp) = totp {
-        body["totp"] = json!(totp);
-    }
-    Request::post(server, "/auth/login", &body.to_string()).ask(server)
-}
 
 /// Waits for a record of this code and reason about a user.
 fn recorded(server: &TestServer, code: &str, reason: &str, user: &str) -> Value {

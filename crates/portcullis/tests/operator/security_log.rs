@@ -28,7 +28,7 @@ fn connect(server: &TestServer) {
 fn t375_unread_outputs_stop_neither_records_nor_the_end() {
     let mut config = Config::default();
     // A busy operational log, on an output that is not read either.
-    config.environment.push((String::from("RUST_LOG"), String::from("trace")));
+    config.process.environment.push((String::from("RUST_LOG"), String::from("trace")));
     let mut server = start(&config);
     server.records.set_unread(true);
     let log = server.data().join("security.log");

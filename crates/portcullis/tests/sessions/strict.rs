@@ -2,7 +2,8 @@
 //! Never: a stolen token, ticket, proof or message that does anything.
 
 use portcullis_test::{
-    Answer, ClientKey, Config, Connection, Request, SioClient, TestServer, digest_of, now_s,
+    Answer, ClientKey, Config, Connection, ProcessOptions, Request, SioClient, TestServer,
+    digest_of, now_s,
 };
 use serde_json::{Value, json};
 
@@ -17,7 +18,10 @@ fn config() -> Config {
         profile: String::from("strict"),
         plaintext: true,
         origin: vec![format!("allowed = [{ORIGIN:?}]")],
-        environment: vec![variable("PORTCULLIS__LISTEN__HOSTS", "[\"app.example\"]")],
+        process: ProcessOptions::with_environment(vec![variable(
+            "PORTCULLIS__LISTEN__HOSTS",
+            "[\"app.example\"]",
+        )]),
         ..unlimited()
     }
 }

@@ -1,7 +1,7 @@
 //! T-183, T-185, T-202, T-220, T-221, T-223, T-228: peers that do not read, write or go.
 //! Never: a slot, a file or memory that waits for such a peer.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use portcullis_test::{
 use serde_json::{Value, json};
 
 use crate::clients::{
-    NOTHING, PATH, alive, open_socket, public_room, room_id, socket_sign_in, socket_works, start,
-    transport, waiting_poll, wide,
+    NOTHING, PATH, alive, open_socket, public_room, room_id, socket_works, start, transport,
+    waiting_poll, wide,
 };
 
 /// Two signed-in connections of a test's own do not count: a sender and what it holds.
 const SENDER: Gauges = Gauges { open: 1, pre_auth: 0, authenticated: 1 };
 
 /// Short deadlines everywhere.
-fn short() -> Config {
+pub(crate) fn short() -> Config {
     wide(transport(&[
         "connect_timeout_ms = 1200",
         "handshake_timeout_ms = 1200",
@@ -32,7 +32,7 @@ fn short() -> Config {
 }
 
 /// The client still holds its socket, and may write on it as far as it knows.
-fn is_held(connection: &Connection) -> bool {
+pub(crate) fn is_held(connection: &Connection) -> bool {
     connection.source().port() != 0
 }
 
@@ -51,119 +51,6 @@ fn fill(sender: &mut SioClient, room: &str, bytes: usize, mut enough: impl FnMut
 
 fn join(client: &mut PollingClient<'_>, room: &str) {
     assert_eq!(client.ask("room:join", &json!({ "roomId": room }))["ok"], true);
-}
-
-#[test]
-fn t_183_slow_posted_body_is_answered_on_time_and_holds_no_memory() {
-    let server = start(&short());
-    let client = PollingClient::connect(&server, &hs256("ann"));
-    let mut connection = client.connection();
-    let head = client.post_request(b"").with("Content-Length", "6000").bytes();
-    connection.send(&head);
-    let (status, took) = timed(|| send_slowly(&mut connection));
-    assert_eq!(status, 408);
-    assert!(took >= Duration::from_millis(1_000) && took < Duration::from_secs(6), "{took:?}");
-    NOTHING.wait_for(&server);
-    assert!(is_held(&connection));
-    // Before CONNECT as well, and without a byte of the body.
-    let client = PollingClient::open(&server);
-    let mut connection = client.connection();
-    connection.send(&client.post_request(b"").with("Content-Length", "6000").bytes());
-    assert_eq!(Answer::read(&mut connection).status, 408);
-    NOTHING.wait_for(&server);
-    let _record = server.records.wait_for_rule("body_timeout");
-    alive(&server);
-}
-
-/// Sends a byte every few moments until there is an answer; gives its status.
-fn send_slowly(connection: &mut Connection) -> u16 {
-    let pause = Duration::from_millis(50);
-    connection.socket().set_read_timeout(Some(pause)).unwrap();
-    let mut text = Vec::new();
-    until("an answer", || {
-        let mut socket = connection.socket();
-        let _closed_already = socket.write_all(b"4");
-        let mut chunk = [0; 4096];
-        match socket.read(&mut chunk) {
-            Ok(count) => text.extend_from_slice(&chunk[..count]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(_reset) => return Some(()),
-        }
-        (!text.is_empty()).then_some(())
-    });
-    let text = String::from_utf8_lossy(&text).into_owned();
-    text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
-}
-
-#[test]
-fn t_183_t_220_slow_peers_lose_their_slots_at_every_stage() {
-    every_stage(&short());
-}
-
-#[test]
-fn t_183_t_220_slow_peers_at_every_stage_over_tls() {
-    every_stage(&Config { plaintext: false, ..short() });
-}
-
-/// Each stage is left by a deadline of the server's, and its socket is dropped.
-fn every_stage(config: &Config) {
-    let server = start(config);
-    let files = open_files(&server);
-    let ann = || hs256("ann");
-    let mut held: Vec<Connection> = Vec::new();
-    let mut stage = |what: &str, connections: Vec<Connection>| {
-        let (_, took) = timed(|| NOTHING.wait_within(Duration::from_secs(8), &server));
-        eprintln!("{what}: {took:?}");
-        assert!(connections.iter().all(is_held));
-        held.extend(connections);
-    };
-    // Nothing, half a head, a head without its body.
-    let silent = Connection::open(&server);
-    let mut half = Connection::open(&server);
-    half.send(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost:");
-    stage("half a head", vec![silent, half]);
-    // A session that is opened and never polled; one whose poll waits before CONNECT.
-    let client = PollingClient::open(&server);
-    let waiting = waiting_poll(&server, &client);
-    let _never_polled = PollingClient::open(&server);
-    stage("a poll before CONNECT", vec![waiting]);
-    // A poll of a signed-in session that waits: its ping is written and never answered.
-    let client = PollingClient::connect(&server, &ann());
-    let waiting = waiting_poll(&server, &client);
-    stage("a poll never read", vec![waiting]);
-    // A probe that says nothing, one that was answered, one that switched and reads nothing.
-    let client = PollingClient::connect(&server, &ann());
-    let silent = client.open_upgrade();
-    stage("a silent probe", vec![silent.connection]);
-    let client = PollingClient::connect(&server, &ann());
-    let probed = client.probe();
-    stage("a probe without a switch", vec![probed.connection]);
-    let client = PollingClient::connect(&server, &ann());
-    let switched = client.upgrade();
-    stage("a switch and nothing else", vec![switched.connection]);
-    let client = PollingClient::open(&server);
-    let switched = client.upgrade();
-    stage("a switch before CONNECT", vec![switched.connection]);
-    // WebSockets: silent, half a frame, half a message, missing attachments, no pong.
-    let (socket, _) = open_socket(&server);
-    stage("no CONNECT", vec![socket.connection]);
-    let (mut socket, _) = open_socket(&server);
-    socket_sign_in(&mut socket, &ann());
-    stage("no pong", vec![socket.connection]);
-    let (mut socket, _) = open_socket(&server);
-    socket_sign_in(&mut socket, &ann());
-    socket.connection.send(&frame_bytes(0x81, b"42[\"room:list\",{}]")[..9]);
-    stage("half a frame", vec![socket.connection]);
-    let (mut socket, _) = open_socket(&server);
-    socket_sign_in(&mut socket, &ann());
-    socket.connection.send(&frame_bytes(0x01, b"42[\"room:list\",{}]"));
-    stage("half a message", vec![socket.connection]);
-    let plain = RawWebSocket::open(&server, "/ws");
-    stage("the plain form", vec![plain.connection]);
-    // The server has let every one of those sockets go, too.
-    until("the sockets' files to be closed", || (open_files(&server) <= files + 4).then_some(()));
-    drop(held);
-    alive(&server);
 }
 
 #[test]
@@ -186,87 +73,6 @@ fn t_220_t_221_a_websocket_that_never_reads_gives_its_slot_back() {
     assert!(grown < 12 * 1024, "{grown} KiB more");
     assert!(is_held(&slow.socket.connection));
     let _record = server.records.wait_for(|record| record.to_string().contains("slow_consumer"));
-    alive(&server);
-}
-
-/// A signed-in client through whose socket little fits, and questions with long answers.
-fn curious(server: &TestServer) -> (SioClient, Vec<u8>) {
-    let request = Request::upgrade(server, PATH);
-    let mut client = SioClient::over(Connection::open_slow(server, 4_096), &request);
-    client.sign_in(&hs256("ann"));
-    for number in 0..20 {
-        let name = format!("{number}{}", "n".repeat(40));
-        client.ask("room:create", &json!({ "name": name, "visibility": "public" }));
-    }
-    client.socket.connection.hold_unsent(16 * 1024);
-    (client, frame_bytes(0x81, b"42777[\"room:list\",{}]"))
-}
-
-/// Asks without reading until nothing at all is taken for a while, which has to be before the
-/// connection ends; gives the bytes that were taken.
-fn ask_until_not_read(client: &SioClient, question: &[u8]) -> usize {
-    let mut socket = client.socket.connection.socket();
-    socket.set_write_timeout(Some(Duration::from_millis(1_000))).unwrap();
-    let questions = question.repeat(1_000);
-    let mut taken = 0;
-    loop {
-        match socket.write(&questions[taken % question.len()..]) {
-            Ok(count) => taken += count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return taken,
-            Err(closed) => panic!("closed before it stopped reading, {taken} bytes: {closed}"),
-        }
-        assert!(taken < 512 * 1024 * 1024, "it reads and reads");
-    }
-}
-
-/// No rate of bytes either: nothing but a full queue makes the server stop reading.
-fn wide_bytes(stall_ms: u64) -> Config {
-    let mut config = wide(transport(&[&format!("write_stall_ms = {stall_ms}")]));
-    let rates = ["connection", "user", "prefix"];
-    config.rate.extend(rates.map(|per| format!("bytes_per_{per} = \"1000000000/1s\"")));
-    config
-}
-
-#[test]
-fn t_221_slow_consumer_is_not_read_any_more_and_then_disconnected() {
-    let server = start(&wide_bytes(5_000));
-    let (client, question) = curious(&server);
-    let before = server.resident_kib();
-    let taken = ask_until_not_read(&client, &question);
-    // It has stopped reading, and not ended yet.
-    let held = Gauges { open: 1, pre_auth: 0, authenticated: 1 };
-    assert_eq!(Gauges::read(&server), held, "{taken} bytes");
-    let is_slow = |record: &Value| record["rule"]["name"] == "slow_consumer";
-    assert!(!server.records.all().iter().any(is_slow), "it has ended already");
-    let record = server.records.wait_for(is_slow);
-    assert_eq!(record["event"]["code"], "ws_disconnected", "{record}");
-    NOTHING.wait_for(&server);
-    let grown = server.resident_kib().saturating_sub(before);
-    assert!(grown < 12 * 1024, "{grown} KiB more after {taken} bytes of questions");
-    assert!(is_held(&client.socket.connection));
-    alive(&server);
-}
-
-#[test]
-fn t_221_consumer_that_reads_again_in_time_misses_nothing() {
-    let server = start(&wide_bytes(60_000));
-    let (mut client, question) = curious(&server);
-    let taken = ask_until_not_read(&client, &question);
-    // The rest of a question that was taken in part, from now on beside the reading.
-    let (whole, part) = (taken / question.len(), taken % question.len());
-    eprintln!("{whole} questions");
-    let mut socket = client.socket.connection.socket().try_clone().unwrap();
-    let rest = question[part..].to_vec();
-    let writer = std::thread::spawn(move || {
-        socket.set_write_timeout(Some(WAIT)).unwrap();
-        socket.write_all(&rest)
-    });
-    for number in 0..=whole {
-        let answer = client.wait_packet(|packet| packet.starts_with("43777["));
-        assert!(answer.contains("\"ok\":true"), "{number} of {whole}: {answer:.200}");
-    }
-    writer.join().unwrap().unwrap();
-    assert_eq!(client.ask("room:list", &json!({}))["ok"], true);
     alive(&server);
 }
 

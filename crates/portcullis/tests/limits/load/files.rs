@@ -3,7 +3,9 @@
 
 use std::net::TcpStream;
 
-use portcullis_test::{Config, Request, SioClient, TestServer, hs256, processor_ms, timed, until};
+use portcullis_test::{
+    Config, ProcessOptions, Request, SioClient, TestServer, hs256, processor_ms, timed, until,
+};
 use serde_json::{Value, json};
 
 use crate::clients::{alive, start};
@@ -17,7 +19,7 @@ fn few_files() -> TestServer {
     let transport = ["handshake_timeout_ms = 3600000", "ping_interval_ms = 500"];
     start(&Config {
         transport: transport.map(String::from).to_vec(),
-        files_max: Some(FILES_MAX),
+        process: ProcessOptions { files_max: Some(FILES_MAX), ..ProcessOptions::default() },
         ..Config::default()
     })
 }
