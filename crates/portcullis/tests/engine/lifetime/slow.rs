@@ -1,7 +1,7 @@
 //! T-183, T-185, T-202, T-220, T-221, T-223, T-228: peers that do not read, write or go.
 //! Never: a slot, a file or memory that waits for such a peer.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
