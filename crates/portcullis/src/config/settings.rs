@@ -27,6 +27,7 @@ use crate::config::profile::Profile;
 use crate::config::read::environment;
 use crate::config::read::error::ConfigError;
 use crate::config::read::file::File;
+use crate::config::store::StoreSection;
 use crate::config::warning::Warning;
 
 /// The sources of settings. The command line overrides the environment, which overrides the file.
@@ -69,6 +70,17 @@ pub(crate) struct StorageSettings {
     pub(crate) seal_messages: bool,
     /// Space that is kept free on the disk of the database, in bytes; `None` is the default.
     pub(crate) min_free_bytes: Option<u64>,
+}
+
+impl StorageSettings {
+    fn new(store: &StoreSection, data: &Path, database: PathBuf) -> Result<Self, ConfigError> {
+        Ok(Self {
+            data: data.to_path_buf(),
+            database,
+            seal_messages: store.seals_messages(),
+            min_free_bytes: store.min_free()?,
+        })
+    }
 }
 
 /// Accounts, sessions, and issuers of tokens.
@@ -161,12 +173,7 @@ impl Settings {
         Ok(Self {
             file: None,
             directory: file.capacity.read_directory()?,
-            storage: StorageSettings {
-                database,
-                seal_messages: file.store.seals_messages(),
-                min_free_bytes: file.store.min_free()?,
-                data: data.clone(),
-            },
+            storage: StorageSettings::new(&file.store, &data, database)?,
             identity: IdentitySettings {
                 accounts,
                 issuers: issuers.facts,

@@ -16,7 +16,7 @@ use portcullis_seal::Keyring;
 use portcullis_server::{Builder, Method, ServerError};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
-use crate::config::{ConfigError, Settings, Warning, password_policy, weakenings};
+use crate::config::{ConfigError, Settings, StorageSettings, Warning, password_policy, weakenings};
 use crate::feed::Feed;
 use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
@@ -186,7 +186,7 @@ impl Parts {
         let ring = open_field_keys(settings, now_unix_ms)?;
         let seal_log = SealLog::new(Arc::clone(clock));
         let seal = Sealing::new(ring.clone(), seal_log.clone());
-        let store = open_store(settings, feed.clone(), seal)?;
+        let store = open_store(&settings.storage, feed.clone(), seal)?;
         let keys = SigningKeys::load_or_create(&settings.storage.data, now_unix_ms)?;
         let secret = ServerSecret::load_or_create(&settings.storage.data)?;
         let (setup, setup_token, roles) = block_on(async {
@@ -268,19 +268,15 @@ fn open_field_keys(settings: &Settings, now_unix_ms: i64) -> Result<Keyring> {
     Ok(Keyring::load_or_create(&settings.storage.data, now_unix_ms)?)
 }
 
-fn open_store(settings: &Settings, feed: Feed, seal: Sealing) -> Result<Arc<dyn Store>> {
+fn open_store(storage: &StorageSettings, feed: Feed, seal: Sealing) -> Result<Arc<dyn Store>> {
     let options = SqliteOptions {
-        seal_messages: settings.storage.seal_messages,
-        min_free_bytes: settings.storage.min_free_bytes,
+        seal_messages: storage.seal_messages,
+        min_free_bytes: storage.min_free_bytes,
         ..SqliteOptions::default()
     };
-    let store = SqliteStore::open_sealed(
-        &settings.storage.database,
-        options,
-        Box::new(feed),
-        Arc::new(seal),
-    )
-    .with_context(|| format!("cannot open {}", settings.storage.database.display()))?;
+    let store =
+        SqliteStore::open_sealed(&storage.database, options, Box::new(feed), Arc::new(seal))
+            .with_context(|| format!("cannot open {}", storage.database.display()))?;
     Ok(Arc::new(store))
 }
 
