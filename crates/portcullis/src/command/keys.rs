@@ -179,7 +179,8 @@ fn retire(installation: &Installation, ring: &Keyring, id: KeyId, consent: Conse
     if id == ring.current_id() {
         bail!("{id} is the key in use: run portcullis keys rotate field first");
     }
-    if consent == Consent::Missing && application_mark::exists(&installation.settings.data) {
+    if consent == Consent::Missing && application_mark::exists(&installation.settings.storage.data)
+    {
         bail!(
             "{id} is not removed: an application uses this data directory, and every value of its \
              own that it sealed with {id} would become unreadable for good. This command seals \
