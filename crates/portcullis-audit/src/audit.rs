@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use portcullis_model::Now;
 
+use crate::alert::input::subject::Subject;
+use crate::alert::run::alerts::Alerts;
 use crate::files::disk::{Disk, SystemDisk};
 use crate::live_log::{AuditCounts, LiveLog};
 use crate::memory_log::MemoryLog;
@@ -70,20 +72,40 @@ impl Audit {
     /// a budget of bytes; the others are counted. Operations are always written, as long as their
     /// queue has room.
     pub fn record(&self, record: Record, now: Now) {
-        self.record_with(record, now, |_| ());
+        match &*self.log {
+            Log::Live(live) => live.record(record, now),
+            Log::Memory(memory) => memory.record(record, now),
+            Log::Silent => {}
+        }
     }
 
     /// Records an event; `fill` adds its texts, and is called only for a record that is kept.
     ///
-    /// `record` needs the fields that sampling reads: code, outcome, rule, severity, client, user.
-    pub fn record_with(&self, mut record: Record, now: Now, fill: impl FnOnce(&mut Record)) {
+    /// `record` needs the fields that sampling and alert rules read: code, outcome, rule, reason,
+    /// severity, client, user, connection, limit. `subject` has the texts that alert rules read.
+    pub fn record_with(
+        &self,
+        mut record: Record,
+        subject: &Subject<'_>,
+        now: Now,
+        fill: impl FnOnce(&mut Record),
+    ) {
         match &*self.log {
-            Log::Live(live) => live.record_with(record, now, fill),
+            Log::Live(live) => live.record_with(record, subject, now, fill),
             Log::Memory(memory) => {
                 fill(&mut record);
                 memory.record(record, now);
             }
             Log::Silent => {}
+        }
+    }
+
+    /// The alert engine; none when [`AuditOptions`] has no rules, or in tests.
+    #[must_use]
+    pub fn alerts(&self) -> Option<&Alerts> {
+        match &*self.log {
+            Log::Live(live) => live.alerts(),
+            Log::Memory(_) | Log::Silent => None,
         }
     }
 

@@ -10,10 +10,24 @@ mod sampling; // which records of rejected requests are kept
 mod queue; // bounded queues between recording threads and the writer thread
 mod writer; // the thread that writes lines
 mod files; // files on the disk: the open one, closed ones, the reserve
+mod alert; // rules over records, and notifications for administrators
 mod output; // standard output and standard error, whose readers can be slow
 #[cfg(test)]
 mod tests; // the log as a whole, with faults of the disk
 
+pub use alert::incident::silence::{Silence, SilenceError, SilenceRequest};
+pub use alert::input::subject::{Conduct, Device, Privilege, Subject};
+pub use alert::notification::{
+    Acknowledgement, Alert, AlertCounts, AlertKey, AlertOrigin, AlertSeverity, AlertState,
+    Evidence, Suggestion,
+};
+pub use alert::options::AlertOptions;
+pub use alert::rule::overrides::{
+    CUSTOM_RULES_MAX, CustomRule, RuleError, RuleOverride, RuleSummary, key_names, rule_names,
+};
+pub use alert::rule::rules::Rules;
+pub use alert::run::alerts::{AlertEngineCounts, Alerts};
+pub use alert::sink::{AlertSink, SinkOutcome};
 pub use audit::Audit;
 pub use files::search::find_reference;
 pub use live_log::AuditCounts;

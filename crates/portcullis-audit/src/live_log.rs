@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use portcullis_model::Now;
 
+use crate::alert::input::subject::Subject;
+use crate::alert::run::alerts::Alerts;
 use crate::files::disk::Disk;
 use crate::files::sync::Syncer;
 use crate::options::{AuditError, AuditOptions};
@@ -49,6 +51,7 @@ pub struct AuditCounts {
 #[derive(Debug)]
 pub(crate) struct LiveLog {
     sampler: Sampler,
+    alerts: Option<Alerts>,
     queue: Arc<Queue>,
     status: Arc<WriterStatus>,
     syncer: Option<Syncer>,
@@ -72,6 +75,9 @@ impl LiveLog {
             user: options.queue_max,
             unauthenticated: options.queue_max / 4,
         }));
+        let alerts = options.alert.clone();
+        let alerts = alerts.map(|alert| Alerts::start(alert, Arc::clone(&queue))).transpose();
+        let alerts = alerts.map_err(AuditError::Thread)?;
         let status = Arc::new(WriterStatus::default());
         let (storage, last) = Storage::open(options, disk, &queue)?;
         let syncer = storage.syncer().cloned();
@@ -81,6 +87,7 @@ impl LiveLog {
             Service::new(options),
             Arc::clone(&status),
             Arc::clone(&queue),
+            alerts.clone(),
         );
         let (running, ended) = sync_channel::<()>(1);
         let run = move || {
@@ -91,6 +98,7 @@ impl LiveLog {
         thread.spawn(run).map_err(AuditError::Thread)?;
         Ok(Self {
             sampler: Sampler::new(options.sources_max, options.unauthenticated_day_bytes),
+            alerts,
             queue,
             status,
             syncer,
@@ -102,9 +110,42 @@ impl LiveLog {
         })
     }
 
-    /// Samples, completes and queues a record.
-    pub(crate) fn record_with(&self, mut record: Record, now: Now, fill: impl FnOnce(&mut Record)) {
+    /// Shows a complete record to the alert rules, samples and queues it.
+    pub(crate) fn record(&self, record: Record, now: Now) {
         let group = RecordGroup::of(&record);
+        if let Some(alerts) = &self.alerts {
+            alerts.note(&record, &Subject::of(&record), group, now);
+        }
+        self.sample(record, group, now, |_| ());
+    }
+
+    /// Shows a record to the alert rules, samples, completes and queues it.
+    pub(crate) fn record_with(
+        &self,
+        record: Record,
+        subject: &Subject<'_>,
+        now: Now,
+        fill: impl FnOnce(&mut Record),
+    ) {
+        let group = RecordGroup::of(&record);
+        if let Some(alerts) = &self.alerts {
+            alerts.note(&record, subject, group, now);
+        }
+        self.sample(record, group, now, fill);
+    }
+
+    /// The alert engine, if the log has one.
+    pub(crate) fn alerts(&self) -> Option<&Alerts> {
+        self.alerts.as_ref()
+    }
+
+    fn sample(
+        &self,
+        mut record: Record,
+        group: RecordGroup,
+        now: Now,
+        fill: impl FnOnce(&mut Record),
+    ) {
         if !self.sampler.keep(&record, group, now) {
             self.sampled.fetch_add(1, Ordering::Relaxed);
             return;
@@ -161,6 +202,9 @@ impl LiveLog {
     pub(crate) fn close_within(&self, timeout: Duration) {
         if self.closed.swap(true, Ordering::Relaxed) {
             return;
+        }
+        if let Some(alerts) = &self.alerts {
+            alerts.close(timeout);
         }
         let now = self.queue.now();
         let mut summaries = Vec::new();

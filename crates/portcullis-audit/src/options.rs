@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use portcullis_model::Secret;
 
+use crate::alert::options::AlertOptions;
+
 /// The options of the security log.
 #[derive(Debug, Clone)]
 pub struct AuditOptions {
@@ -40,6 +42,8 @@ pub struct AuditOptions {
     /// The key of session hashes (32 bytes). Equal hashes mean the same session only under the same
     /// key. Without a key, each process uses a random one.
     pub session_key: Option<Secret<Vec<u8>>>,
+    /// The rules that alert administrators; none for a log without alerts.
+    pub alert: Option<AlertOptions>,
     /// `service.name` of every line.
     pub service_name: String,
     /// `service.version` of every line.
@@ -67,6 +71,7 @@ impl Default for AuditOptions {
             compress: true,
             reserve_bytes: 8 * MIB,
             session_key: None,
+            alert: None,
             service_name: String::from("portcullis"),
             service_version: String::new(),
             node_name: String::new(),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_audit::{Outcome, Record};
+use portcullis_audit::{Conduct, Outcome, Privilege, Record, Subject};
 use portcullis_guard::{Source, User};
 use portcullis_model::{Answer, ConnectionId, Denial, Now, Reference, UserId, Violation};
 use serde_json::{Map, Value, json};
@@ -149,8 +149,9 @@ fn record(
     let verified = source.verified.map(|user| user.id.clone());
     record.user = source.user.map(|user| user.id.clone()).or(verified);
     record.status = source.http.then_some(answer.status);
+    let subject = subject_of(denial, answer, source, reference);
     // Most records of a flood are only counted: their texts are not built.
-    shard.server.audit.record_with(record, now, |record| {
+    shard.server.audit.record_with(record, &subject, now, |record| {
         record.reference = reference.cloned();
         record.user_name = denial.username().map(String::from);
         record.event = source.event.map(String::from);
@@ -163,6 +164,26 @@ fn record(
             record.labels.push(("issuer", user.issuer.to_string()));
         }
     });
+}
+
+/// What alert rules count a rejection by.
+fn subject_of<'a>(
+    denial: &'a Denial,
+    answer: &Answer,
+    source: &RejectionSource<'a>,
+    reference: Option<&'a Reference>,
+) -> Subject<'a> {
+    let is_blamed = source.user.is_some() || source.blame == Blame::Client;
+    let is_violation = answer.violation == Violation::Counts && is_blamed;
+    Subject {
+        name: denial.username(),
+        origin: source.origin,
+        object: source.event,
+        reference,
+        privilege: source.user.map_or(Privilege::Ordinary, |user| Privilege::of(user.roles())),
+        conduct: if is_violation { Conduct::Violation } else { Conduct::Possible },
+        ..Subject::default()
+    }
 }
 
 /// Logs a fault of the server or of a handler, once, for its developer.

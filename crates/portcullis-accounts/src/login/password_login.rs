@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use portcullis_audit::{Device, Outcome, Privilege, Record, Subject};
 use portcullis_guard::{CheckedProof, EntryOwner, FactorGap, LoginSource, read_json};
 use portcullis_model::{Code, Denial, Limit, Now, Roles, Secret, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
@@ -23,7 +24,6 @@ use crate::passwords::password::Password;
 use crate::passwords::pool::PasswordQueue;
 use crate::request::cookies;
 use crate::request::input::optional_secret;
-use crate::request::record::record_success_with;
 use crate::sessions::open;
 use crate::sessions::session_response::SessionHolder;
 use crate::users::username::Username;
@@ -94,7 +94,9 @@ pub(crate) async fn login(
         Some(_) => AuthenticationOccasion::LoginLink,
         None => AuthenticationOccasion::Login,
     };
-    record_login(&accounts, &request, &account, &row, authenticated.reason(occasion));
+    let from_device = if device.is_some() { Device::Known } else { Device::New };
+    let reason = authenticated.reason(occasion);
+    record_login(&accounts, &request, &account, &row, (reason, from_device));
     let device = match device {
         Some(device) => device,
         None => KnownDevice::new(&accounts.secret, &account, request.now)?,
@@ -260,14 +262,24 @@ fn record_login(
     request: &ApiRequest,
     account: &str,
     row: &CredentialsRow,
-    reason: &'static str,
+    (reason, device): (&'static str, Device),
 ) {
     let failures = accounts.failures.take(account, request.now);
     let notable = failures >= NOTABLE_FAILURES;
     let code = if notable { Code::AuthnLoginSuccessAfterFail } else { Code::AuthnLoginSuccess };
-    record_success_with(request, code, &row.id, |record| {
-        record.user_name = Some(row.username.to_string());
-        record.reason = reason;
-        record.detail = notable.then(|| format!("after {failures} failures"));
-    });
+    let mut record = Record::new(code);
+    record.outcome = Outcome::Success;
+    record.client = Some(request.client);
+    record.user = Some(row.id.clone());
+    record.user_name = Some(row.username.to_string());
+    record.origin = request.origin.as_deref().map(String::from);
+    record.reason = reason;
+    record.detail = notable.then(|| format!("after {failures} failures"));
+    let subject = Subject {
+        name: Some(account),
+        privilege: Privilege::of(row.roles),
+        device,
+        ..Subject::default()
+    };
+    request.audit.record_with(record, &subject, request.now, |_| ());
 }

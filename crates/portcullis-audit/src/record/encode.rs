@@ -55,7 +55,8 @@ pub(crate) fn encode(
 fn encode_event(line: &mut JsonLine, record: &Record, sequence: Option<u64>) {
     let (category, kind) = category_and_type(record.code);
     line.open("event");
-    line.text("kind", "event");
+    let is_alert = matches!(record.code, Code::AlertFired | Code::AlertResolved);
+    line.text("kind", if is_alert { "alert" } else { "event" });
     line.text("code", record.code.name());
     line.list("category", category);
     line.list("type", kind);
@@ -208,16 +209,16 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         | Code::DegradationStateChanged
         | Code::StorageStateChanged
         | Code::AuthorityUnconfirmed
-        | Code::TableFull
-        | Code::TableShareFull
+        | Code::TableFull | Code::TableShareFull
         | Code::ClockSkew
         | Code::LogSuppressed
         | Code::LogLost
         | Code::LogRotated
         | Code::LogReplaced
-        | Code::LogRemoved
-        | Code::DiskSlow => ("process", "info"),
-        Code::KeyRotated | Code::IssuerKeys => ("configuration", "change"),
+        | Code::LogRemoved | Code::DiskSlow => ("process", "info"),
+        Code::AlertFired | Code::AlertResolved => ("intrusion_detection", "info"),
+        Code::AlertSilenced | Code::AlertAcknowledged
+        | Code::KeyRotated | Code::IssuerKeys => ("configuration", "change"),
         Code::Access | Code::AppRejected => ("web", "info"),
         Code::AuthzFail
         | Code::CryptDecryptFail

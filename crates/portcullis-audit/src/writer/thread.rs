@@ -8,6 +8,8 @@ use std::sync::atomic::Ordering;
 
 use portcullis_model::Now;
 
+use crate::alert::input::subject::Subject;
+use crate::alert::run::alerts::Alerts;
 use crate::files::disk::is_full;
 use crate::output::Output;
 use crate::queue::{Entry, Queue, WriterWork};
@@ -28,6 +30,7 @@ pub(crate) struct Writer {
     service: Service,
     status: Arc<WriterStatus>,
     queue: Arc<Queue>,
+    alerts: Option<Alerts>,
     monitor: FileMonitor,
     /// The number of the last line.
     sequence: u64,
@@ -58,6 +61,7 @@ impl Writer {
         service: Service,
         status: Arc<WriterStatus>,
         queue: Arc<Queue>,
+        alerts: Option<Alerts>,
     ) -> Self {
         let writer = Self {
             storage,
@@ -65,6 +69,7 @@ impl Writer {
             service,
             status,
             queue,
+            alerts,
             monitor: FileMonitor::default(),
             sequence,
             fault: None,
@@ -94,6 +99,7 @@ impl Writer {
             }
             if self.fault.is_none() {
                 let lost = self.queue.take_lost();
+                lost.iter().for_each(|entry| self.note(&entry.record));
                 self.write(lost, PrintStatus::Pending);
             }
             if work.last {
@@ -139,7 +145,15 @@ impl Writer {
 
     /// Queues a record of the log about itself.
     fn entry(&self, record: Record) -> Entry {
+        self.note(&record);
         Entry { record, now: self.now, group: RecordGroup::Reserved }
+    }
+
+    /// Shows a record of the log about itself to the alert rules.
+    fn note(&self, record: &Record) {
+        if let Some(alerts) = &self.alerts {
+            alerts.note(record, &Subject::of(record), RecordGroup::Reserved, self.now);
+        }
     }
 
     /// Writes records to the file, and prints the lines that are in the file.
@@ -177,7 +191,11 @@ impl Writer {
         let length = batch.text().len();
         let whole = result.as_ref().map_or_else(|failure| failure.whole, |()| length);
         let lines = batch.lines_in(whole);
-        rest.drain(..lines);
+        for (number, entry) in (first..).zip(rest.drain(..lines)) {
+            if let Some(alerts) = &self.alerts {
+                alerts.written(&entry.record, entry.now, number);
+            }
+        }
         self.count_and_print(&batch, lines, print);
         result.map_err(|failure| WriteError {
             error: failure.error,

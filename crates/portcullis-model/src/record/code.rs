@@ -189,6 +189,14 @@ codes! {
         "Another program renamed, deleted, replaced or truncated the security log.";
     LogRemoved, "log_removed", Service, Info,
         "Retention removed an old file of the security log; a warning when space forced it.";
+    AlertFired, "alert_fired", Service, Warning,
+        "An alert was sent: it fired, goes on, got worse or came back.";
+    AlertResolved, "alert_resolved", Service, Info,
+        "An alert was resolved.";
+    AlertSilenced, "alert_silenced", Operation, Warning,
+        "An administrator silenced alerts, or ended a silence early.";
+    AlertAcknowledged, "alert_acknowledged", Operation, Info,
+        "An administrator took note of an alert.";
     DiskSlow, "disk_slow", Service, Critical,
         "The disk of the security log takes more than five seconds to write or sync.";
 }

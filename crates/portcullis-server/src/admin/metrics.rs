@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::admin::alert_metrics::AlertMetrics;
 use crate::admin::metric_labels::{
     LimitLabel, PoolLabel, QueueLabel, RuleLabel, SignalLabel, StateLabel, TableLabel,
     TableRejectionLabel, WaitingLabel,
@@ -61,6 +62,7 @@ pub(crate) struct Metrics {
     log_stdout_lost: Counter,
     log_state: Family<StateLabel, Gauge>,
     log_reserve: Gauge,
+    pub(crate) alerts: AlertMetrics,
     /// In the order of [`Measure`]s.
     measures: Vec<Gauge>,
 }
@@ -198,6 +200,7 @@ impl Metrics {
     }
 
     fn register_log(&self, registry: &mut Registry) {
+        self.alerts.register(registry);
         registry.register("log_written", "Security records written", self.log_written.clone());
         registry.register(
             "log_sampled",
@@ -347,7 +350,7 @@ impl Metrics {
 }
 
 /// Raises a counter to a count that is kept elsewhere.
-fn follow(counter: &Counter, count: u64) {
+pub(super) fn follow(counter: &Counter, count: u64) {
     counter.inc_by(count.saturating_sub(counter.get()));
 }
 

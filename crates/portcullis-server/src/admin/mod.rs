@@ -9,3 +9,4 @@ pub(crate) mod requests; // what operators read and change
 pub(crate) mod readiness; // what `/ready` reports
 pub(crate) mod metric_labels; // the labels of metrics
 pub(crate) mod metrics; // counters and gauges
+pub(crate) mod alert_metrics; // counts of the alert engine

@@ -159,6 +159,9 @@ impl Private {
             self.server.options.http_connections_max,
             self.server.clock.now(),
         );
+        if let Some(alerts) = self.server.audit.alerts() {
+            self.server.metrics.alerts.set(&alerts.counts());
+        }
         let body = self
             .server
             .metrics

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 
-use portcullis_audit::{Outcome, Record};
+use portcullis_audit::{Outcome, Record, Subject};
 use portcullis_guard::{
     Caller, DeclaredEvent, Event, EventRequest, Findings, Gate, Permit, RawPermit, UntypedEvent,
 };
@@ -93,7 +93,8 @@ fn record_findings(findings: Findings, event: &'static str, context: &Context) {
         record.user = Some(context.user.id.clone());
         record.connection = Some(context.connection);
         // Most records of a flood are only counted: their texts are not built.
-        context.audit.record_with(record, context.now, |record| {
+        let subject = Subject { object: Some(event), ..Subject::default() };
+        context.audit.record_with(record, &subject, context.now, |record| {
             record.event = Some(String::from(event));
         });
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use portcullis_audit::AuditOptions;
 use serde::Deserialize;
 
+use crate::config::alert::AlertSettings;
 use crate::config::read::error::ConfigError;
 use crate::config::read::number::within;
 
@@ -50,10 +51,16 @@ pub(crate) struct AuditSettings {
     pub(crate) unauthenticated_day_bytes: u64,
     pub(crate) access_file: Option<PathBuf>,
     pub(crate) access_total_bytes: u64,
+    /// `[alert]`.
+    pub(crate) alert: AlertSettings,
 }
 
 impl AuditSection {
-    pub(crate) fn read(self, data: &Path) -> Result<AuditSettings, ConfigError> {
+    pub(crate) fn read(
+        self,
+        data: &Path,
+        alert: AlertSettings,
+    ) -> Result<AuditSettings, ConfigError> {
         let default = AuditOptions::default();
         let mebibytes = |key, value, default_bytes, range| {
             within(key, value, default_bytes / MIB, range).map(|mebibytes| mebibytes * MIB)
@@ -78,6 +85,7 @@ impl AuditSection {
             unauthenticated_day_bytes: day,
             access_file: self.access_file,
             access_total_bytes: access,
+            alert,
         };
         settings.check()?;
         Ok(settings)
@@ -108,10 +116,13 @@ impl AuditSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::alert::AlertSection;
+    use crate::config::profile::Profile;
 
     fn read(toml: &str) -> Result<AuditSettings, String> {
         let section: AuditSection = toml::from_str(toml).unwrap();
-        section.read(Path::new("data")).map_err(|error| error.to_string())
+        let alert = AlertSection::default().read(Profile::Production).unwrap();
+        section.read(Path::new("data"), alert).map_err(|error| error.to_string())
     }
 
     #[test]

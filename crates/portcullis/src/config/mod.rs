@@ -9,6 +9,7 @@ mod limits; // [rate], [capacity], [message], [overload], [spam]
 mod identity; // [token], [accounts], [session], [[role]]
 mod store; // [store]
 mod audit; // [audit]
+mod alert; // [alert]
 mod danger; // [danger]
 mod development; // what the development profile rejects
 mod warning; // settings that are allowed and probably a mistake

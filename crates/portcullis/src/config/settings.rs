@@ -181,7 +181,7 @@ impl Settings {
                 times,
             },
             chat: file.capacity.read_chat(),
-            audit: file.audit.read(&data)?,
+            audit: file.audit.read(&data, file.alert.read(profile)?)?,
             origins,
             profile,
             tls,

@@ -13,6 +13,7 @@ use crate::config::limits::capacity::WHEN_USER_FULL;
 use crate::config::limits::message::{MALICIOUS, MARKUP};
 use crate::config::network::listen::PROXY_HEADERS;
 use crate::config::network::tls::TlsSettings;
+use crate::config::read::table::{number, section};
 use crate::config::settings::Settings;
 
 /// All keys with their values in force, as a configuration file.
@@ -82,6 +83,7 @@ impl Summary<'_> {
             ("replay", replay(actions)),
             ("accounts", self.accounts()),
             ("audit", self.audit()),
+            ("alert", self.settings.audit.alert.table()),
             ("danger", self.danger()),
         ]
     }
@@ -354,14 +356,6 @@ impl Summary<'_> {
 
 fn replay(actions: &[Action]) -> Table {
     section(actions.iter().map(|action| (action.event, action.replay.name().into())))
-}
-
-fn section<'a>(keys: impl IntoIterator<Item = (&'a str, Value)>) -> Table {
-    keys.into_iter().map(|(key, value)| (String::from(key), value)).collect()
-}
-
-fn number(value: impl Into<u64>) -> Value {
-    Value::Integer(i64::try_from(value.into()).unwrap_or(i64::MAX))
 }
 
 /// A rate in its largest whole unit.

@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Settings, input_files};
 use crate::start::log_key;
 
 /// Files that the server creates in the data directory; see `docs/keys.md`.
-const OWN_NAMES: [&str; 12] = [
+const OWN_NAMES: [&str; 13] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",
@@ -22,12 +22,16 @@ const OWN_NAMES: [&str; 12] = [
     LOG_NUMBERS,
     log_key::FILE_NAME,
     ACCESS_NUMBERS,
+    ALERT_STATE,
 ];
 
 /// File with the last sequence number of the security log.
 pub(crate) const LOG_NUMBERS: &str = "security-log.sequence";
 /// File with the last sequence number of `audit.access_file`.
 pub(crate) const ACCESS_NUMBERS: &str = "access-log.sequence";
+
+/// File with open alerts and silences.
+pub(crate) const ALERT_STATE: &str = "alerts.state";
 
 /// Files that the store and SQLite create beside the database.
 const DATABASE_SUFFIXES: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".reserve"];

@@ -24,7 +24,7 @@ use crate::start::log_key;
 use crate::start::machine::{
     prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
 };
-use crate::start::output_files::{ACCESS_NUMBERS, LOG_NUMBERS};
+use crate::start::output_files::{ACCESS_NUMBERS, ALERT_STATE, LOG_NUMBERS};
 use crate::start::pages;
 use crate::start::signals::{Signals, Wake, end_within};
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
@@ -38,7 +38,6 @@ const AFTER_DRAIN: Duration = Duration::from_secs(10);
 const LAST_LINES: Duration = Duration::from_secs(1);
 /// Period between reloads of the field keys, in milliseconds.
 const FIELD_KEYS_RELOAD_MS: u64 = 1_000;
-
 /// Period between reminders of a certificate that expires soon, in seconds.
 const REMIND_EVERY_S: i64 = 24 * 60 * 60;
 
@@ -68,7 +67,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     let tls = Tls::load(&settings, clock.now())?;
     settings.server.tls = tls.as_ref().map(|tls| Arc::clone(&tls.config));
 
-    let audit = open_audit(&settings)?;
+    let audit = open_audit(&settings, &clock)?;
     let access = open_access(&settings)?;
     let store = Arc::clone(&parts.store);
     let setup_token = parts.setup_token.clone();
@@ -304,7 +303,7 @@ pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output> {
     Ok(runtime.context("cannot start a runtime")?.block_on(work))
 }
 
-fn open_audit(settings: &Settings) -> Result<Audit> {
+fn open_audit(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Audit> {
     let audit = &settings.audit;
     let options = AuditOptions {
         file: Some(audit.file.clone()),
@@ -317,6 +316,7 @@ fn open_audit(settings: &Settings) -> Result<Audit> {
         compress: audit.compress,
         unauthenticated_day_bytes: audit.unauthenticated_day_bytes,
         service_version: String::from(env!("CARGO_PKG_VERSION")),
+        alert: Some(audit.alert.options(settings.storage.data.join(ALERT_STATE), clock)),
         ..AuditOptions::default()
     };
     Ok(Audit::open(options)?)

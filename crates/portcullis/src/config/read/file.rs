@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::config::alert::AlertSection;
 use crate::config::audit::AuditSection;
 use crate::config::danger::DangerSection;
 use crate::config::identity::accounts::AccountsSection;
@@ -46,5 +47,6 @@ pub(crate) struct File {
     pub(crate) access: BTreeMap<String, Vec<String>>,
     pub(crate) replay: BTreeMap<String, String>,
     pub(crate) audit: AuditSection,
+    pub(crate) alert: AlertSection,
     pub(crate) danger: DangerSection,
 }

@@ -8,3 +8,4 @@ pub(crate) mod secret_file; // files that only their owner can read
 pub(crate) mod suggest; // the most similar known key
 pub(crate) mod error; // configuration errors
 pub(crate) mod input_files; // files that the configuration names
+pub(crate) mod table; // sections as tables

@@ -325,3 +325,30 @@ pub(crate) fn unauthenticated_records(facts: &Facts<'_>) -> Vec<String> {
     }
     texts
 }
+
+/// Rules that are disabled, or fire much later than by default.
+pub(crate) fn alert_rules(facts: &Facts<'_>) -> Vec<String> {
+    let usual = facts.usual.audit.alert.rules.summary();
+    let seen = facts.settings.audit.alert.rules.summary();
+    let both = seen.iter().zip(&usual);
+    let texts = both.filter_map(|(seen, usual)| {
+        let id = &seen.id;
+        if !seen.enabled {
+            return Some(format!(
+                "{id} is disabled: administrators are not alerted about what it finds; leave out \
+                 alert.rule.{id}.enabled"
+            ));
+        }
+        let ((count, window_s, _), (usual_count, usual_s, _)) =
+            seen.threshold.zip(usual.threshold)?;
+        let rate = |count: u64, window_s: u64| u128::from(count) * 3_600 / u128::from(window_s);
+        let is_late = rate(count, window_s) > 10 * rate(usual_count, usual_s).max(1);
+        is_late.then(|| {
+            format!(
+                "{id} fires at {count} in {window_s} s, and at {usual_count} in {usual_s} s by \
+                 default: a slow attack causes no alert; write a lower count"
+            )
+        })
+    });
+    texts.collect()
+}

@@ -1,0 +1,148 @@
+//! What administrators and other parts of the server do with alerts.
+//! Never: acts on its own.
+
+use portcullis_model::Now;
+
+use super::evaluation::Engine;
+use crate::alert::incident::lifecycle::{AcknowledgedState, Incident, Phase, Proof, REOPEN_MS};
+use crate::alert::incident::silence::{SILENCES_MAX, Silence, SilenceError, SilenceRequest};
+use crate::alert::incident::storm::STORM;
+use crate::alert::incident::view::{ViewParts, suggestions};
+use crate::alert::input::key::KeyRef;
+use crate::alert::notification::{Acknowledgement, Alert, AlertKey, AlertSeverity, AlertState};
+
+/// The line of a record is searched for so long.
+const LOCATE_MS: u64 = 5_000;
+
+impl Engine {
+    /// An administrator took note of an alert; `false` when no open alert has the id.
+    pub(crate) fn acknowledge(&mut self, id: &str, acknowledgement: Acknowledgement) -> bool {
+        let storm = self.storm.incident.as_mut();
+        let mut all = self.incidents.all_mut().chain(storm);
+        let Some(found) = all.find(|one| one.id == id && one.is_open()) else { return false };
+        let (events, severity) = (found.tally.events, found.severity);
+        found.acknowledged = Some(AcknowledgedState { acknowledgement, events, severity });
+        self.policy.changed = true;
+        true
+    }
+
+    /// Silences alerts until a time.
+    pub(crate) fn silence(
+        &mut self,
+        request: SilenceRequest,
+        now: Now,
+    ) -> Result<Silence, SilenceError> {
+        request.check(now.unix_ms)?;
+        let is_rule = |rule: &str| rule == STORM || self.rules.number(rule).is_some();
+        if !request.rule.as_deref().is_none_or(is_rule) {
+            return Err(SilenceError::UnknownRule);
+        }
+        if self.policy.silences.len() >= SILENCES_MAX {
+            return Err(SilenceError::Full);
+        }
+        self.policy.next_silence += 1;
+        let silence = Silence { id: self.policy.next_silence, request };
+        self.policy.silences.push(silence.clone());
+        self.policy.changed = true;
+        Ok(silence)
+    }
+
+    /// Ends a silence early.
+    pub(crate) fn unsilence(&mut self, id: u64) -> Option<Silence> {
+        let place = self.policy.silences.iter().position(|silence| silence.id == id)?;
+        self.policy.changed = true;
+        Some(self.policy.silences.remove(place))
+    }
+
+    /// Another part of the server reports a state that lasts until [`Engine::clear`].
+    pub(crate) fn raise(&mut self, rule: &str, key: AlertKey, severity: AlertSeverity, now: Now) {
+        self.time.now = now;
+        let Some(number) = self.rules.number(rule) else { return };
+        if self.rules.disabled.iter().any(|disabled| disabled == rule) {
+            return;
+        }
+        let at_ms = self.time.at_ms();
+        let hash = self.hash(number, KeyRef::of_key(Some(&key)));
+        let is_fresh = self.incidents.by_key.get(&hash).is_none_or(|one| match one.phase {
+            Phase::Resolved(since_ms) => at_ms - since_ms > REOPEN_MS,
+            Phase::Open | Phase::Gauge => false,
+        });
+        if is_fresh {
+            let id = self.next_id();
+            let mut incident = Incident::new(id, rule, Some(key.clone()), severity, at_ms);
+            incident.suggest = suggestions(rule, Some(&key));
+            incident.tally.events = 1;
+            if !self.incidents.add(hash, number, incident) {
+                return;
+            }
+            self.policy.changed = true;
+        }
+        if let Some(incident) = self.incidents.by_key.get_mut(&hash) {
+            self.policy.changed |= !incident.is_open() || incident.severity != severity;
+            incident.reach(severity, at_ms);
+            incident.severity = severity;
+            incident.phase = Phase::Gauge;
+        }
+        self.recount();
+    }
+
+    /// Another part of the server reports an event; it resolves by quiet.
+    pub(crate) fn report(&mut self, rule: &str, key: AlertKey, severity: AlertSeverity, now: Now) {
+        let number = self.rules.number(rule);
+        let hash = number.map(|number| self.hash(number, KeyRef::of_key(Some(&key))));
+        self.raise(rule, key, severity, now);
+        let incident = hash.and_then(|hash| self.incidents.by_key.get_mut(&hash));
+        if let Some(incident) = incident.filter(|incident| incident.is_open()) {
+            incident.phase = Phase::Open;
+        }
+    }
+
+    /// Finds the lines of records that fired lately.
+    pub(crate) fn locate(&mut self, now: Now, find: impl Fn(&Proof) -> Option<u64>) {
+        let is_new = |proof: &Proof| proof.at_ms.saturating_add(LOCATE_MS) >= now.monotonic_ms;
+        for incident in self.incidents.by_key.values_mut() {
+            let missing = incident.evidence.iter_mut().filter(|proof| proof.sequence.is_none());
+            for proof in missing.filter(|proof| proof.at_ms != u64::MAX && is_new(proof)) {
+                proof.sequence = find(proof);
+            }
+        }
+    }
+
+    /// The state is over.
+    pub(crate) fn clear(&mut self, rule: &str, key: &AlertKey, now: Now) {
+        self.time.now = now;
+        let Some(number) = self.rules.number(rule) else { return };
+        let at_ms = self.time.at_ms();
+        let hash = self.hash(number, KeyRef::of_key(Some(key)));
+        if let Some(incident) = self.incidents.by_key.get_mut(&hash)
+            && incident.is_open()
+        {
+            incident.resolve(at_ms);
+            self.policy.changed = true;
+        }
+        self.recount();
+    }
+
+    /// All open alerts, the most severe first.
+    pub(crate) fn open_alerts(&self) -> Vec<Alert> {
+        let open = self.incidents.all().chain(&self.storm.incident);
+        let open = open.filter(|incident| incident.is_open());
+        let mut alerts: Vec<Alert> = open
+            .map(|incident| {
+                let title = self.title(&incident.rule);
+                let group = if incident.rule == STORM {
+                    self.storm.rules.clone()
+                } else if incident.key.is_none() {
+                    self.keys_of(&incident.rule)
+                } else {
+                    Vec::new()
+                };
+                let (node, skew_ms) = (self.settings.node.as_str(), self.time.skew_ms());
+                let parts = ViewParts { title: &title, node, note: None, skew_ms, group: &group };
+                incident.view(incident.sent.state.unwrap_or(AlertState::Firing), &parts)
+            })
+            .collect();
+        alerts.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+        alerts
+    }
+}

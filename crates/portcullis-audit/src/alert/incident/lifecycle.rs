@@ -1,0 +1,161 @@
+//! One rule and one key from the first threshold until half an hour after the last.
+//! Never: more than five pieces of evidence, or texts of unbounded length.
+
+use portcullis_model::Code;
+
+use crate::alert::notification::{
+    Acknowledgement, AlertKey, AlertSeverity, AlertState, Suggestion,
+};
+
+/// A resolved alert fires again under the same id within this time.
+pub(crate) const REOPEN_MS: i64 = 30 * 60_000;
+/// Records that are shown with an alert.
+pub(crate) const EVIDENCE_MAX: usize = 5;
+
+/// Whether the cause is there, and what ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It resolves when its threshold was not reached for a while.
+    Open,
+    /// It resolves when a record says so.
+    Gauge,
+    /// It was quiet since this time.
+    Resolved(i64),
+}
+
+/// Counts of an incident. Times are those of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) events: u64,
+    pub(crate) distinct: Option<(&'static str, u64)>,
+    pub(crate) threshold: Option<(u64, u64)>,
+    pub(crate) first_ms: i64,
+    pub(crate) last_ms: i64,
+    /// When the threshold was reached last.
+    pub(crate) over_ms: i64,
+    /// The first time of the alert that a storm counted.
+    pub(crate) storm_ms: Option<i64>,
+    /// The note that was counted last: two thresholds of a rule count it once.
+    pub(crate) note: u64,
+}
+
+/// What was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct LastMessage {
+    pub(crate) state: Option<AlertState>,
+    pub(crate) at_ms: i64,
+    pub(crate) events: u64,
+    pub(crate) severity: Option<AlertSeverity>,
+    pub(crate) reopened: u32,
+    /// When messages of the last hour were sent; as many as an incident may send.
+    pub(crate) times: Vec<i64>,
+}
+
+/// A record that belongs to an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proof {
+    pub(crate) code: Code,
+    /// On the monotonic clock, to find its line.
+    pub(crate) at_ms: u64,
+    pub(crate) reference: Option<String>,
+    pub(crate) sequence: Option<u64>,
+}
+
+/// An acknowledgement, and what the incident was then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AcknowledgedState {
+    pub(crate) acknowledgement: Acknowledgement,
+    pub(crate) events: u64,
+    pub(crate) severity: AlertSeverity,
+}
+
+/// One rule and one key. At most about 1.5 KiB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Incident {
+    pub(crate) id: String,
+    pub(crate) rule: String,
+    pub(crate) key: Option<AlertKey>,
+    pub(crate) severity: AlertSeverity,
+    pub(crate) phase: Phase,
+    pub(crate) tally: Tally,
+    pub(crate) reopened: u32,
+    pub(crate) sent: LastMessage,
+    pub(crate) acknowledged: Option<AcknowledgedState>,
+    pub(crate) evidence: Vec<Proof>,
+    pub(crate) suggest: Vec<Suggestion>,
+}
+
+impl Incident {
+    pub(crate) fn new(
+        id: String,
+        rule: &str,
+        key: Option<AlertKey>,
+        severity: AlertSeverity,
+        at_ms: i64,
+    ) -> Self {
+        Self {
+            id,
+            rule: String::from(rule),
+            key,
+            severity,
+            phase: Phase::Open,
+            tally: Tally { first_ms: at_ms, last_ms: at_ms, over_ms: at_ms, ..Tally::default() },
+            reopened: 0,
+            sent: LastMessage::default(),
+            acknowledged: None,
+            evidence: Vec::new(),
+            suggest: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        match self.phase {
+            Phase::Open | Phase::Gauge => true,
+            Phase::Resolved(_) => false,
+        }
+    }
+
+    /// The threshold is reached, again or still.
+    pub(crate) fn reach(&mut self, severity: AlertSeverity, at_ms: i64) {
+        match self.phase {
+            Phase::Open => self.severity = self.severity.max(severity),
+            // A state has the severity of its newest record.
+            Phase::Gauge => self.severity = severity,
+            Phase::Resolved(_) => {
+                self.phase = Phase::Open;
+                self.reopened = self.reopened.saturating_add(1);
+                self.severity = severity;
+                self.acknowledged = None;
+            }
+        }
+        self.tally.over_ms = at_ms;
+        self.tally.last_ms = at_ms;
+    }
+
+    pub(crate) fn resolve(&mut self, at_ms: i64) {
+        if self.is_open() {
+            self.phase = Phase::Resolved(at_ms);
+        }
+    }
+
+    /// Resolves it when it was quiet for long enough.
+    pub(crate) fn settle(&mut self, at_ms: i64, resolve_after_ms: i64) {
+        if self.phase == Phase::Open && at_ms - self.tally.over_ms >= resolve_after_ms {
+            self.resolve(at_ms);
+        }
+    }
+
+    /// Whether it is over and cannot be reopened, and all that had to be sent was.
+    pub(crate) fn is_over(&self, at_ms: i64) -> bool {
+        let Phase::Resolved(since_ms) = self.phase else { return false };
+        let quiet_ms = at_ms - since_ms;
+        let is_sent = matches!(self.sent.state, None | Some(AlertState::Resolved));
+        quiet_ms > REOPEN_MS && (is_sent || quiet_ms > 24 * 60 * 60_000)
+    }
+
+    pub(crate) fn prove(&mut self, proof: Proof) {
+        if self.evidence.len() < EVIDENCE_MAX {
+            self.evidence.push(proof);
+        }
+    }
+}

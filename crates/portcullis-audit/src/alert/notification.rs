@@ -1,0 +1,180 @@
+//! One alert in one of its states, as channels and administrators get it.
+//! Never: text that is longer than a line; text of clients is marked as such by its field.
+
+use portcullis_model::Reference;
+
+/// How soon a person has to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertSeverity {
+    /// For the record.
+    Info,
+    /// Check it during the day.
+    Medium,
+    /// Check it now, at any time of day.
+    High,
+    /// The service or its log is at risk: call a person.
+    Critical,
+}
+
+impl AlertSeverity {
+    /// All of them, lowest first.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Medium, Self::High, Self::Critical];
+
+    /// The word used in alerts and in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Where an alert is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlertState {
+    /// The threshold was reached.
+    Firing,
+    /// It still is: 15 minutes later, ten times as often, or worse.
+    Updated,
+    /// It fires again soon after it was resolved.
+    Reopened,
+    /// It was reopened so often that only one message says so.
+    Flapping,
+    /// It was quiet for ten minutes.
+    Resolved,
+}
+
+impl AlertState {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Firing, Self::Updated, Self::Reopened, Self::Flapping, Self::Resolved];
+
+    /// The word used in alerts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Updated => "updated",
+            Self::Reopened => "reopened",
+            Self::Flapping => "flapping",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    /// Whether the cause is still there.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        match self {
+            Self::Firing | Self::Updated | Self::Reopened | Self::Flapping => true,
+            Self::Resolved => false,
+        }
+    }
+}
+
+/// What a rule counts by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AlertKey {
+    /// `user`, `name`, `prefix`, `origin`, `room`, `connection`, `code`, `sink`, `host`, …
+    pub kind: &'static str,
+    /// The value. A client may have chosen it: at most 64 characters, to be quoted and escaped.
+    pub value: String,
+}
+
+/// A record that belongs to an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The number of its line, when it was written.
+    pub sequence: Option<u64>,
+    /// Its reference, which `portcullis why` explains, also when the record was only counted.
+    pub reference: Option<Reference>,
+}
+
+/// An operation that would help, for an administrator to confirm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Suggestion {
+    /// Block an address range for some seconds.
+    BlockAddress {
+        /// In CIDR notation.
+        prefix: String,
+        /// For how long.
+        duration_s: u64,
+    },
+    /// End all sessions of a user.
+    EndSessions {
+        /// The user's id.
+        user: String,
+    },
+}
+
+/// The administrator who took note of the alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The administrator, by name.
+    pub by: String,
+    /// What the administrator typed.
+    pub note: String,
+    /// When, in Unix milliseconds.
+    pub unix_ms: i64,
+}
+
+/// How often and when the events of an alert came.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AlertCounts {
+    /// Events since it fired first.
+    pub events: u64,
+    /// Different values seen, by name: `prefixes`, `names`, …
+    pub distinct: Vec<(&'static str, u64)>,
+    /// The threshold: so many events, in a window of so many seconds.
+    pub threshold: Option<(u64, u64)>,
+    /// When the first event was, in Unix milliseconds.
+    pub first_unix_ms: i64,
+    /// When the last event was, in Unix milliseconds.
+    pub last_unix_ms: i64,
+    /// How often it was reopened.
+    pub reopened: u32,
+}
+
+/// Where an alert comes from, and what proves it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AlertOrigin {
+    /// The node, or "".
+    pub node: String,
+    /// Equal for equal rule and key, on all nodes and after restarts; 16 hexadecimal digits.
+    pub fingerprint: String,
+    /// Whether an operator asked for it, to test the channels.
+    pub test: bool,
+    /// The newest signed note of the log: a copy elsewhere proves later that lines are missing.
+    pub note: Option<String>,
+}
+
+/// One alert in one of its states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// Unique, sorts by time: `al_` and 26 characters. Equal in all states of one alert.
+    pub id: String,
+    /// The rule: `A1` to `A17`, `F1` to `F3`, `STORM`, or the name of one in the configuration.
+    pub rule: String,
+    /// What happened, in a few words, without text of clients.
+    pub title: String,
+    /// How soon a person has to act.
+    pub severity: AlertSeverity,
+    /// Where the alert is in its life.
+    pub state: AlertState,
+    /// What the rule counted by; none for rules that count everything.
+    pub key: Option<AlertKey>,
+    /// How often and when.
+    pub counts: AlertCounts,
+    /// The administrator who took note of the alert.
+    pub acknowledged: Option<Acknowledgement>,
+    /// The keys that one alert stands for, most frequent first, when too many fired.
+    pub group: Vec<(AlertKey, u64)>,
+    /// Records that show the cause; at most five.
+    pub evidence: Vec<Evidence>,
+    /// Operations that would help.
+    pub suggest: Vec<Suggestion>,
+    /// Where it comes from.
+    pub origin: AlertOrigin,
+}

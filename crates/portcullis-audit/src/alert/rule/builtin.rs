@@ -1,0 +1,282 @@
+//! The rules of the server itself: A1 to A17 and F1 to F3.
+//! Never: `critical` for what a client without an account can cause.
+
+use portcullis_model::Code;
+
+use super::condition::Condition;
+use super::rules::{Cause, Measure, Rule, Trigger, Variety};
+use crate::alert::input::key::KeyKind;
+use crate::alert::input::note::Flag;
+use crate::alert::notification::AlertSeverity::{self, Critical, High, Info, Medium};
+use crate::record::fields::Outcome;
+
+const MINUTE_S: u64 = 60;
+const DAY_S: u64 = 24 * 60 * MINUTE_S;
+
+/// All rules of the server, in the order of their names.
+pub(crate) fn all() -> Vec<Rule> {
+    let mut rules = identity();
+    rules.extend(access());
+    rules.extend(traffic());
+    rules.extend(service());
+    rules.extend(operation());
+    rules.extend(first_seen());
+    rules
+}
+
+fn rule(id: &str, title: &str, cause: Cause, triggers: Vec<Trigger>) -> Rule {
+    Rule { id: String::from(id), title: String::from(title), cause, triggers }
+}
+
+fn privileged(trigger: Trigger, severity: AlertSeverity) -> Trigger {
+    Trigger { privileged: severity, ..trigger }
+}
+
+fn gauge(severity: AlertSeverity, conditions: Vec<Condition>, ends: Vec<Condition>) -> Trigger {
+    let trigger = Trigger::count(KeyKind::Sink, 1, MINUTE_S, severity, conditions);
+    Trigger { measure: Measure::Gauge, ends, ..trigger }
+}
+
+fn identity() -> Vec<Rule> {
+    let warning = Condition::warning;
+    let reused = vec![
+        warning(Code::AuthnTokenReuse),
+        Condition::any(Code::AuthnTokenRevoked).rule("refresh_reuse"),
+    ];
+    let guesses = || vec![warning(Code::AuthnLoginFail).rule("login").rule("totp")];
+    let mut against_one = guesses();
+    against_one.extend([warning(Code::AuthnLoginFailMax), warning(Code::AuthnLoginLock)]);
+    let spray = Trigger {
+        measure: Measure::CountOf(Variety::Names, 20),
+        ..Trigger::count(KeyKind::Prefix, 50, 10 * MINUTE_S, High, guesses())
+    };
+    let after = vec![Condition::any(Code::AuthnLoginSuccessAfterFail)];
+    vec![
+        rule(
+            "A1",
+            "A one-time credential was used twice",
+            Cause::Clients,
+            vec![privileged(Trigger::count(KeyKind::Party, 1, MINUTE_S, High, reused), Critical)],
+        ),
+        rule(
+            "A2",
+            "Password guessing against one account",
+            Cause::Clients,
+            vec![Trigger::count(KeyKind::Name, 10, 10 * MINUTE_S, High, against_one)],
+        ),
+        rule(
+            "A3",
+            "Password guessing against many accounts",
+            Cause::Clients,
+            vec![spray, Trigger::count(KeyKind::All, 200, 10 * MINUTE_S, High, guesses())],
+        ),
+        rule(
+            "A4",
+            "A login succeeded after several failures",
+            Cause::Clients,
+            vec![privileged(Trigger::count(KeyKind::User, 1, MINUTE_S, Medium, after), High)],
+        ),
+    ]
+}
+
+fn access() -> Vec<Rule> {
+    let warning = Condition::warning;
+    // A session that ends between the check and the commit is not a probe.
+    let denied = || warning(Code::AuthzFail).rule("access").not_reason("ended");
+    vec![
+        rule(
+            "A5",
+            "A user requests operations that are not allowed",
+            Cause::Clients,
+            vec![
+                Trigger::count(KeyKind::User, 5, 5 * MINUTE_S, High, vec![denied()]),
+                Trigger::count(
+                    KeyKind::User,
+                    2,
+                    5 * MINUTE_S,
+                    High,
+                    vec![denied().flag(Flag::AdminEvent)],
+                ),
+            ],
+        ),
+        rule(
+            "A6",
+            "Requests from an origin that is not allowed",
+            Cause::Clients,
+            vec![Trigger::count(
+                KeyKind::Origin,
+                20,
+                5 * MINUTE_S,
+                High,
+                vec![warning(Code::MaliciousCsrf)],
+            )],
+        ),
+    ]
+}
+
+fn traffic() -> Vec<Rule> {
+    let warning = Condition::warning;
+    let broken = || {
+        let codes = [Code::WsProtocolViolation, Code::MaliciousExtraneous];
+        codes.map(|code| warning(code).flag(Flag::Violation)).to_vec()
+    };
+    let limited =
+        [Code::ExcessRateLimitExceeded, Code::ExcessSessionsExceeded, Code::AuthnLoginFailMax];
+    let limited = limited.map(|code| warning(code).flag(Flag::PrefixLimit)).to_vec();
+    let many = Trigger {
+        measure: Measure::Distinct(Variety::Prefixes),
+        ..Trigger::count(KeyKind::All, 100, MINUTE_S, High, limited)
+    };
+    let content = || vec![warning(Code::SpamDetected), warning(Code::XssAttempt)];
+    let out_of_order = warning(Code::SequenceFail).rule("replay").rule("mid").rule("sequence");
+    let forged = warning(Code::SequenceFail).rule("replay").reason("signature");
+    vec![
+        rule(
+            "A7",
+            "Clients break the protocol",
+            Cause::Clients,
+            vec![
+                Trigger::count(KeyKind::Prefix, 20, MINUTE_S, Medium, broken()),
+                Trigger::count(KeyKind::All, 200, MINUTE_S, High, broken()),
+            ],
+        ),
+        rule("A8", "Limits reject clients of many addresses", Cause::Clients, vec![many]),
+        rule(
+            "A9",
+            "Spam or markup in messages",
+            Cause::Clients,
+            vec![
+                Trigger::count(KeyKind::User, 5, 10 * MINUTE_S, Medium, content()),
+                Trigger::count(KeyKind::Room, 20, 10 * MINUTE_S, Medium, content()),
+            ],
+        ),
+        rule(
+            "A10",
+            "A connection sends messages again or forges them",
+            Cause::Clients,
+            vec![
+                Trigger::count(KeyKind::Connection, 3, MINUTE_S, High, vec![out_of_order]),
+                Trigger::count(KeyKind::Connection, 1, MINUTE_S, High, vec![forged]),
+            ],
+        ),
+    ]
+}
+
+fn service() -> Vec<Rule> {
+    let any = Condition::any;
+    let load = |reason: &str| vec![any(Code::DegradationStateChanged).reason(reason)];
+    let lower = || vec![any(Code::DegradationStateChanged).reason("normal").reason("elevated")];
+    let panics = vec![any(Code::SysCrash).reason("handler_panic")];
+    vec![
+        rule(
+            "A11",
+            "The server is overloaded",
+            Cause::Service,
+            vec![
+                Trigger { key: KeyKind::All, ..gauge(High, load("shedding"), lower()) },
+                Trigger { key: KeyKind::All, ..gauge(Critical, load("critical"), lower()) },
+            ],
+        ),
+        rule(
+            "A12",
+            "A handler of the server fails",
+            Cause::Service,
+            vec![
+                Trigger::count(KeyKind::Handler, 1, MINUTE_S, High, vec![any(Code::SysCrash)]),
+                Trigger::count(KeyKind::All, 3, 10 * MINUTE_S, Critical, panics),
+            ],
+        ),
+        log(),
+    ]
+}
+
+fn operation() -> Vec<Rule> {
+    let any = Condition::any;
+    let once = |key, severity, conditions| Trigger::count(key, 1, MINUTE_S, severity, conditions);
+    let done = |code| any(code).outcome(Outcome::Success);
+    let changed = vec![done(Code::PrivilegePermissionsChanged), done(Code::KeyRotated)];
+    let done = vec![any(Code::SysReload), done(Code::AuthzAdmin)];
+    let sealed = vec![any(Code::CryptDecryptFail)];
+    let clock = vec![Condition::warning(Code::ClockSkew)];
+    let issuer = vec![Condition::warning(Code::IssuerKeys).outcome(Outcome::Failure)];
+    vec![
+        rule(
+            "A14",
+            "Roles, keys or the configuration changed",
+            Cause::Service,
+            vec![once(KeyKind::Actor, High, changed), once(KeyKind::Actor, Info, done)],
+        ),
+        rule(
+            "A15",
+            "Sealed fields cannot be opened",
+            Cause::Service,
+            vec![Trigger::count(KeyKind::SealKey, 5, MINUTE_S, High, sealed)],
+        ),
+        rule(
+            "A16",
+            "A certificate, a clock or keys of an issuer need care",
+            Cause::Service,
+            vec![once(KeyKind::Code, Critical, clock), once(KeyKind::Code, Medium, issuer)],
+        ),
+        // Other parts of the server raise it.
+        rule("A17", "The regular audit found a weakness", Cause::Service, Vec::new()),
+    ]
+}
+
+fn log() -> Rule {
+    let any = Condition::any;
+    let failed = |code| any(code).outcome(Outcome::Failure);
+    let down = vec![
+        failed(Code::SysMonitorDisabled).rule("security_log").not_reason("sync"),
+        failed(Code::DiskSlow),
+    ];
+    let up = vec![
+        any(Code::SysMonitorEnabled).rule("security_log"),
+        any(Code::DiskSlow).outcome(Outcome::Success),
+    ];
+    let touched = vec![
+        any(Code::LogReplaced),
+        failed(Code::SysMonitorDisabled).rule("security_log").reason("sync"),
+        any(Code::LogLost).flag(Flag::Reserved),
+    ];
+    rule(
+        "A13",
+        "The security log is in danger",
+        Cause::Service,
+        vec![
+            gauge(Critical, down, up),
+            Trigger::count(KeyKind::Code, 1, MINUTE_S, Critical, touched),
+        ],
+    )
+}
+
+fn first_seen() -> Vec<Rule> {
+    let logins = || {
+        let codes = [Code::AuthnLoginSuccess, Code::AuthnLoginSuccessAfterFail];
+        codes.map(|code| Condition::any(code).flag(Flag::Privileged)).to_vec()
+    };
+    let first_prefix = Trigger {
+        measure: Measure::FirstPrefix,
+        ..Trigger::count(KeyKind::User, 1, DAY_S, High, logins())
+    };
+    let new_device = logins().into_iter().map(|login| login.flag(Flag::NewDevice)).collect();
+    let first_code = Trigger {
+        measure: Measure::FirstCode,
+        ..Trigger::count(KeyKind::Code, 1, 90 * DAY_S, Medium, Vec::new())
+    };
+    vec![
+        rule(
+            "F1",
+            "A privileged user logged in from a new network",
+            Cause::Service,
+            vec![first_prefix],
+        ),
+        rule(
+            "F2",
+            "A privileged user logged in on a new device",
+            Cause::Service,
+            vec![Trigger::count(KeyKind::User, 1, MINUTE_S, High, new_device)],
+        ),
+        rule("F3", "A record that was not seen for 90 days", Cause::Service, vec![first_code]),
+    ]
+}

@@ -1,0 +1,148 @@
+//! A rule, its triggers, and the set of all rules in force.
+//! Never: a rule that is left out without being named; see `Rules::disabled`.
+
+use super::condition::Condition;
+use crate::alert::input::key::KeyKind;
+use crate::alert::input::note::Text;
+use crate::alert::notification::AlertSeverity;
+
+/// The party that causes the records of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Clients: any number of records, so messages have a budget.
+    Clients,
+    /// The server, its operators and privileged users.
+    Service,
+}
+
+/// A value that a trigger counts different ones of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variety {
+    /// User names.
+    Names,
+    /// Address prefixes.
+    Prefixes,
+}
+
+impl Variety {
+    /// The word in alerts.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Names => "names",
+            Self::Prefixes => "prefixes",
+        }
+    }
+
+    /// What it reads from a note.
+    pub(crate) fn key(self) -> KeyKind {
+        match self {
+            Self::Names => KeyKind::Name,
+            Self::Prefixes => KeyKind::Prefix,
+        }
+    }
+}
+
+/// How a trigger measures the records of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// How many.
+    Count,
+    /// How many, of at least so many different values (32 at most).
+    CountOf(Variety, u64),
+    /// How many different values.
+    Distinct(Variety),
+    /// A state that lasts until a record of `ends`.
+    Gauge,
+    /// The first record of a privileged user from an address range.
+    FirstPrefix,
+    /// The first record of a code in 90 days.
+    FirstCode,
+}
+
+/// One threshold of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trigger {
+    /// Any of these.
+    pub(crate) conditions: Vec<Condition>,
+    /// What ends the state of a gauge.
+    pub(crate) ends: Vec<Condition>,
+    pub(crate) key: KeyKind,
+    pub(crate) measure: Measure,
+    pub(crate) count: u64,
+    pub(crate) window_s: u64,
+    pub(crate) severity: AlertSeverity,
+    /// The severity for privileged accounts.
+    pub(crate) privileged: AlertSeverity,
+}
+
+impl Trigger {
+    /// So many records of a key in a window.
+    pub(crate) fn count(
+        key: KeyKind,
+        count: u64,
+        window_s: u64,
+        severity: AlertSeverity,
+        conditions: Vec<Condition>,
+    ) -> Self {
+        let (measure, privileged) = (Measure::Count, severity);
+        let ends = Vec::new();
+        Self { conditions, ends, key, measure, count, window_s, severity, privileged }
+    }
+
+    /// Whether it counts all records together, so that its count stays exact in a flood.
+    pub(crate) fn counts_all(&self) -> bool {
+        self.key == KeyKind::All && self.measure == Measure::Count
+    }
+
+    /// The texts of a note that it reads, as bits.
+    pub(crate) fn texts(&self) -> u8 {
+        let of_measure = match self.measure {
+            Measure::CountOf(variety, _) | Measure::Distinct(variety) => variety.key().texts(),
+            Measure::FirstPrefix => Text::User.bit(),
+            Measure::Count | Measure::Gauge | Measure::FirstCode => 0,
+        };
+        // An operator needs the user also where the key is another one.
+        self.key.texts() | of_measure
+    }
+}
+
+/// A rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) cause: Cause,
+    pub(crate) triggers: Vec<Trigger>,
+}
+
+/// All rules in force. At most 24 of our own and 32 of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) disabled: Vec<String>,
+}
+
+impl Rules {
+    /// All triggers in order, each with its number and the number of its rule.
+    pub(crate) fn triggers(&self) -> impl Iterator<Item = (usize, usize, &Trigger)> {
+        let numbered = self.rules.iter().enumerate();
+        let all =
+            numbered.flat_map(|(rule, data)| data.triggers.iter().map(move |one| (rule, one)));
+        all.enumerate().map(|(number, (rule, trigger))| (number, rule, trigger))
+    }
+
+    pub(crate) fn get(&self, rule: usize) -> Option<&Rule> {
+        self.rules.get(rule)
+    }
+
+    /// The number of a rule.
+    pub(crate) fn number(&self, id: &str) -> Option<usize> {
+        self.rules.iter().position(|rule| rule.id == id)
+    }
+
+    /// The rules that the configuration disabled.
+    #[must_use]
+    pub fn disabled(&self) -> &[String] {
+        &self.disabled
+    }
+}

@@ -1,0 +1,268 @@
+//! The engine behind a real log: threads, state file, records.
+//! Never: sleeps; tests wait for what the engine sends.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use portcullis_model::{Clock, Code, Now, UserId};
+
+use super::alerts::lock;
+use crate::alert::incident::silence::SilenceRequest;
+use crate::alert::input::subject::{Privilege, Subject};
+use crate::alert::notification::{Acknowledgement, Alert, AlertSeverity};
+use crate::alert::options::AlertOptions;
+use crate::alert::sink::{AlertSink, SinkOutcome};
+use crate::audit::Audit;
+use crate::options::AuditOptions;
+use crate::record::fields::{Outcome, Record};
+
+const START_UNIX_MS: i64 = 1_790_824_365_000;
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A clock that a test moves.
+#[derive(Default)]
+struct TestClock(AtomicU64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Now {
+        let monotonic_ms = self.0.load(Ordering::Relaxed);
+        Now { monotonic_ms, unix_ms: START_UNIX_MS + i64::try_from(monotonic_ms).unwrap() }
+    }
+}
+
+/// A channel that keeps what it gets.
+#[derive(Default)]
+struct Inbox {
+    alerts: Mutex<Vec<Arc<Alert>>>,
+    came: Condvar,
+    is_full: bool,
+}
+
+impl AlertSink for Inbox {
+    fn name(&self) -> &str {
+        "inbox"
+    }
+
+    fn offer(&self, alert: &Arc<Alert>) -> SinkOutcome {
+        lock(&self.alerts).push(Arc::clone(alert));
+        self.came.notify_all();
+        if self.is_full { SinkOutcome::Full } else { SinkOutcome::Accepted }
+    }
+}
+
+impl Inbox {
+    fn lines(alerts: &[Arc<Alert>]) -> Vec<String> {
+        let line = |alert: &Arc<Alert>| format!("{} {}", alert.rule, alert.state.name());
+        alerts.iter().map(line).collect()
+    }
+
+    /// Waits until a line came, and returns its alert.
+    fn wait(&self, line: &str) -> Arc<Alert> {
+        let place = |alerts: &[Arc<Alert>]| Self::lines(alerts).iter().position(|one| one == line);
+        let missing = |alerts: &mut Vec<Arc<Alert>>| place(alerts).is_none();
+        let waited = self.came.wait_timeout_while(lock(&self.alerts), TIMEOUT, missing);
+        let (alerts, _) = waited.unwrap();
+        let found = place(&alerts);
+        let found = found.unwrap_or_else(|| panic!("{line}: {:?}", Self::lines(&alerts)));
+        Arc::clone(&alerts[found])
+    }
+}
+
+struct World {
+    audit: Audit,
+    clock: Arc<TestClock>,
+    inbox: Arc<Inbox>,
+}
+
+impl World {
+    fn open(folder: &Path, clock: &Arc<TestClock>) -> Self {
+        let alert = AlertOptions {
+            state_file: Some(folder.join("alerts.state")),
+            ..AlertOptions::new(Arc::clone(clock) as Arc<dyn Clock>)
+        };
+        let options = AuditOptions {
+            file: Some(folder.join("security.log")),
+            alert: Some(alert),
+            ..AuditOptions::default()
+        };
+        let audit = Audit::open(options).unwrap();
+        let inbox = Arc::new(Inbox::default());
+        audit.alerts().unwrap().add_sink(Arc::clone(&inbox) as Arc<dyn AlertSink>);
+        Self { audit, clock: Arc::clone(clock), inbox }
+    }
+
+    fn guess(&self, times: usize) {
+        for _ in 0..times {
+            let record = Record {
+                outcome: Outcome::Failure,
+                rule: "login",
+                client: "203.0.113.7".parse().ok(),
+                ..Record::new(Code::AuthnLoginFail)
+            };
+            let subject = Subject { name: Some("ada"), ..Subject::default() };
+            self.audit.record_with(record, &subject, self.clock.now(), |_| ());
+        }
+    }
+
+    fn replace_log(&self) {
+        let record = Record { outcome: Outcome::Failure, ..Record::new(Code::LogReplaced) };
+        self.audit.record(record, self.clock.now());
+    }
+
+    fn pass(&self, ms: u64) {
+        self.clock.0.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    fn lines(&self) -> Vec<String> {
+        Inbox::lines(&lock(&self.inbox.alerts))
+    }
+}
+
+fn log(folder: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(folder.join("security.log")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn alert_counts_sampled_records_and_names_the_line_of_its_evidence() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path(), &Arc::default());
+    world.audit.alerts().unwrap().set_note(String::from("signed note"));
+    world.guess(30);
+    let alert = world.inbox.wait("A2 firing");
+    assert_eq!(alert.counts.events, 30, "five of them are written");
+    assert_eq!(alert.origin.note.as_deref(), Some("signed note"));
+    world.audit.close();
+    let lines = log(folder.path());
+    let fired = lines.iter().find(|line| line["event"]["code"] == "alert_fired").unwrap();
+    assert_eq!(
+        (&fired["labels"]["alert"], &fired["user"]["name"]),
+        (&alert.id.clone().into(), &"ada".into())
+    );
+    assert_eq!(fired["event"]["kind"], "alert");
+    let evidence = alert.evidence.iter().filter_map(|one| one.sequence).next().unwrap();
+    let of_evidence = lines.iter().find(|line| line["event"]["sequence"] == evidence).unwrap();
+    assert_eq!(of_evidence["event"]["code"], "authn_login_fail");
+}
+
+// T-386, T-394
+#[test]
+fn t386_restart_while_firing_sends_no_second_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::default();
+    let world = World::open(folder.path(), &clock);
+    let login = |world: &World, address: &str| {
+        let record = Record {
+            outcome: Outcome::Success,
+            client: address.parse().ok(),
+            user: UserId::parse("u1").ok(),
+            ..Record::new(Code::AuthnLoginSuccess)
+        };
+        let subject = Subject { privilege: Privilege::Privileged, ..Subject::default() };
+        world.audit.record_with(record, &subject, world.clock.now(), |_| ());
+    };
+    world.guess(10);
+    login(&world, "198.51.100.1");
+    login(&world, "203.0.113.1");
+    let id = world.inbox.wait("A2 firing").id.clone();
+    world.inbox.wait("F1 firing");
+    let now = world.clock.now();
+    let acknowledgement =
+        Acknowledgement { by: String::from("bob"), note: String::from("mine"), unix_ms: 1 };
+    let request = SilenceRequest {
+        rule: Some(String::from("A9")),
+        reason: String::from("a\ttest\n%09"),
+        by: String::from("bob"),
+        until_unix_ms: now.unix_ms + 86_400_000,
+        ..SilenceRequest::default()
+    };
+    let alerts = world.audit.alerts().unwrap();
+    assert!(alerts.acknowledge(&id, acknowledgement, now));
+    let silence = alerts.silence(request, now).unwrap();
+    world.audit.close();
+
+    clock.0.fetch_add(60_000, Ordering::Relaxed);
+    let world = World::open(folder.path(), &clock);
+    world.guess(3);
+    login(&world, "203.0.113.2");
+    world.replace_log();
+    world.inbox.wait("A13 firing");
+    assert_eq!(world.lines(), ["A13 firing"]);
+    let alerts = world.audit.alerts().unwrap();
+    assert_eq!(alerts.silences(), [silence]);
+    let open = alerts.open();
+    let found = open.iter().find(|alert| alert.id == id).unwrap();
+    assert_eq!(found.acknowledged.as_ref().map(|one| one.by.as_str()), Some("bob"));
+    assert_eq!(alerts.counts().open, [0, 0, 2, 1]);
+    world.pass(11 * 60_000);
+    assert_eq!(world.inbox.wait("A2 resolved").id, id);
+    world.audit.close();
+    let codes: Vec<_> =
+        log(folder.path()).iter().map(|line| line["event"]["code"].clone()).collect();
+    for code in ["alert_acknowledged", "alert_silenced", "alert_fired", "alert_resolved"] {
+        assert!(codes.contains(&code.into()), "{code} {codes:?}");
+    }
+}
+
+#[test]
+fn broken_state_is_set_aside_and_is_an_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::default();
+    let world = World::open(folder.path(), &clock);
+    world.guess(10);
+    world.inbox.wait("A2 firing");
+    world.audit.close();
+    let path = folder.path().join("alerts.state");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let half = whole.get(..whole.len() / 2).unwrap();
+    let longer = format!("{whole}more\n");
+    for broken in ["", "text", half, &longer, &whole.replace("high", "higher")] {
+        std::fs::write(&path, broken).unwrap();
+        let world = World::open(folder.path(), &clock);
+        let alert = world.inbox.wait("A13 firing");
+        assert_eq!(alert.severity, AlertSeverity::Critical);
+        world.audit.close();
+        let aside = folder.path().join("alerts.state.broken");
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), broken);
+    }
+}
+
+#[test]
+fn failed_engine_starts_again_once_a_minute_and_records_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path(), &Arc::default());
+    world.guess(10);
+    let id = world.inbox.wait("A2 firing").id.clone();
+    let alerts = world.audit.alerts().unwrap();
+    world.pass(2_000);
+    world.replace_log();
+    world.inbox.wait("A13 firing");
+    world.pass(2_000);
+    lock(&alerts.shared.stop.0).fails = true;
+    let crash = world.inbox.wait("A12 firing");
+    assert_eq!(crash.key.as_ref().map(|key| key.value.as_str()), Some("alert_engine"));
+    assert_eq!(alerts.counts().restarts, 1);
+    world.guess(1);
+    world.pass(11 * 60_000);
+    assert_eq!(world.inbox.wait("A2 resolved").id, id, "the state survived");
+    world.audit.close();
+    assert!(log(folder.path()).iter().any(|line| line["rule"]["name"] == "alert_engine"));
+}
+
+#[test]
+fn full_channel_is_counted_and_the_others_get_the_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path(), &Arc::default());
+    let full = Arc::new(Inbox { is_full: true, ..Inbox::default() });
+    let alerts = world.audit.alerts().unwrap();
+    alerts.add_sink(Arc::clone(&full) as Arc<dyn AlertSink>);
+    world.guess(10);
+    full.wait("A2 firing");
+    world.inbox.wait("A2 firing");
+    world.audit.close();
+    let counts = alerts.counts();
+    assert_eq!((counts.rejected, counts.messages), (1, 1));
+    assert_eq!((counts.evaluated, counts.dropped), (10, 0));
+}

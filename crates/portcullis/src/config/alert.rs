@@ -1,0 +1,320 @@
+//! `[alert]`: when administrators get alerts (an attack that stays unnoticed).
+//! Never: a rule that is disabled without a record, or a threshold that cannot be reached.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use portcullis_audit::{
+    AlertOptions, AlertSeverity, CUSTOM_RULES_MAX, CustomRule, RuleError, RuleOverride, Rules,
+    key_names, rule_names,
+};
+use portcullis_model::{Clock, Code};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::config::profile::Profile;
+use crate::config::read::error::ConfigError;
+use crate::config::read::number::within;
+use crate::config::read::table::{number, section};
+
+/// The largest threshold.
+const COUNT_MAX: u64 = 1_000_000;
+/// The longest window, in seconds: a day.
+const WINDOW_MAX_S: u64 = 86_400;
+/// The longest name of a custom rule.
+const NAME_MAX_BYTES: usize = 32;
+
+/// `[alert]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AlertSection {
+    /// Seconds without a reached threshold after which an alert is resolved; 600.
+    resolve_after_s: Option<u64>,
+    /// Seconds after which an alert that goes on is sent again; 900.
+    update_every_s: Option<u64>,
+    /// More keys of one rule than these become one alert; 20.
+    storm_keys: Option<u64>,
+    /// What differs from the rules of the server, by rule.
+    rule: BTreeMap<String, RuleSection>,
+    /// Further rules.
+    custom: Vec<CustomSection>,
+}
+
+/// `[alert.rule.A2]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RuleSection {
+    /// Whether the rule fires; true.
+    enabled: Option<bool>,
+    /// Records until it fires.
+    count: Option<u64>,
+    /// Seconds in which they come.
+    window_s: Option<u64>,
+    /// `info`, `medium`, `high` or `critical`.
+    severity: Option<String>,
+}
+
+/// `[[alert.custom]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CustomSection {
+    /// The name in alerts.
+    name: String,
+    /// The codes of records that it counts.
+    code: Vec<String>,
+    /// The rules of records that it counts; all.
+    #[serde(default)]
+    rule: Vec<String>,
+    /// What it counts by.
+    key: String,
+    /// Records until it fires.
+    count: u64,
+    /// Seconds in which they come.
+    window_s: u64,
+    /// `info`, `medium`, `high` or `critical`.
+    severity: String,
+}
+
+/// When administrators get alerts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AlertSettings {
+    pub(crate) rules: Rules,
+    pub(crate) resolve_after_s: u64,
+    pub(crate) update_every_s: u64,
+    pub(crate) storm_keys: usize,
+    pub(crate) custom: Vec<CustomRule>,
+}
+
+impl AlertSection {
+    pub(crate) fn read(self, profile: Profile) -> Result<AlertSettings, ConfigError> {
+        let mut overrides = Vec::new();
+        for (id, section) in self.rule {
+            overrides.push(section.read(id, profile)?);
+        }
+        if self.custom.len() > CUSTOM_RULES_MAX {
+            return Err(ConfigError::refused(
+                "alert.custom",
+                format!("{} rules", self.custom.len()),
+                format!("at most {CUSTOM_RULES_MAX} rules are possible"),
+                "remove some of them",
+            ));
+        }
+        let custom = self.custom.into_iter().map(CustomSection::read);
+        let custom = custom.collect::<Result<Vec<_>, _>>()?;
+        let resolve = within("alert.resolve_after_s", self.resolve_after_s, 600, 60..=86_400)?;
+        let update = within("alert.update_every_s", self.update_every_s, 900, 300..=86_400)?;
+        let keys = within("alert.storm_keys", self.storm_keys, 20, 1..=100)?;
+        Ok(AlertSettings {
+            rules: Rules::build(&overrides, &custom).map_err(rule_error)?,
+            resolve_after_s: resolve,
+            update_every_s: update,
+            storm_keys: usize::try_from(keys).unwrap_or(usize::MAX),
+            custom,
+        })
+    }
+}
+
+impl AlertSettings {
+    /// The options of the engine.
+    pub(crate) fn options(&self, state_file: PathBuf, clock: &Arc<dyn Clock>) -> AlertOptions {
+        AlertOptions {
+            rules: self.rules.clone(),
+            resolve_after_s: self.resolve_after_s,
+            update_every_s: self.update_every_s,
+            storm_keys: self.storm_keys,
+            state_file: Some(state_file),
+            ..AlertOptions::new(Arc::clone(clock))
+        }
+    }
+
+    /// The section, with all rules in force.
+    pub(crate) fn table(&self) -> Table {
+        let is_custom = |id: &str| self.custom.iter().any(|rule| rule.name == id);
+        let rules = self.rules.summary();
+        let rules = rules.iter().filter(|rule| !is_custom(&rule.id));
+        let rules = rules.map(|rule| {
+            let mut table = section([("enabled", rule.enabled.into())]);
+            if let Some((count, window_s, severity)) = rule.threshold {
+                table.insert(String::from("count"), number(count));
+                table.insert(String::from("window_s"), number(window_s));
+                table.insert(String::from("severity"), severity.name().into());
+            }
+            (rule.id.clone(), Value::Table(table))
+        });
+        let custom = self.custom.iter().map(|rule| {
+            let codes: Vec<_> = rule.codes.iter().map(|code| code.name()).collect();
+            Value::Table(section([
+                ("name", rule.name.clone().into()),
+                ("code", codes.into()),
+                ("rule", rule.rules.clone().into()),
+                ("key", rule.key.clone().into()),
+                ("count", number(rule.count)),
+                ("window_s", number(rule.window_s)),
+                ("severity", rule.severity.name().into()),
+            ]))
+        });
+        section([
+            ("resolve_after_s", number(self.resolve_after_s)),
+            ("update_every_s", number(self.update_every_s)),
+            ("storm_keys", number(self.storm_keys as u64)),
+            ("rule", Value::Table(rules.collect())),
+            ("custom", Value::Array(custom.collect())),
+        ])
+    }
+}
+
+impl RuleSection {
+    fn read(self, id: String, profile: Profile) -> Result<RuleOverride, ConfigError> {
+        let key = |name: &str| format!("alert.rule.{id}.{name}");
+        let disabled = self.enabled == Some(false);
+        if disabled && profile == Profile::Strict {
+            return Err(ConfigError::refused(
+                key("enabled"),
+                "false",
+                "the strict profile disables no alert",
+                "remove the key, or use profile = \"production\"",
+            ));
+        }
+        let within = |name: &str, value: Option<u64>, max: u64| {
+            value.map(|value| within(&key(name), Some(value), value, 1..=max)).transpose()
+        };
+        Ok(RuleOverride {
+            disabled,
+            count: within("count", self.count, COUNT_MAX)?,
+            window_s: within("window_s", self.window_s, WINDOW_MAX_S)?,
+            severity: self.severity.map(|name| severity(&key("severity"), &name)).transpose()?,
+            id,
+        })
+    }
+}
+
+impl CustomSection {
+    fn read(self) -> Result<CustomRule, ConfigError> {
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        let is_name = !self.name.is_empty() && self.name.len() <= NAME_MAX_BYTES;
+        if !is_name || !self.name.bytes().all(word) {
+            return Err(ConfigError::refused(
+                "alert.custom.name",
+                format!("{:?}", self.name),
+                "a name has 1 to 32 letters, digits, _ and -",
+                "write another name",
+            ));
+        }
+        let mut codes = Vec::new();
+        for name in &self.code {
+            codes.push(code(name)?);
+        }
+        if codes.is_empty() {
+            return Err(ConfigError::refused(
+                "alert.custom.code",
+                "[]",
+                "a rule without a code counts nothing",
+                "name records of docs/records.md",
+            ));
+        }
+        Ok(CustomRule {
+            codes,
+            rules: self.rule,
+            count: within("alert.custom.count", Some(self.count), 1, 1..=COUNT_MAX)?,
+            window_s: within("alert.custom.window_s", Some(self.window_s), 60, 1..=WINDOW_MAX_S)?,
+            severity: severity("alert.custom.severity", &self.severity)?,
+            name: self.name,
+            key: self.key,
+        })
+    }
+}
+
+fn severity(key: &str, name: &str) -> Result<AlertSeverity, ConfigError> {
+    let found = AlertSeverity::ALL.into_iter().find(|severity| severity.name() == name);
+    found.ok_or_else(|| {
+        ConfigError::no_such_choice(
+            key,
+            name,
+            "write \"info\", \"medium\", \"high\" or \"critical\"",
+        )
+    })
+}
+
+fn code(name: &str) -> Result<Code, ConfigError> {
+    let found = Code::ALL.iter().copied().find(|code| code.name() == name);
+    found.ok_or_else(|| {
+        ConfigError::no_such_choice("alert.custom.code", name, "see docs/records.md for the names")
+    })
+}
+
+fn rule_error(error: RuleError) -> ConfigError {
+    match error {
+        RuleError::UnknownRule(id) => ConfigError::refused(
+            format!("alert.rule.{id}"),
+            "set",
+            "there is no such rule",
+            format!("write one of {}", rule_names().join(", ")),
+        ),
+        RuleError::UnknownKey(name) => ConfigError::no_such_choice(
+            "alert.custom.key",
+            &name,
+            &format!("write one of {}", key_names().join(", ")),
+        ),
+        RuleError::NameTaken(name) => ConfigError::refused(
+            "alert.custom.name",
+            format!("{name:?}"),
+            "another rule has this name",
+            "write another name",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(toml: &str, profile: Profile) -> Result<AlertSettings, String> {
+        let section: AlertSection = toml::from_str(toml).map_err(|error| error.to_string())?;
+        section.read(profile).map_err(|error| error.to_string())
+    }
+
+    const CUSTOM: &str = "[[custom]]\nname = \"C1\"\ncode = [\"authz_fail\"]\nkey = \"user\"\n\
+                          count = 30\nwindow_s = 3600\nseverity = \"medium\"";
+
+    #[test]
+    fn thresholds_of_rules_and_custom_rules_are_read() {
+        let toml = format!("storm_keys = 5\n[rule.A2]\ncount = 7\n{CUSTOM}");
+        let settings = read(&toml, Profile::Production).unwrap();
+        let rules = settings.rules.summary();
+        let of = |id: &str| rules.iter().find(|rule| rule.id == id).unwrap().threshold;
+        assert_eq!(of("A2"), Some((7, 600, AlertSeverity::High)));
+        assert_eq!(of("C1"), Some((30, 3600, AlertSeverity::Medium)));
+        assert_eq!((settings.storm_keys, settings.resolve_after_s), (5, 600));
+    }
+
+    #[test]
+    fn disabled_rule_is_listed_and_rejected_in_the_strict_profile() {
+        let toml = "[rule.A9]\nenabled = false";
+        let settings = read(toml, Profile::Production).unwrap();
+        assert_eq!(settings.rules.disabled(), ["A9"]);
+        let error = read(toml, Profile::Strict).unwrap_err();
+        assert!(error.starts_with("alert.rule.A9.enabled is false"), "{error}");
+    }
+
+    #[test]
+    fn invalid_alert_value_is_rejected_with_its_key() {
+        let with = |from: &str, to: &str| CUSTOM.replace(from, to);
+        for (toml, expect) in [
+            (String::from("storm_keys = 0"), "alert.storm_keys is 0"),
+            (String::from("resolve_after_s = 1"), "alert.resolve_after_s is 1"),
+            (String::from("[rule.A99]\ncount = 1"), "alert.rule.A99 is set: there is no such rule"),
+            (String::from("[rule.A2]\ncount = 0"), "alert.rule.A2.count is 0"),
+            (String::from("[rule.A2]\nseverity = \"bad\""), "alert.rule.A2.severity is \"bad\""),
+            (with("C1", "A2"), "alert.custom.name is \"A2\": another rule"),
+            (with("C1", "a b"), "alert.custom.name is \"a b\""),
+            (with("authz_fail", "authz"), "alert.custom.code is \"authz\""),
+            (with("\"authz_fail\"", ""), "alert.custom.code is []"),
+            (with("\"user\"", "\"who\""), "alert.custom.key is \"who\""),
+            (with("3600", "0"), "alert.custom.window_s is 0"),
+        ] {
+            let error = read(&toml, Profile::Production).unwrap_err();
+            assert!(error.starts_with(expect), "{toml}: {error}");
+        }
+    }
+}
