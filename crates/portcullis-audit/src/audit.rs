@@ -146,7 +146,7 @@ impl Audit {
 
     /// Writes the queued records and ends the threads; later records count as lost.
     ///
-    /// Takes at most six seconds, even when the disk or the reader of standard output hangs.
+    /// Takes at most eight seconds, even when the disk or the reader of standard output hangs.
     pub fn close(&self) {
         if let Log::Live(live) = &*self.log {
             live.close();

@@ -1,5 +1,5 @@
 //! The log on the disk: samples and queues records, and owns the threads that write them.
-//! Never: waits for the disk, except at most six seconds when it is closed.
+//! Never: waits for the disk, except at most eight seconds when it is closed.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -27,6 +27,9 @@ use crate::writer::thread::Writer;
 
 /// Timeout on close for the writer, for the sync thread, and for standard output, each.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Timeout on close for the alert engine, and for its state file, each.
+const ALERTS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The counters and the state of the log, for metrics and the private listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -204,7 +207,7 @@ impl LiveLog {
             return;
         }
         if let Some(alerts) = &self.alerts {
-            alerts.close(timeout);
+            alerts.close(timeout.min(ALERTS_TIMEOUT));
         }
         let now = self.queue.now();
         let mut summaries = Vec::new();

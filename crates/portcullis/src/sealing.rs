@@ -38,6 +38,7 @@ impl SealLog {
             record.outcome = Outcome::Failure;
             let key = key.map_or_else(|| String::from("none"), |id| id.to_string());
             record.detail = Some(format!("field {field}, key {key}"));
+            record.labels.push(("key_id", key));
             audit.record(record, self.clock.now());
         }
     }

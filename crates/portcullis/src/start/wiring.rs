@@ -11,7 +11,7 @@ use portcullis_accounts::{
 };
 use portcullis_audit::{Audit, AuditOptions, Outcome, Output, Record};
 use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
-use portcullis_model::{Clock, Code, Now, Role, RoleTable, Secret, SystemClock};
+use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
 use portcullis_seal::Keyring;
 use portcullis_server::{Builder, Method, ServerError};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
@@ -20,6 +20,7 @@ use crate::config::{ConfigError, Settings, StorageSettings, Warning, password_po
 use crate::feed::Feed;
 use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
+use crate::start::certificate_watch::{self, CertificateWatch};
 use crate::start::log_key;
 use crate::start::machine::{
     prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
@@ -28,7 +29,6 @@ use crate::start::output_files::{ACCESS_NUMBERS, ALERT_STATE, LOG_NUMBERS};
 use crate::start::pages;
 use crate::start::signals::{Signals, Wake, end_within};
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
-use crate::tls::certificate::EXPIRES_SOON_S;
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
 
@@ -38,8 +38,6 @@ const AFTER_DRAIN: Duration = Duration::from_secs(10);
 const LAST_LINES: Duration = Duration::from_secs(1);
 /// Period between reloads of the field keys, in milliseconds.
 const FIELD_KEYS_RELOAD_MS: u64 = 1_000;
-/// Period between reminders of a certificate that expires soon, in seconds.
-const REMIND_EVERY_S: i64 = 24 * 60 * 60;
 
 /// Runs a server until a signal stops it.
 pub(crate) fn serve(settings: Settings) -> Result<()> {
@@ -74,7 +72,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     let drain_ms = settings.server.drain_ms;
     let mut builder = parts.assemble(&settings, &audit, access.as_ref(), &clock)?;
     if let Some(tls) = &tls {
-        measure_certificate(&mut builder, tls, &clock);
+        certificate_watch::measure(&mut builder, tls, &clock);
     }
     let actions = builder.actions().map_err(ConfigError::Gate)?;
     let found_weakenings = weakenings(&settings, &actions)?;
@@ -93,7 +91,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     banner::print(&settings, &facts);
     drop(setup_token);
 
-    let mut last_reminder_unix_s = clock.now().unix_s();
+    let mut watch = CertificateWatch::new(&settings, clock.now());
     signals.wait_for_stop(|wake| match wake {
         Wake::Reload => {
             let now = clock.now();
@@ -103,7 +101,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
         Wake::Tick => {
             let now = clock.now();
             access.iter().chain([&audit]).for_each(|log| log.tick(now));
-            tls.iter().for_each(|tls| remind_of_expiry(tls, &mut last_reminder_unix_s, now));
+            tls.iter().for_each(|tls| watch.check(tls, &audit, now));
         }
     });
     end_within(Duration::from_millis(drain_ms) + AFTER_DRAIN);
@@ -137,14 +135,6 @@ pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Act
     let routes = builder.routes();
     block_on(store.close())??;
     Ok((actions, routes))
-}
-
-/// Adds a metric: how long the current certificate is valid.
-fn measure_certificate(builder: &mut Builder, tls: &Tls, clock: &Arc<dyn Clock>) {
-    let (certificate, clock) = (Arc::clone(&tls.certificate), Arc::clone(clock));
-    let help = "Seconds until the current certificate expires; negative when it has";
-    builder
-        .measure("certificate_expiry_seconds", help, move || certificate.seconds_left(clock.now()));
 }
 
 fn warn(warnings: &[Warning]) {
@@ -368,15 +358,6 @@ fn record_start(settings: &Settings, weakenings: &[Warning], audit: &Audit, cloc
         record.outcome = Outcome::Success;
         record.detail = Some(detail);
         audit.record(record, clock.now());
-    }
-}
-
-/// Logs once a day that the current certificate expires soon, or has expired.
-fn remind_of_expiry(tls: &Tls, last_reminder_unix_s: &mut i64, now: Now) {
-    let left_s = tls.certificate.seconds_left(now);
-    if left_s < EXPIRES_SOON_S && now.unix_s() - *last_reminder_unix_s >= REMIND_EVERY_S {
-        *last_reminder_unix_s = now.unix_s();
-        tracing::warn!(left_s, "the certificate expires soon: renew it, and send SIGHUP");
     }
 }
 

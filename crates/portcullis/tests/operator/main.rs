@@ -6,6 +6,7 @@
     reason = "what fails in a test fails the test"
 )]
 
+mod alerts; // rules of a running server
 mod keys; // rotated, revoked, sealed anew
 mod references; // what clients quote
 mod rooms; // rooms and users deleted

@@ -76,7 +76,8 @@ impl KeyKind {
     pub(crate) fn texts(self) -> u8 {
         match self {
             Self::All | Self::Prefix | Self::Connection | Self::Sink | Self::Code => 0,
-            Self::User | Self::Actor | Self::Party => Text::User.bit(),
+            Self::User | Self::Party => Text::User.bit(),
+            Self::Actor => Text::User.bit() | Text::Name.bit(),
             Self::Name => Text::Name.bit(),
             Self::Origin => Text::Origin.bit(),
             Self::Room => Text::Room.bit(),
@@ -104,6 +105,7 @@ impl KeyKind {
             Self::User => text("user", Text::User),
             Self::Actor => Some(
                 text("user", Text::User)
+                    .or_else(|| text("name", Text::Name))
                     .unwrap_or(KeyRef { kind: "actor", value: ValueRef::Text("operator") }),
             ),
             Self::Name => text("name", Text::Name),

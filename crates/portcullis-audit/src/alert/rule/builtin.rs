@@ -202,9 +202,13 @@ fn operation() -> Vec<Rule> {
     vec![
         rule(
             "A14",
-            "Roles, keys or the configuration changed",
+            "Roles, keys, alerts or the configuration changed",
             Cause::Service,
-            vec![once(KeyKind::Actor, High, changed), once(KeyKind::Actor, Info, done)],
+            vec![
+                once(KeyKind::Actor, High, changed),
+                once(KeyKind::Actor, Medium, vec![any(Code::AlertSilenced)]),
+                once(KeyKind::Actor, Info, done),
+            ],
         ),
         rule(
             "A15",

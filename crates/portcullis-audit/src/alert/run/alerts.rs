@@ -148,7 +148,7 @@ impl Alerts {
         let record = records::acknowledged(id, &acknowledgement.by, &acknowledgement.note);
         let found = self.engine().acknowledge(id, acknowledgement);
         if found {
-            self.shared.record(record, now);
+            self.record(record, now);
         }
         found
     }
@@ -159,14 +159,14 @@ impl Alerts {
     /// [`SilenceError`] when the request is outside its bounds, or names a protected rule.
     pub fn silence(&self, request: SilenceRequest, now: Now) -> Result<Silence, SilenceError> {
         let silence = self.engine().silence(request, now)?;
-        self.shared.record(records::silenced(&silence, &silence.request.by, "silenced"), now);
+        self.record(records::silenced(&silence, &silence.request.by, "silenced"), now);
         Ok(silence)
     }
 
     /// Ends a silence early; `false` when it has ended or never began.
     pub fn unsilence(&self, id: u64, by: &str, now: Now) -> bool {
         let Some(silence) = self.engine().unsilence(id) else { return false };
-        self.shared.record(records::silenced(&silence, by, "unsilenced"), now);
+        self.record(records::silenced(&silence, by, "unsilenced"), now);
         true
     }
 
@@ -242,6 +242,12 @@ impl Alerts {
         if let Some(file) = &self.shared.file {
             file.close(timeout);
         }
+    }
+
+    /// Records an operation of an administrator, and shows it to the rules.
+    fn record(&self, record: Record, now: Now) {
+        self.note(&record, &Subject::of(&record), RecordGroup::Reserved, now);
+        self.shared.record(record, now);
     }
 
     fn engine(&self) -> MutexGuard<'_, Engine> {

@@ -252,6 +252,37 @@ fn failed_engine_starts_again_once_a_minute_and_records_go_on() {
 }
 
 #[test]
+fn deleted_log_is_an_alert_that_names_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path(), &Arc::default());
+    std::fs::remove_file(folder.path().join("security.log")).unwrap();
+    world.audit.tick(world.clock.now());
+    let alert = world.inbox.wait("A13 firing");
+    assert_eq!(alert.key.as_ref().map(|key| key.value.as_str()), Some("log_replaced"));
+    assert_eq!(alert.evidence.iter().filter_map(|one| one.sequence).count(), 1);
+    world.audit.close();
+}
+
+#[test]
+fn silence_is_an_alert_for_all_administrators() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path(), &Arc::default());
+    let now = world.clock.now();
+    let request = SilenceRequest {
+        reason: String::from("load test"),
+        by: String::from("bob"),
+        until_unix_ms: now.unix_ms + 60_000,
+        ..SilenceRequest::default()
+    };
+    let alerts = world.audit.alerts().unwrap();
+    let silence = alerts.silence(request, now).unwrap();
+    let alert = world.inbox.wait("A14 firing");
+    assert_eq!(alert.key.as_ref().map(|key| key.value.as_str()), Some("bob"));
+    assert!(alerts.unsilence(silence.id, "bob", now) && !alerts.unsilence(silence.id, "bob", now));
+    world.audit.close();
+}
+
+#[test]
 fn full_channel_is_counted_and_the_others_get_the_alert() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::open(folder.path(), &Arc::default());
