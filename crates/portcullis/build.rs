@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 fn main() -> std::io::Result<()> {
-    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let web = manifest.join("../../web");
+    // The folder of this run: clones that share a target directory share this program as well.
+    let web = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("../../web");
     let dist = web.join("dist");
     // A path that is missing would run this again at every build.
     let watched = if dist.is_dir() { &dist } else { &web };
@@ -19,9 +19,13 @@ fn main() -> std::io::Result<()> {
             writeln!(list, "    (\"/{name}\", include_bytes!({:?})),", path.display().to_string());
     }
     list.push_str("];\n");
-    #[expect(clippy::disallowed_methods, reason = "cargo tells a build script its folder so")]
-    let out = std::env::var("OUT_DIR").map_err(std::io::Error::other)?;
-    std::fs::write(Path::new(&out).join("pages.rs"), list)
+    std::fs::write(Path::new(&variable("OUT_DIR")?).join("pages.rs"), list)
+}
+
+/// A variable that cargo sets for build scripts.
+#[expect(clippy::disallowed_methods, reason = "cargo tells a build script its folders so")]
+fn variable(name: &str) -> std::io::Result<String> {
+    std::env::var(name).map_err(std::io::Error::other)
 }
 
 /// The files of the page, in a fixed order; none when it was not built.
