@@ -9,7 +9,7 @@ use crate::alert::rule::slot::{Slot, WindowTime};
 use crate::alert::rule::table::Table;
 
 /// What a trigger measured of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Measurement {
     pub(crate) count: u64,
     pub(crate) distinct: Option<(&'static str, u64)>,
@@ -52,14 +52,8 @@ impl Counter {
                 measured(&self.whole, trigger, time)
             }
             Measure::Count | Measure::CountOf(..) => {
-                let Some(slot) = self.table.slot(hash, time) else {
-                    return Measurement { count: 0, distinct: None, is_over: false };
-                };
-                slot.add(1, time);
-                if let Some(value) = value {
-                    slot.add_value(value, time);
-                }
-                measured(slot, trigger, time)
+                let slot = self.table.add(hash, value, time);
+                slot.map_or(Measurement::default(), |slot| measured(slot, trigger, time))
             }
         }
     }

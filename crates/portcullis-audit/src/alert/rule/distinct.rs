@@ -4,12 +4,10 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::slot::WindowTime;
+use super::slot::{PARTS, WindowTime};
 
 /// Most values that are counted.
 const VALUES_MAX: usize = 4_096;
-/// Parts of a window; see `slot.rs`.
-const PARTS: u64 = 12;
 
 /// A hasher for keys that are hashes already.
 #[derive(Debug, Default)]

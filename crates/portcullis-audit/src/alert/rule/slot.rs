@@ -2,7 +2,7 @@
 //! Never: counts what is older than the window.
 
 /// The window is cut into so many parts; one more holds what is about to leave it.
-const PARTS: u64 = 12;
+pub(crate) const PARTS: u64 = 12;
 /// Different values that a slot can count.
 pub(crate) const VALUES_MAX: usize = 32;
 
@@ -26,8 +26,6 @@ impl WindowTime {
 /// The counts of one key. At most 192 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
-    /// The keyed hash of the key; zero is a free slot.
-    pub(crate) hash: u64,
     newest: u64,
     counts: [u32; 13],
     values: [u16; VALUES_MAX],
@@ -36,20 +34,14 @@ pub(crate) struct Slot {
 
 impl Default for Slot {
     fn default() -> Self {
-        Self {
-            hash: 0,
-            newest: 0,
-            counts: [0; 13],
-            values: [0; VALUES_MAX],
-            value_parts: [0; VALUES_MAX],
-        }
+        Self { newest: 0, counts: [0; 13], values: [0; VALUES_MAX], value_parts: [0; VALUES_MAX] }
     }
 }
 
 impl Slot {
     /// A slot for a new key; it starts at zero.
-    pub(crate) fn new(hash: u64, time: WindowTime) -> Self {
-        Self { hash, newest: time.part, ..Self::default() }
+    pub(crate) fn new(time: WindowTime) -> Self {
+        Self { newest: time.part, ..Self::default() }
     }
 
     /// Adds records of the key.
@@ -98,11 +90,6 @@ impl Slot {
         self.values.iter().filter(|value| **value != 0).count() as u64
     }
 
-    /// What decides which key is evicted: the count, then the age.
-    pub(crate) fn heat(&self, time: WindowTime) -> (u64, u64) {
-        if self.hash == 0 { (0, 0) } else { (self.count(time), self.newest + 1) }
-    }
-
     fn advance(&mut self, part: u64) {
         let steps = part.saturating_sub(self.newest);
         if steps == 0 {
@@ -145,7 +132,7 @@ mod tests {
     #[test]
     fn t382_records_older_than_the_window_do_not_count() {
         for start_ms in [0, 1, 49_999, 123_456] {
-            let mut slot = Slot::new(1, at(start_ms));
+            let mut slot = Slot::new(at(start_ms));
             slot.add(9, at(start_ms));
             assert_eq!(slot.count(at(start_ms + 549_000)), 9, "{start_ms}");
             slot.add(1, at(start_ms + WINDOW_S * 1_000));
@@ -155,7 +142,7 @@ mod tests {
 
     #[test]
     fn slot_counts_a_window_and_then_nothing() {
-        let mut slot = Slot::new(1, at(0));
+        let mut slot = Slot::new(at(0));
         for minute in 0..60 {
             slot.add(1, at(minute * 60_000));
             let expect = (minute + 1).min(10);
@@ -169,7 +156,7 @@ mod tests {
 
     #[test]
     fn different_values_count_once_and_leave_with_the_window() {
-        let mut slot = Slot::new(1, at(0));
+        let mut slot = Slot::new(at(0));
         for value in 1..=40_u64 {
             slot.add_value(value << 48, at(value * 1_000));
             slot.add_value(value << 48, at(value * 1_000));

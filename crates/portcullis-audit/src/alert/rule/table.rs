@@ -1,41 +1,71 @@
 //! The keys of one trigger: 4,096 slots, found by a keyed hash.
 //! Never: grows; a new key takes the slot of the coldest of eight, and starts at zero.
 
-use super::slot::{Slot, WindowTime};
+use super::slot::{PARTS, Slot, WindowTime};
 
 /// Slots of one trigger.
 pub(crate) const SLOTS: usize = 4_096;
 /// A key can be in so many slots.
 const WAYS: usize = 8;
 
-/// The table, made at the first key. Memory: 4,096 slots of 192 bytes, 768 KiB.
+/// What decides which key is evicted, beside the slots: eight of them are two cache lines.
+#[derive(Debug, Clone, Copy, Default)]
+struct Head {
+    /// The keyed hash of the key; zero is a free slot.
+    hash: u64,
+    /// When the key was counted last, and its count then.
+    part: u32,
+    count: u32,
+}
+
+impl Head {
+    /// The count, then the age; the lowest is evicted.
+    fn heat(&self, time: WindowTime) -> (u32, u32) {
+        let age = time.part.saturating_sub(u64::from(self.part));
+        let count = if age > PARTS { 0 } else { self.count };
+        if self.hash == 0 { (0, 0) } else { (count, self.part.saturating_add(1)) }
+    }
+}
+
+/// The table, made at the first key. Memory: 4,096 slots of 184 bytes, 736 KiB.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
+    heads: Vec<Head>,
     slots: Vec<Slot>,
 }
 
 impl Table {
-    /// The slot of a key.
-    pub(crate) fn slot(&mut self, hash: u64, time: WindowTime) -> Option<&mut Slot> {
+    /// Counts a record of a key, and a value; returns the slot of the key.
+    pub(crate) fn add(&mut self, hash: u64, value: Option<u64>, time: WindowTime) -> Option<&Slot> {
         let hash = hash.max(1);
         if self.slots.is_empty() {
             self.slots.resize(SLOTS, Slot::default());
+            self.heads.resize(SLOTS, Head::default());
         }
         let buckets = (SLOTS / WAYS) as u64;
         let first = usize::try_from(hash % buckets).unwrap_or(0) * WAYS;
-        let ways = self.slots.get_mut(first..first + WAYS)?;
-        if let Some(way) = ways.iter().position(|slot| slot.hash == hash) {
-            return ways.get_mut(way);
+        let heads = self.heads.get_mut(first..first + WAYS)?;
+        let known = heads.iter().position(|head| head.hash == hash);
+        let coldest = || (0..).zip(&*heads).min_by_key(|(_, head)| head.heat(time));
+        let way = known.or_else(|| coldest().map(|(way, _)| way))?;
+        let slot = self.slots.get_mut(first + way)?;
+        if known.is_none() {
+            *slot = Slot::new(time);
         }
-        let coldest = ways.iter_mut().min_by_key(|slot| slot.heat(time))?;
-        *coldest = Slot::new(hash, time);
-        Some(coldest)
+        slot.add(1, time);
+        if let Some(value) = value {
+            slot.add_value(value, time);
+        }
+        let count = u32::try_from(slot.count(time)).unwrap_or(u32::MAX);
+        let part = u32::try_from(time.part).unwrap_or(u32::MAX);
+        *heads.get_mut(way)? = Head { hash, part, count };
+        Some(slot)
     }
 
     /// Bytes in use.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.slots.len() * size_of::<Slot>()
+        self.slots.len() * (size_of::<Slot>() + size_of::<Head>())
     }
 }
 
@@ -56,11 +86,9 @@ mod tests {
             hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             let time = WindowTime::of(number * 60 / 1_000, 600);
-            table.slot(hash ^ (hash >> 31), time).unwrap().add(1, time);
+            table.add(hash ^ (hash >> 31), None, time).unwrap();
             if number % 1_000 == 0 {
-                let slot = table.slot(42, time).unwrap();
-                slot.add(1, time);
-                heavy_max = heavy_max.max(slot.count(time));
+                heavy_max = heavy_max.max(table.add(42, None, time).unwrap().count(time));
             }
         }
         assert!(table.bytes() <= SLOTS * 192);
@@ -71,10 +99,12 @@ mod tests {
     fn new_key_starts_at_zero() {
         let mut table = Table::default();
         let time = WindowTime::of(0, 60);
-        for way in 0..=WAYS as u64 {
-            let slot = table.slot((way + 1) * 512, time).unwrap();
-            assert_eq!(slot.count(time), 0);
-            slot.add(100 + way, time);
+        for key in 1..=WAYS as u64 {
+            for count in 1..=100 {
+                assert_eq!(table.add(key * 512, None, time).unwrap().count(time), count);
+            }
         }
+        assert_eq!(table.add(9 * 512, None, time).unwrap().count(time), 1);
+        assert_eq!(table.add(2 * 512, None, time).unwrap().count(time), 101, "the oldest left");
     }
 }
