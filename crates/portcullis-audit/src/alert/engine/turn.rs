@@ -226,7 +226,12 @@ impl Engine {
         if self.storm.is_open() {
             self.count_storm();
         }
-        let state = due?;
+        let state = due.or_else(|| self.storm_update(at_ms))?;
+        if state != AlertState::Updated {
+            self.storm.sent.clear();
+        }
+        let rules = self.storm.rules.iter().map(|(rule, _)| rule.value.clone());
+        self.storm.sent.extend(rules);
         let (node, skew_ms) = (self.settings.node.clone(), self.time.skew_ms());
         let storm = self.storm.incident.as_mut()?;
         storm.mark_sent(state, at_ms);
@@ -234,6 +239,14 @@ impl Engine {
         let group = &self.storm.rules;
         let parts = ViewParts { title: STORM_TITLE, node: &node, note, skew_ms, group };
         Some(Arc::new(storm.view(state, &parts)))
+    }
+
+    /// A storm that a further rule joined is sent again.
+    fn storm_update(&self, at_ms: i64) -> Option<AlertState> {
+        let storm = self.storm.incident.as_ref()?;
+        let may = storm.acknowledged.is_none() && storm.may_send(AlertState::Updated, at_ms);
+        (may && storm.sent.state.is_some() && self.storm.has_new_rule())
+            .then_some(AlertState::Updated)
     }
 
     /// Which rules a storm stands for, with their open alerts.

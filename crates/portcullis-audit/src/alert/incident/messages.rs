@@ -79,7 +79,7 @@ impl Incident {
     }
 
     /// The last message of the hour is kept for what matters more than an ordinary update.
-    fn may_send(&self, state: AlertState, at_ms: i64) -> bool {
+    pub(crate) fn may_send(&self, state: AlertState, at_ms: i64) -> bool {
         let is_recent = |time: &&i64| at_ms - **time < HOUR_MS;
         let sent = self.sent.times.iter().filter(is_recent).count();
         let max = match state {

@@ -24,6 +24,8 @@ pub(crate) struct Storm {
     pub(crate) incident: Option<Incident>,
     /// What it stands for: rules with their open alerts.
     pub(crate) rules: Vec<(AlertKey, u64)>,
+    /// The rules of its last message.
+    pub(crate) sent: BTreeSet<String>,
 }
 
 impl Storm {
@@ -43,6 +45,11 @@ impl Storm {
         let recent = self.fired.iter().filter(|(time, _)| at_ms - time <= RULES_MS);
         let rules: BTreeSet<&str> = recent.map(|(_, rule)| rule.as_str()).collect();
         rules.len() > RULES_MAX || self.fired.len() >= ALERTS_MAX
+    }
+
+    /// Whether it stands for a rule that its last message did not name.
+    pub(crate) fn has_new_rule(&self) -> bool {
+        self.is_open() && self.rules.iter().any(|(rule, _)| !self.sent.contains(&rule.value))
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -18,6 +18,8 @@ pub(crate) const QUEUES: usize = 16;
 pub(crate) const NOTES_MAX: usize = 4_096;
 /// Bytes of the texts that wait in one queue.
 const TEXT_BYTES: usize = 192 * 1_024;
+/// Kinds of records that share a queue; kinds with an equal number share their part.
+const KINDS: usize = 128;
 /// Shares of the queue, of 8 parts: operations and faults always find space.
 const USER_PARTS: usize = 7;
 const UNAUTHENTICATED_PARTS: usize = 5;
@@ -30,6 +32,8 @@ pub(crate) struct Pending {
     /// Notes that found no space, for each trigger without a key.
     pub(crate) uncounted: Vec<u64>,
     pub(crate) dropped: u64,
+    /// Notes of each kind.
+    kinds: [u16; KINDS],
 }
 
 impl Pending {
@@ -39,6 +43,7 @@ impl Pending {
             texts: Vec::with_capacity(TEXT_BYTES),
             uncounted: vec![0; triggers],
             dropped: 0,
+            kinds: [0; KINDS],
         }
     }
 
@@ -47,6 +52,7 @@ impl Pending {
         self.texts.clear();
         self.uncounted.fill(0);
         self.dropped = 0;
+        self.kinds.fill(0);
     }
 }
 
@@ -118,11 +124,17 @@ impl NoteQueues {
             RecordGroup::User => USER_PARTS,
             RecordGroup::Unauthenticated => UNAUTHENTICATED_PARTS,
         };
-        let Pending { notes, texts: bytes, uncounted, dropped } = &mut *pending;
-        let has_space = notes.len() < NOTES_MAX * parts / 8;
+        let Pending { notes, texts: bytes, uncounted, dropped, kinds } = &mut *pending;
+        let free = (NOTES_MAX * parts / 8).saturating_sub(notes.len());
+        let mut own = 0;
+        let of_kind = kinds.get_mut(kind(record)).unwrap_or(&mut own);
+        // One kind leaves as much as it takes, so a flood of one does not hide the others.
+        let is_fair = group == RecordGroup::Reserved || usize::from(*of_kind) < free;
+        let has_space = free > 0 && is_fair;
         let mut buffer = Buffer { bytes, bytes_max: TEXT_BYTES * parts / 8 };
         if has_space && note.store_texts(&texts, &mut buffer) {
             notes.push(note);
+            *of_kind = of_kind.saturating_add(1);
             return;
         }
         *dropped += 1;
@@ -147,6 +159,13 @@ impl NoteQueues {
         let codes = Code::ALL.iter().zip(&self.seen);
         codes.filter(|(_, seen)| seen.swap(false, Ordering::Relaxed)).map(|(code, _)| *code)
     }
+}
+
+/// A number for code and rule; clients choose neither.
+fn kind(record: &Record) -> usize {
+    let mut rule = record.rule.bytes().map(usize::from);
+    let (first, last) = (rule.next().unwrap_or(0), rule.next_back().unwrap_or(0));
+    (record.code as usize * 7 + record.rule.len() * 31 + first * 5 + last) % KINDS
 }
 
 /// Whether a record reports the loss of records of operations or faults.
