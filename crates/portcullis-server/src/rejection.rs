@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Conduct, Outcome, Privilege, Record, Subject};
 use portcullis_guard::{Source, User};
-use portcullis_model::{Answer, ConnectionId, Denial, Now, Reference, UserId, Violation};
+use portcullis_model::{Answer, Code, ConnectionId, Denial, Now, Reference, UserId, Violation};
 use serde_json::{Map, Value, json};
 
 use crate::shard::state::Shard;
@@ -149,7 +149,10 @@ fn record(
     let verified = source.verified.map(|user| user.id.clone());
     record.user = source.user.map(|user| user.id.clone()).or(verified);
     record.status = source.http.then_some(answer.status);
-    let subject = subject_of(denial, answer, source, reference);
+    let subject = Subject {
+        privilege: privilege_of(shard, answer, source),
+        ..subject_of(denial, answer, source, reference)
+    };
     // Most records of a flood are only counted: their texts are not built.
     shard.server.audit.record_with(record, &subject, now, |record| {
         record.reference = reference.cloned();
@@ -180,10 +183,19 @@ fn subject_of<'a>(
         origin: source.origin,
         object: source.event,
         reference,
-        privilege: source.user.map_or(Privilege::Ordinary, |user| Privilege::of(user.roles())),
         conduct: if is_violation { Conduct::Violation } else { Conduct::Possible },
         ..Subject::default()
     }
+}
+
+/// The privilege of the user who is rejected, or whose credential was copied.
+fn privilege_of(shard: &Shard, answer: &Answer, source: &RejectionSource<'_>) -> Privilege {
+    if let Some(user) = source.user {
+        return Privilege::of(user.roles());
+    }
+    let reused = source.verified.filter(|_| answer.event == Code::AuthnTokenReuse);
+    let user = reused.and_then(|user| shard.server.gate.directory().user(&user.id));
+    user.map_or(Privilege::Ordinary, |user| Privilege::of(user.roles()))
 }
 
 /// Logs a fault of the server or of a handler, once, for its developer.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use portcullis_audit::{Outcome, Record};
+use portcullis_audit::{Outcome, Privilege, Record, Subject};
 use portcullis_guard::{EntryOwner, read_json};
 use portcullis_model::{Code, Denial, Secret, Severity, TokenFault};
 use portcullis_server::{ApiRequest, ApiResponse};
@@ -140,5 +140,8 @@ pub(crate) fn record_reuse(request: &ApiRequest, row: &SessionRow) {
     record.session = Some(Secret::new(row.id.as_str().to_owned()));
     record.origin = request.origin.as_deref().map(String::from);
     record.detail = Some(String::from("a refresh token was used twice: its session was ended"));
-    request.audit.record(record, request.now);
+    let user = request.gate.directory().user(&row.user);
+    let privilege = user.map_or(Privilege::Ordinary, |user| Privilege::of(user.roles()));
+    let subject = Subject { privilege, ..Subject::default() };
+    request.audit.record_with(record, &subject, request.now, |_| ());
 }
