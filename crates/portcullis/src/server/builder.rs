@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_audit::{Audit, AuditOptions, Output};
+use portcullis_audit::{AlertOptions, Audit, AuditOptions, Output};
 use portcullis_guard::{
     Danger, Directory, DirectoryLimits, Event, Gate, GateError, GateOptions, Issuer, IssuerKey,
     Permit, SecondFactorRule, VerifiedCredential, WithoutOrigin,
@@ -210,11 +210,11 @@ impl ServerBuilder {
     }
 
     /// Creates the parts, in the order of their dependencies.
-    #[cfg_attr(not(feature = "chat"), expect(unused_mut, reason = "chat adds to the options"))]
     fn assemble(mut self, public: SocketAddr, reserved: ReservedPort) -> Result<Server, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let danger = self.dangers();
         let directory = Arc::new(Directory::new(self.limits));
+        self.audit.alert = Some(AlertOptions::new(Arc::clone(&clock)));
         let audit = if self.silent { Audit::silent() } else { Audit::open(self.audit)? };
         // Accounts reload the keyring of the data directory.
         let reloaded_keys = self.field_keys.clone();
