@@ -10,6 +10,7 @@ mod sampling; // which records of rejected requests are kept
 mod queue; // bounded queues between recording threads and the writer thread
 mod writer; // the thread that writes lines
 mod files; // files on the disk: the open one, closed ones, the reserve
+mod read; // reads all files of the log: lines, followed lines, references
 mod alert; // rules over records, and notifications for administrators
 mod output; // standard output and standard error, whose readers can be slow
 #[cfg(test)]
@@ -29,10 +30,14 @@ pub use alert::rule::rules::Rules;
 pub use alert::run::alerts::{AlertEngineCounts, Alerts};
 pub use alert::sink::{AlertSink, SinkOutcome};
 pub use audit::Audit;
-pub use files::search::find_reference;
 pub use live_log::AuditCounts;
 pub use options::{AuditError, AuditOptions};
 pub use output::Output;
+pub use read::follower::{Follower, NumberedLine};
+pub use read::line_reader::{LINE_MAX_BYTES, LineEnd, LineReader, LogLine};
+pub use read::line_text::{line_sequence, line_time};
+pub use read::log_files::{LogFile, list_log_files};
+pub use read::reference::find_reference;
 pub use record::fields::{Outcome, Record};
 pub use record::timestamp::utc;
 pub use writer::status::LogState;

@@ -53,7 +53,7 @@ impl RemovalReason {
 }
 
 /// Formats a time for the name of a file: `20261128T214500Z`.
-fn compact_utc(unix_ms: i64) -> String {
+pub(crate) fn compact_utc(unix_ms: i64) -> String {
     let text = utc(unix_ms);
     let (whole, _) = text.split_once('.').unwrap_or((&text, ""));
     whole.chars().filter(|it| *it != '-' && *it != ':').chain(['Z']).collect()

@@ -3,16 +3,14 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
+use memchr::memmem::Finder;
 use portcullis_model::Reference;
 
 use crate::files::path::folder_of;
-
-/// Bytes of a line that are searched; records are shorter.
-const LINE_MAX_BYTES: u64 = 64 * 1024;
+use crate::read::line_reader::LineReader;
 
 /// Finds the first line with a reference code, starting with the newest file.
 ///
@@ -25,16 +23,13 @@ const LINE_MAX_BYTES: u64 = 64 * 1024;
 pub fn find_reference(file: &Path, reference: &Reference) -> io::Result<Option<String>> {
     let wanted = format!("\"trace\":{{\"id\":\"{reference}\"}}");
     for path in files(file)? {
-        let opened = match File::open(&path) {
+        let file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            opened => BufReader::new(opened?),
+            file => file?,
         };
         let compressed = path.extension() == Some(OsStr::new("gz"));
-        let found = if compressed {
-            find(BufReader::new(MultiGzDecoder::new(opened)), wanted.as_bytes())?
-        } else {
-            find(opened, wanted.as_bytes())?
-        };
+        let lines = if compressed { LineReader::compressed(file) } else { LineReader::plain(file) };
+        let found = find(lines, wanted.as_bytes())?;
         if found.is_some() {
             return Ok(found);
         }
@@ -62,17 +57,14 @@ fn files(file: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found.into_iter().rev().map(|(_, path)| path).collect())
 }
 
-fn find(mut lines: impl BufRead, wanted: &[u8]) -> io::Result<Option<String>> {
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if lines.by_ref().take(LINE_MAX_BYTES).read_until(b'\n', &mut line)? == 0 {
-            return Ok(None);
-        }
-        if line.windows(wanted.len()).any(|window| window == wanted) {
-            return Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned()));
+fn find(mut lines: LineReader, wanted: &[u8]) -> io::Result<Option<String>> {
+    let wanted = Finder::new(wanted);
+    while let Some(line) = lines.next_line()? {
+        if wanted.find(line.bytes).is_some() {
+            return Ok(Some(String::from_utf8_lossy(line.bytes).trim_end().to_owned()));
         }
     }
+    Ok(None)
 }
 
 #[cfg(test)]
