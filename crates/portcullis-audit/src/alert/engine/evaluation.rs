@@ -260,6 +260,10 @@ impl Engine {
     /// Opens an incident; `false` when there are too many.
     fn open(&mut self, hit: &Hit, key: KeyRef<'_>, measured: Measurement) -> bool {
         let Some(rule) = self.rules.get(hit.rule) else { return false };
+        if !self.incidents.may_add(hit.rule) {
+            self.incidents.count_unlisted(hit.rule);
+            return false;
+        }
         let rule = rule.id.clone();
         let key = key.to_key();
         let suggest = suggestions(&rule, key.as_ref());
@@ -270,7 +274,7 @@ impl Engine {
         if self.incidents.add(hit.hash, hit.rule, incident) {
             return true;
         }
-        *self.incidents.unlisted.entry(rule).or_default() += 1;
+        self.incidents.count_unlisted(hit.rule);
         false
     }
 

@@ -1,7 +1,7 @@
 //! Attacks on the alerts themselves: floods, storms, alerts that clients cause at will.
 //! Never: a thread or a file; time is an argument.
 
-use portcullis_model::{Code, LimitKey};
+use portcullis_model::{Code, ConnectionId, LimitKey};
 
 use super::tests::{MINUTE_MS, World, by_user, failure, lines, login_fail, named};
 use crate::alert::input::subject::{Conduct, Privilege, Subject};
@@ -129,6 +129,38 @@ fn flood_of_one_kind_does_not_hide_another_one() {
     }
     let sent = lines(&world.turn());
     assert!(sent.contains(&String::from("A2 ada high firing")), "{sent:?}");
+}
+
+#[test]
+fn thousands_of_alerts_of_some_rules_do_not_hide_another_rule() {
+    let mut world = World::new();
+    for number in 0..3_000_u32 {
+        let user = format!("u{number}");
+        let reused = by_user(failure(Code::AuthnTokenReuse), &user);
+        world.record(&reused, &Subject::default());
+        let connection = Some(ConnectionId { shard: 1, number: u64::from(number) + 1 });
+        let forged = Record {
+            rule: "replay",
+            reason: "signature",
+            connection,
+            ..by_user(failure(Code::SequenceFail), &user)
+        };
+        world.record(&forged, &Subject::default());
+        let after = by_user(failure(Code::AuthnLoginSuccessAfterFail), &user);
+        world.record(&after, &Subject::default());
+        if number % 100 == 99 {
+            world.evaluate();
+        }
+    }
+    for _ in 0..10 {
+        world.record(&login_fail(), &named("ada"));
+    }
+    world.turn();
+    assert!(world.engine.incidents.by_key.len() <= 1_024);
+    let open = world.engine.open_alerts();
+    assert!(open.iter().any(|alert| alert.rule == "A2"), "{}", open.len());
+    let sent = lines(&world.sent);
+    assert_eq!(sent.iter().filter(|line| line.starts_with("A1 -")).count(), 1, "{sent:?}");
 }
 
 // T-390

@@ -90,7 +90,9 @@ impl Engine {
                 continue;
             }
             let id = self.next_id();
-            let unlisted = self.incidents.unlisted.get(&rule).copied().unwrap_or(0);
+            let number = self.rules.number(&rule);
+            let unlisted = number.and_then(|number| self.incidents.unlisted.get(number));
+            let unlisted = unlisted.copied().unwrap_or(0);
             let groups = &mut self.incidents.groups;
             let group = groups.entry(rule.clone());
             let group = group.or_insert_with(|| Incident::new(id, &rule, None, severity, at_ms));
@@ -103,8 +105,9 @@ impl Engine {
         let resolve_after_ms = self.settings.resolve_after_ms;
         for (rule, group) in &mut self.incidents.groups {
             group.settle(at_ms, resolve_after_ms);
-            if !group.is_open() {
-                self.incidents.unlisted.remove(rule);
+            let number = self.rules.number(rule).filter(|_| !group.is_open());
+            if let Some(unlisted) = number.and_then(|one| self.incidents.unlisted.get_mut(one)) {
+                *unlisted = 0;
             }
         }
     }

@@ -126,6 +126,7 @@ impl Incident {
                 self.reopened = self.reopened.saturating_add(1);
                 self.severity = severity;
                 self.acknowledged = None;
+                self.evidence.clear();
             }
         }
         self.tally.over_ms = at_ms;

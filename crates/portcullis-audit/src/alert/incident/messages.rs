@@ -83,7 +83,7 @@ impl Incident {
         let is_recent = |time: &&i64| at_ms - **time < HOUR_MS;
         let sent = self.sent.times.iter().filter(is_recent).count();
         let max = match state {
-            AlertState::Updated if self.is_worse() => usize::MAX,
+            state if state.is_open() && self.is_worse() => usize::MAX,
             AlertState::Firing | AlertState::Flapping => MESSAGES_MAX,
             AlertState::Resolved if self.reopened == 0 => MESSAGES_MAX,
             AlertState::Updated | AlertState::Reopened | AlertState::Resolved => MESSAGES_MAX - 1,
@@ -194,6 +194,20 @@ mod tests {
         assert_eq!(sent, [(90, AlertState::Updated)]);
         incident.severity = AlertSeverity::Critical;
         assert_eq!(incident.due(100 * MINUTE_MS, UPDATE_MS), Some(AlertState::Updated));
+    }
+
+    #[test]
+    fn reopened_alert_that_got_worse_is_sent_beyond_the_messages_of_an_hour() {
+        let mut incident = incident();
+        for state in [AlertState::Firing, AlertState::Resolved, AlertState::Reopened] {
+            incident.mark_sent(state, 0);
+        }
+        incident.mark_sent(AlertState::Resolved, 0);
+        incident.resolve(0);
+        incident.reach(AlertSeverity::High, 1_000);
+        assert_eq!(incident.due(1_000, UPDATE_MS), None);
+        incident.reach(AlertSeverity::Critical, 2_000);
+        assert_eq!(incident.due(2_000, UPDATE_MS), Some(AlertState::Reopened));
     }
 
     #[test]

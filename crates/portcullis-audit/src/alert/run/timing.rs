@@ -55,7 +55,14 @@ fn subject(reference: &Reference) -> Subject<'_> {
 fn timing_of_notes_and_of_the_engine() {
     let options = AlertOptions::new(Arc::new(StillClock));
     let reference = Reference::parse("k3v9x0abcdef").unwrap();
-    for code in [Code::ExcessRateLimitExceeded, Code::WsProtocolViolation, Code::MaliciousCsrf] {
+    let codes = [
+        Code::ExcessRateLimitExceeded,
+        Code::WsProtocolViolation,
+        Code::MaliciousCsrf,
+        // Each note of a new key reaches the threshold.
+        Code::AuthnTokenReuse,
+    ];
+    for code in codes {
         let queues = NoteQueues::new(Interest::new(&options.rules));
         let mut engine = Engine::new(&options, Now::default(), 7);
         let mut pending = queues.spare();
