@@ -7,7 +7,7 @@ use portcullis_audit::{Outcome, Record, Subject};
 use portcullis_guard::{
     Caller, DeclaredEvent, Event, EventRequest, Findings, Gate, Permit, RawPermit, UntypedEvent,
 };
-use portcullis_model::{Code, Denial, Now};
+use portcullis_model::{Code, Denial, Now, RoomId};
 
 use crate::events::answer_memory::{AnswerKey, MidOutcome};
 use crate::events::context::Context;
@@ -48,7 +48,7 @@ where
     fn start(&self, call: EventCall<'_>) -> Result<HandlerFuture, Denial> {
         let permit = call.gate.permit(&self.rule, call.caller, call.request, call.now)?;
         let mut context = call.context;
-        record_findings(permit.findings(), E::NAME, &context);
+        record_findings(permit.findings(), E::NAME, permit.room(), &context);
         context.covered.permit(permit.room());
         match begin_answer(&permit, &context)? {
             None => Ok(Box::pin((self.handler)(permit, context))),
@@ -81,7 +81,12 @@ fn begin_answer<E: Event>(
 }
 
 /// Records what the content checks found in an accepted text.
-fn record_findings(findings: Findings, event: &'static str, context: &Context) {
+fn record_findings(
+    findings: Findings,
+    event: &'static str,
+    room: Option<&RoomId>,
+    context: &Context,
+) {
     let malicious = findings.malicious.then_some((Code::XssAttempt, "markup", "recorded"));
     let spam = findings.spam.map(|rule| (Code::SpamDetected, "spam", rule));
     for (code, rule, reason) in malicious.into_iter().chain(spam) {
@@ -93,9 +98,11 @@ fn record_findings(findings: Findings, event: &'static str, context: &Context) {
         record.user = Some(context.user.id.clone());
         record.connection = Some(context.connection);
         // Most records of a flood are only counted: their texts are not built.
-        let subject = Subject { object: Some(event), ..Subject::default() };
+        let subject =
+            Subject { object: Some(event), room: room.map(RoomId::as_str), ..Subject::default() };
         context.audit.record_with(record, &subject, context.now, |record| {
             record.event = Some(String::from(event));
+            record.labels.extend(room.map(|room| ("room", room.to_string())));
         });
     }
 }
