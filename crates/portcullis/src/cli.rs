@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
-    self, InstallationArguments, KeysCommand, LimitsCommand, RoomCommand, StateCommand,
-    TokenCommand, UserCommand,
+    self, AuditCommand, InstallationArguments, KeysCommand, LimitsCommand, RoomCommand,
+    StateCommand, TokenCommand, UserCommand,
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::output::{OutputError, errln, outln};
@@ -82,6 +82,13 @@ enum Command {
         #[arg(value_name = "REF")]
         reference: String,
     },
+    /// Reads the security log: newest records, search, export; needs no running server.
+    Audit {
+        #[command(flatten)]
+        server: InstallationArguments,
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Creates and explains tokens, for tests and support.
     Token {
         #[command(flatten)]
@@ -134,6 +141,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Access { server }) => command::access(&server),
         Some(Command::User { server, command }) => command::user(&server, &command),
         Some(Command::Why { server, reference }) => command::why(&server, &reference),
+        Some(Command::Audit { server, command }) => command::audit(&server, &command),
         Some(Command::Room { server, command }) => command::room(&server, &command),
         Some(Command::Keys { server, command }) => command::keys(&server, &command),
         Some(Command::Limits { server, command }) => command::limits(&server, &command),

@@ -93,9 +93,21 @@ impl TestServer {
     /// `input` is what it reads.
     #[must_use]
     pub fn operate(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = self.begin(arguments);
+        // What does not read leaves; that it did not is in its answer.
+        let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    /// Starts a command beside the server; its inputs and outputs are pipes. The caller ends it.
+    ///
+    /// # Panics
+    /// When the program does not start.
+    #[must_use]
+    pub fn begin(&self, arguments: &[&str]) -> Child {
         let directory = self.directory.path();
         let mut command = clean_command(&self.launch, directory);
-        let mut child = command
+        command
             .args(arguments)
             .args(PLACE)
             // The configuration says any free port; this is the one it was.
@@ -103,10 +115,7 @@ impl TestServer {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the program starts");
-        // What does not read leaves; that it did not is in its answer.
-        let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
+            .expect("the program starts")
     }
 
     fn start_in(launch: Launch, directory: Arc<tempfile::TempDir>) -> Self {

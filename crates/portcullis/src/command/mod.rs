@@ -10,6 +10,7 @@ mod operate; // portcullis limits and portcullis state, on a running server
 mod simulate; // portcullis limits simulate
 mod demand; // how much clients requested, and the limits that would be enough
 mod reference; // portcullis why
+mod audit; // portcullis audit
 mod token_make; // portcullis token make
 mod token_explain; // portcullis token explain
 
@@ -17,6 +18,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use portcullis_guard::Action;
 
+pub(crate) use self::audit::AuditCommand;
 use self::installation::Installation;
 pub(crate) use self::installation::InstallationArguments;
 pub(crate) use self::keys::KeysCommand;
@@ -67,6 +69,11 @@ pub(crate) fn limits(server: &InstallationArguments, command: &LimitsCommand) ->
 /// Explains the reference of a rejected request.
 pub(crate) fn why(server: &InstallationArguments, reference: &str) -> Result<()> {
     reference::run(&Installation::read(server)?, reference)
+}
+
+/// Runs `portcullis audit`.
+pub(crate) fn audit(server: &InstallationArguments, command: &AuditCommand) -> Result<()> {
+    audit::run(&Installation::read(server)?, command)
 }
 
 /// Runs `portcullis state`.

@@ -18,6 +18,7 @@ mod summary; // all settings in force, as text
 #[cfg(test)]
 mod tests; // whole files, valid and invalid
 
+pub(crate) use audit::AuditSettings;
 pub(crate) use identity::passwords::password_policy;
 pub(crate) use network::tls::{TlsFiles, TlsSettings};
 pub(crate) use profile::Profile;
