@@ -1,12 +1,13 @@
 //! Alerts of a running server: what it records, measures, keeps over a restart.
 //! Never: a channel; those have tests of their own.
 
+use std::net::IpAddr;
 use std::path::Path;
 
-use portcullis_test::{Config, Request, TestServer, counter, until};
+use portcullis_test::{Config, Connection, Request, TestServer, counter, register, set_up, until};
 use serde_json::{Value, json};
 
-use crate::start;
+use crate::{done, start};
 
 fn guess(server: &TestServer, name: &str, times: usize) {
     for _ in 0..times {
@@ -68,4 +69,34 @@ fn rules_of_the_configuration_fire_and_a_disabled_rule_is_recorded() {
     }
     until("the alert", || (states(&log, "lost medium") == ["firing"]).then_some(()));
     assert_eq!(states(&log, "A2"), [""; 0]);
+}
+
+// T-394
+#[test]
+fn t394_administrator_on_a_new_device_and_network_is_one_alert_each() {
+    let server = start(&Config::default());
+    let log = server.data().join("security.log");
+    let password = "a plain long sentence of my own";
+    let login = |name: &str, source: [u8; 4]| {
+        let body = json!({"username": name, "password": password}).to_string();
+        let mut connection = Connection::open_from(&server, IpAddr::from(source));
+        let request = Request::post(&server, "/auth/login", &body);
+        assert_eq!(request.ask_on(&mut connection).status, 200);
+    };
+    let root = set_up(&server, "root");
+    assert_eq!(register(&server, "ann", password).status, 201);
+    for source in [[127, 0, 1, 7], [127, 0, 2, 7]] {
+        login("ann", source);
+    }
+    for source in [[127, 0, 1, 7], [127, 0, 1, 9], [127, 0, 1, 7]] {
+        login("root", source);
+    }
+    until("the alert", || (!states(&log, "F1 high").is_empty()).then_some(()));
+    done(&server, &["user", "grant", "ann", "moderator"], "");
+    until("the change of roles", || (!states(&log, "A14 high").is_empty()).then_some(()));
+    assert_eq!((states(&log, "F1").len(), states(&log, "F2 high").len()), (1, 1));
+    let fired = server.records.wait_for(|record| {
+        record["message"].as_str().is_some_and(|text| text.starts_with("F1 high"))
+    });
+    assert_eq!(fired["user"]["id"], json!(root.id));
 }

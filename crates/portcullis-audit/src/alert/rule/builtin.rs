@@ -284,3 +284,39 @@ fn first_seen() -> Vec<Rule> {
         rule("F3", "A record that was not seen for 90 days", Cause::Service, vec![first_code]),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{Answer, CodeClass};
+
+    use super::*;
+
+    #[test]
+    fn every_rule_of_rejections_names_rows_of_the_table_of_denials() {
+        let rows: Vec<_> = (0..=u8::MAX).filter_map(Answer::of_number).collect();
+        let rules = all();
+        let triggers = rules.iter().flat_map(|rule| &rule.triggers);
+        let conditions = triggers.flat_map(|trigger| &trigger.conditions);
+        let mut checked = 0;
+        for condition in conditions.filter(|one| one.code.class() == CodeClass::Rejection) {
+            let of_code = || rows.iter().filter(|row| row.event == condition.code);
+            // The limit of logins and the lock of an account have no row of their own.
+            assert!(of_code().count() > 0 || condition.code == Code::AuthnLoginLock);
+            for rule in &condition.rules {
+                assert!(of_code().any(|row| row.rule == rule), "{rule} of {:?}", condition.code);
+                checked += 1;
+            }
+        }
+        assert!(checked > 5, "{checked}");
+    }
+
+    #[test]
+    fn rules_of_clients_are_critical_for_privileged_accounts_only() {
+        for rule in all().iter().filter(|rule| rule.cause == Cause::Clients) {
+            for trigger in &rule.triggers {
+                assert!(trigger.severity < Critical, "{}", rule.id);
+                assert!(trigger.privileged < Critical || rule.id == "A1", "{}", rule.id);
+            }
+        }
+    }
+}
