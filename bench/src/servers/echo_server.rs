@@ -12,7 +12,7 @@ use portcullis_guard::{
     Replay, RoomFacts, Rule, UserFacts, Visibility,
 };
 use portcullis_model::{Denial, RoomId, Secret, SystemClock, UserId};
-use portcullis_server::{Builder, Context, Delta, Frame, Options, Reply};
+use portcullis_server::{Builder, Context, DeliveryTiming, Delta, Frame, Options, Reply};
 use serde::{Deserialize, Serialize};
 
 use crate::clients::token::{ISSUER, SECRET};
@@ -190,7 +190,8 @@ fn events(builder: &mut Builder, room: &RoomId) -> Result<()> {
             let payload = serde_json::to_string(permit.payload())
                 .map_err(|_| Denial::Internal("serialise"))?;
             let frame = Frame::event("news", &payload);
-            context.hub.try_deliver(Delta::Publish { room, frame })?;
+            let timing = DeliveryTiming::of_request();
+            context.hub.try_deliver(Delta::Publish { room, frame, timing })?;
             Ok(Reply::ok())
         }
     })?;

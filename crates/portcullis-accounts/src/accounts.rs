@@ -13,6 +13,7 @@ use crate::factors::pending_enrollments::PendingEnrollments;
 use crate::keys::server_secret::ServerSecret;
 use crate::keys::signing_keys::SigningKeys;
 use crate::login::failure_counts::FailureCounts;
+use crate::login::login_counts::LoginCounts;
 use crate::options::AccountOptions;
 use crate::passwords::hashing::PasswordHashing;
 use crate::passwords::password::Password;
@@ -29,6 +30,7 @@ pub(crate) struct Accounts {
     pub(crate) pool: PasswordPool,
     pub(crate) hashing: PasswordHashing,
     pub(crate) failures: FailureCounts,
+    pub(crate) logins: LoginCounts,
     pub(crate) enrollments: PendingEnrollments,
     pub(crate) pending_names: PendingNames,
     /// A hash without a password, verified for unknown names so that they take the same time.
@@ -68,6 +70,7 @@ impl Accounts {
             pool,
             hashing,
             failures: FailureCounts::default(),
+            logins: LoginCounts::default(),
             enrollments: PendingEnrollments::default(),
             pending_names: PendingNames::default(),
             decoy,

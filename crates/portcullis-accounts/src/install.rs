@@ -49,6 +49,8 @@ pub fn install(
     let pool = accounts.pool.clone();
     builder
         .queue("passwords_returning", move || (pool.waiting(PasswordQueue::Returning), QUEUE_MAX));
+    let shared = Arc::clone(&accounts);
+    builder.counts("logins", "Logins by outcome", "outcome", move || shared.logins.read());
     let store = Arc::clone(&accounts.store);
     builder.ready_part("store", move || store_readiness(store.status()));
     let shared = Arc::clone(&accounts);

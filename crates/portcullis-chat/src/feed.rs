@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Charge, Directory, Party, RoomFacts};
-use portcullis_model::{ConnectionId, Namespace, RoomId};
-use portcullis_server::{Delta, Frame, Payload};
+use portcullis_model::{ConnectionId, Moment, Namespace, RoomId};
+use portcullis_server::{DeliveryTiming, Delta, Frame, Payload};
 use portcullis_store::{Change, MessageRow, RoomRow};
 use serde::Serialize;
 
@@ -64,9 +64,9 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
             publish(room, event_frame("room:deleted", &payload), deltas);
             deltas.push(Delta::CloseRoom { room: room.clone() });
         }
-        Change::Message { row, origin: _ } => {
+        Change::Message { row, origin: _, accepted } => {
             directory.note_activity(&row.room, row.sent_unix_ms);
-            publish(&row.room, message_frame(directory, row), deltas);
+            publish_since(&row.room, message_frame(directory, row), *accepted, deltas);
         }
         Change::Resumed { origin, rooms, missed } => {
             let connection = ConnectionId::from_bits(*origin);
@@ -85,8 +85,19 @@ fn subscribe(room: &RoomId, origin: u64, deltas: &mut Vec<Delta>) {
 }
 
 fn publish(room: &RoomId, frame: Option<Arc<Frame>>, deltas: &mut Vec<Delta>) {
+    publish_since(room, frame, None, deltas);
+}
+
+/// Publishes an event; its delivery is measured from the acceptance of its request.
+fn publish_since(
+    room: &RoomId,
+    frame: Option<Arc<Frame>>,
+    accepted: Option<Moment>,
+    deltas: &mut Vec<Delta>,
+) {
     if let Some(frame) = frame {
-        deltas.push(Delta::Publish { room: room.clone(), frame });
+        let timing = DeliveryTiming::since(accepted);
+        deltas.push(Delta::Publish { room: room.clone(), frame, timing });
     }
 }
 
@@ -158,7 +169,7 @@ mod tests {
             reply_to: None,
             sent_unix_ms: 5,
         };
-        Change::Message { row, origin: 1 }
+        Change::Message { row, origin: 1, accepted: None }
     }
 
     fn resumed() -> Change {

@@ -34,6 +34,9 @@ pub fn install(
     store: Arc<dyn Store>,
     options: ChatOptions,
 ) -> Result<(), ChatError> {
+    let times = Arc::clone(&store);
+    let help = "Time of a commit of the store, from its first change to the disk";
+    builder.times("store_commit_seconds", help, move || times.commit_times());
     let chat = Arc::new(Chat { store, options });
     on_change(builder, &chat, room_create::handle)?;
     on_change(builder, &chat, room_join::handle)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_guard::User;
 use portcullis_model::RoomId;
-use portcullis_server::{Delta, Frame, Hub};
+use portcullis_server::{DeliveryTiming, Delta, Frame, Hub};
 
 use crate::view::{MemberChange, MemberView};
 
@@ -14,7 +14,8 @@ pub(crate) fn publish(hub: &Hub, room: &RoomId, user: &Arc<User>, change: Member
     let name = user.name();
     let view = MemberView::new(room, &user.id, &name, change, user.external);
     let Some(frame) = member_frame(&view) else { return };
-    if hub.try_deliver(Delta::Publish { room: room.clone(), frame }).is_err() {
+    let timing = DeliveryTiming::default();
+    if hub.try_deliver(Delta::Publish { room: room.clone(), frame, timing }).is_err() {
         tracing::debug!(%room, ?change, "a presence event was dropped: a queue is full");
     }
 }

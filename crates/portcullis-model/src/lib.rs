@@ -10,7 +10,7 @@ mod visibility; // public and private rooms
 mod revocation_kind; // a token or a session
 mod secret; // values that cannot be printed
 mod sentence; // errors as sentences
-mod time; // clocks and deadlines
+mod time; // clocks, deadlines and counts of durations
 
 pub use limit::{Limit, LimitKey};
 pub use names::{
@@ -25,5 +25,7 @@ pub use rejection::{
 pub use revocation_kind::RevocationKind;
 pub use secret::Secret;
 pub use sentence::write_sentence;
-pub use time::{Clock, Deadline, DeadlineFuture, Moment, Now, SystemClock};
+pub use time::{
+    Clock, Deadline, DeadlineFuture, Moment, Now, SystemClock, TimeCounts, TimeHistogram,
+};
 pub use visibility::Visibility;

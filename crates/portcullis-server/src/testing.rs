@@ -132,7 +132,7 @@ impl ContextLog {
 }
 
 fn read(delta: &Delta) -> ContextUse {
-    let Delta::Operate(Operation { filter, kind }) = delta else { return ContextUse::Other };
+    let Delta::Operate(Operation { filter, kind, .. }) = delta else { return ContextUse::Other };
     let to = audience(filter);
     match kind {
         OperationKind::Emit { frame, .. } => read_event(frame, to),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{RoomId, SessionId, UserId};
+use portcullis_model::{Moment, RoomId, SessionId, UserId};
 
 use crate::future::StoreFuture;
 use crate::health::status::StoreStatus;
@@ -143,6 +143,8 @@ pub enum Change {
         row: MessageRow,
         /// The requesting connection.
         origin: u64,
+        /// When the server accepted the request; none for changes of other programs.
+        accepted: Option<Moment>,
     },
     /// A recovered connection is subscribed to its rooms again from this position on.
     Resumed {

@@ -3,6 +3,7 @@
 
 #[cfg(doc)]
 use portcullis_model::Deadline;
+use portcullis_model::TimeCounts;
 
 use crate::accounts::AccountStore;
 #[cfg(doc)]
@@ -40,6 +41,9 @@ use crate::rows::snapshot::StoreSnapshot;
 pub trait Store: RoomStore + MessageStore + AccountStore {
     /// The number of pending calls, and how many changes may wait before one is rejected.
     fn waiting(&self) -> (usize, usize);
+
+    /// The times of all commits so far, from the first change of a batch to its end on the disk.
+    fn commit_times(&self) -> TimeCounts;
 
     /// Reads everything except messages, as of one moment; for the start.
     ///

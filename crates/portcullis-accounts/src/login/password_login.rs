@@ -48,14 +48,20 @@ pub(crate) async fn login(
     accounts: Arc<Accounts>,
     request: ApiRequest,
 ) -> Result<ApiResponse, Denial> {
+    let outcome = attempt(&accounts, request).await;
+    accounts.logins.count(outcome.as_ref().err());
+    outcome
+}
+
+async fn attempt(accounts: &Arc<Accounts>, request: ApiRequest) -> Result<ApiResponse, Denial> {
     const FIELDS: &[&str] = &["username", "password", "totp", "door"];
     let input: LoginInput = read_json(&request.body, FIELDS)?;
     input.password.check_size()?;
     let username = Username::parse(&input.username).ok();
     let account = account_key(username.as_ref(), &input.username);
-    let link = read_link(&accounts, &request, &account, input.door.as_ref())?;
-    let proof = checked_proof(&accounts, &request)?;
-    let device = known_device(&accounts, &request, &account);
+    let link = read_link(accounts, &request, &account, input.door.as_ref())?;
+    let proof = checked_proof(accounts, &request)?;
+    let device = known_device(accounts, &request, &account);
     let recovery = input.totp.as_ref().and_then(|code| RecoveryCode::read(code.expose()));
     let from = match (&link, &device) {
         (Some(link), _) if link.is_by_operator() => LoginSource::OperatorLink,
@@ -66,7 +72,7 @@ pub(crate) async fn login(
     let mut attempts =
         Attempts { request: &request, failures: &accounts.failures, account: &account, from };
     if let Err(denial) = attempts.check_allowed().await {
-        attempts.from = admit_by_recovery_code(&accounts, &attempts, recovery, denial).await?;
+        attempts.from = admit_by_recovery_code(accounts, &attempts, recovery, denial).await?;
         attempts.check_allowed().await?;
     }
     let key = proof.map(|proof| use_proof(&request, proof)).transpose()?;
@@ -79,16 +85,16 @@ pub(crate) async fn login(
         | LoginSource::RecoveryCode
         | LoginSource::SignedIn => PasswordQueue::Returning,
     };
-    let checked = check(&accounts, &request, &username, (queue, input.password)).await;
+    let checked = check(accounts, &request, &username, (queue, input.password)).await;
     let row = checked.inspect_err(|denial| {
         if let Denial::Login { .. } = denial {
             attempts.count_wrong_password();
         }
     })?;
     request.gate.limits().refund_login(request.client, request.now);
-    let authenticated = code_check::check(&accounts, &attempts, &row, input.totp).await?;
+    let authenticated = code_check::check(accounts, &attempts, &row, input.totp).await?;
     if let Some(link) = &link {
-        link_use::mark_used(&accounts, &request, &row.id, link).await?;
+        link_use::mark_used(accounts, &request, &row.id, link).await?;
     }
     let occasion = match link {
         Some(_) => AuthenticationOccasion::LoginLink,
@@ -96,13 +102,13 @@ pub(crate) async fn login(
     };
     let from_device = if device.is_some() { Device::Known } else { Device::New };
     let reason = authenticated.reason(occasion);
-    record_login(&accounts, &request, &account, &row, (reason, from_device));
+    record_login(accounts, &request, &account, &row, (reason, from_device));
     let device = match device {
         Some(device) => device,
         None => KnownDevice::new(&accounts.secret, &account, request.now)?,
     };
-    let holder = session_holder(&accounts, row, key, request.now);
-    open::open(&accounts, &request, holder, &device).await
+    let holder = session_holder(accounts, row, key, request.now);
+    open::open(accounts, &request, holder, &device).await
 }
 
 /// The user of a new session, who has just authenticated.

@@ -19,13 +19,29 @@ thread_local! {
 /// for reads it with [`Deadline::current`], so that no part waits longer than the whole. A task
 /// that the request starts gets it by [`Deadline::inherit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadline(Moment);
+pub struct Deadline {
+    at: Moment,
+    accepted: Moment,
+}
 
 impl Deadline {
     /// A deadline after this time.
     #[must_use]
     pub fn after(time: Duration) -> Self {
-        Self(Moment::now().plus(time))
+        let now = Moment::now();
+        Self::of_request(now, now.plus(time))
+    }
+
+    /// The deadline of a request that was accepted at an earlier moment.
+    #[must_use]
+    pub fn of_request(accepted: Moment, at: Moment) -> Self {
+        Self { at, accepted }
+    }
+
+    /// When the request was accepted.
+    #[must_use]
+    pub fn accepted(self) -> Moment {
+        self.accepted
     }
 
     /// The deadline of the request that is polled on this thread; `None` outside of requests.
@@ -37,7 +53,7 @@ impl Deadline {
     /// The time left; zero when it has passed.
     #[must_use]
     pub fn remaining(self) -> Duration {
-        self.0.since(Moment::now())
+        self.at.since(Moment::now())
     }
 
     /// Whether it has passed.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use portcullis_audit::{AuditCounts, LogState};
 use portcullis_guard::{CapacityCounts, Gate, LoadSignal, ShareUse, TableUse};
 use portcullis_model::{Limit, LimitKey, Now};
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,8 +17,11 @@ use crate::admin::metric_labels::{
     LimitLabel, PoolLabel, QueueLabel, RuleLabel, SignalLabel, StateLabel, TableLabel,
     TableRejectionLabel, WaitingLabel,
 };
+use crate::admin::process_metrics::{ProcessMetrics, register_build};
+use crate::admin::product_metrics::Measure;
+use crate::admin::time_metrics::TimeMetrics;
 use crate::load::admission_queue::QueueCount;
-use crate::setup::registered::{Measure, QueueReport};
+use crate::setup::registered::QueueReport;
 
 /// The value of `load_state` while the server drains; see [`Metrics::set_draining`].
 const DRAINING: i64 = 4;
@@ -63,23 +66,25 @@ pub(crate) struct Metrics {
     log_state: Family<StateLabel, Gauge>,
     log_reserve: Gauge,
     pub(crate) alerts: AlertMetrics,
-    /// In the order of [`Measure`]s.
-    measures: Vec<Gauge>,
+    pub(crate) times: TimeMetrics,
+    process: ProcessMetrics,
+    /// Names without the prefix of this server.
+    standard: Registry,
 }
 
 impl Metrics {
-    pub(crate) fn new(measures: &[Measure]) -> Self {
+    pub(crate) fn new(measures: &[Measure], shards: usize) -> Self {
         let mut registry = Registry::with_prefix("portcullis");
-        let mut metrics = Self::default();
-        for measure in measures {
-            let gauge = Gauge::default();
-            registry.register(measure.name, measure.help, gauge.clone());
-            metrics.measures.push(gauge);
-        }
+        let metrics = Self { times: TimeMetrics::new(shards), ..Self::default() };
+        register_build(&mut registry, env!("CARGO_PKG_VERSION"));
+        measures.iter().for_each(|measure| measure.register(&mut registry));
         metrics.register_traffic(&mut registry);
         metrics.register_load(&mut registry);
         metrics.register_log(&mut registry);
-        Self { registry, ..metrics }
+        metrics.times.register(&mut registry);
+        let mut standard = Registry::default();
+        metrics.process.register(&mut standard);
+        Self { registry, standard, ..metrics }
     }
 
     fn register_traffic(&self, registry: &mut Registry) {
@@ -184,7 +189,7 @@ impl Metrics {
         );
         registry.register(
             "table_entries",
-            "Users, rooms, memberships and sessions in memory, by table",
+            "Entries of each table in memory",
             self.table_entries.clone(),
         );
         registry.register(
@@ -269,8 +274,7 @@ impl Metrics {
     /// Sets the use of the tables of identity state.
     pub(crate) fn set_tables(&self, tables: &[ShareUse]) {
         for ShareUse { table, used, max, share_full, table_full, .. } in tables {
-            self.table_entries.get_or_create(&TableLabel { table }).set(*used as i64);
-            self.table_entries_max.get_or_create(&TableLabel { table }).set(*max as i64);
+            self.set_table(table, (*used, *max));
             for (reason, count) in [("share", *share_full), ("table", *table_full)] {
                 let label = TableRejectionLabel { table, reason };
                 follow(&self.table_rejections.get_or_create(&label), count);
@@ -278,17 +282,16 @@ impl Metrics {
         }
     }
 
+    /// Sets the use of one table.
+    pub(crate) fn set_table(&self, table: &'static str, (used, max): (usize, usize)) {
+        self.table_entries.get_or_create(&TableLabel { table }).set(used as i64);
+        self.table_entries_max.get_or_create(&TableLabel { table }).set(max as i64);
+    }
+
     /// Sets the lengths of the product's queues.
     pub(crate) fn set_queues(&self, queues: &[QueueReport]) {
         for queue in queues {
             self.set_queue(queue.name, (queue.read)());
-        }
-    }
-
-    /// Sets the measures of the product.
-    pub(crate) fn set_measures(&self, measures: &[Measure]) {
-        for (gauge, measure) in self.measures.iter().zip(measures) {
-            gauge.set((measure.read)());
         }
     }
 
@@ -310,8 +313,7 @@ impl Metrics {
             self.slots_max.get_or_create(&PoolLabel { pool }).set(max);
         }
         for TableUse { table, used, max } in gate.directory().tables() {
-            self.table_entries.get_or_create(&TableLabel { table }).set(used as i64);
-            self.table_entries_max.get_or_create(&TableLabel { table }).set(max as i64);
+            self.set_table(table, (used, max));
         }
         for TableUse { table, used, max } in gate.limits().rate_tables(now) {
             self.rate_buckets.get_or_create(&TableLabel { table }).set(used as i64);
@@ -341,8 +343,12 @@ impl Metrics {
             let label = StateLabel { state: state.name() };
             self.log_state.get_or_create(&label).set(i64::from(state == log.state));
         }
+        self.process.set();
         let mut text = String::new();
-        if encode(&mut text, &self.registry).is_err() {
+        let encoded = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &self.standard))
+            .and_then(|()| encode_eof(&mut text));
+        if encoded.is_err() {
             text.clear();
         }
         text
@@ -356,11 +362,14 @@ pub(super) fn follow(counter: &Counter, count: u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::admin::product_metrics::MeasureReader;
 
     #[test]
     fn table_use_and_rejections_are_in_the_text() {
-        let metrics = Metrics::new(&[]);
+        let metrics = Metrics::new(&[], 1);
         metrics.set_tables(&[ShareUse {
             table: "ticket_uses",
             used: 3,
@@ -382,9 +391,8 @@ mod tests {
 
     #[test]
     fn text_ends_with_the_open_metrics_marker() {
-        let measures = [Measure { name: "answer", help: "A number", read: Box::new(|| 42) }];
-        let metrics = Metrics::new(&measures);
-        metrics.set_measures(&measures);
+        let read = MeasureReader::Gauge(Arc::new(|| 42));
+        let metrics = Metrics::new(&[Measure { name: "answer", help: "A number", read }], 1);
         metrics.count_rejection("origin_rejected", "forbidden_origin", None);
         metrics.count_rejection("connect_per_prefix", "rate_limited", Some(LimitKey::Prefix));
         let text =

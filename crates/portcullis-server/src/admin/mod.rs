@@ -10,3 +10,6 @@ pub(crate) mod readiness; // what `/ready` reports
 pub(crate) mod metric_labels; // the labels of metrics
 pub(crate) mod metrics; // counters and gauges
 pub(crate) mod alert_metrics; // counts of the alert engine
+pub(crate) mod time_metrics; // times of handlers and deliveries
+pub(crate) mod process_metrics; // this process, under the standard names
+pub(crate) mod product_metrics; // metrics of the product

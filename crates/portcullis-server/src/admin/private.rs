@@ -143,15 +143,24 @@ impl Private {
         Readiness::new(*self.drained.borrow(), own.into_iter().chain(products))
     }
 
+    fn set_tables(&self) {
+        let Server { gate, metrics, registered, recovery, .. } = &self.server;
+        let now = self.server.clock.now();
+        let identity = match &registered.reports.tables {
+            Some(read) => read(gate, now),
+            None => gate.authentication().identity_tables(now).to_vec(),
+        };
+        metrics.set_tables(&identity);
+        metrics.set_table("recovery", recovery.usage());
+        metrics.set_table("answers", registered.answers.usage());
+    }
+
     fn metrics(&self) -> Answer {
         if *self.drained.borrow() {
             self.server.metrics.set_draining();
         }
         self.server.metrics.set_queues(&self.server.registered.reports.queues);
-        self.server.metrics.set_measures(&self.server.registered.reports.measures);
-        if let Some(tables) = &self.server.registered.reports.tables {
-            self.server.metrics.set_tables(&tables(&self.server.gate, self.server.clock.now()));
-        }
+        self.set_tables();
         self.server.metrics.set_queue("deliveries", self.server.hub.queue_length());
         self.server.metrics.set_queue("moves", longest(&self.server.sessions.shards));
         self.server.metrics.set_slots(

@@ -35,7 +35,10 @@ pub(crate) async fn delivery_loop(shard: Rc<Shard>, mut inbox: mpsc::Receiver<Ba
 
 fn apply(shard: &Shard, delta: &Delta) {
     match delta {
-        Delta::Publish { room, frame } => publish(shard, room, frame),
+        Delta::Publish { room, frame, timing } => {
+            publish(shard, room, frame);
+            shard.record_delivery(timing, shard.server.hub.shard_count());
+        }
         Delta::Announce { frame } => announce(shard, frame),
         Delta::Subscribe { room, connection } => {
             if let Some(socket) = main_socket(shard, *connection) {

@@ -28,6 +28,11 @@ pub(crate) fn apply_operation(shard: &Shard, operation: &Operation) {
                     shard.server.metrics.deliveries.inc();
                 }
             }
+            let threads = match operation.filter.only {
+                Some(_) => 1,
+                None => shard.server.hub.shard_count(),
+            };
+            shard.record_delivery(&operation.timing, threads);
         }
         OperationKind::EmitWithAck { frame, id, collector, timeout_ms } => {
             let now = shard.now();

@@ -11,6 +11,7 @@ use portcullis_wire::socketio::is_reserved;
 use crate::delivery::collector::ResponseCollector;
 use crate::delivery::hub::{Delta, Hub};
 use crate::delivery::operation::{AckResponse, Operation, OperationKind, SocketFilter, SocketInfo};
+use crate::delivery::timing::DeliveryTiming;
 use crate::events::frame::{Frame, FrameParts};
 use crate::events::payload::Payload;
 use crate::rooms::covered_rooms::CoveredRooms;
@@ -188,7 +189,8 @@ impl Broadcast {
         if let Some(within) = &self.within {
             within.check(&self.filter.to)?;
         }
-        let delta = Delta::Operate(Operation { filter: self.filter.clone(), kind });
+        let timing = DeliveryTiming::of_request();
+        let delta = Delta::Operate(Operation { filter: self.filter.clone(), kind, timing });
         match self.filter.only {
             Some(connection) => self.hub.try_deliver_to(connection.shard, delta),
             None => self.hub.try_deliver(delta),

@@ -9,6 +9,7 @@ use portcullis_model::{ConnectionId, Denial, RoomId, UserId};
 use tokio::sync::mpsc;
 
 use crate::delivery::operation::Operation;
+use crate::delivery::timing::DeliveryTiming;
 use crate::events::frame::Frame;
 
 /// Batches that may wait for one shard.
@@ -23,6 +24,8 @@ pub enum Delta {
         room: RoomId,
         /// The event.
         frame: Arc<Frame>,
+        /// Since when it is on its way.
+        timing: DeliveryTiming,
     },
     /// Sends a frame to all sockets in the frame's namespace.
     Announce {

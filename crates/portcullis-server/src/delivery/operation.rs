@@ -8,6 +8,7 @@ use portcullis_model::{ConnectionId, Namespace, RoomId, UserId};
 
 use crate::connection::socket_id::SocketId;
 use crate::delivery::collector::ResponseCollector;
+use crate::delivery::timing::DeliveryTiming;
 use crate::events::frame::Frame;
 
 /// Selects sockets. Without rooms: all sockets in the namespace.
@@ -52,6 +53,7 @@ pub(crate) enum OperationKind {
 pub struct Operation {
     pub(crate) filter: SocketFilter,
     pub(crate) kind: OperationKind,
+    pub(crate) timing: DeliveryTiming,
 }
 
 impl std::fmt::Debug for Operation {

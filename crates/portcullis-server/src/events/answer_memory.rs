@@ -75,6 +75,11 @@ pub(crate) struct AnswerMemory {
 }
 
 impl AnswerMemory {
+    /// The number of kept answers, and how many are kept at most.
+    pub(crate) fn usage(&self) -> (usize, usize) {
+        (self.state.lock().order.len(), TOTAL_MAX)
+    }
+
     /// Decides whether a message runs its handler or is a copy of an earlier one.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use portcullis_guard::{Caller, Event, EventBody, EventRequest, LooseEnvelope};
-use portcullis_model::{ClosedBy, Deadline, Denial, Now};
+use portcullis_model::{ClosedBy, Deadline, Denial, Moment, Now};
 use portcullis_wire::plain::{self, PlainMessage};
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
@@ -63,6 +63,7 @@ pub(crate) struct AckTarget {
 pub(crate) struct EventJob {
     pub(crate) future: HandlerFuture,
     pub(crate) target: Box<AckTarget>,
+    pub(crate) started: Moment,
 }
 
 /// What the handling of events uses of a connection's task.
@@ -194,17 +195,27 @@ impl EventHandling<'_> {
                 return None;
             }
         };
+        let started = Moment::now();
         if let Some(waker) = self.link.connection.waker() {
             let mut context = std::task::Context::from_waker(&waker);
             let limit = self.link.shard.server.options.handler_timeout();
-            let deadline = Deadline::after(self.progress.time_left(limit, self.now));
+            let left = self.progress.time_left(limit, self.now);
+            let deadline = Deadline::of_request(started, started.plus(left));
             if let Poll::Ready(outcome) = deadline.enter(|| future.as_mut().poll(&mut context)) {
+                self.record_time(started);
                 self.job_ended(&outcome, self.now.monotonic_ms);
                 self.acknowledge(&target, outcome);
                 return None;
             }
         }
-        Some(EventJob { future, target: Box::new(target) })
+        Some(EventJob { future, target: Box::new(target), started })
+    }
+
+    /// Records how long a handler took.
+    pub(crate) fn record_time(&self, started: Moment) {
+        if let Some(times) = self.link.shard.times() {
+            times.handlers.record(Moment::now().since(started));
+        }
     }
 
     /// Records the end of a handler that started at `since_ms`.

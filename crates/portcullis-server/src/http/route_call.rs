@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use portcullis_guard::AdmittedRequest;
-use portcullis_model::{Deadline, Denial};
+use portcullis_model::{Deadline, Denial, Moment};
 
 use crate::connect::identity::wait_for_key_of;
 use crate::http::api::{ApiCredentials, ApiHeaders, ApiRequest, ApiResponse};
@@ -14,6 +14,7 @@ use crate::http::connection::HttpConnection;
 use crate::http::next::{Next, respond};
 use crate::http::responder::OutgoingResponse;
 use crate::rejection::{RejectionSource, reject};
+use crate::shard::state::Shard;
 
 /// The deadline of a request to a route: a log-in waits for a slot and for the store.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -67,9 +68,7 @@ pub(crate) async fn call_route(
         key?;
         (route.handler)(request).await
     };
-    let work = Deadline::after(ROUTE_TIMEOUT).scope(work);
-    let handled = tokio::time::timeout(ROUTE_TIMEOUT + ROUTE_GRACE, work).await;
-    let outcome = handled.unwrap_or(Err(Denial::HandlerTimeout));
+    let outcome = run(&shard, work).await;
     let origin = origin.as_deref();
     match outcome {
         Ok(response) => write_response(http, &response, origin, keep_alive).await,
@@ -87,6 +86,20 @@ pub(crate) async fn call_route(
             Next::Close
         }
     }
+}
+
+/// Runs a handler under its deadline, and records how long it took.
+async fn run<F>(shard: &Shard, work: F) -> Result<ApiResponse, Denial>
+where
+    F: Future<Output = Result<ApiResponse, Denial>>,
+{
+    let started = Moment::now();
+    let work = Deadline::of_request(started, started.plus(ROUTE_TIMEOUT)).scope(work);
+    let handled = tokio::time::timeout(ROUTE_TIMEOUT + ROUTE_GRACE, work).await;
+    if let Some(times) = shard.times() {
+        times.routes.record(Moment::now().since(started));
+    }
+    handled.unwrap_or(Err(Denial::HandlerTimeout))
 }
 
 async fn write_response(

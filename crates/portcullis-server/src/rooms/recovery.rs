@@ -101,6 +101,11 @@ impl TableState {
 }
 
 impl RecoveryTable {
+    /// The number of kept sockets, and how many are kept at most.
+    pub(crate) fn usage(&self) -> (usize, usize) {
+        (self.state.lock().kept.len(), KEPT_MAX)
+    }
+
     /// Keeps a socket under its private id; a full table evicts the oldest one.
     pub(crate) fn keep(&self, pid: Box<str>, socket: KeptSocket, now: Now) {
         let mut state = self.state.lock();

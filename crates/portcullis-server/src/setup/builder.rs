@@ -9,9 +9,10 @@ use portcullis_audit::Audit;
 use portcullis_guard::{
     Action, Algorithm, Event, Gate, GateError, Permit, ShareUse, User, VerifiedCredential,
 };
-use portcullis_model::{Clock, Denial, Now, RoomId};
+use portcullis_model::{Clock, Denial, Now, RoomId, TimeCounts};
 use tokio::sync::mpsc;
 
+use crate::admin::product_metrics::{Measure, MeasureReader};
 use crate::connect::auth_refresh::EVERY_NAMESPACE;
 use crate::delivery::hub::{Batch, Hub};
 use crate::events::context::{Context, Services};
@@ -21,7 +22,7 @@ use crate::events::reply::Reply;
 use crate::http::api::{ApiRequest, ApiResponse, Method, Page, Route, RouteFuture};
 use crate::setup::options::Options;
 use crate::setup::registered::{
-    Measure, PeriodicFuture, PeriodicTask, QueueReport, ReadyFact, ReadyPart, Registrations,
+    PeriodicFuture, PeriodicTask, QueueReport, ReadyFact, ReadyPart, Registrations,
 };
 
 /// A server before its start.
@@ -148,7 +149,32 @@ impl Builder {
     where
         R: Fn() -> i64 + Send + Sync + 'static,
     {
-        self.registered.reports.measures.push(Measure { name, help, read: Box::new(read) });
+        let read = MeasureReader::Gauge(Arc::new(read));
+        self.registered.reports.measures.push(Measure { name, help, read });
+    }
+
+    /// Adds counters of the product to the metrics, by the value of one label. The values must be
+    /// a fixed set of words.
+    pub fn counts<R>(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        read: R,
+    ) where
+        R: Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static,
+    {
+        let read = MeasureReader::Counts { label, read: Arc::new(read) };
+        self.registered.reports.measures.push(Measure { name, help, read });
+    }
+
+    /// Adds a histogram of durations of the product to the metrics. The name ends in `_seconds`.
+    pub fn times<R>(&mut self, name: &'static str, help: &'static str, read: R)
+    where
+        R: Fn() -> TimeCounts + Send + Sync + 'static,
+    {
+        let read = MeasureReader::Times(Arc::new(read));
+        self.registered.reports.measures.push(Measure { name, help, read });
     }
 
     /// Runs a task at intervals while the server runs: `every_ms` after the end of the last run.

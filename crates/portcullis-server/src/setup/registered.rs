@@ -8,6 +8,7 @@ use std::sync::Arc;
 use portcullis_guard::{Algorithm, DeclaredEvent, Gate, ShareUse, User, VerifiedCredential};
 use portcullis_model::{Now, RoomId};
 
+use crate::admin::product_metrics::Measure;
 use crate::connect::auth_refresh::AuthRefresh;
 use crate::delivery::hub::Hub;
 use crate::events::answer_memory::AnswerMemory;
@@ -92,13 +93,6 @@ pub(crate) struct PeriodicTask {
 pub(crate) struct QueueReport {
     pub(crate) name: &'static str,
     pub(crate) read: Box<dyn Fn() -> (usize, usize) + Send + Sync>,
-}
-
-/// A number of the product among the metrics.
-pub(crate) struct Measure {
-    pub(crate) name: &'static str,
-    pub(crate) help: &'static str,
-    pub(crate) read: Box<dyn Fn() -> i64 + Send + Sync>,
 }
 
 /// The state of one part of the server, for `/ready`.

@@ -82,7 +82,7 @@ impl Builder {
             sessions,
             options: Arc::new(self.options),
             gate: Arc::new(self.gate),
-            metrics: Arc::new(Metrics::new(&self.registered.reports.measures)),
+            metrics: Arc::new(Metrics::new(&self.registered.reports.measures, shards)),
             registered: Arc::new(self.registered),
             hub: self.hub,
             clock: self.clock,

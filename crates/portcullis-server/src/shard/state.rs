@@ -10,9 +10,11 @@ use portcullis_guard::ReferenceKey;
 use portcullis_model::{ConnectionId, Now};
 use portcullis_wire::engineio::SessionOptions;
 
+use crate::admin::time_metrics::ThreadTimes;
 use crate::connection::end::EndReason;
 use crate::connection::state::Connection;
 use crate::delivery::outbox::FlushOutcome;
+use crate::delivery::timing::DeliveryTiming;
 use crate::events::context::Services;
 use crate::events::frame::Frame;
 use crate::http::headers::SecurityHeaders;
@@ -205,6 +207,18 @@ impl Shard {
     pub(crate) fn send(&self, connection: &Rc<Connection>, frame: Bytes) {
         connection.queue(frame, &self.server.options);
         self.writes.add(connection);
+    }
+
+    /// Records the time of a delivery, if this is the last of the threads that apply it.
+    pub(crate) fn record_delivery(&self, timing: &DeliveryTiming, threads: usize) {
+        if let (Some(time), Some(times)) = (timing.set_applied(threads), self.times()) {
+            times.deliveries.record(time);
+        }
+    }
+
+    /// The times that this thread records.
+    pub(crate) fn times(&self) -> Option<&ThreadTimes> {
+        self.server.metrics.times.of_thread(self.index)
     }
 
     /// Writes one connection's outbox; a failed socket ends the connection.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use portcullis_guard::{ConnectionSlot, Cookies, LoadState};
-use portcullis_model::{Deadline, Denial, Namespace, Now, Secret};
+use portcullis_model::{Deadline, Denial, Moment, Namespace, Now, Secret};
 
 use crate::connect::flow::ConnectFlow;
 use crate::connect::request::ConnectRequest;
@@ -155,8 +155,13 @@ impl ConnectionTask {
         let ran_ms = now.monotonic_ms.saturating_sub(since_ms);
         let is_timed_out = ran_ms >= options.handler_cut_ms();
         let left = options.handler_timeout().saturating_sub(Duration::from_millis(ran_ms));
-        let waiting =
-            Deadline::after(left).enter(|| self.poll_within(job, context, is_timed_out, now));
+        let polled_at = Moment::now();
+        let accepted = match &job {
+            Job::Event(event) => event.started,
+            Job::Connect(_) | Job::Leave(..) => polled_at,
+        };
+        let deadline = Deadline::of_request(accepted, polled_at.plus(left));
+        let waiting = deadline.enter(|| self.poll_within(job, context, is_timed_out, now));
         match waiting {
             Some(job) => {
                 self.job = Some(job);
@@ -181,20 +186,24 @@ impl ConnectionTask {
         now: Now,
     ) -> Option<Job> {
         match job {
-            Job::Event(EventJob { mut future, target }) => match future.as_mut().poll(context) {
-                Poll::Ready(outcome) => {
-                    let since_ms = self.link.connection.timers.job_since_ms.get();
-                    let mut handling = self.events(now);
-                    handling.job_ended(&outcome, since_ms);
-                    handling.acknowledge(&target, outcome);
-                    None
+            Job::Event(EventJob { mut future, target, started }) => {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(outcome) => {
+                        let since_ms = self.link.connection.timers.job_since_ms.get();
+                        let mut handling = self.events(now);
+                        handling.record_time(started);
+                        handling.job_ended(&outcome, since_ms);
+                        handling.acknowledge(&target, outcome);
+                        None
+                    }
+                    Poll::Pending if is_timed_out => {
+                        self.events(now).record_time(started);
+                        self.events(now).acknowledge(&target, Err(Denial::HandlerTimeout));
+                        None
+                    }
+                    Poll::Pending => Some(Job::Event(EventJob { future, target, started })),
                 }
-                Poll::Pending if is_timed_out => {
-                    self.events(now).acknowledge(&target, Err(Denial::HandlerTimeout));
-                    None
-                }
-                Poll::Pending => Some(Job::Event(EventJob { future, target })),
-            },
+            }
             Job::Connect(state) => {
                 let step = match self.connect.poll(&self.link, *state, context, now) {
                     Step::Waiting(state) if is_timed_out => {

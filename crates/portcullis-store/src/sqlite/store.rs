@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
+use portcullis_model::{TimeCounts, TimeHistogram};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
@@ -64,6 +65,7 @@ struct WriterQueues {
     changes: SyncSender<Option<Box<dyn Task>>>,
     interludes: SyncSender<Interlude>,
     changes_max: usize,
+    commit_times: Arc<TimeHistogram>,
 }
 
 /// The reader threads, separate so that none of them waits for another's work.
@@ -129,6 +131,7 @@ impl SqliteStore {
         let files = FileWatch::new(data_paths(path));
         let reserve = options.min_free_bytes;
         let disk = DiskWatch::of_database(path, files, reserve, Arc::clone(&health));
+        let commit_times = Arc::default();
         let work = WriterThread {
             inbox,
             interludes: interlude_inbox,
@@ -136,6 +139,7 @@ impl SqliteStore {
             options,
             seal: seal.clone(),
             is_closing: Arc::clone(&is_closing),
+            commit_times: Arc::clone(&commit_times),
         };
         let notice = EndNotice(Arc::clone(&health));
         let thread = std::thread::Builder::new().name(String::from("store-writer"));
@@ -148,7 +152,12 @@ impl SqliteStore {
         });
         started.map_err(|error| file_error(path, error))?;
         Ok(Self {
-            writer: WriterQueues { changes, interludes, changes_max: options.queue_max },
+            writer: WriterQueues {
+                changes,
+                interludes,
+                changes_max: options.queue_max,
+                commit_times,
+            },
             readers,
             health,
             is_closing,
@@ -287,6 +296,10 @@ impl Store for SqliteStore {
     fn waiting(&self) -> (usize, usize) {
         // One owner for each pending call, and the store itself.
         (Arc::strong_count(&self.pending) - 1, self.writer.changes_max)
+    }
+
+    fn commit_times(&self) -> TimeCounts {
+        self.writer.commit_times.read()
     }
 
     fn load(&self) -> StoreFuture<'_, StoreSnapshot> {

@@ -1,6 +1,7 @@
 //! The hot path: a message gets its `seq`, its key is recorded, and the feed will receive it.
 //! Never: a gap or a repeated `seq` in a room; only a stored row takes one.
 
+use portcullis_model::Deadline;
 use rusqlite::OptionalExtension;
 
 use crate::changes::Change;
@@ -191,5 +192,6 @@ fn change(message: NewMessage, seq: u64, number: u64) -> Change {
         reply_to: message.reply_to,
         sent_unix_ms: message.sent_unix_ms,
     };
-    Change::Message { row, origin: message.origin }
+    let accepted = Deadline::current().map(Deadline::accepted);
+    Change::Message { row, origin: message.origin, accepted }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_model::Moment;
+use portcullis_model::{Moment, TimeHistogram};
 use rusqlite::Connection;
 
 use crate::changes::{Change, CommitFeed};
@@ -33,6 +33,8 @@ pub(crate) struct Writer<'c> {
     pub(super) authority: AuthorityWatch,
     /// How long a batch waits for another program's lock.
     pub(super) lock_timeout: Duration,
+    /// Counts the times of commits.
+    pub(super) commit_times: Arc<TimeHistogram>,
     /// The disk's fault of a single change that failed.
     fault: Option<StoreError>,
     /// Whether the last batch failed.
@@ -67,6 +69,7 @@ impl<'c> Writer<'c> {
             state: WriteState::new(connection, seal, disk)?,
             authority: AuthorityWatch::default(),
             lock_timeout: BUSY_TIMEOUT,
+            commit_times: Arc::default(),
             fault: None,
             is_stalled: false,
             #[cfg(test)]
@@ -103,8 +106,12 @@ impl<'c> Writer<'c> {
         self.fault = None;
         let mut changes = Vec::with_capacity(batch.len());
         let written = self.state.connection.total_changes();
+        let started = Moment::now();
         let failure = self.transact(batch, feed, &mut changes, between).err();
         let has_written = self.state.connection.total_changes() > written;
+        if has_written && failure.is_none() {
+            self.commit_times.record(Moment::now().since(started));
+        }
         // Stored in a file that may have been removed: it is unknown whether the change lasts.
         let moved = failure.is_none() && has_written && self.state.disk.has_moved();
         if let Some(error) = &failure {

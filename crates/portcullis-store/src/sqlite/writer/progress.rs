@@ -53,6 +53,14 @@ impl Progress {
         self.leave_queue(STARTED)
     }
 
+    /// Runs a started change under the deadline of its request.
+    pub(super) fn enter<A>(&self, change: impl FnOnce() -> A) -> A {
+        match self.result_by {
+            Some(deadline) => deadline.enter(change),
+            None => change(),
+        }
+    }
+
     /// Cancels the change; `false` if it has started.
     fn cancel(&self) -> bool {
         self.leave_queue(CANCELLED) || self.state.load(Ordering::Acquire) == CANCELLED

@@ -77,7 +77,7 @@ where
         if let Some(change) = self.change.take()
             && self.progress.start()
         {
-            self.result = change(state, changes);
+            self.result = self.progress.enter(|| change(state, changes));
             return self.result.as_ref().map(|_| ()).map_err(Clone::clone);
         }
         Ok(())

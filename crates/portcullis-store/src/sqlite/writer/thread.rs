@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 
+use portcullis_model::TimeHistogram;
 use rusqlite::Connection;
 
 use crate::changes::CommitFeed;
@@ -30,6 +31,8 @@ pub(crate) struct WriterThread {
     pub(crate) seal: Option<Arc<dyn FieldSeal>>,
     /// Set when the store closes: the thread completes the queue, then ends.
     pub(crate) is_closing: Arc<AtomicBool>,
+    /// Counts the times of commits.
+    pub(crate) commit_times: Arc<TimeHistogram>,
 }
 
 impl WriterThread {
@@ -39,6 +42,7 @@ impl WriterThread {
             Ok(writer) => writer,
             Err(error) => return tracing::error!(%error, "the writer of the store cannot start"),
         };
+        writer.commit_times = self.commit_times;
         let mut queue = ChangeQueue::new(self.inbox, &self.options);
         let interludes = self.interludes;
         let run_interludes = |writer: &mut Writer<'_>, feed: &mut dyn CommitFeed| {
