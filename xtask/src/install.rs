@@ -36,6 +36,10 @@ pub(crate) fn for_tests() -> Result<()> {
             apt(proxy)?;
         }
     }
+    // `promtool` checks the alert rules.
+    if !is_there("promtool") {
+        apt("prometheus")?;
+    }
     for folder in NODE_FOLDERS {
         node_packages(folder)?;
     }
