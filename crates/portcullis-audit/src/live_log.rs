@@ -78,12 +78,12 @@ impl LiveLog {
             user: options.queue_max,
             unauthenticated: options.queue_max / 4,
         }));
-        let alerts = options.alert.clone();
-        let alerts = alerts.map(|alert| Alerts::start(alert, Arc::clone(&queue))).transpose();
-        let alerts = alerts.map_err(AuditError::Thread)?;
         let status = Arc::new(WriterStatus::default());
         let (storage, last) = Storage::open(options, disk, &queue)?;
         let syncer = storage.syncer().cloned();
+        let alerts = options.alert.clone();
+        let alerts = alerts.map(|alert| Alerts::start(alert, Arc::clone(&queue))).transpose();
+        let alerts = alerts.map_err(AuditError::Thread)?;
         let writer = Writer::new(
             (storage, last),
             output.clone(),

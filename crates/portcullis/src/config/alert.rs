@@ -90,7 +90,8 @@ impl AlertSection {
     pub(crate) fn read(self, profile: Profile) -> Result<AlertSettings, ConfigError> {
         let mut overrides = Vec::new();
         for (id, section) in self.rule {
-            overrides.push(section.read(id, profile)?);
+            // Environment variables have no case: PORTCULLIS__ALERT__RULE__A2__COUNT.
+            overrides.push(section.read(id.to_ascii_uppercase(), profile)?);
         }
         if self.custom.len() > CUSTOM_RULES_MAX {
             return Err(ConfigError::refused(
@@ -279,7 +280,7 @@ mod tests {
 
     #[test]
     fn thresholds_of_rules_and_custom_rules_are_read() {
-        let toml = format!("storm_keys = 5\n[rule.A2]\ncount = 7\n{CUSTOM}");
+        let toml = format!("storm_keys = 5\n[rule.a2]\ncount = 7\n{CUSTOM}");
         let settings = read(&toml, Profile::Production).unwrap();
         let rules = settings.rules.summary();
         let of = |id: &str| rules.iter().find(|rule| rule.id == id).unwrap().threshold;
