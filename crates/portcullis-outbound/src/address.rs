@@ -52,6 +52,8 @@ const RANGES_V6: [Range<Ipv6Addr>; 18] = [
 
 /// The range of IPv6 that is allocated to networks so far (RFC 4291 section 2.4, IANA's registry).
 const PUBLIC_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+/// Kinds of addresses at which virtual machines get credentials.
+const LINK_LOCAL: [&str; 2] = ["link-local", "a cloud's host service"];
 /// NAT64 of the well-known prefix (RFC 6052 section 2.1): how IPv6-only networks reach IPv4.
 const NAT64: (Ipv6Addr, u32) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
@@ -64,6 +66,11 @@ pub(crate) fn not_public(address: IpAddr) -> Option<&'static str> {
         IpAddr::V4(address) => not_public_v4(address),
         IpAddr::V6(address) => not_public_v6(address),
     }
+}
+
+/// The kind of an address that a policy for private addresses can still reject.
+pub(crate) fn link_local(address: IpAddr) -> Option<&'static str> {
+    not_public(address).filter(|kind| LINK_LOCAL.contains(kind))
 }
 
 /// Whether an address is a loopback address, IPv4 within IPv6 included.

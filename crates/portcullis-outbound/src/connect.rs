@@ -62,7 +62,9 @@ fn allowed(
     let host = target.host_text();
     Err(match refused {
         // The advice to allow private addresses would not help if they are already allowed.
-        Some(_) if policy.private_allowed => OutboundError::Plain(host),
+        Some(_) if policy.private_allowed && target.scheme() == Scheme::Http => {
+            OutboundError::Plain(host)
+        }
         Some((address, range)) => OutboundError::Private { host, address, range },
         None => OutboundError::NoAddress(host),
     })
@@ -90,8 +92,7 @@ fn fault(target: &Target, policy: &Policy, address: SocketAddr) -> Option<&'stat
     match target.scheme() {
         // `localhost` is an ordinary name until its address is known.
         Scheme::Http if !address::is_loopback(address.ip()) => Some("another machine"),
-        Scheme::Http | Scheme::Https if policy.private_allowed => None,
-        Scheme::Http | Scheme::Https => address::not_public(address.ip()),
+        Scheme::Http | Scheme::Https => policy.rejected(address.ip()),
     }
 }
 
@@ -101,6 +102,7 @@ mod tests {
 
     const STRICT: Policy = Policy {
         private_allowed: false,
+        link_local_allowed: true,
         deadline: std::time::Duration::from_secs(1),
         body_max_bytes: 1,
         roots_pem: None,

@@ -27,6 +27,8 @@ pub struct FetchResponse {
     pub body: Vec<u8>,
     /// How many seconds the response may be cached, at most a day; `None` if it does not say.
     pub max_age_s: Option<u64>,
+    /// How many seconds to wait before the next request (`Retry-After`), at most a day.
+    pub retry_after_s: Option<u64>,
 }
 
 /// Which statuses are accepted.
@@ -82,8 +84,9 @@ async fn send(
     let answer = sender.send_request(request).await.map_err(|error| bounds.answer(error))?;
     let status = bounds.check_head(&answer)?;
     let max_age_s = freshness::max_age_s(answer.headers());
+    let retry_after_s = freshness::retry_after_s(answer.headers());
     let body = bounds.read(answer.into_body()).await?;
-    Ok(FetchResponse { status, body, max_age_s })
+    Ok(FetchResponse { status, body, max_age_s, retry_after_s })
 }
 
 impl Bounds {

@@ -1,7 +1,7 @@
-//! How long a response may be cached, by its `Cache-Control` (RFC 9111 section 5.2.2).
+//! How long a response may be cached (RFC 9111 section 5.2.2), and when to ask again.
 //! Never: longer than a day.
 
-use hyper::header::{CACHE_CONTROL, HeaderMap};
+use hyper::header::{CACHE_CONTROL, HeaderMap, RETRY_AFTER};
 
 /// The longest time that a response is cached.
 const MAX_AGE_S_MAX: u64 = 24 * 60 * 60;
@@ -12,6 +12,15 @@ const MAX_AGE_S_MAX: u64 = 24 * 60 * 60;
 pub(crate) fn max_age_s(headers: &HeaderMap) -> Option<u64> {
     let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).filter_map(directive).min()
+}
+
+/// How many seconds to wait before the next request (RFC 9110 section 10.2.3), at most a day.
+///
+/// A date counts as none, because the clocks of both machines can differ.
+pub(crate) fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| seconds(text))
 }
 
 fn directive(text: &str) -> Option<u64> {
@@ -63,5 +72,22 @@ mod tests {
         check(&["max-age=-1"], Some(0));
         check(&["max-age=+1"], Some(0));
         check(&["max-age=1.5"], Some(0));
+    }
+
+    #[test]
+    fn retry_after_is_a_bounded_number_of_seconds() {
+        for (text, expect) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("99999999999999999999", Some(86_400)),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            assert_eq!(retry_after_s(&headers), None);
+            headers.append(RETRY_AFTER, HeaderValue::from_static(text));
+            assert_eq!(retry_after_s(&headers), expect, "{text}");
+        }
     }
 }

@@ -77,8 +77,7 @@ impl Target {
             return Err(OutboundError::Plain(self.host_text()));
         }
         if let Some(address) = self.literal()
-            && !policy.private_allowed
-            && let Some(range) = address::not_public(address)
+            && let Some(range) = policy.rejected(address)
         {
             return Err(OutboundError::Private { host: self.host_text(), address, range });
         }
@@ -258,6 +257,22 @@ mod tests {
             check(text, &Policy::default(), "Private");
             check(text, &private(), seen);
         }
+    }
+
+    #[test]
+    fn t_042_link_local_address_is_rejected_although_private_ones_are_allowed() {
+        let policy = Policy { link_local_allowed: false, ..private() };
+        for text in [
+            "https://169.254.169.254/latest/",
+            "https://2852039166/",
+            "https://[::ffff:a9fe:a9fe]/",
+            "https://[fe80::1]/",
+            "https://168.63.129.16/",
+        ] {
+            check(text, &policy, "Private");
+        }
+        check("https://10.0.0.1/", &policy, "https://10.0.0.1:443/");
+        check("http://127.0.0.1/", &policy, "http://127.0.0.1:80/");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
-    self, AuditCommand, InstallationArguments, KeysCommand, LimitsCommand, RoomCommand,
-    StateCommand, TokenCommand, UserCommand,
+    self, AlertCommand, AuditCommand, InstallationArguments, KeysCommand, LimitsCommand,
+    RoomCommand, StateCommand, TokenCommand, UserCommand,
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::output::{OutputError, errln, outln};
@@ -73,6 +73,13 @@ enum Command {
         server: InstallationArguments,
         #[command(subcommand)]
         command: StateCommand,
+    },
+    /// Tests the channels of alerts.
+    Alert {
+        #[command(flatten)]
+        server: InstallationArguments,
+        #[command(subcommand)]
+        command: AlertCommand,
     },
     /// Explains the reference of a rejected request: rule, time, security record.
     Why {
@@ -140,6 +147,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Check(arguments)) => check(arguments),
         Some(Command::Access { server }) => command::access(&server),
         Some(Command::User { server, command }) => command::user(&server, &command),
+        Some(Command::Alert { server, command }) => command::alert(&server, &command),
         Some(Command::Why { server, reference }) => command::why(&server, &reference),
         Some(Command::Audit { server, command }) => command::audit(&server, &command),
         Some(Command::Room { server, command }) => command::room(&server, &command),

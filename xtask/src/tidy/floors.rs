@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 /// Every crate's floor.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("portcullis", 4),
+    ("portcullis-admin", 3),
     ("portcullis-accounts", 3),
     ("portcullis-chat", 3),
     ("portcullis-server", 2),

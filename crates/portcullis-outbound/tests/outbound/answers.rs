@@ -18,7 +18,15 @@ async fn document_is_fetched_with_its_max_age() {
     let address = peer.address;
     let target = Target::parse(&format!("http://{address}/keys?a=b"), &loose()).unwrap();
     let fetched = is_send(Client::new(loose()).unwrap().fetch(&target)).await.unwrap();
-    assert_eq!(fetched, FetchResponse { status: 200, body: b"{}".to_vec(), max_age_s: Some(60) });
+    assert_eq!(
+        fetched,
+        FetchResponse {
+            status: 200,
+            body: b"{}".to_vec(),
+            max_age_s: Some(60),
+            retry_after_s: None
+        }
+    );
     let expect = format!(
         "GET /keys?a=b HTTP/1.1\r\nhost: {address}\r\nuser-agent: portcullis\r\n\
          accept: application/json\r\naccept-encoding: identity\r\nconnection: close\r\n\r\n"
@@ -33,7 +41,10 @@ async fn json_is_posted_with_the_headers_of_the_caller() {
     let client = Client::new(loose()).unwrap();
     let headers = [("x-signature", "v1=ab")];
     let fetched = is_send(client.post_json(&target, &headers, b"{\"a\":1}")).await.unwrap();
-    assert_eq!(fetched, FetchResponse { status: 422, body: b"why".to_vec(), max_age_s: None });
+    assert_eq!(
+        fetched,
+        FetchResponse { status: 422, body: b"why".to_vec(), max_age_s: None, retry_after_s: None }
+    );
     let request = peer.received().await;
     assert!(request.starts_with("POST /hook HTTP/1.1\r\n"), "{request}");
     for line in ["content-type: application/json", "x-signature: v1=ab", "content-length: 7"] {

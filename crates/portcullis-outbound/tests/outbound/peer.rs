@@ -140,6 +140,7 @@ pub(crate) fn certificate(names: &[&str]) -> CertifiedKey<KeyPair> {
 /// A policy for loopback with one authority, so that no system authorities are needed.
 pub(crate) fn loose() -> Policy {
     Policy {
+        link_local_allowed: true,
         private_allowed: true,
         deadline: Duration::from_secs(20),
         body_max_bytes: 1000,

@@ -6,6 +6,7 @@ mod access; // portcullis access
 mod user; // portcullis user
 mod room; // portcullis room
 mod keys; // portcullis keys
+mod alert; // portcullis alert
 mod operate; // portcullis limits and portcullis state, on a running server
 mod simulate; // portcullis limits simulate
 mod demand; // how much clients requested, and the limits that would be enough
@@ -18,6 +19,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use portcullis_guard::Action;
 
+pub(crate) use self::alert::AlertCommand;
 pub(crate) use self::audit::AuditCommand;
 use self::installation::Installation;
 pub(crate) use self::installation::InstallationArguments;
@@ -79,6 +81,11 @@ pub(crate) fn audit(server: &InstallationArguments, command: &AuditCommand) -> R
 /// Runs `portcullis state`.
 pub(crate) fn state(server: &InstallationArguments, command: &StateCommand) -> Result<()> {
     operate::state(&Installation::read(server)?, command)
+}
+
+/// Runs `portcullis alert`.
+pub(crate) fn alert(server: &InstallationArguments, command: &AlertCommand) -> Result<()> {
+    alert::run(&Installation::read(server)?, command)
 }
 
 /// Runs `portcullis keys`.

@@ -13,6 +13,7 @@ use portcullis_model::{Clock, Code};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::config::channel::{ChannelSection, ChannelSettings, read_channels};
 use crate::config::profile::Profile;
 use crate::config::read::error::ConfigError;
 use crate::config::read::number::within;
@@ -39,6 +40,8 @@ pub(crate) struct AlertSection {
     rule: BTreeMap<String, RuleSection>,
     /// Further rules.
     custom: Vec<CustomSection>,
+    /// How alerts reach administrators.
+    channel: Vec<ChannelSection>,
 }
 
 /// `[alert.rule.A2]`.
@@ -77,13 +80,14 @@ struct CustomSection {
 }
 
 /// When administrators get alerts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct AlertSettings {
     pub(crate) rules: Rules,
     pub(crate) resolve_after_s: u64,
     pub(crate) update_every_s: u64,
     pub(crate) storm_keys: usize,
     pub(crate) custom: Vec<CustomRule>,
+    pub(crate) channels: Vec<ChannelSettings>,
 }
 
 impl AlertSection {
@@ -112,6 +116,7 @@ impl AlertSection {
             update_every_s: update,
             storm_keys: usize::try_from(keys).unwrap_or(usize::MAX),
             custom,
+            channels: read_channels(self.channel)?,
         })
     }
 }
@@ -155,12 +160,14 @@ impl AlertSettings {
                 ("severity", rule.severity.name().into()),
             ]))
         });
+        let channels = self.channels.iter().map(|channel| Value::Table(channel.table()));
         section([
             ("resolve_after_s", number(self.resolve_after_s)),
             ("update_every_s", number(self.update_every_s)),
             ("storm_keys", number(self.storm_keys as u64)),
             ("rule", Value::Table(rules.collect())),
             ("custom", Value::Array(custom.collect())),
+            ("channel", Value::Array(channels.collect())),
         ])
     }
 }

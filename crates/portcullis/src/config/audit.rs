@@ -40,7 +40,7 @@ pub(crate) struct AuditSection {
 }
 
 /// Where security records are written, and how long they are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct AuditSettings {
     pub(crate) file: PathBuf,
     pub(crate) stdout: bool,

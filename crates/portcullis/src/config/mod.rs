@@ -10,6 +10,7 @@ mod identity; // [token], [accounts], [session], [[role]]
 mod store; // [store]
 mod audit; // [audit]
 mod alert; // [alert]
+mod channel; // [[alert.channel]]
 mod danger; // [danger]
 mod development; // what the development profile rejects
 mod warning; // settings that are allowed and probably a mistake

@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Settings, input_files};
 use crate::start::log_key;
 
 /// Files that the server creates in the data directory; see `docs/keys.md`.
-const OWN_NAMES: [&str; 13] = [
+const OWN_NAMES: [&str; 14] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",
@@ -23,6 +23,7 @@ const OWN_NAMES: [&str; 13] = [
     log_key::FILE_NAME,
     ACCESS_NUMBERS,
     ALERT_STATE,
+    ALERT_SPOOL,
 ];
 
 /// File with the last sequence number of the security log.
@@ -32,6 +33,8 @@ pub(crate) const ACCESS_NUMBERS: &str = "access-log.sequence";
 
 /// File with open alerts and silences.
 pub(crate) const ALERT_STATE: &str = "alerts.state";
+/// File with alerts that channels have not delivered yet.
+pub(crate) const ALERT_SPOOL: &str = "alerts.spool";
 
 /// Files that the store and SQLite create beside the database.
 const DATABASE_SUFFIXES: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".reserve"];

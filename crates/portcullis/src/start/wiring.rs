@@ -19,6 +19,7 @@ use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreErr
 use crate::config::{ConfigError, Settings, StorageSettings, Warning, password_policy, weakenings};
 use crate::feed::Feed;
 use crate::sealing::{SealLog, Sealing};
+use crate::start::alert_channels;
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
 use crate::start::log_key;
@@ -74,6 +75,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     if let Some(tls) = &tls {
         certificate_watch::measure(&mut builder, tls, &clock);
     }
+    let channels = alert_channels::start(&mut builder, &settings, &audit, &clock)?;
     let actions = builder.actions().map_err(ConfigError::Gate)?;
     let found_weakenings = weakenings(&settings, &actions)?;
     let running = builder.start()?;
@@ -109,8 +111,8 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     audit.record(Record::new(Code::SysShutdown), clock.now());
     running.drain();
     block_on(store.close())?.context("cannot close the store")?;
-    access.iter().for_each(Audit::close);
-    audit.close();
+    access.iter().chain([&audit]).for_each(Audit::close);
+    channels.close();
     Ok(())
 }
 

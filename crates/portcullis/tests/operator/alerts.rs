@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{done, start};
 
-fn guess(server: &TestServer, name: &str, times: usize) {
+pub(crate) fn guess(server: &TestServer, name: &str, times: usize) {
     for _ in 0..times {
         let body = json!({"username": name, "password": "a sentence that no user chose"});
         let _rejected = Request::post(server, "/auth/login", &body.to_string()).ask(server);

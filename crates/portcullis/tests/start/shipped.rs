@@ -109,6 +109,9 @@ fn every_shipped_configuration_passes_check() {
     let path = directory.path();
     write_certificate(path, "good", "chat.example", (2020, 2120));
     write_private(&path.join("chat.secret"), "kR8v2WqLz5nTfYp1XcJm9BdHs4GuEa7o");
+    std::fs::create_dir(path.join("secrets")).unwrap();
+    write_private(&path.join("secrets/page.url"), "https://alerts.example/hooks/portcullis");
+    write_private(&path.join("secrets/page.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
     let all = shipped();
     let is_from = |folder: &str| all.iter().filter(|one| one.place.starts_with(folder)).count();
     assert!(is_from("examples/") >= 6 && is_from("docs/") >= 5, "not all of them are found");

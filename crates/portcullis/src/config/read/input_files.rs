@@ -31,5 +31,12 @@ pub(crate) fn input_files(settings: &Settings) -> Vec<(Option<&'static str>, &Pa
             (Some("token.issuer.jwks_ca_file"), authorities.as_ref())
         }
     }));
+    files.extend(settings.audit.alert.channels.iter().flat_map(|channel| {
+        [
+            (Some("alert.channel.url_file"), Some(&channel.url_file)),
+            (Some("alert.channel.secret_file"), channel.secret_file.as_ref()),
+            (Some("alert.channel.ca_file"), channel.ca_file.as_ref()),
+        ]
+    }));
     files.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
 }

@@ -203,6 +203,7 @@ pub(crate) const KEYS: &[(&str, Rule)] = &[
     ("alert.storm_keys", Safe(BOUNDED)),
     ("alert.rule", Custom(custom_rules::alert_rules)),
     ("alert.custom", Safe("it alerts more")),
+    ("alert.channel", Safe("it tells more administrators")),
     ("danger.plaintext_off_loopback", Danger),
     ("danger.private_off_loopback", Danger),
     ("danger.jwks_private_addresses", Danger),

@@ -1,0 +1,157 @@
+//! All channels: takes alerts from the engine, and starts and ends the workers.
+//! Never: a wait of the engine for a receiver or the disk.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use portcullis_audit::{Alert, AlertSink, SinkOutcome};
+use portcullis_model::Clock;
+use portcullis_server::random_id;
+use tokio::sync::Notify;
+
+use crate::channel::ChannelOptions;
+use crate::shared::Shared;
+use crate::spool::Spool;
+use crate::{spool_file, worker};
+
+/// At most one write of the file in this time.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
+
+/// How many messages were delivered, were given up, and wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChannelCounts {
+    /// Messages that receivers have.
+    pub delivered: u64,
+    /// Messages that were given up, or had no space.
+    pub undelivered: u64,
+    /// Messages that wait.
+    pub waiting: u64,
+}
+
+/// Delivers alerts by all configured channels.
+///
+/// Memory and disk: 1,000 messages or 4 MiB of them. Delivery: at least once; a message that the
+/// receiver got, but whose answer was lost, is sent again with the same id.
+pub struct Channels {
+    shared: Arc<Shared>,
+    end: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Channels {
+    /// Reads the messages that wait, and starts the workers on a thread of their own.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the thread cannot be started.
+    pub fn start(
+        channels: Vec<ChannelOptions>,
+        file: PathBuf,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<Self> {
+        let (found, skipped) = spool_file::read(&file)?;
+        let mut spool = Spool::default();
+        let mut dropped = skipped;
+        for delivery in found {
+            let fits = channels
+                .iter()
+                .any(|channel| channel.name == delivery.channel && channel.form() == delivery.form);
+            if !fits || !spool.push(delivery) {
+                dropped += 1;
+            }
+        }
+        if dropped > 0 {
+            tracing::warn!(
+                dropped,
+                "undelivered alerts of removed or changed channels are dropped"
+            );
+        }
+        let shared = Arc::new(Shared::new(channels, spool, file, clock));
+        let end = Arc::new(Notify::new());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (of_thread, ends) = (Arc::clone(&shared), Arc::clone(&end));
+        let thread = std::thread::Builder::new().name(String::from("alert-channels"));
+        let thread = thread.spawn(move || {
+            runtime.block_on(async {
+                for channel in &of_thread.channels {
+                    tokio::spawn(worker::run(Arc::clone(&of_thread), Arc::clone(channel)));
+                }
+                tokio::spawn(keep(Arc::clone(&of_thread)));
+                ends.notified().await;
+            });
+        })?;
+        Ok(Self { shared, end, thread: Some(thread) })
+    }
+
+    /// The sink of the engine.
+    #[must_use]
+    pub fn sink(&self) -> Arc<dyn AlertSink> {
+        Arc::new(ChannelsSink(Arc::clone(&self.shared)))
+    }
+
+    /// Reads the counters, for metrics.
+    pub fn counter(&self) -> impl Fn() -> ChannelCounts + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || ChannelCounts {
+            delivered: shared.counts.delivered.load(Ordering::Relaxed),
+            undelivered: shared.counts.undelivered.load(Ordering::Relaxed),
+            waiting: shared.spool().all().len() as u64,
+        }
+    }
+
+    /// Ends the workers and saves what waits. Open requests are dropped and sent again later.
+    pub fn close(mut self) {
+        self.end.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the alert channels has failed");
+        }
+        self.shared.save();
+    }
+}
+
+/// Writes the file after changes, at most once a second.
+async fn keep(shared: Arc<Shared>) {
+    loop {
+        shared.changed.notified().await;
+        let of_write = Arc::clone(&shared);
+        let written = tokio::task::spawn_blocking(move || of_write.save());
+        let _reported = written.await;
+        tokio::time::sleep(WRITE_EVERY).await;
+    }
+}
+
+/// Queues alerts for the channels that want them.
+struct ChannelsSink(Arc<Shared>);
+
+impl AlertSink for ChannelsSink {
+    fn name(&self) -> &'static str {
+        "channels"
+    }
+
+    fn offer(&self, alert: &Arc<Alert>) -> SinkOutcome {
+        let shared = &self.0;
+        let now = shared.clock.now();
+        let mut outcome = SinkOutcome::Accepted;
+        for channel in shared.channels.iter().filter(|channel| channel.wants(alert.severity)) {
+            if shared.is_off(&channel.name) {
+                continue;
+            }
+            let queued = random_id::<16>().is_ok_and(|id| {
+                let delivery = channel.delivery(alert, format!("msg_{id}"), now);
+                shared.spool().push(delivery)
+            });
+            if !queued {
+                shared.counts.undelivered.fetch_add(1, Ordering::Relaxed);
+                outcome = SinkOutcome::Full;
+            }
+        }
+        shared.queued.notify_waiters();
+        shared.changed.notify_one();
+        outcome
+    }
+}

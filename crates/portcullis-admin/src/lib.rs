@@ -1,0 +1,24 @@
+//! What administrators get from the server: alerts, by the channels they choose.
+//! Never: a decision about a client; a wait of the part that reports an alert.
+
+mod admin_sockets; // the event `alert` of the namespace `/admin`
+mod channel; // a channel: which alerts it gets, and how
+mod channels; // all channels: takes alerts, and starts and ends the workers
+mod shared; // what the engine, the workers and the writer of the file share
+mod worker; // the worker of one channel
+mod trial; // a test alert to each channel
+mod spool; // messages that are not delivered yet
+mod spool_file; // the file of the spool
+mod delivery; // one message for one channel, and when it is sent again
+mod quota; // how many messages a channel gets
+mod json; // an alert as JSON
+mod text; // text that clients chose, made harmless
+mod webhook; // the channel that posts JSON
+mod signature; // signatures of webhooks
+
+pub use admin_sockets::AdminSockets;
+pub use channel::{ChannelOptions, Transport};
+pub use channels::{ChannelCounts, Channels};
+pub use signature::{SecretError, WebhookSecrets};
+pub use trial::{TrialResult, send_trial};
+pub use webhook::Webhook;

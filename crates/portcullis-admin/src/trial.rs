@@ -1,0 +1,59 @@
+//! A test alert to each channel, whether or not the server runs.
+//! Never: the spool; a channel that fails is reported and not tried again.
+
+use portcullis_audit::{Alert, AlertCounts, AlertOrigin, AlertSeverity, AlertState};
+use portcullis_model::Now;
+use portcullis_server::random_id;
+
+use crate::channel::ChannelOptions;
+use crate::delivery::SendOutcome;
+
+/// What became of the test alert of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrialResult {
+    /// The name of the channel.
+    pub channel: String,
+    /// Why it was not delivered.
+    pub fault: Option<String>,
+}
+
+/// Sends a test alert to a channel, whatever severities it gets.
+pub async fn send_trial(channel: &ChannelOptions, now: Now) -> TrialResult {
+    let result = |fault| TrialResult { channel: channel.name.clone(), fault };
+    let Ok(id) = random_id::<16>() else {
+        return result(Some(String::from("the system returned no random bytes")));
+    };
+    let delivery = channel.delivery(&test_alert(&id, now), format!("msg_{id}"), now);
+    match channel.send(&delivery, now).await {
+        SendOutcome::Delivered => result(None),
+        SendOutcome::Gone => result(Some(String::from("the receiver answered 410: it is gone"))),
+        SendOutcome::Rejected { why } | SendOutcome::Failed { why, .. } => result(Some(why)),
+    }
+}
+
+fn test_alert(id: &str, now: Now) -> Alert {
+    let counts = AlertCounts {
+        events: 1,
+        first_unix_ms: now.unix_ms,
+        last_unix_ms: now.unix_ms,
+        ..AlertCounts::default()
+    };
+    Alert {
+        id: format!("al_test_{id}"),
+        rule: String::from("TEST"),
+        title: String::from("Test of this channel"),
+        severity: AlertSeverity::Info,
+        state: AlertState::Firing,
+        key: None,
+        counts,
+        acknowledged: None,
+        group: Vec::new(),
+        evidence: Vec::new(),
+        suggest: Vec::new(),
+        origin: AlertOrigin {
+            fingerprint: String::from("0000000000000000"),
+            test: true,
+            ..AlertOrigin::default()
+        },
+    }
+}

@@ -1,0 +1,292 @@
+//! `[[alert.channel]]`: how alerts reach administrators (an alert that reaches no administrator).
+//! Never: a secret in the file, in an error, or in the output of `check`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use portcullis_admin::{ChannelOptions, Transport, Webhook, WebhookSecrets};
+use portcullis_audit::AlertSeverity;
+use portcullis_outbound::{Client, Policy, Target};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::config::read::error::ConfigError;
+use crate::config::read::secret_file::read_private;
+use crate::config::read::table::section;
+
+/// Most channels.
+const CHANNELS_MAX: usize = 16;
+/// Longest name of a channel.
+const NAME_MAX_BYTES: usize = 32;
+/// Time for one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// Largest response that is read.
+const RESPONSE_MAX_BYTES: usize = 64 * 1024;
+
+/// `[[alert.channel]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChannelSection {
+    /// The name in logs and in `alert test`.
+    name: String,
+    /// `webhook`.
+    kind: String,
+    /// How the body is written: `standard`.
+    #[serde(default)]
+    shape: Option<String>,
+    /// A private file with the URL.
+    url_file: PathBuf,
+    /// A private file with one or two secrets that sign requests.
+    #[serde(default)]
+    secret_file: Option<PathBuf>,
+    /// The authorities of the receiver; those of the system.
+    #[serde(default)]
+    ca_file: Option<PathBuf>,
+    /// Whether the receiver can be in a private network; false.
+    #[serde(default)]
+    private_address: bool,
+    /// The severities that the channel gets; medium, high and critical.
+    #[serde(default)]
+    severities: Option<Vec<String>>,
+}
+
+/// One channel, and the files that it was read from.
+#[derive(Clone)]
+pub(crate) struct ChannelSettings {
+    pub(crate) options: ChannelOptions,
+    pub(crate) url_file: PathBuf,
+    pub(crate) secret_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
+    private_address: bool,
+}
+
+/// Reads all channels.
+pub(crate) fn read_channels(
+    sections: Vec<ChannelSection>,
+) -> Result<Vec<ChannelSettings>, ConfigError> {
+    if sections.len() > CHANNELS_MAX {
+        let seen = format!("{} channels", sections.len());
+        let why = format!("at most {CHANNELS_MAX} channels are possible");
+        return Err(ConfigError::refused("alert.channel", seen, why, "remove some of them"));
+    }
+    let mut channels: Vec<ChannelSettings> = Vec::new();
+    for section in sections {
+        let channel = section.read()?;
+        if channels.iter().any(|other| other.options.name == channel.options.name) {
+            return Err(ConfigError::refused(
+                "alert.channel.name",
+                format!("{:?}", channel.options.name),
+                "another channel has this name",
+                "write another name",
+            ));
+        }
+        channels.push(channel);
+    }
+    Ok(channels)
+}
+
+impl ChannelSection {
+    fn read(self) -> Result<ChannelSettings, ConfigError> {
+        check_name(&self.name)?;
+        if self.kind != "webhook" {
+            let mend = "write \"webhook\"";
+            return Err(ConfigError::no_such_choice("alert.channel.kind", &self.kind, mend));
+        }
+        if let Some(shape) = self.shape.as_deref().filter(|shape| *shape != "standard") {
+            let mend = "write \"standard\"";
+            return Err(ConfigError::no_such_choice("alert.channel.shape", shape, mend));
+        }
+        let policy = self.policy()?;
+        let client = Client::new(policy.clone()).map_err(|error| {
+            let mend = "name a file of certificates in PEM";
+            match &self.ca_file {
+                Some(path) => {
+                    ConfigError::file("alert.channel.ca_file", path, error.to_string(), mend)
+                }
+                None => {
+                    ConfigError::refused("alert.channel.ca_file", "unset", error.to_string(), mend)
+                }
+            }
+        })?;
+        let target = read_url(&self.url_file, &policy)?;
+        let secrets = self.secret_file.as_deref().map(read_secrets).transpose()?;
+        let severities = read_severities(self.severities)?;
+        let transport = Transport::Webhook(Webhook::new(client, target, secrets));
+        Ok(ChannelSettings {
+            options: ChannelOptions { name: self.name, severities, transport },
+            url_file: self.url_file,
+            secret_file: self.secret_file,
+            ca_file: self.ca_file,
+            private_address: self.private_address,
+        })
+    }
+
+    fn policy(&self) -> Result<Policy, ConfigError> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|error| {
+                let (why, mend) = (format!("it cannot be read ({error})"), "name another file");
+                ConfigError::file("alert.channel.ca_file", path, why, mend)
+            })
+        };
+        Ok(Policy {
+            private_allowed: self.private_address,
+            link_local_allowed: false,
+            deadline: REQUEST_TIMEOUT,
+            body_max_bytes: RESPONSE_MAX_BYTES,
+            roots_pem: self.ca_file.as_ref().map(read).transpose()?,
+        })
+    }
+}
+
+impl std::fmt::Debug for ChannelSettings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("ChannelSettings").field(&self.options.name).finish()
+    }
+}
+
+impl ChannelSettings {
+    /// The section, with the values in force.
+    pub(crate) fn table(&self) -> Table {
+        let severities = self.options.severities.iter().map(|severity| severity.name());
+        let mut table = section([
+            ("name", self.options.name.clone().into()),
+            ("kind", "webhook".into()),
+            ("shape", "standard".into()),
+            ("url_file", self.url_file.display().to_string().into()),
+            ("private_address", self.private_address.into()),
+            ("severities", severities.collect::<Vec<_>>().into()),
+        ]);
+        let files = [("secret_file", &self.secret_file), ("ca_file", &self.ca_file)];
+        for (key, file) in files {
+            if let Some(file) = file {
+                table.insert(String::from(key), Value::from(file.display().to_string()));
+            }
+        }
+        table
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ConfigError> {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !name.is_empty() && name.len() <= NAME_MAX_BYTES && name.bytes().all(word) {
+        return Ok(());
+    }
+    let why = "a name has 1 to 32 letters, digits, _ and -";
+    Err(ConfigError::refused("alert.channel.name", format!("{name:?}"), why, "write another name"))
+}
+
+fn read_url(path: &Path, policy: &Policy) -> Result<Target, ConfigError> {
+    const KEY: &str = "alert.channel.url_file";
+    let bytes = read_private(KEY, path)?;
+    let text = std::str::from_utf8(bytes.expose()).unwrap_or_default().trim();
+    Target::parse(text, policy).map_err(|error| {
+        let mend = "write the URL of the receiver into it; private_address = true allows your \
+                    own network";
+        ConfigError::file(KEY, path, error.to_string(), mend)
+    })
+}
+
+fn read_secrets(path: &Path) -> Result<WebhookSecrets, ConfigError> {
+    const KEY: &str = "alert.channel.secret_file";
+    let bytes = read_private(KEY, path)?;
+    let text = std::str::from_utf8(bytes.expose()).unwrap_or_default();
+    WebhookSecrets::parse(text).map_err(|error| {
+        let mend = "write the secret of the receiver, and its former one in another line";
+        ConfigError::file(KEY, path, error.to_string(), mend)
+    })
+}
+
+fn read_severities(names: Option<Vec<String>>) -> Result<Vec<AlertSeverity>, ConfigError> {
+    const KEY: &str = "alert.channel.severities";
+    let Some(names) = names else {
+        return Ok(vec![AlertSeverity::Medium, AlertSeverity::High, AlertSeverity::Critical]);
+    };
+    let mend = "write some of \"info\", \"medium\", \"high\" and \"critical\"";
+    if names.is_empty() {
+        return Err(ConfigError::refused(KEY, "[]", "the channel would get no alert", mend));
+    }
+    let all = AlertSeverity::ALL;
+    let read = |name: &String| {
+        let found = all.into_iter().find(|severity| severity.name() == name);
+        found.ok_or_else(|| ConfigError::no_such_choice(KEY, name, mend))
+    };
+    names.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const URL: &str = "https://hooks.example/services/hush";
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    fn read(directory: &Path, more: &str) -> Result<ChannelSettings, String> {
+        let toml = format!(
+            "name = \"page\"\nkind = \"webhook\"\nurl_file = {:?}\n{more}",
+            directory.join("url")
+        );
+        let section: ChannelSection = toml::from_str(&toml).map_err(|error| error.to_string())?;
+        let mut channels = read_channels(vec![section]).map_err(|error| error.to_string())?;
+        Ok(channels.remove(0))
+    }
+
+    fn private(directory: &Path, name: &str, text: &str) {
+        let path = directory.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    }
+
+    #[test]
+    fn channel_is_read_and_its_secrets_are_not_printed() {
+        let directory = tempfile::tempdir().unwrap();
+        private(directory.path(), "url", &format!("{URL}\n"));
+        private(directory.path(), "secret", &format!("{SECRET}\n"));
+        let secret = format!("secret_file = {:?}", directory.path().join("secret"));
+        let channel = read(directory.path(), &secret).unwrap();
+        assert_eq!(channel.options.severities.len(), 3);
+        let shown = channel.table().to_string();
+        assert!(!shown.contains("hush") && !shown.contains("whsec"), "{shown}");
+        assert!(shown.contains("secret_file"), "{shown}");
+    }
+
+    #[test]
+    fn invalid_channel_is_rejected_with_its_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        private(at, "url", URL);
+        private(at, "bad", "hush");
+        for (more, expect) in [
+            ("shape = \"round\"", "alert.channel.shape is \"round\""),
+            ("severities = []", "alert.channel.severities is []"),
+            ("severities = [\"loud\"]", "alert.channel.severities is \"loud\""),
+            ("unknown = 1", "TOML parse error"),
+        ] {
+            let error = read(at, more).err().unwrap();
+            assert!(error.starts_with(expect), "{more}: {error}");
+        }
+        let error = read(at, &format!("secret_file = {:?}", at.join("bad"))).err().unwrap();
+        assert!(error.contains("line 1 is not whsec_") && !error.contains("hush"), "{error}");
+        for (url, private_address, expect) in [
+            ("http://hooks.example/hush", false, "http:// to hooks.example is not safe"),
+            ("http://127.0.0.1/hush", false, "http:// to 127.0.0.1 is not safe"),
+            ("https://10.0.0.1/hush", false, "private, not public"),
+            ("https://169.254.169.254/hush", true, "link-local, not public"),
+            ("hush", false, "the URL cannot be read"),
+        ] {
+            private(at, "url", url);
+            let more = format!("private_address = {private_address}");
+            let error = read(at, &more).err().unwrap();
+            assert!(error.starts_with("alert.channel.url_file is "), "{error}");
+            assert!(error.contains(expect) && !error.contains("hush"), "{error}");
+        }
+        for url in ["http://127.0.0.1:9/x", "https://10.0.0.1/x"] {
+            private(at, "url", url);
+            assert!(read(at, "private_address = true").is_ok(), "{url}");
+        }
+        std::fs::set_permissions(at.join("url"), Permissions::from_mode(0o644)).unwrap();
+        assert!(read(at, "").err().unwrap().contains("chmod 600"));
+    }
+}

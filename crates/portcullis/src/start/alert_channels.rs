@@ -1,0 +1,51 @@
+//! Connects the alert engine with the channels and the sockets of administrators.
+//! Never: a wait for a receiver.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use portcullis_admin::{AdminSockets, Channels};
+use portcullis_audit::Audit;
+use portcullis_model::{Clock, Namespace};
+use portcullis_server::Builder;
+
+use crate::config::Settings;
+use crate::start::output_files::ALERT_SPOOL;
+
+/// Starts the channels, and gives the engine its sinks.
+pub(crate) fn start(
+    builder: &mut Builder,
+    settings: &Settings,
+    audit: &Audit,
+    clock: &Arc<dyn Clock>,
+) -> Result<Channels> {
+    let options =
+        settings.audit.alert.channels.iter().map(|channel| channel.options.clone()).collect();
+    let file = settings.storage.data.join(ALERT_SPOOL);
+    let channels = Channels::start(options, file, Arc::clone(clock))
+        .with_context(|| format!("cannot start the alert channels with {ALERT_SPOOL}"))?;
+    if let Some(alerts) = audit.alerts() {
+        let namespace = Namespace::parse("/admin")?;
+        alerts.add_sink(Arc::new(AdminSockets::new(builder.hub(), namespace, Arc::clone(clock))));
+        alerts.add_sink(channels.sink());
+    }
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let (delivered, undelivered, waiting) =
+        (channels.counter(), channels.counter(), channels.counter());
+    builder.measure(
+        "alert_messages_delivered",
+        "Alerts that receivers of channels have accepted since the start",
+        move || number(delivered().delivered),
+    );
+    builder.measure(
+        "alert_messages_undelivered",
+        "Alerts that channels gave up, or had no space for, since the start",
+        move || number(undelivered().undelivered),
+    );
+    builder.measure(
+        "alert_messages_waiting",
+        "Alerts that channels have not delivered yet",
+        move || number(waiting().waiting),
+    );
+    Ok(channels)
+}
