@@ -2,12 +2,11 @@
 //! Never: a write; the shard writes the outbox.
 
 use bytes::Bytes;
-use portcullis_model::{Denial, Now};
+use portcullis_model::Now;
 use portcullis_wire::engineio::BinaryForm;
 use portcullis_wire::websocket::in_base64;
 use portcullis_wire::websocket::{Opcode, frame};
 
-use crate::connection::end::EndReason;
 use crate::connection::state::Connection;
 use crate::events::frame::Frame;
 use crate::setup::options::Options;
@@ -31,7 +30,7 @@ impl Connection {
             options.outbox_max_messages,
         );
         if pushed.is_err() {
-            self.end(EndReason::Denied(Denial::SlowConsumer));
+            self.end_slow_consumer();
         }
     }
 

@@ -149,21 +149,6 @@ impl Connection {
         }
     }
 
-    /// Whether the client is a slow consumer, so that volatile events are left out.
-    pub(crate) fn is_slow_consumer(&self) -> bool {
-        self.is_stalled() || !self.output.outbox.borrow().is_short()
-    }
-
-    /// Whether more than half of the permitted bytes are queued.
-    pub(crate) fn is_far_behind(&self, options: &Options) -> bool {
-        self.output.outbox.borrow().queued_bytes() > options.outbox_max_bytes / 2
-    }
-
-    /// Whether the socket takes no bytes at the moment.
-    pub(crate) fn is_stalled(&self) -> bool {
-        self.timers.stalled_since_ms.get() != 0
-    }
-
     /// Whether reading is paused, because the client exceeded a rate.
     pub(crate) fn is_paused(&self, now: Now) -> bool {
         now.monotonic_ms < self.timers.paused_until_ms.get()
@@ -255,23 +240,18 @@ impl Connection {
     /// Ends the connection when a message or a write takes too long.
     fn check_transfers(&self, now_ms: u64, mut next_ms: u64, options: &Options) -> Option<u64> {
         let assembly_ms = options.assembly_timeout_ms;
-        let timers = &self.timers;
-        let deadlines = [
-            (timers.assembly_since_ms.get(), assembly_ms, Denial::AssemblyTimeout),
-            (timers.attachments_since_ms.get(), assembly_ms, Denial::AssemblyTimeout),
-            (timers.stalled_since_ms.get(), options.write_stall_ms, Denial::SlowConsumer),
-        ];
-        for (since_ms, limit_ms, denial) in deadlines {
+        for since in [&self.timers.assembly_since_ms, &self.timers.attachments_since_ms] {
+            let since_ms = since.get();
             if since_ms == 0 {
                 continue;
             }
-            if now_ms >= since_ms + limit_ms {
-                self.end(EndReason::Denied(denial));
+            if now_ms >= since_ms + assembly_ms {
+                self.end(EndReason::Denied(Denial::AssemblyTimeout));
                 return None;
             }
-            next_ms = next_ms.min(since_ms + limit_ms);
+            next_ms = next_ms.min(since_ms + assembly_ms);
         }
-        Some(next_ms)
+        self.check_stalled_write(now_ms, next_ms, options)
     }
 
     /// Ends the connection when its principal is no longer valid. Returns the next check.

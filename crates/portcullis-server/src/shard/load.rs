@@ -96,9 +96,7 @@ pub(crate) fn shed_connections(shard: &Shard) {
             && connection.client.class == ClientClass::Unauthenticated;
         if is_unauthenticated {
             connection.end(EndReason::Denied(Denial::Shed(ShedKind::UnauthenticatedConnection)));
-        } else if connection.is_far_behind(&shard.server.options) {
-            connection.end(EndReason::Denied(Denial::SlowConsumer));
-        } else {
+        } else if !connection.end_if_far_behind(&shard.server.options) {
             continue;
         }
         connection.wake();
