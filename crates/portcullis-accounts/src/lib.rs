@@ -35,7 +35,7 @@ pub use passwords::password::{
 pub use passwords::policy::{LISTED_MAX, ListedPasswords, PasswordPolicy};
 pub use passwords::pool::{PasswordPool, PasswordQueue, QUEUE_MAX};
 pub use portcullis_seal::PrivateFileError;
-pub use store_sync::feed::AccountFeed;
+pub use store_sync::account_feed::AccountFeed;
 pub use tokens::access_token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
 pub use tokens::shared_token::{SharedClaims, shared_token};
 pub use users::external_names::correct_names;

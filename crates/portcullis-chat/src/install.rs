@@ -9,7 +9,7 @@ use portcullis_server::{Builder, Context, Reply, run_to_completion};
 use portcullis_store::Store;
 
 use crate::chat::{Chat, ChatOptions};
-use crate::messages::{admin_broadcast, chat_history, chat_send, recover};
+use crate::messages::{admin_broadcast, chat_history, chat_send, recovery_forward};
 use crate::presence;
 use crate::rooms::{
     room_create, room_delete, room_invite, room_join, room_kick, room_leave, room_list,
@@ -58,7 +58,7 @@ pub fn install(
     builder.on_rewatch(|hub, room, user| {
         presence::publish(hub, &room, &user, MemberChange::Online);
     });
-    let recover = move |recovering| recover::handle(Arc::clone(&chat), recovering);
+    let recover = move |recovering| recovery_forward::handle(Arc::clone(&chat), recovering);
     builder.namespace("/")?.on_recover(recover);
     Ok(())
 }

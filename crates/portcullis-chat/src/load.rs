@@ -4,7 +4,7 @@
 use portcullis_guard::{Charge, Directory, Party};
 use portcullis_store::{RoomSnapshot, StoreSnapshot};
 
-use crate::feed;
+use crate::room_feed;
 
 /// Fills the directory with the stored rooms and memberships, after its users.
 ///
@@ -15,7 +15,7 @@ pub fn load(loaded: &StoreSnapshot, directory: &Directory) {
     rooms.sort_unstable_by_key(|room| std::cmp::Reverse(room.active_unix_ms));
     for RoomSnapshot { room, active_unix_ms } in rooms {
         let charge = Charge { party: Party::NONE, active_unix_ms: *active_unix_ms };
-        directory.put_charged_room(feed::room_facts(room), charge);
+        directory.put_charged_room(room_feed::room_facts(room), charge);
     }
     for (room, user) in &loaded.members {
         directory.add_member(room, user);

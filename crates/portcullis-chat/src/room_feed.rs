@@ -21,7 +21,7 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
         | Change::Session(_)
         | Change::SessionEnded { .. }
         | Change::Revoked(_)
-        | Change::Authority(_)
+        | Change::AccessSnapshot(_)
         | Change::Operator(_) => {}
         Change::Invited { room, user, party } => {
             directory.invite(room, user, Party::from_bits(*party));

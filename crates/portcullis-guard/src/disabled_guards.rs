@@ -1,4 +1,4 @@
-//! Options that weaken a stage. Each one in use is logged at the start.
+//! `Danger`: guards that a program disables. Each one in use is logged at the start.
 //! Never: on by default.
 
 /// Guards a program switches off, for tests of the protocol and for closed networks.

@@ -12,7 +12,7 @@ use crate::capacity::pools::CapacityOptions;
 use crate::content::cleaner::Malicious;
 use crate::content::markup::formatting::Markup;
 use crate::content::spam::filter::SpamOptions;
-use crate::danger::Danger;
+use crate::disabled_guards::Danger;
 use crate::load::state::LoadState;
 use crate::tables::rate::{Penalty, Rate};
 use crate::tokens::key::{Algorithm, Issuer};

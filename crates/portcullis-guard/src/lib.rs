@@ -5,11 +5,10 @@ mod gate; // the three stages, and what they share
 mod gate_options; // the options of the gate
 mod options_check; // whether they are valid
 mod error; // why no gate can be built
-mod simulation; // limits applied to a trace
 mod admission; // first stage: connections and requests
 mod authentication; // second stage: from a credential to a principal
 mod authorization; // third stage: from a message to a permit
-mod danger; // options and calls that weaken a stage
+mod disabled_guards; // options and calls that weaken a stage
 mod capacity; // how many connections there are
 mod limits; // rates, capacities and what counts toward them
 mod load; // the load of the server, and what it rejects then
@@ -56,7 +55,6 @@ pub use capacity::slots::CapacityCounts;
 pub use content::cleaner::{CleanText, Cleaner, Findings, Malicious};
 pub use content::markup::formatting::Markup;
 pub use content::spam::filter::{SpamAction, SpamOptions, SpamRule};
-pub use danger::Danger;
 pub use directory::display_name::{
     NameClaim, is_own_name_reserved, is_shown, neutral_name, skeleton,
 };
@@ -73,6 +71,7 @@ pub use directory::space::DirectoryLimits;
 pub use directory::space::{Party, Table};
 pub use directory::tables::Directory;
 pub use directory::user::{LastActivity, User, UserFacts};
+pub use disabled_guards::Danger;
 pub use error::GateError;
 pub use gate::Gate;
 pub use gate_options::{GateOptions, WhenUserFull};
@@ -83,7 +82,8 @@ pub use limits::limiter::Limiter;
 pub use limits::login::LoginSource;
 pub use limits::packets::PacketBudget;
 pub use limits::tls_class::TlsClass;
-pub use load::machine::{LoadChange, LoadMachine};
+pub use limits::trace_simulation::Simulation;
+pub use load::level_machine::{LoadChange, LoadMachine};
 pub use load::signal::{LoadSample, LoadSignal, SAMPLE_INTERVAL_MS};
 pub use load::state::LoadState;
 pub use payload::attachment::Attachment;
@@ -97,7 +97,6 @@ pub use payload::sealed::{FieldSealer, SealFault, Sealed, SealedPlace};
 pub use payload::{field, json};
 pub use portcullis_model::RevocationKind;
 pub use portcullis_model::Visibility;
-pub use simulation::Simulation;
 pub use tables::alarm::{TableAlarm, TableLevel};
 pub use tables::buckets::TableUse;
 pub use tables::rate::{Penalty, Rate, RateError};

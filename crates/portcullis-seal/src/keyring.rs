@@ -10,13 +10,13 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use parking_lot::{Mutex, RwLock};
 use portcullis_model::{Clock, Now, Secret, SystemClock};
 
+use crate::associated_data::Place;
 use crate::cipher::NONCE_BYTES;
 use crate::envelope::Envelope;
 use crate::key_id::KeyId;
 use crate::keyring_error::KeyringError;
 use crate::keyring_file::KeyringFile;
 use crate::keys::{KeyFacts, Keys};
-use crate::place::Place;
 use crate::sealed::{self, OpenError, SealError};
 
 /// The keys that seal and open fields. Cheap to clone; all clones share the keys.

@@ -16,7 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod place; // the position of a sealed value
+mod associated_data; // the position of a sealed value
 mod keyring; // the keys of a server: seals, opens, rotates
 mod sealed; // seals and opens one value
 mod envelope; // the bytes of a sealed value
@@ -35,11 +35,11 @@ mod wycheproof_tests; // the cipher against known attacks
 #[cfg(test)]
 mod keyring_tests; // the keyring, its file and its values under attack
 
+pub use associated_data::{PLACE_PART_MAX_BYTES, Place};
 pub use key_id::{KeyId, KeyIdError};
 pub use keyring::Keyring;
 pub use keyring_error::KeyringError;
 pub use keys::KeyFacts;
 pub use line_fault::{KEYS_MAX, LineFault};
-pub use place::{PLACE_PART_MAX_BYTES, Place};
 pub use private_file::PrivateFileError;
 pub use sealed::{OVERHEAD_BYTES, OpenError, PLAIN_MAX_BYTES, SealError};

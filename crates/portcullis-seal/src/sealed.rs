@@ -4,11 +4,11 @@
 use portcullis_model::Secret;
 use zeroize::Zeroize;
 
+use crate::associated_data::{PLACE_PART_MAX_BYTES, Place};
 use crate::cipher::{NONCE_BYTES, TAG_BYTES};
 use crate::envelope::{Envelope, HEADER_BYTES, VERSION};
 use crate::field_key::FieldKey;
 use crate::keys::Keys;
-use crate::place::{PLACE_PART_MAX_BYTES, Place};
 
 /// Largest value that is sealed, in bytes; the memory of one call is about twice that.
 pub const PLAIN_MAX_BYTES: usize = 1024 * 1024;

@@ -36,9 +36,9 @@ pub use http::api::{
     ApiCaller, ApiCredentials, ApiHeaders, ApiRequest, ApiResponse, Method, ResponseKind,
 };
 pub use load::admission_queue::{AdmissionQueues, QueueLimits};
-pub use load::machine::memory_max_bytes;
+pub use load::process_limits::memory_max_bytes;
 pub use random::random_id;
-pub use rooms::recovery::{RecoveryOutcome, RecoveryRequest};
+pub use rooms::kept_sockets::{RecoveryOutcome, RecoveryRequest};
 pub use setup::builder::Builder;
 pub use setup::operator_keys::OperatorKeys;
 pub use setup::options::{ConnectAnswer, Credentials, Options, ProxyProtocol, StrictTransport};

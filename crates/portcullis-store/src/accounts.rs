@@ -6,8 +6,8 @@ use portcullis_model::{Secret, SessionId, UserId};
 use crate::changes::ChangeStore;
 use crate::future::StoreFuture;
 #[cfg(doc)]
-use crate::rows::authority::Authority;
-use crate::rows::authority::Revocation;
+use crate::rows::access_snapshot::AccessSnapshot;
+use crate::rows::access_snapshot::Revocation;
 use crate::rows::factors::{NewInvitation, NewTotp};
 use crate::rows::sessions::{
     NewSession, OpenSessionOutcome, ReauthenticateOutcome, ReauthenticateRequest, RotateOutcome,
@@ -93,7 +93,8 @@ pub trait AccountStore: ChangeStore {
 
     /// Revokes a token or session of an issuer. If it is revoked twice, the later end counts.
     ///
-    /// It is deleted a day after its end, and [`Authority::revocations_ended_unix_ms`] says so.
+    /// It is deleted a day after its end, and then
+    /// [`AccessSnapshot::revocations_ended_unix_ms`] says so.
     fn revoke(&self, revocation: Revocation) -> StoreFuture<'_, ()>;
 
     /// Adds or removes the second factor of a user; both end the other sessions.

@@ -7,7 +7,7 @@ use portcullis_model::{Moment, RoomId, SessionId, UserId};
 
 use crate::future::StoreFuture;
 use crate::health::status::StoreStatus;
-use crate::rows::authority::{Authority, Revocation};
+use crate::rows::access_snapshot::{AccessSnapshot, Revocation};
 use crate::rows::messages::MessageRow;
 use crate::rows::operator::OperatorAction;
 use crate::rows::rooms::RoomRow;
@@ -38,7 +38,7 @@ pub trait ChangeStore: Send + Sync + 'static {
     fn recheck(&self) -> StoreFuture<'_, RecheckOutcome>;
 
     /// Reads the complete authority, as of one moment.
-    fn authority(&self) -> StoreFuture<'_, Authority>;
+    fn access_snapshot(&self) -> StoreFuture<'_, AccessSnapshot>;
 
     /// Whether the store can write, as of the last check; waits for nothing.
     fn status(&self) -> StoreStatus;
@@ -70,7 +70,7 @@ pub enum Change {
     /// A token or session of an issuer was revoked.
     Revoked(Revocation),
     /// Another program changed the authority; this is all of it now.
-    Authority(Box<Authority>),
+    AccessSnapshot(Box<AccessSnapshot>),
     /// An operator did something beside the server; the change itself has its own kind.
     Operator(OperatorAction),
     /// A user was invited to a room.
@@ -162,7 +162,7 @@ impl Change {
     pub(crate) fn is_of_authority(&self) -> bool {
         match self {
             Self::User(_) | Self::Session(_) | Self::SessionEnded { .. } | Self::Revoked(_) => true,
-            Self::Authority(_)
+            Self::AccessSnapshot(_)
             | Self::Operator(_)
             | Self::Invited { .. }
             | Self::Barred { .. }

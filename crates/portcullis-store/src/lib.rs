@@ -23,7 +23,7 @@ pub use health::status::StoreStatus;
 pub use messages::{MessageStore, PAGE_MAX, RESUME_ROOMS_MAX};
 pub use portcullis_model::{RevocationKind, Visibility};
 pub use rooms::RoomStore;
-pub use rows::authority::{Authority, Revocation};
+pub use rows::access_snapshot::{AccessSnapshot, Revocation};
 pub use rows::factors::{NewInvitation, NewTotp};
 pub use rows::messages::{
     AppendOutcome, HistoryRequest, MessageRow, NewMessage, ResumeOutcome, ResumeRequest,

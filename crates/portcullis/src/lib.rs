@@ -244,7 +244,7 @@
 
 mod server; // builder and server of an application
 #[cfg(feature = "chat")]
-mod feed; // forwards committed changes to accounts and chat
+mod feed_dispatch; // forwards committed changes to accounts and chat
 #[cfg(feature = "chat")]
 mod sealing; // seals fields of the store
 #[cfg(feature = "testing")]

@@ -6,7 +6,7 @@ mod cli; // command line arguments
 mod command; // commands beside a running server: users, keys, tokens
 mod config; // the configuration file and its settings
 mod start; // checks, wiring, output, signals
-mod feed; // forwards committed changes to accounts and chat
+mod feed_dispatch; // forwards committed changes to accounts and chat
 mod sealing; // seals fields of the store
 mod tls; // certificates and the TLS configuration
 mod output; // standard output and standard error

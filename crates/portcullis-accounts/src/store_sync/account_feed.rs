@@ -10,7 +10,7 @@ use portcullis_guard::{
 };
 use portcullis_model::{Clock, Now, UserId};
 use portcullis_server::Delta;
-use portcullis_store::{Authority, Change, Revocation, SessionRow, StoreSnapshot, UserRow};
+use portcullis_store::{AccessSnapshot, Change, Revocation, SessionRow, StoreSnapshot, UserRow};
 
 use super::external_changes;
 use crate::login::link_use::LINK_ISSUER;
@@ -46,14 +46,14 @@ impl AccountFeed {
     /// Fills the directory before the server starts.
     pub fn load(&self, loaded: &StoreSnapshot) {
         let now = self.clock.now();
-        for user in &loaded.authority.users {
+        for user in &loaded.access.users {
             self.directory.apply_user(self.user_facts(user));
         }
-        for session in &loaded.authority.sessions {
+        for session in &loaded.access.sessions {
             self.directory.put_session(session_facts(session));
         }
-        self.directory.authority().evicted_until(loaded.authority.revocations_ended_unix_ms);
-        for revocation in &loaded.authority.revocations {
+        self.directory.authority().evicted_until(loaded.access.revocations_ended_unix_ms);
+        for revocation in &loaded.access.revocations {
             self.revoke(revocation, now);
         }
     }
@@ -84,8 +84,8 @@ impl AccountFeed {
                 self.revoke(revocation, self.clock.now());
                 deltas.extend(recheck_of(revocation));
             }
-            Change::Authority(authority) => {
-                self.apply_authority(authority);
+            Change::AccessSnapshot(access) => {
+                self.apply_access_snapshot(access);
                 deltas.push(Delta::RecheckAll);
             }
             Change::Operator(act) => {
@@ -105,25 +105,24 @@ impl AccountFeed {
     }
 
     /// Applies the whole state as another process has left it; everything else has ended.
-    fn apply_authority(&self, authority: &Authority) {
+    fn apply_access_snapshot(&self, access: &AccessSnapshot) {
         let now = self.clock.now();
-        for user in &authority.users {
+        for user in &access.users {
             let facts = self.user_facts(user);
             if let (Some(audit), Some(known)) = (self.audit.get(), self.directory.user(&user.id)) {
                 external_changes::record_new_roles(audit, &known, &facts, now);
             }
             self.directory.apply_user(facts);
         }
-        let users = authority.users.iter().map(|user| user.id.clone()).collect();
+        let users = access.users.iter().map(|user| user.id.clone()).collect();
         self.directory.end_users_beside(&users);
-        for session in &authority.sessions {
+        for session in &access.sessions {
             self.directory.put_session(session_facts(session));
         }
-        let stored: HashSet<_> =
-            authority.sessions.iter().map(|session| session.id.clone()).collect();
+        let stored: HashSet<_> = access.sessions.iter().map(|session| session.id.clone()).collect();
         self.directory.end_sessions_beside(&stored);
-        self.directory.authority().evicted_until(authority.revocations_ended_unix_ms);
-        for revocation in &authority.revocations {
+        self.directory.authority().evicted_until(access.revocations_ended_unix_ms);
+        for revocation in &access.revocations {
             self.revoke(revocation, now);
         }
     }

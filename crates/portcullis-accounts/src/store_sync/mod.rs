@@ -1,7 +1,7 @@
 //! Keeps the directory and the store in agreement, and reports when that fails.
 //! Never: HTTP routes or events.
 
-pub(crate) mod feed; // what committed changes of people mean
+pub(crate) mod account_feed; // what committed changes of people mean
 pub(crate) mod external_changes; // what others did to the store, as records
 pub(crate) mod watcher; // keeps what is known true
 pub(crate) mod readiness; // the store in `/ready`

@@ -133,9 +133,9 @@ async fn revoked_token_stays_revoked_while_the_clock_goes_forward_and_back() {
     }
     // The row is removed; a server that starts now reads its end time.
     let left = world.store.load().await.unwrap();
-    assert_eq!(left.authority.revocations, []);
+    assert_eq!(left.access.revocations, []);
     let ends: Value = json!(NOW.unix_ms + 3_600_000);
-    assert_eq!(json!(left.authority.revocations_ended_unix_ms), ends);
+    assert_eq!(json!(left.access.revocations_ended_unix_ms), ends);
     let fresh = restarted(&left).await;
     assert!(!fresh.opens(&token, NOW).await, "after a restart with the right clock");
     let later = foreign_token("ann", after(3_700), &json!({"jti": "t2"}));

@@ -3,5 +3,5 @@
 
 pub(crate) mod chat_send; // chat:send
 pub(crate) mod chat_history; // chat:history
-pub(crate) mod recover; // rooms and missed messages of a recovered connection
+pub(crate) mod recovery_forward; // recovery of a connection, forwarded to the store
 pub(crate) mod admin_broadcast; // admin:broadcast

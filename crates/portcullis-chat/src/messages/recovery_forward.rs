@@ -1,6 +1,5 @@
-//! Recovers a connection: subscribes it to its rooms and delivers the missed messages.
-//! Never: a message twice, or one of a room that the user has left; the writer of the store
-//! decides.
+//! Forwards the recovery of a connection to the store; the feed then delivers what it missed.
+//! Never: the choice of messages and rooms; the writer of the store makes it.
 
 use std::sync::Arc;
 

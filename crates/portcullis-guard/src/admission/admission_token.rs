@@ -105,7 +105,7 @@ fn read(key: &hmac::Key, text: &[u8], now: Now) -> Option<AdmissionClaims> {
 
 /// The token in a login link, where a page is requested.
 pub(crate) fn parameter<'a>(ask: &Handshake<'a>) -> Option<&'a str> {
-    match ask.door {
+    match ask.endpoint {
         Endpoint::Page => ask.query.split('&').find_map(|pair| pair.strip_prefix(PARAMETER)),
         Endpoint::Api | Endpoint::SocketIo | Endpoint::Plain | Endpoint::PollingIo => None,
     }

@@ -60,7 +60,7 @@ impl Admission {
         let client = request.client;
         let source = self.source(request);
         Self::check_source(source, request)?;
-        let class = match (source, request.door.is_socket()) {
+        let class = match (source, request.endpoint.is_socket()) {
             (Source::Attributable, true) => {
                 self.count_socket(client, self.shown(request, now), now)?
             }
@@ -71,7 +71,7 @@ impl Admission {
                 self.count_unattributed(client, self.shown(request, now), now)?
             }
         };
-        let wanted_slot = request.door.is_socket().then_some(class);
+        let wanted_slot = request.endpoint.is_socket().then_some(class);
         Ok(AdmittedRequest { wanted_slot, ..self.check_head(request, class)? })
     }
 
@@ -136,7 +136,7 @@ impl Admission {
         self.hosts.check(request)?;
         let cookies = credential::cookies(request);
         let origin = self.origins.check(request, cookies)?;
-        self.check_offered(request.door)?;
+        self.check_offered(request.endpoint)?;
         credential::reject_in_query(request.query)?;
         let AuthorizationHeader { bearer, bound, proof } = credential::authorization(request)?;
         Ok(AdmittedRequest {
@@ -153,8 +153,8 @@ impl Admission {
         })
     }
 
-    fn check_offered(&self, door: Endpoint) -> Result<(), Denial> {
-        match door {
+    fn check_offered(&self, endpoint: Endpoint) -> Result<(), Denial> {
+        match endpoint {
             Endpoint::PollingIo if !self.options.polling => Err(Denial::PollingOff),
             Endpoint::PollingIo
             | Endpoint::SocketIo
@@ -192,9 +192,9 @@ mod tests {
         Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
     }
 
-    fn request<'a>(door: Endpoint, headers: &'a [(&'a str, &'a [u8])]) -> Handshake<'a> {
+    fn request<'a>(endpoint: Endpoint, headers: &'a [(&'a str, &'a [u8])]) -> Handshake<'a> {
         let client = IpAddr::from([192, 0, 2, 1]);
-        Handshake { client, door, method: "GET", query: "", authority: None, headers }
+        Handshake { client, endpoint, method: "GET", query: "", authority: None, headers }
     }
 
     /// Admits a request and takes its slot.
@@ -226,20 +226,20 @@ mod tests {
             &[("Host", b"evil.com"), ("Origin", b"https://evil.com"), ("Authorization", b"x")];
         let listed = &[bad[0], ORIGIN, bad[2]];
         let hosted = &[HOST, ORIGIN, bad[2]];
-        let (query, door) = ("token=x", Endpoint::PollingIo);
-        let bad = Handshake { query, ..request(door, bad) };
-        let listed = Handshake { query, ..request(door, listed) };
-        let hosted = Handshake { query, ..request(door, hosted) };
+        let (query, endpoint) = ("token=x", Endpoint::PollingIo);
+        let bad = Handshake { query, ..request(endpoint, bad) };
+        let listed = Handshake { query, ..request(endpoint, listed) };
+        let hosted = Handshake { query, ..request(endpoint, hosted) };
 
         let mut order = vec![rejection(&gate, &bad).unwrap(), rejection(&gate, &listed).unwrap()];
-        let door = Endpoint::SocketIo;
-        let offered = Handshake { door, ..hosted };
+        let endpoint = Endpoint::SocketIo;
+        let offered = Handshake { endpoint, ..hosted };
         let asks = [listed, hosted, offered, Handshake { query: "", ..offered }];
         for (request, last) in asks.into_iter().zip(1..) {
             order.push(rejection(&gate, &Handshake { client: other(last), ..request }).unwrap());
         }
         // Only a request that passes all of that takes a slot.
-        let valid = Handshake { client: other(6), ..request(door, &[HOST, ORIGIN]) };
+        let valid = Handshake { client: other(6), ..request(endpoint, &[HOST, ORIGIN]) };
         order.push(rejection(&gate, &valid).unwrap());
         drop(held);
         assert_eq!(rejection(&gate, &Handshake { client: other(7), ..valid }), None);
@@ -261,7 +261,7 @@ mod tests {
         let gate = gate(GateOptions::default());
         let headers = [HOST, ORIGIN, ("cookie", b"a=b".as_slice()), ("authorization", b"Bearer t")];
         let mapped: IpAddr = "::ffff:192.0.2.9".parse().unwrap();
-        for door in [
+        for endpoint in [
             Endpoint::Page,
             Endpoint::Api,
             Endpoint::SocketIo,
@@ -269,13 +269,13 @@ mod tests {
             Endpoint::PollingIo,
         ] {
             let client = gate.client(mapped, &headers);
-            let request = Handshake { client, ..request(door, &headers) };
+            let request = Handshake { client, ..request(endpoint, &headers) };
             let admitted = enter(&gate, &request).unwrap();
             assert_eq!(admitted.client, IpAddr::from([192, 0, 2, 9]));
             assert_eq!(admitted.origin.as_deref(), Some("https://myapp.com"));
             assert_eq!(admitted.bearer.as_ref().map(|token| token.expose().as_str()), Some("t"));
-            assert_eq!(admitted.slot.is_some(), door.is_socket());
-            assert_eq!(gate.limits.counts().pre_auth, u32::from(door.is_socket()));
+            assert_eq!(admitted.slot.is_some(), endpoint.is_socket());
+            assert_eq!(gate.limits.counts().pre_auth, u32::from(endpoint.is_socket()));
         }
         assert_eq!(gate.limits.counts().pre_auth, 0);
     }
@@ -284,7 +284,7 @@ mod tests {
     fn t_070_t_073_rates_are_by_endpoint_and_by_peer() {
         let options = GateOptions { request_per_prefix: Rate::per(3, 1000), ..Default::default() };
         let gate = gate(options);
-        let passes = |door, peer: u8, count: u8| {
+        let passes = |endpoint, peer: u8, count: u8| {
             (0..count)
                 .filter(|n| {
                     let forwarded = format!("203.0.113.{n}");
@@ -296,7 +296,7 @@ mod tests {
                         ("Forwarded", b"for=203.0.113.1"),
                     ];
                     let client = gate.client(IpAddr::from([192, 0, 2, peer]), spoofed);
-                    gate.admit(&Handshake { client, ..request(door, spoofed) }, Now::default())
+                    gate.admit(&Handshake { client, ..request(endpoint, spoofed) }, Now::default())
                         .is_ok()
                 })
                 .count()

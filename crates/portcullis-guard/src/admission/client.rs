@@ -60,7 +60,7 @@ impl Admission {
         match (source, ask.line("origin")) {
             (Source::CrossSite, Line::None) => Err(Denial::CrossSite),
             (Source::CrossSite, Line::One(_) | Line::Many) => Err(Denial::OriginForbidden),
-            (Source::Unmarked, _) if ask.door.is_socket() => Err(Denial::OriginMissing),
+            (Source::Unmarked, _) if ask.endpoint.is_socket() => Err(Denial::OriginMissing),
             (Source::Attributable | Source::Unmarked | Source::Navigation, _) => Ok(()),
         }
     }

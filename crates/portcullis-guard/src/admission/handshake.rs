@@ -40,7 +40,7 @@ pub struct Handshake<'a> {
     /// The address that it counts for, as [`Gate::client`](crate::Gate::client) gives it.
     pub client: IpAddr,
     /// The endpoint that it is for.
-    pub door: Endpoint,
+    pub endpoint: Endpoint,
     /// The method, as sent.
     pub method: &'a str,
     /// The query without `?`, empty when there is none.

@@ -4,7 +4,7 @@
 use portcullis_model::Denial;
 
 use crate::admission::handshake::{Handshake, Line};
-use crate::danger::Danger;
+use crate::disabled_guards::Danger;
 use crate::error::GateError;
 
 /// Longest name with its port (RFC 1035 section 2.3.4, and `:65535`).
@@ -150,8 +150,15 @@ mod tests {
             Hosts::parse(&["myapp.com".into(), "[::1]:8443".into()], &Danger::default()).unwrap();
         let check = |headers: &[(&str, &[u8])], authority: Option<&str>| {
             let client = std::net::IpAddr::from([127, 0, 0, 1]);
-            let door = Endpoint::SocketIo;
-            hosts.check(&Handshake { client, door, method: "GET", query: "", authority, headers })
+            let endpoint = Endpoint::SocketIo;
+            hosts.check(&Handshake {
+                client,
+                endpoint,
+                method: "GET",
+                query: "",
+                authority,
+                headers,
+            })
         };
         type Case<'a> = (&'a [(&'a str, &'a [u8])], Option<&'a str>, bool);
         let cases: [Case<'_>; 13] = [

@@ -8,7 +8,7 @@ use portcullis_model::Denial;
 use crate::admission::app_origin::check_app;
 use crate::admission::handshake::{Cookies, Endpoint, Handshake, Line};
 use crate::admission::host::is_host;
-use crate::danger::Danger;
+use crate::disabled_guards::Danger;
 use crate::error::GateError;
 
 /// What a socket without an `Origin` needs to be admitted.
@@ -85,7 +85,7 @@ impl Origins {
     }
 
     fn check_missing(&self, ask: &Handshake<'_>, cookies: Cookies) -> Result<(), Denial> {
-        let passes = match ask.door {
+        let passes = match ask.endpoint {
             // Navigation sends no origin, and a page is the same for everyone.
             Endpoint::Page => true,
             Endpoint::Api => match ask.line("sec-fetch-site") {
@@ -154,16 +154,16 @@ mod tests {
 
     fn check(
         origins: &Origins,
-        door: Endpoint,
+        endpoint: Endpoint,
         method: &str,
         headers: &[(&str, &[u8])],
     ) -> Result<Option<Arc<str>>, Denial> {
         let client = std::net::IpAddr::from([127, 0, 0, 1]);
-        let ask = Handshake { client, door, method, query: "", authority: None, headers };
+        let ask = Handshake { client, endpoint, method, query: "", authority: None, headers };
         origins.check(&ask, cookies(&ask))
     }
 
-    const DOORS: [Endpoint; 5] =
+    const ENDPOINTS: [Endpoint; 5] =
         [Endpoint::Page, Endpoint::Api, Endpoint::SocketIo, Endpoint::Plain, Endpoint::PollingIo];
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
             "https://myapp.com, https://evil.com",
             "https://myapp.com https://evil.com",
         ];
-        for door in DOORS {
+        for endpoint in ENDPOINTS {
             for seen in refused {
                 let headers: &[(&str, &[u8])] = &[
                     ("Origin", seen.as_bytes()),
@@ -214,14 +214,14 @@ mod tests {
                     ("Sec-Fetch-Site", b"same-origin"),
                     ("Authorization", b"Bearer x"),
                 ];
-                let outcome = check(&origins, door, "GET", headers);
-                assert_eq!(outcome, Err(Denial::OriginForbidden), "{door:?} {seen:?}");
+                let outcome = check(&origins, endpoint, "GET", headers);
+                assert_eq!(outcome, Err(Denial::OriginForbidden), "{endpoint:?} {seen:?}");
             }
             for ours in [OURS, b"https://other.example:8443", b"http://localhost:3000"] {
-                let origin = check(&origins, door, "GET", &[("oRiGiN", ours)]).unwrap();
+                let origin = check(&origins, endpoint, "GET", &[("oRiGiN", ours)]).unwrap();
                 assert_eq!(origin.unwrap().as_bytes(), ours);
             }
-            let doubled = check(&origins, door, "GET", &[("origin", OURS), ("Origin", OURS)]);
+            let doubled = check(&origins, endpoint, "GET", &[("origin", OURS), ("Origin", OURS)]);
             assert_eq!(doubled, Err(Denial::OriginForbidden));
         }
     }
@@ -264,11 +264,11 @@ mod tests {
                 [(WithoutOrigin::Token, with_token), (WithoutOrigin::Reject, refusing)]
             {
                 let origins = origins(without);
-                for door in DOORS {
-                    let outcome = check(&origins, door, method, headers);
-                    let passes = passing.contains(&door);
+                for endpoint in ENDPOINTS {
+                    let outcome = check(&origins, endpoint, method, headers);
+                    let passes = passing.contains(&endpoint);
                     let expect = if passes { Ok(None) } else { Err(Denial::OriginMissing) };
-                    assert_eq!(outcome, expect, "{without:?} {door:?} {method} {headers:?}");
+                    assert_eq!(outcome, expect, "{without:?} {endpoint:?} {method} {headers:?}");
                 }
             }
         }

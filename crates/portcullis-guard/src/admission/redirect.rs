@@ -65,7 +65,7 @@ mod tests {
 
     fn request<'a>(method: &'a str, query: &'a str, headers: Headers<'a>) -> Handshake<'a> {
         let client = IpAddr::from([192, 0, 2, 1]);
-        Handshake { client, door: Endpoint::Page, method, query, authority: None, headers }
+        Handshake { client, endpoint: Endpoint::Page, method, query, authority: None, headers }
     }
 
     #[test]

@@ -150,20 +150,20 @@ mod tests {
             (Endpoint::Page, forged.as_str(), &[][..], false, false),
             (Endpoint::Page, query.as_str(), own, false, false),
         ];
-        for (door, query, headers, shown, cookie) in cases {
+        for (endpoint, query, headers, shown, cookie) in cases {
             let ask = Handshake {
-                door,
+                endpoint,
                 method: "GET",
                 query,
                 authority: None,
                 headers,
                 client: std::net::IpAddr::from([127, 0, 0, 1]),
             };
-            assert_eq!(gate.admission.shown(&ask, now).is_some(), shown, "{door:?} {query}");
+            assert_eq!(gate.admission.shown(&ask, now).is_some(), shown, "{endpoint:?} {query}");
             assert_eq!(
                 gate.admission.token_of_link(&ask, now).is_some(),
                 cookie,
-                "{door:?} {query}"
+                "{endpoint:?} {query}"
             );
         }
     }

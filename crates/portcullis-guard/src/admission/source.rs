@@ -36,7 +36,7 @@ pub(crate) fn without_origin(ask: &Handshake<'_>) -> Source {
 }
 
 fn is_navigation(ask: &Handshake<'_>) -> bool {
-    ask.door == Endpoint::Page
+    ask.endpoint == Endpoint::Page
         && matches!(ask.method, "GET" | "HEAD")
         && ask.line("sec-fetch-mode") == Line::One(b"navigate")
 }
@@ -100,9 +100,9 @@ mod tests {
         Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap()
     }
 
-    fn ask<'a>(door: Endpoint, method: &'a str, headers: Headers<'a>) -> Handshake<'a> {
+    fn ask<'a>(endpoint: Endpoint, method: &'a str, headers: Headers<'a>) -> Handshake<'a> {
         let client = IpAddr::from([192, 0, 2, 1]);
-        Handshake { client, door, method, query: "", authority: None, headers }
+        Handshake { client, endpoint, method, query: "", authority: None, headers }
     }
 
     #[test]
@@ -135,11 +135,11 @@ mod tests {
             (Endpoint::Api, "POST", &[FORM], Unmarked),
             (Endpoint::Plain, "GET", &[], Unmarked),
         ];
-        for (door, method, headers, expect) in cases {
+        for (endpoint, method, headers, expect) in cases {
             assert_eq!(
-                gate.admission.source(&ask(door, method, headers)),
+                gate.admission.source(&ask(endpoint, method, headers)),
                 expect,
-                "{door:?} {headers:?}"
+                "{endpoint:?} {headers:?}"
             );
         }
     }
@@ -163,14 +163,15 @@ mod tests {
             (Endpoint::Page, "GET", &[HOST, CROSS, NO_CORS]),
             (Endpoint::Page, "GET", &[HOST, CROSS, NAVIGATE]),
         ];
-        for (door, method, headers) in floods {
+        for (endpoint, method, headers) in floods {
             for _ in 0..700 {
-                let rejected = gate.admit(&ask(door, method, headers), Now::default()).err();
+                let rejected = gate.admit(&ask(endpoint, method, headers), Now::default()).err();
                 let limit = rejected.as_ref().and_then(Denial::limit);
-                assert!(limit.is_none() || door == Endpoint::Page, "{door:?} {rejected:?}");
-                if door.is_socket() {
-                    let again = gate.admit_again(&ask(door, method, headers), None, Now::default());
-                    assert_eq!(again.err().and_then(|denial| denial.limit()), None, "{door:?}");
+                assert!(limit.is_none() || endpoint == Endpoint::Page, "{endpoint:?} {rejected:?}");
+                if endpoint.is_socket() {
+                    let again =
+                        gate.admit_again(&ask(endpoint, method, headers), None, Now::default());
+                    assert_eq!(again.err().and_then(|denial| denial.limit()), None, "{endpoint:?}");
                 }
             }
         }

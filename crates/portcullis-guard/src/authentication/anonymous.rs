@@ -1,5 +1,5 @@
 //! Principals of clients without a credential, where the options permit them.
-//! Never: permitted by default; see `danger.rs`.
+//! Never: permitted by default; see `disabled_guards.rs`.
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -13,3 +13,4 @@ pub(crate) mod packets; // namespaces and signature checks
 pub(crate) mod connection_usage; // what one connection has used
 pub(crate) mod load_limits; // limits by the load of the server
 pub(crate) mod trace; // the trace of what limits count
+pub(crate) mod trace_simulation; // limits applied to a trace

@@ -1,4 +1,4 @@
-//! Computes the load from samples: states are entered quickly and left one at a time.
+//! Computes the load level from samples: levels are entered quickly and left one at a time.
 //! Never: a clock or a measurement of its own; both are passed in.
 
 use crate::load::signal::{LoadSample, LoadSignal};

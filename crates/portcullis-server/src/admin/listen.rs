@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::admin::private::Private;
-use crate::admin::visits::{PrivateEntrance, Visit, Visits};
+use crate::admin::private_connections::{PrivateConnection, PrivateConnections, PrivateListener};
 
 /// The timeout of a connection, from its accept to the last byte of the response.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -19,12 +19,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 impl Private {
     /// Answers on one listener until the server has stopped.
-    pub(crate) async fn serve(self, listener: std::net::TcpListener, entrance: PrivateEntrance) {
+    pub(crate) async fn serve(
+        self,
+        listener: std::net::TcpListener,
+        listener_kind: PrivateListener,
+    ) {
         let Ok(listener) = TcpListener::from_std(listener) else {
             tracing::error!("a private listener could not be registered with the runtime");
             return;
         };
-        let visits = Rc::new(RefCell::new(Visits::default()));
+        let open_connections = Rc::new(RefCell::new(PrivateConnections::default()));
         let mut stop = self.stop.clone();
         loop {
             let accepted = tokio::select! {
@@ -32,7 +36,9 @@ impl Private {
                 _closed = stop.wait_for(|stopped| *stopped) => return,
             };
             match accepted {
-                Ok((socket, peer)) => self.start_visit(&visits, socket, peer, entrance),
+                Ok((socket, peer)) => {
+                    self.start_visit(&open_connections, socket, peer, listener_kind)
+                }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
             // A request that has arrived is read before the next connection can evict it.
@@ -42,19 +48,22 @@ impl Private {
 
     fn start_visit(
         &self,
-        visits: &Rc<RefCell<Visits>>,
+        open_connections: &Rc<RefCell<PrivateConnections>>,
         socket: TcpStream,
         peer: SocketAddr,
-        entrance: PrivateEntrance,
+        listener_kind: PrivateListener,
     ) {
-        let visit = Visit::begin(visits);
-        let id = visit.id();
+        let open_connection = PrivateConnection::begin(open_connections);
+        let id = open_connection.id();
         let private = self.clone();
         let task = tokio::task::spawn_local(async move {
-            if timeout(DEADLINE, private.answer(socket, peer, entrance, &visit)).await.is_err() {
+            if timeout(DEADLINE, private.answer(socket, peer, listener_kind, &open_connection))
+                .await
+                .is_err()
+            {
                 tracing::debug!(%peer, "a request on a private listener took too long");
             }
         });
-        Visit::set_task(visits, id, task.abort_handle());
+        PrivateConnection::set_task(open_connections, id, task.abort_handle());
     }
 }

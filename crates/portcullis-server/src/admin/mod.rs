@@ -2,7 +2,7 @@
 //! Never: clients of the product.
 
 pub(crate) mod private; // health, readiness, metrics for operators
-pub(crate) mod visits; // the open connections of a private listener
+pub(crate) mod private_connections; // the open connections of a private listener
 pub(crate) mod listen; // the listeners of operators and probes
 pub(crate) mod host; // the names of the private listener
 pub(crate) mod requests; // what operators read and change

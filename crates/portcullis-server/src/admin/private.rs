@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::admin::host::{Rejection, check_host};
+use crate::admin::private_connections::{PrivateConnection, PrivateListener};
 use crate::admin::readiness::Readiness;
-use crate::admin::visits::{PrivateEntrance, Visit};
 use crate::delivery::hub::longest;
 use crate::http::headers::API_POLICY;
 use crate::setup::registered::ReadyFact;
@@ -67,14 +67,14 @@ impl Private {
         &self,
         mut socket: TcpStream,
         peer: SocketAddr,
-        entrance: PrivateEntrance,
-        visit: &Visit,
+        listener_kind: PrivateListener,
+        open_connection: &PrivateConnection,
     ) {
         let Ok(Some(buffer)) = timeout(HEAD_DEADLINE, read_head(&mut socket)).await else { return };
-        visit.set_answered();
+        open_connection.set_answered();
         let bytes = match parse_head_of(&buffer, &HEAD_LIMITS, Versions::Http10AndHttp11) {
             Ok(Some(head)) => {
-                let answer = self.respond(&head, peer, entrance);
+                let answer = self.respond(&head, peer, listener_kind);
                 tracing::trace!(%peer, status = answer.status, "request on a private listener");
                 encode(&answer, head.method)
             }
@@ -87,20 +87,20 @@ impl Private {
         let _ended = socket.shutdown().await;
     }
 
-    fn respond(&self, head: &Head<'_>, peer: SocketAddr, entrance: PrivateEntrance) -> Answer {
+    fn respond(&self, head: &Head<'_>, peer: SocketAddr, listener_kind: PrivateListener) -> Answer {
         let host = check_host(head, &self.server.options.private_hosts);
-        match (head.path, entrance) {
+        match (head.path, listener_kind) {
             ("/health", _) => read_only(head, || Answer::json(200, json_status("ok"))),
-            ("/ready", PrivateEntrance::Operators) if host.is_ok() => {
+            ("/ready", PrivateListener::Operators) if host.is_ok() => {
                 read_only(head, || self.ready(Readiness::detailed))
             }
             ("/ready", _) => read_only(head, || self.ready(Readiness::brief)),
             // HAProxy's `option httpchk` without a path.
             ("/", _) if head.method == "OPTIONS" => self.ready(Readiness::brief),
-            (_, PrivateEntrance::Probes) => not_found(),
+            (_, PrivateListener::Probes) => not_found(),
             // The response to a mistyped path names the path, not the Host header.
             ("/health/" | "/ready/", _) => not_found(),
-            (path, PrivateEntrance::Operators) => match host {
+            (path, PrivateListener::Operators) => match host {
                 Err((400, _)) if !is_for_operators(path) => not_found(),
                 Err(rejection) => Answer::rejected(rejection),
                 Ok(()) if path.starts_with("/admin/") => {

@@ -8,10 +8,10 @@ use std::rc::Rc;
 use tokio::task::AbortHandle;
 
 /// Connections of one listener at a time. Each costs a file and at most a head of memory.
-const VISITS_MAX: usize = 64;
+const PRIVATE_CONNECTIONS_MAX: usize = 64;
 /// The listener of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PrivateEntrance {
+pub(crate) enum PrivateListener {
     /// `listen.private`: health, readiness, metrics, operators' requests.
     Operators,
     /// `listen.probe`: health and readiness, each in one word.
@@ -29,15 +29,15 @@ enum Progress {
 
 /// The open connections of one listener, in the order of their arrival.
 #[derive(Default)]
-pub(crate) struct Visits {
+pub(crate) struct PrivateConnections {
     next: u64,
     open: BTreeMap<u64, (Option<AbortHandle>, Progress)>,
 }
 
-impl Visits {
+impl PrivateConnections {
     /// Adds a connection; a full listener evicts another one.
     fn enter(&mut self) -> u64 {
-        if self.open.len() >= VISITS_MAX {
+        if self.open.len() >= PRIVATE_CONNECTIONS_MAX {
             self.evict();
         }
         let id = self.next;
@@ -58,21 +58,25 @@ impl Visits {
 }
 
 /// A connection's entry; removed when the connection ends.
-pub(crate) struct Visit {
-    visits: Rc<RefCell<Visits>>,
+pub(crate) struct PrivateConnection {
+    connections: Rc<RefCell<PrivateConnections>>,
     id: u64,
 }
 
-impl Visit {
+impl PrivateConnection {
     /// Adds a connection to those of its listener.
-    pub(crate) fn begin(visits: &Rc<RefCell<Visits>>) -> Self {
-        let id = visits.borrow_mut().enter();
-        Self { visits: Rc::clone(visits), id }
+    pub(crate) fn begin(connections: &Rc<RefCell<PrivateConnections>>) -> Self {
+        let id = connections.borrow_mut().enter();
+        Self { connections: Rc::clone(connections), id }
     }
 
     /// Sets the task that an eviction ends.
-    pub(crate) fn set_task(visits: &Rc<RefCell<Visits>>, id: u64, task: AbortHandle) {
-        if let Some((handle, _)) = visits.borrow_mut().open.get_mut(&id) {
+    pub(crate) fn set_task(
+        connections: &Rc<RefCell<PrivateConnections>>,
+        id: u64,
+        task: AbortHandle,
+    ) {
+        if let Some((handle, _)) = connections.borrow_mut().open.get_mut(&id) {
             *handle = Some(task);
         }
     }
@@ -83,15 +87,15 @@ impl Visit {
 
     /// Records that the complete head has arrived.
     pub(crate) fn set_answered(&self) {
-        if let Some((_, progress)) = self.visits.borrow_mut().open.get_mut(&self.id) {
+        if let Some((_, progress)) = self.connections.borrow_mut().open.get_mut(&self.id) {
             *progress = Progress::Answered;
         }
     }
 }
 
-impl Drop for Visit {
+impl Drop for PrivateConnection {
     fn drop(&mut self) {
-        self.visits.borrow_mut().open.remove(&self.id);
+        self.connections.borrow_mut().open.remove(&self.id);
     }
 }
 
@@ -101,21 +105,21 @@ mod tests {
 
     #[test]
     fn full_listener_evicts_the_oldest_silent_connection_first() {
-        let mut visits = Visits::default();
-        let ids: Vec<u64> = (0..VISITS_MAX).map(|_| visits.enter()).collect();
+        let mut connections = PrivateConnections::default();
+        let ids: Vec<u64> = (0..PRIVATE_CONNECTIONS_MAX).map(|_| connections.enter()).collect();
         // The two oldest are being answered.
         for id in &ids[..2] {
-            visits.open.get_mut(id).unwrap().1 = Progress::Answered;
+            connections.open.get_mut(id).unwrap().1 = Progress::Answered;
         }
-        let newest = visits.enter();
-        assert_eq!(visits.open.len(), VISITS_MAX);
-        assert!(!visits.open.contains_key(&ids[2]), "the oldest silent one is evicted");
-        assert!(visits.open.contains_key(&ids[0]) && visits.open.contains_key(&newest));
-        for (_, progress) in visits.open.values_mut() {
+        let newest = connections.enter();
+        assert_eq!(connections.open.len(), PRIVATE_CONNECTIONS_MAX);
+        assert!(!connections.open.contains_key(&ids[2]), "the oldest silent one is evicted");
+        assert!(connections.open.contains_key(&ids[0]) && connections.open.contains_key(&newest));
+        for (_, progress) in connections.open.values_mut() {
             *progress = Progress::Answered;
         }
-        visits.enter();
-        assert_eq!(visits.open.len(), VISITS_MAX);
-        assert!(!visits.open.contains_key(&ids[0]), "otherwise the oldest of all");
+        connections.enter();
+        assert_eq!(connections.open.len(), PRIVATE_CONNECTIONS_MAX);
+        assert!(!connections.open.contains_key(&ids[0]), "otherwise the oldest of all");
     }
 }

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::load::machine::files_max;
+use crate::load::process_limits::files_max;
 
 type FloatGauge = Gauge<f64, AtomicU64>;
 

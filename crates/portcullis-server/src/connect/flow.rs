@@ -16,7 +16,7 @@ use crate::connect::identity::{
     Identity, can_look_up_key, foreign_user_hook, identify, look_up_key,
 };
 use crate::connect::namespace_packet::{count_namespace_packet, reject_unknown_namespace};
-use crate::connect::recover::claim_socket;
+use crate::connect::recovery_claim::claim_socket;
 use crate::connect::request::ConnectRequest;
 use crate::connect::sign_in::{check_role, refund, sign_in};
 use crate::connect::state::{ConnectState, Step};
@@ -29,8 +29,8 @@ use crate::connection::socket_id::SocketId;
 use crate::delivery::hub::{Delta, pending_batches};
 use crate::events::frame::Form;
 use crate::random::random_id;
+use crate::rooms::kept_sockets::RecoveryOutcome;
 use crate::rooms::membership::enter_namespace;
-use crate::rooms::recovery::RecoveryOutcome;
 use crate::websocket::control_rate::ControlRate;
 
 /// The credentials of a connection and the state of its CONNECT.

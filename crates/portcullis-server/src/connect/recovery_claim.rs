@@ -1,4 +1,4 @@
-//! A kept socket, claimed by a returning client.
+//! The recovery of a connection: a returning client claims its kept socket.
 //! Never: the missed events; the product delivers them through the hub.
 
 use std::rc::Rc;
@@ -9,8 +9,8 @@ use portcullis_model::Now;
 use crate::connect::request::ConnectRequest;
 use crate::connection::link::Link;
 use crate::connection::socket::Socket;
+use crate::rooms::kept_sockets::{Claimant, KeptSocket, RecoveryFuture, RecoveryRequest};
 use crate::rooms::offset;
-use crate::rooms::recovery::{Claimant, KeptSocket, RecoveryFuture, RecoveryRequest};
 
 /// Takes the kept socket of a returning user and asks the product for the missed events.
 pub(crate) fn claim_socket(

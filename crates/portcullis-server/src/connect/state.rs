@@ -7,7 +7,7 @@ use crate::connect::request::ConnectRequest;
 use crate::connect::user_slot::PrincipalFuture;
 use crate::delivery::hub::PendingBatches;
 use crate::events::namespace::HookFuture;
-use crate::rooms::recovery::RecoveryFuture;
+use crate::rooms::kept_sockets::RecoveryFuture;
 
 /// What a CONNECT waits for.
 pub(crate) enum ConnectState {

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::connect::request::RecoveryTarget;
 use crate::delivery::hub::Delta;
 use crate::events::namespace::HookFuture;
-use crate::rooms::recovery::Claimant;
+use crate::rooms::kept_sockets::Claimant;
 use crate::shard::state::Shard;
 
 /// How long a replaced connection may take to leave its rooms.

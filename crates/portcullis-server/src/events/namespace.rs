@@ -12,7 +12,7 @@ use crate::delivery::hub::Hub;
 use crate::events::context::Context;
 use crate::events::event_table::EventTable;
 use crate::events::reply::Reply;
-use crate::rooms::recovery::{RecoveryFuture, RecoveryRequest};
+use crate::rooms::kept_sockets::{RecoveryFuture, RecoveryRequest};
 
 pub(crate) type HookFuture = Pin<Box<dyn Future<Output = Result<(), Denial>>>>;
 type ConnectingHook = Box<dyn Fn(Arc<User>, Namespace) -> HookFuture + Send + Sync>;

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use crate::http::connection::HttpConnection;
 use crate::http::serve::serve_connection;
 use crate::http::transfer::TransferredConnection;
-use crate::listen::entrance::Entrance;
 use crate::listen::intake_slots::IntakeSlot;
+use crate::listen::listener_kind::ListenerKind;
 use crate::rejection::{RejectionSource, reject};
 use crate::shard::state::Shard;
 
@@ -28,7 +28,7 @@ pub(crate) async fn serve_arrivals(
         if stream.arrive().is_err() {
             continue;
         }
-        let mut http = HttpConnection::new(Rc::clone(&shard), stream, peer, Entrance::Public);
+        let mut http = HttpConnection::new(Rc::clone(&shard), stream, peer, ListenerKind::Public);
         http.io.buffer = buffer;
         let http = HttpConnection { slot, requests, ..http };
         tokio::task::spawn_local(serve_connection(http, intake_slot));

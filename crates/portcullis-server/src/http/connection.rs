@@ -10,7 +10,7 @@ use crate::http::http_stream::HttpStream;
 use crate::http::request_client::RequestClient;
 use crate::http::responder::Responder;
 use crate::http::transfer::RequestBudget;
-use crate::listen::entrance::Entrance;
+use crate::listen::listener_kind::ListenerKind;
 use crate::listen::stream::Stream;
 use crate::shard::state::Shard;
 
@@ -29,9 +29,9 @@ impl HttpConnection {
         shard: Rc<Shard>,
         stream: Stream,
         peer: SocketAddr,
-        entrance: Entrance,
+        listener_kind: ListenerKind,
     ) -> Self {
-        let client = RequestClient::new(&shard.server.gate, peer, entrance);
+        let client = RequestClient::new(&shard.server.gate, peer, listener_kind);
         let io = HttpStream { stream, buffer: Vec::new() };
         Self { shard, io, client, slot: None, requests: RequestBudget::default() }
     }

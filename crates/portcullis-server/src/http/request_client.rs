@@ -6,14 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use portcullis_guard::{ClientScheme, Endpoint, Gate, Handshake, Source};
 use portcullis_wire::http1::{FieldValue, Head};
 
-use crate::listen::entrance::Entrance;
+use crate::listen::listener_kind::ListenerKind;
 use crate::rejection::RejectionSource;
 
 /// The client of a TCP connection and of its current request.
 pub(crate) struct RequestClient {
     /// The peer of the TCP connection, or the client that the PROXY protocol reports.
     pub(crate) peer: SocketAddr,
-    pub(crate) entrance: Entrance,
+    pub(crate) listener_kind: ListenerKind,
     /// The address that the current request counts against.
     pub(crate) address: IpAddr,
     /// Whether a page of another site may have caused the request.
@@ -25,10 +25,10 @@ pub(crate) struct RequestClient {
 }
 
 impl RequestClient {
-    pub(crate) fn new(gate: &Gate, peer: SocketAddr, entrance: Entrance) -> Self {
+    pub(crate) fn new(gate: &Gate, peer: SocketAddr, listener_kind: ListenerKind) -> Self {
         Self {
             peer,
-            entrance,
+            listener_kind,
             address: gate.client(peer.ip(), &[]),
             source: Source::default(),
             forwarded_scheme: None,
@@ -71,7 +71,7 @@ impl RequestClient {
     pub(crate) fn handshake<'a>(&self, head: &'a Head<'a>, endpoint: Endpoint) -> Handshake<'a> {
         Handshake {
             client: self.address,
-            door: endpoint,
+            endpoint,
             method: head.method,
             query: head.query,
             authority: head.authority,

@@ -14,7 +14,7 @@ use crate::http::api::ResponseKind;
 use crate::http::decision::target::Target;
 use crate::http::http_stream::HttpStream;
 use crate::http::request_client::RequestClient;
-use crate::listen::entrance::Entrance;
+use crate::listen::listener_kind::ListenerKind;
 use crate::rejection::{Rejection, RejectionSource, reject};
 use crate::shard::state::Shard;
 
@@ -129,9 +129,9 @@ impl Responder<'_> {
 
     /// Whether the client's own connection is over TLS: here, or at a proxy in front.
     fn is_over_tls(&self) -> bool {
-        let in_front = match self.client.entrance {
-            Entrance::Redirect => false,
-            Entrance::Public => match self.client.forwarded_scheme {
+        let in_front = match self.client.listener_kind {
+            ListenerKind::Redirect => false,
+            ListenerKind::Public => match self.client.forwarded_scheme {
                 Some(ClientScheme::Https) => true,
                 Some(ClientScheme::Http) => false,
                 None => self.shard.security.is_behind_tls,

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::listen::accepted_socket::{AcceptedSocket, reject_socket};
-use crate::listen::entrance::Entrance;
 use crate::listen::intake_slots::IntakeSlot;
+use crate::listen::listener_kind::ListenerKind;
 use crate::shard::state::Shard;
 
 /// The pause after a failed accept, so that the loop does not use all CPU time.
@@ -23,12 +23,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) async fn accept_until_drained(
     shard: Rc<Shard>,
     listener: TcpListener,
-    entrance: Entrance,
+    listener_kind: ListenerKind,
     mut draining: watch::Receiver<bool>,
 ) {
-    let tls = match entrance {
-        Entrance::Public => shard.server.options.tls.clone().map(TlsAcceptor::from),
-        Entrance::Redirect => None,
+    let tls = match listener_kind {
+        ListenerKind::Public => shard.server.options.tls.clone().map(TlsAcceptor::from),
+        ListenerKind::Redirect => None,
     };
     loop {
         let accepted = tokio::select! {
@@ -52,7 +52,7 @@ pub(crate) async fn accept_until_drained(
             reject_socket(&shard, &IntakeSlot::NONE_FREE, peer);
             continue;
         };
-        let accepted = AcceptedSocket { shard: Rc::clone(&shard), socket, peer, entrance };
+        let accepted = AcceptedSocket { shard: Rc::clone(&shard), socket, peer, listener_kind };
         tokio::task::spawn_local(accepted.serve(tls.clone(), slot));
     }
 }

@@ -15,8 +15,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::http::connection::HttpConnection;
 use crate::http::serve::serve_connection;
-use crate::listen::entrance::Entrance;
 use crate::listen::intake_slots::IntakeSlot;
+use crate::listen::listener_kind::ListenerKind;
 use crate::listen::receive_rate::in_time;
 use crate::listen::stream::{Stream, Tcp};
 use crate::listen::tls_handshake::handshake_tls;
@@ -33,7 +33,7 @@ pub(crate) struct AcceptedSocket {
     pub(crate) socket: TcpStream,
     /// The peer of the socket, or the client that the PROXY protocol reports.
     pub(crate) peer: SocketAddr,
-    pub(crate) entrance: Entrance,
+    pub(crate) listener_kind: ListenerKind,
 }
 
 impl AcceptedSocket {
@@ -60,7 +60,7 @@ impl AcceptedSocket {
                 Err(denial) => return self.reject(&denial),
             }
         }
-        let Self { shard, socket, entrance, .. } = self;
+        let Self { shard, socket, listener_kind, .. } = self;
         let (stream, buffer) = match tls {
             None => (Stream::Plain(Tcp::here(socket, start.len())), start),
             Some(acceptor) => match handshake_tls(&shard, socket, &acceptor, &start).await {
@@ -68,7 +68,7 @@ impl AcceptedSocket {
                 Err(denial) => return reject_socket(&shard, &denial, peer),
             },
         };
-        let mut http = HttpConnection::new(shard, stream, peer, entrance);
+        let mut http = HttpConnection::new(shard, stream, peer, listener_kind);
         http.io.buffer = buffer;
         http.slot = http_slot;
         serve_connection(http, slot).await;

@@ -4,7 +4,7 @@
 pub(crate) mod bind; // listeners whose port all shards share
 pub(crate) mod accept; // sockets under an accept budget
 pub(crate) mod intake_slots; // slots for connections in the HTTP stage
-pub(crate) mod entrance; // the listener of a connection
+pub(crate) mod listener_kind; // public listener or redirect listener
 pub(crate) mod accepted_socket; // PROXY header, limits, TLS, then HTTP
 pub(crate) mod stream; // a socket, plain or TLS, polled by hand
 pub(crate) mod tls_handshake; // a handshake, complete in time or rejected

@@ -1,4 +1,4 @@
-//! Sockets of closed connections, kept for a short time so that their clients can recover them.
+//! The table of recovery: sockets of closed connections, kept so that their clients recover them.
 //! Never: a socket given to another user, or without a new authentication.
 
 use std::collections::{HashMap, VecDeque};

@@ -11,7 +11,7 @@ use crate::connection::end::EndReason;
 use crate::connection::socket::Socket;
 use crate::connection::state::Connection;
 use crate::events::namespace::Departure;
-use crate::rooms::recovery::{KeptSocket, LiveSocket};
+use crate::rooms::kept_sockets::{KeptSocket, LiveSocket};
 use crate::shard::state::Shard;
 
 /// Adds a socket to its namespace.

@@ -12,12 +12,12 @@ use tokio::task::LocalSet;
 
 use crate::admin::metrics::Metrics;
 use crate::admin::private::Private;
-use crate::admin::visits::PrivateEntrance;
+use crate::admin::private_connections::PrivateListener;
 use crate::delivery::hub::{Batch, set_shard_of_thread};
 use crate::http::transfer::TransferredConnection;
 use crate::listen::bind::bind;
 use crate::load::admission_queue::AdmissionQueues;
-use crate::load::machine;
+use crate::load::process_limits;
 use crate::polling::session_id::SessionIds;
 use crate::polling::session_router::SessionRouter;
 use crate::random::passing_reference_key;
@@ -146,18 +146,18 @@ fn start_private_listeners(
     private: &Private,
 ) -> Result<PrivateListeners, ServerError> {
     let configured = [
-        ("private", server.options.private, PrivateEntrance::Operators),
-        ("probe", server.options.probe, PrivateEntrance::Probes),
+        ("private", server.options.private, PrivateListener::Operators),
+        ("probe", server.options.probe, PrivateListener::Probes),
     ];
     let mut threads = Vec::new();
     let mut bound = [None, None];
-    for ((name, address, entrance), bound) in configured.into_iter().zip(&mut bound) {
+    for ((name, address, listener_kind), bound) in configured.into_iter().zip(&mut bound) {
         let Some(address) = address else { continue };
         let listener = bind_at(address)?;
         *bound = Some(listener.local_addr().unwrap_or(address));
         let private = private.clone();
         threads.push(start_thread(name, move |local, runtime| {
-            local.block_on(runtime, private.serve(listener, entrance));
+            local.block_on(runtime, private.serve(listener, listener_kind));
         })?);
     }
     let [private, probe] = bound;
@@ -168,10 +168,10 @@ fn start_private_listeners(
 /// most half of the files.
 fn fit_to_machine(options: &mut Options, sockets_max: u32, shards: usize) {
     if options.memory_limit_bytes == 0 {
-        options.memory_limit_bytes = machine::memory_max_bytes();
+        options.memory_limit_bytes = process_limits::memory_max_bytes();
     }
     if options.files_max == 0 {
-        options.files_max = machine::files_max();
+        options.files_max = process_limits::files_max();
     }
     let Some(files) = usize::try_from(options.files_max).ok().filter(|files| *files > 0) else {
         return;

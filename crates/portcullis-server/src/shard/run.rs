@@ -13,7 +13,7 @@ use crate::delivery::hub::Batch;
 use crate::http::arrivals::serve_arrivals;
 use crate::http::transfer::TransferredConnection;
 use crate::listen::accept::accept_until_drained;
-use crate::listen::entrance::Entrance;
+use crate::listen::listener_kind::ListenerKind;
 use crate::setup::task_health::BackgroundTask;
 use crate::shard::loops::{deadline_loop, tick_loop, write_loop};
 use crate::shard::periodic::start_periodic_tasks;
@@ -46,11 +46,11 @@ pub(crate) async fn run_shard(shard: Rc<Shard>, inputs: ShardInputs) {
     start("deliveries", Box::pin(delivery_loop(Rc::clone(&shard), inbox)));
     start("arrivals", Box::pin(serve_arrivals(Rc::clone(&shard), arrivals)));
     start_periodic_tasks(&shard);
-    let entrances = [(Entrance::Public, Some(public)), (Entrance::Redirect, redirect)];
-    for (entrance, listener) in entrances {
+    let listener_kinds = [(ListenerKind::Public, Some(public)), (ListenerKind::Redirect, redirect)];
+    for (listener_kind, listener) in listener_kinds {
         let Some(listener) = listener else { continue };
         let drained = drained.clone();
-        let accepting = accept_until_drained(Rc::clone(&shard), listener, entrance, drained);
+        let accepting = accept_until_drained(Rc::clone(&shard), listener, listener_kind, drained);
         start("listener", Box::pin(accepting));
     }
     drop(drained.wait_for(|draining| *draining).await);

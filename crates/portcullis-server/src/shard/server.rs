@@ -13,7 +13,7 @@ use crate::events::context::Services;
 use crate::load::admission_queue::AdmissionQueues;
 use crate::load::samples::LoadSamples;
 use crate::polling::session_router::SessionRouter;
-use crate::rooms::recovery::RecoveryTable;
+use crate::rooms::kept_sockets::RecoveryTable;
 use crate::setup::options::Options;
 use crate::setup::registered::Registrations;
 use crate::setup::task_health::TaskHealth;

@@ -1,4 +1,4 @@
-//! Everything that decides about access, and revocations.
+//! All users, sessions and revocations, as the store reports them together.
 //! Never: rooms or messages.
 
 use portcullis_model::RevocationKind;
@@ -8,7 +8,7 @@ use crate::rows::users::UserRow;
 
 /// Users, sessions and revocations: everything that decides about access.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Authority {
+pub struct AccessSnapshot {
     /// All users.
     pub users: Vec<UserRow>,
     /// All sessions.

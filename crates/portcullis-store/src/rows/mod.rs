@@ -7,6 +7,6 @@ pub(crate) mod write_fence; // the check at commit that a request is still allow
 pub(crate) mod users; // users and their credentials
 pub(crate) mod sessions; // sessions and their turns
 pub(crate) mod factors; // second factors and invitations to register
-pub(crate) mod authority; // everything that decides about access; revocations
+pub(crate) mod access_snapshot; // everything that decides about access; revocations
 pub(crate) mod operator; // actions of operators, deletions, listings
 pub(crate) mod snapshot; // everything that the start reads

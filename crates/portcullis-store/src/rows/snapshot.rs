@@ -3,14 +3,14 @@
 
 use portcullis_model::{RoomId, UserId};
 
-use crate::rows::authority::Authority;
+use crate::rows::access_snapshot::AccessSnapshot;
 use crate::rows::rooms::RoomRow;
 
 /// Everything except messages, as of one moment.
 #[derive(Debug, Clone, Default)]
 pub struct StoreSnapshot {
     /// Users, sessions and revocations.
-    pub authority: Authority,
+    pub access: AccessSnapshot,
     /// All rooms that are not deleted.
     pub rooms: Vec<RoomSnapshot>,
     /// All members of these rooms.

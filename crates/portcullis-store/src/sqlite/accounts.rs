@@ -6,7 +6,7 @@ use portcullis_model::{Secret, SessionId, UserId};
 use crate::accounts::AccountStore;
 use crate::future::StoreFuture;
 use crate::health::monitor::WriteKind;
-use crate::rows::authority::Revocation;
+use crate::rows::access_snapshot::Revocation;
 use crate::rows::factors::{NewInvitation, NewTotp};
 use crate::rows::sessions::{
     NewSession, OpenSessionOutcome, ReauthenticateOutcome, ReauthenticateRequest, RotateOutcome,

@@ -4,8 +4,8 @@
 use crate::changes::{ChangeStore, RecheckOutcome};
 use crate::future::StoreFuture;
 use crate::health::status::StoreStatus;
-use crate::rows::authority::Authority;
-use crate::sqlite::account_tables::authority::read_authority;
+use crate::rows::access_snapshot::AccessSnapshot;
+use crate::sqlite::account_tables::access_snapshot::read_access_snapshot;
 use crate::sqlite::store::SqliteStore;
 
 impl ChangeStore for SqliteStore {
@@ -13,10 +13,10 @@ impl ChangeStore for SqliteStore {
         self.request_recheck()
     }
 
-    fn authority(&self) -> StoreFuture<'_, Authority> {
+    fn access_snapshot(&self) -> StoreFuture<'_, AccessSnapshot> {
         self.look_up(|connection| {
             let snapshot = connection.unchecked_transaction()?;
-            read_authority(&snapshot)
+            read_access_snapshot(&snapshot)
         })
     }
 

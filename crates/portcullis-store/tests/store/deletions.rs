@@ -89,7 +89,7 @@ async fn deleted_user_is_gone_with_everything_but_messages() {
     let reported = feed.take();
     assert!(reported.contains(&Change::RoomDeleted { room: room_id("anns") }), "{reported:?}");
     let authority = reported.iter().find_map(|change| match change {
-        Change::Authority(authority) => Some(authority),
+        Change::AccessSnapshot(authority) => Some(authority),
         _ => None,
     });
     let users: Vec<_> = authority.unwrap().users.iter().map(|user| user.id.clone()).collect();

@@ -128,16 +128,16 @@ async fn apply(operator: &SqliteOperatorStore, number: u32) -> bool {
 async fn operator_change_reaches_the_feed_of_the_running_store() {
     let directory = StoreDirectory::new();
     let (store, feed, operator) = open_with_rows(&directory).await;
-    let mut before = store.authority().await.unwrap();
+    let mut before = store.access_snapshot().await.unwrap();
     let mut number = 0;
     while apply(&operator, number).await {
         assert_eq!(feed.take(), [], "{number}: nothing is reported before the recheck");
         assert_eq!(store.recheck().await.unwrap(), RecheckOutcome::Reported, "{number}");
-        let now = store.authority().await.unwrap();
+        let now = store.access_snapshot().await.unwrap();
         assert_ne!(now, before, "{number}");
-        assert_eq!(operator.authority().await.unwrap(), now, "{number}");
+        assert_eq!(operator.access_snapshot().await.unwrap(), now, "{number}");
         let reported = feed.take();
-        let [Change::Authority(all), Change::Operator(action)] = reported.as_slice() else {
+        let [Change::AccessSnapshot(all), Change::Operator(action)] = reported.as_slice() else {
             panic!("{number}: {reported:?}")
         };
         assert_eq!(**all, now, "{number}");

@@ -10,7 +10,7 @@ use portcullis_server::random_id;
 use super::installation::Installation;
 use crate::config::Settings;
 use crate::output::outln;
-use crate::start::machine::prepare_directory;
+use crate::start::preparation::prepare_directory;
 use crate::start::wiring::{self, Route};
 
 /// Prints the table in Markdown.

@@ -101,8 +101,8 @@ fn gate(installation: &Installation) -> Result<(Gate, Arc<Directory>)> {
         let (beside, _) = installation.open()?;
         let need = settings.identity.accounts.second_factor;
         let feed = AccountFeed::new(Arc::clone(&directory), clock, need);
-        let all = block_on(beside.authority())??;
-        feed.apply(&Change::Authority(Box::new(all)), &mut Vec::new());
+        let all = block_on(beside.access_snapshot())??;
+        feed.apply(&Change::AccessSnapshot(Box::new(all)), &mut Vec::new());
     }
     let own = vec![String::from("https://localhost")];
     let hosts = vec![String::from("localhost")];

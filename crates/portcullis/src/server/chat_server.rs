@@ -16,7 +16,7 @@ use portcullis_seal::{Keyring, KeyringError, PrivateFileError, application_mark,
 use portcullis_server::{Builder, Options};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
-use crate::feed::Feed;
+use crate::feed_dispatch::Feed;
 use crate::sealing::{SealLog, Sealing};
 use crate::server::field_keys::FieldKeys;
 

@@ -3,7 +3,7 @@
 
 pub(crate) mod wiring; // one server from all parts
 pub(crate) mod validate; // checks before a start
-pub(crate) mod machine; // data directory, ports, files, operational log
+pub(crate) mod preparation; // data directory, ports, files, operational log
 pub(crate) mod output_files; // checks of the files that the server writes
 pub(crate) mod log_key; // the key of session hashes in the security log
 pub(crate) mod pages; // the chat page inside the binary

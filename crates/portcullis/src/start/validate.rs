@@ -12,8 +12,8 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, Warning, mistakes, password_policy};
 use crate::start::log_key;
-use crate::start::machine::{inspect_directory, inspect_file, open_mode, try_address};
 use crate::start::output_files::inspect_output_files;
+use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
 use crate::tls::server_config::Tls;
 
 /// Findings about a valid configuration.

@@ -17,17 +17,17 @@ use portcullis_server::{Builder, Method, ServerError};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
 use crate::config::{ConfigError, Settings, StorageSettings, Warning, password_policy, weakenings};
-use crate::feed::Feed;
+use crate::feed_dispatch::Feed;
 use crate::sealing::{SealLog, Sealing};
 use crate::start::alert_channels;
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
 use crate::start::log_key;
-use crate::start::machine::{
-    prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
-};
 use crate::start::output_files::{ACCESS_NUMBERS, ALERT_STATE, LOG_NUMBERS};
 use crate::start::pages;
+use crate::start::preparation::{
+    prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
+};
 use crate::start::signals::{Signals, Wake, end_within};
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
 use crate::tls::error::TlsError;

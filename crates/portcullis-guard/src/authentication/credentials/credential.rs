@@ -296,8 +296,8 @@ mod tests {
     fn check_bearer(values: &[&[u8]]) -> Result<Option<String>, Denial> {
         let headers: Vec<_> = values.iter().map(|value| ("AUTHORIZATION", *value)).collect();
         let client = std::net::IpAddr::from([127, 0, 0, 1]);
-        let (door, method, query, authority) = (Endpoint::Plain, "GET", "", None);
-        let ask = Handshake { client, door, method, query, authority, headers: &headers };
+        let (endpoint, method, query, authority) = (Endpoint::Plain, "GET", "", None);
+        let ask = Handshake { client, endpoint, method, query, authority, headers: &headers };
         authorization(&ask).map(|found| found.bearer.map(|token| token.expose().clone()))
     }
 

@@ -15,7 +15,7 @@ use crate::http::decision::media_type::is_utf8_of;
 use crate::http::decision::outcome::Decision;
 use crate::http::decision::target::Target;
 use crate::http::route_call::RouteCall;
-use crate::listen::entrance::Entrance;
+use crate::listen::listener_kind::ListenerKind;
 use crate::shard::state::Shard;
 
 /// Takes a slot; waits for one when that may help. Then checks a credential of the request, before
@@ -39,10 +39,10 @@ pub(crate) async fn take_slot(shard: &Shard, admitted: &mut AdmittedRequest) -> 
 
 /// Decides on a request.
 pub(crate) fn decide(request: &HeadRequest<'_>) -> Decision {
-    let decided = match (request.client.entrance, request.target) {
-        (Entrance::Redirect, _) => decide_plain_text(request),
-        (Entrance::Public, Target::Engine(form)) => decide_engine(request, form),
-        (Entrance::Public, target) => decide_other(request, target),
+    let decided = match (request.client.listener_kind, request.target) {
+        (ListenerKind::Redirect, _) => decide_plain_text(request),
+        (ListenerKind::Public, Target::Engine(form)) => decide_engine(request, form),
+        (ListenerKind::Public, target) => decide_other(request, target),
     };
     decided.unwrap_or_else(Decision::Reject)
 }

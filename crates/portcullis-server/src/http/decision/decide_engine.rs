@@ -13,7 +13,7 @@ use crate::events::frame::Form;
 use crate::http::decision::head_request::HeadRequest;
 use crate::http::decision::outcome::Decision;
 use crate::http::decision::target::Target;
-use crate::listen::entrance::Entrance;
+use crate::listen::listener_kind::ListenerKind;
 use crate::polling::open::OpenRequest;
 use crate::polling::post::posted_length;
 use crate::polling::transport::Polling;
@@ -24,7 +24,8 @@ const BEFORE_CONNECT_MAX: usize = 16 * 1024;
 
 /// The other shard that the session of a request lives on, if there is one.
 pub(crate) fn other_shard(request: &HeadRequest<'_>) -> Option<u16> {
-    let (Target::Engine(_), Entrance::Public) = (request.target, request.client.entrance) else {
+    let (Target::Engine(_), ListenerKind::Public) = (request.target, request.client.listener_kind)
+    else {
         return None;
     };
     let sid = engineio::read_parameters(request.head.query).ok()?.sid?;

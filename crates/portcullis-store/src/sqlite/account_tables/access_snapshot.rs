@@ -1,17 +1,17 @@
-//! Reads everything that decides about access.
+//! Reads all users, sessions and revocations at once; changes of them are in the files beside.
 //! Never: rooms or messages.
 
 use rusqlite::Connection;
 
 use crate::error::StoreError;
-use crate::rows::authority::Authority;
+use crate::rows::access_snapshot::AccessSnapshot;
 use crate::sqlite::account_tables::revocations::{revocations, revocations_ended};
 use crate::sqlite::account_tables::sessions::{SESSION, session_row};
 use crate::sqlite::account_tables::users::{USER, user_row};
 
 /// Reads the authority; inside a transaction.
-pub(crate) fn read_authority(connection: &Connection) -> Result<Authority, StoreError> {
-    let mut authority = Authority::default();
+pub(crate) fn read_access_snapshot(connection: &Connection) -> Result<AccessSnapshot, StoreError> {
+    let mut authority = AccessSnapshot::default();
     let mut select =
         connection.prepare(&format!("SELECT {USER} FROM users WHERE deleted_unix_ms = 0"))?;
     let mut rows = select.query([])?;

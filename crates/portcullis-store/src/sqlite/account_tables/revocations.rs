@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use crate::changes::Change;
 use crate::error::StoreError;
-use crate::rows::authority::Revocation;
+use crate::rows::access_snapshot::Revocation;
 use crate::sqlite::account_tables::transaction::{AccountTransaction, STEP_ROWS};
 use crate::sqlite::columns::{revocation_kind, revocation_kind_number};
 

@@ -1,4 +1,4 @@
-//! Renews sessions turn by turn, and records that a user authenticated again.
+//! Renews sessions: a refresh token has one next one; records that a user authenticated again.
 //! Never: two next turns of one turn; an old turn that is presented ends the session.
 
 use portcullis_model::SessionId;

@@ -1,4 +1,4 @@
-//! Changes one user inside a transaction, and ends the sessions that the change voids.
+//! Changes one user: roles, ban, mute, name, password; ends the sessions that the change voids.
 //! Never: a change that leaves no administrator.
 
 use portcullis_model::{Role, Roles, Secret, UserId};

@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::future::StoreFuture;
 use crate::health::monitor::Health;
 use crate::health::status::StoreStatus;
-use crate::rows::authority::{Authority, Revocation};
+use crate::rows::access_snapshot::{AccessSnapshot, Revocation};
 use crate::rows::factors::{NewInvitation, NewTotp};
 use crate::rows::operator::OperatorActionKind;
 use crate::rows::sessions::{
@@ -21,7 +21,7 @@ use crate::rows::sessions::{
 use crate::rows::users::{
     AccountRow, ChangeUserOutcome, CreateUserOutcome, CredentialsRow, NewUser, UserChange,
 };
-use crate::sqlite::account_tables::authority::read_authority;
+use crate::sqlite::account_tables::access_snapshot::read_access_snapshot;
 use crate::sqlite::account_tables::factors::{has_recovery_code, recovery_codes_left};
 use crate::sqlite::account_tables::invitations::has_invitation;
 use crate::sqlite::account_tables::operator_actions::ActionNote;
@@ -39,13 +39,13 @@ impl ChangeStore for SqliteOperatorStore {
         completed(Ok(RecheckOutcome::Unchanged))
     }
 
-    fn authority(&self) -> StoreFuture<'_, Authority> {
+    fn access_snapshot(&self) -> StoreFuture<'_, AccessSnapshot> {
         let mut connection = self.connection();
         completed(
             connection
                 .transaction()
                 .map_err(StoreError::from)
-                .and_then(|snapshot| read_authority(&snapshot)),
+                .and_then(|snapshot| read_access_snapshot(&snapshot)),
         )
     }
 

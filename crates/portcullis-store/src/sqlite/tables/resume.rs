@@ -1,4 +1,4 @@
-//! Orders a recovered connection among the changes, with the messages that it missed.
+//! The recovery of a connection: its missed messages, and its position in the order of changes.
 //! Never: a message of a room of which the user is not a member; many messages read by the writer.
 
 use portcullis_model::RoomId;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::error::StoreError;
 use crate::rows::rooms::RoomRow;
 use crate::rows::snapshot::{RoomSnapshot, StoreSnapshot};
-use crate::sqlite::account_tables::authority::read_authority;
+use crate::sqlite::account_tables::access_snapshot::read_access_snapshot;
 use crate::sqlite::columns::{room_id, text, user_id, visibility};
 
 /// Reads the snapshot; see [`crate::Store::load`].
@@ -15,7 +15,7 @@ pub(crate) fn load(connection: &Connection) -> Result<StoreSnapshot, StoreError>
     // One transaction, so that every member's room and user are in the lists.
     let transaction = connection.unchecked_transaction()?;
     let snapshot = StoreSnapshot {
-        authority: read_authority(&transaction)?,
+        access: read_access_snapshot(&transaction)?,
         rooms: rooms(&transaction)?,
         members: pairs(&transaction, MEMBERS)?,
         invited: pairs(&transaction, INVITED)?,

@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 
 use crate::changes::{Change, CommitFeed, RecheckOutcome};
 use crate::error::StoreError;
-use crate::rows::authority::Authority;
+use crate::rows::access_snapshot::AccessSnapshot;
 use crate::rows::operator::OperatorAction;
-use crate::sqlite::account_tables::authority::read_authority;
+use crate::sqlite::account_tables::access_snapshot::read_access_snapshot;
 use crate::sqlite::account_tables::operator_actions::operator_actions;
 use crate::sqlite::reader::Readers;
 use crate::sqlite::tables::cleanup::deleted_rooms;
@@ -27,7 +27,7 @@ pub(crate) type Interlude = Box<dyn FnOnce(&mut Writer<'_>, &mut dyn CommitFeed)
 
 /// What a reader found in its snapshot.
 struct ExternalState {
-    authority: Authority,
+    authority: AccessSnapshot,
     actions: Vec<(i64, OperatorAction)>,
     /// Rooms that are marked as deleted; another connection can have done that.
     deleted_rooms: Vec<RoomId>,
@@ -100,7 +100,7 @@ impl Writer<'_> {
         let ExternalState { mut authority, actions, deleted_rooms } = found?;
         let Some(own) = own else { return Err(StoreError::Busy) };
         apply_own_changes(&mut authority, own);
-        let mut changes = vec![Change::Authority(Box::new(authority))];
+        let mut changes = vec![Change::AccessSnapshot(Box::new(authority))];
         for (number, action) in actions {
             self.authority.set_reported_action(number);
             changes.push(Change::Operator(action));
@@ -135,11 +135,11 @@ fn read_external(
     let actions = operator_actions(&snapshot, above)?;
     let _ = has_snapshot.send(());
     let deleted_rooms = deleted_rooms(&snapshot)?;
-    Ok(ExternalState { authority: read_authority(&snapshot)?, actions, deleted_rooms })
+    Ok(ExternalState { authority: read_access_snapshot(&snapshot)?, actions, deleted_rooms })
 }
 
 /// Applies later changes, so that the older snapshot does not undo them.
-fn apply_own_changes(authority: &mut Authority, own: Vec<Change>) {
+fn apply_own_changes(authority: &mut AccessSnapshot, own: Vec<Change>) {
     if own.is_empty() {
         return;
     }
@@ -153,7 +153,7 @@ fn apply_own_changes(authority: &mut Authority, own: Vec<Change>) {
             Change::Session(session) => drop(sessions.insert(session.id.clone(), session)),
             Change::SessionEnded { session, .. } => drop(sessions.remove(&session)),
             Change::Revoked(revocation) => authority.revocations.push(revocation),
-            Change::Authority(_)
+            Change::AccessSnapshot(_)
             | Change::Operator(_)
             | Change::Invited { .. }
             | Change::Barred { .. }

@@ -13,7 +13,7 @@ async fn revocation_lasts_until_its_later_end() {
         assert_eq!(feed.take(), [Change::Revoked(token(expect))], "{until}");
     }
     store.revoke(revocation("x", RevocationKind::Session, 5)).await.unwrap();
-    let mut kept = store.load().await.unwrap().authority.revocations;
+    let mut kept = store.load().await.unwrap().access.revocations;
     kept.sort_unstable_by_key(|row| row.until_unix_ms);
     assert_eq!(kept, [revocation("x", RevocationKind::Session, 5), token(60)]);
 }
@@ -34,18 +34,22 @@ async fn ended_rows_are_removed_and_ended_sessions_reported() {
         store.invite(invitation).await.unwrap();
     }
     recheck(&store, &feed).await;
-    assert_eq!(store.authority().await.unwrap().sessions.len(), 3, "no session has ended yet");
+    assert_eq!(
+        store.access_snapshot().await.unwrap().sessions.len(),
+        3,
+        "no session has ended yet"
+    );
     store.remove_ended(ENDS).await.unwrap();
     let mut reported = feed.take();
     reported.sort_unstable_by_key(|change| format!("{change:?}"));
     assert_eq!(reported, [ended("s1", "ann"), ended("s2", "ann")]);
     let left = store.load().await.unwrap();
     assert_eq!(
-        (left.authority.sessions.len(), left.authority.revocations.len()),
+        (left.access.sessions.len(), left.access.revocations.len()),
         (1, 2),
         "revocations are kept for a day"
     );
-    assert_eq!(left.authority.revocations_ended_unix_ms, 0);
+    assert_eq!(left.access.revocations_ended_unix_ms, 0);
     let connection = directory.sql();
     let count = "SELECT count(*) FROM invitations";
     let invitations: u32 = connection.query_row(count, [], |row| row.get(0)).unwrap();
@@ -63,7 +67,7 @@ async fn deleted_revocations_leave_the_latest_of_their_ends() {
     }
     for (now, left, ended) in [(day_ms + 99, 3, 0), (day_ms + 200, 1, 200), (0, 1, 200)] {
         store.remove_ended(now).await.unwrap();
-        let authority = store.authority().await.unwrap();
+        let authority = store.access_snapshot().await.unwrap();
         let seen = (authority.revocations.len(), authority.revocations_ended_unix_ms);
         assert_eq!(seen, (left, ended), "{now}");
     }
@@ -73,7 +77,7 @@ async fn deleted_revocations_leave_the_latest_of_their_ends() {
     let (store, _) = directory.open();
     let loaded = store.load().await.unwrap();
     assert_eq!(
-        (loaded.authority.revocations.len(), loaded.authority.revocations_ended_unix_ms),
+        (loaded.access.revocations.len(), loaded.access.revocations_ended_unix_ms),
         (0, 300)
     );
 }
@@ -99,7 +103,7 @@ async fn cleanup_removes_all_ended_sessions() {
     }
     let mut reported = 0;
     let mut rounds = 0;
-    while !store.authority().await.unwrap().sessions.is_empty() {
+    while !store.access_snapshot().await.unwrap().sessions.is_empty() {
         feed.take();
         store.remove_ended(ENDS).await.unwrap();
         let changes = feed.take();

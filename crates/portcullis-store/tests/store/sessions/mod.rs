@@ -9,7 +9,7 @@ mod cleanup; // revocations, and the removal of ended rows
 
 use portcullis_model::{Role, Roles, SessionId};
 use portcullis_store::{
-    AccountStore, Authority, Change, ChangeStore, CreateUserOutcome, Factors, NewInvitation,
+    AccessSnapshot, AccountStore, Change, ChangeStore, CreateUserOutcome, Factors, NewInvitation,
     NewSession, NewUser, OpenSessionOutcome, PresentedTurn, ReauthenticateOutcome,
     ReauthenticateRequest, RecheckOutcome, Revocation, RevocationKind, RotateOutcome,
     RotateRequest, SessionRow, SessionSelector, SqliteStore, Store, UserChange, UserChangeKind,

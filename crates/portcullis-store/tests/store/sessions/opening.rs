@@ -34,7 +34,7 @@ async fn opened_session_is_stored_and_reported() {
     assert_eq!(still_open, std::slice::from_ref(&expect));
     assert_eq!(open_session_names(&store, "ann", 7 + ENDS).await, [""; 0]);
     assert_eq!(open_session_names(&store, "bob", 7).await, [""; 0]);
-    assert_eq!(store.load().await.unwrap().authority.sessions, [expect]);
+    assert_eq!(store.load().await.unwrap().access.sessions, [expect]);
     // An id that is taken opens no session and ends no other one.
     for (name, at) in [("s2", 8), ("s3", 9)] {
         open(&store, name, "ann", at).await;
@@ -126,7 +126,7 @@ async fn selected_sessions_end_and_others_stay() {
         let reported = feed.take();
         assert_eq!(reported.len(), expect.len(), "{user} {which:?}");
         assert!(expect.iter().all(|name| reported.contains(&ended(name, "ann"))), "{reported:?}");
-        let left = store.authority().await.unwrap().sessions;
+        let left = store.access_snapshot().await.unwrap().sessions;
         assert_eq!(left.len(), 4 - expect.len(), "{user} {which:?}");
     }
 }

@@ -31,7 +31,7 @@ async fn reauthentication_starts_a_generation_and_the_next_turn() {
         assert_eq!((row.turn, row.idle_ends_unix_ms), (turn, idle_ends), "{case}");
         assert_eq!((row.generation, row.authenticated_unix_ms), (1, proof.at_unix_ms), "{case}");
         assert_eq!(row.factors, Factors::PasswordAndCode, "{case}");
-        assert_eq!(store.load().await.unwrap().authority.sessions, [row], "{case}");
+        assert_eq!(store.load().await.unwrap().access.sessions, [row], "{case}");
     }
 }
 

@@ -9,7 +9,7 @@ async fn external_change_is_reported_once_as_the_whole_authority() {
     let (store, feed) = open_with_rows(&directory).await;
     open(&store, "s1", "ann", 0).await;
     open(&store, "b1", "bob", 0).await;
-    let whole = async || Change::Authority(Box::new(store.authority().await.unwrap()));
+    let whole = async || Change::AccessSnapshot(Box::new(store.access_snapshot().await.unwrap()));
 
     let (outcome, reported) = recheck(&store, &feed).await;
     assert_eq!(
@@ -24,7 +24,7 @@ async fn external_change_is_reported_once_as_the_whole_authority() {
     store.revoke(revocation("y", RevocationKind::Token, 90)).await.unwrap();
     assert_eq!(recheck(&store, &feed).await, (RecheckOutcome::Unchanged, vec![]));
 
-    type Expect = fn(&Authority) -> bool;
+    type Expect = fn(&AccessSnapshot) -> bool;
     let statements: [(&str, Expect); 7] = [
         ("DELETE FROM sessions WHERE id = 's1'", |all| {
             let mut names: Vec<_> = all.sessions.iter().map(|row| row.id.as_str()).collect();
@@ -61,7 +61,7 @@ async fn external_change_is_reported_once_as_the_whole_authority() {
         let (outcome, reported) = recheck(&store, &feed).await;
         assert_eq!(outcome, RecheckOutcome::Reported, "{statement}");
         assert_eq!(reported, [whole().await], "{statement}");
-        let [Change::Authority(all)] = reported.as_slice() else { panic!("{reported:?}") };
+        let [Change::AccessSnapshot(all)] = reported.as_slice() else { panic!("{reported:?}") };
         assert!(expect(all), "{statement}: {all:?}");
         let again = recheck(&store, &feed).await;
         assert_eq!(again, (RecheckOutcome::Unchanged, vec![]), "{statement}");
@@ -85,5 +85,7 @@ async fn unreadable_authority_is_reported_once_it_is_readable() {
     directory.sql().execute_batch("UPDATE users SET id = 'u_bob' WHERE id = 'no id'").unwrap();
     let (outcome, reported) = recheck(&store, &feed).await;
     assert_eq!(outcome, RecheckOutcome::Reported);
-    assert!(matches!(reported.as_slice(), [Change::Authority(all)] if all.sessions.len() == 1));
+    assert!(
+        matches!(reported.as_slice(), [Change::AccessSnapshot(all)] if all.sessions.len() == 1)
+    );
 }

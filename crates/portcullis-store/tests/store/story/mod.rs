@@ -130,7 +130,7 @@ fn stored(text: &str, seq: u64) -> AppendOutcome {
 
 async fn story(backend: &dyn Backend) {
     let world = World::new(backend);
-    assert!(world.store.load().await.unwrap().authority.users.is_empty());
+    assert!(world.store.load().await.unwrap().access.users.is_empty());
     users::check_users(&world).await;
     rooms::check_rooms(&world).await;
     messages::check_messages(&world).await;

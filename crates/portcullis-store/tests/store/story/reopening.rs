@@ -5,7 +5,7 @@ use super::*;
 
 pub(super) async fn check_reopened_store(world: &World<'_>) {
     let loaded = world.store.load().await.unwrap();
-    let mut users: Vec<_> = loaded.authority.users.iter().map(|row| &*row.username).collect();
+    let mut users: Vec<_> = loaded.access.users.iter().map(|row| &*row.username).collect();
     users.sort_unstable();
     assert_eq!(users, ["Ann", "Ann from afar", "bob", "eve", "root"]);
     let mut rooms: Vec<_> =

@@ -84,7 +84,7 @@ async fn recovery_code_is_accepted_once_and_replaced_with_its_factor() {
     assert_eq!(left().await, 0);
     assert!(!store.use_totp_step(user_id("ann"), 99).await.unwrap());
     let loaded = store.load().await.unwrap();
-    assert_eq!(loaded.authority.users.len(), 2);
+    assert_eq!(loaded.access.users.len(), 2);
 }
 
 #[tokio::test]

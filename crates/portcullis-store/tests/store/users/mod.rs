@@ -55,7 +55,7 @@ async fn session_names(store: &SqliteStore, name: &str) -> Vec<String> {
 }
 
 async fn user_row(store: &SqliteStore, name: &str) -> UserRow {
-    let users = store.authority().await.unwrap().users;
+    let users = store.access_snapshot().await.unwrap().users;
     users.into_iter().find(|row| row.id == user_id(name)).unwrap()
 }
 

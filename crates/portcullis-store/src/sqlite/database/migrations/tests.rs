@@ -10,7 +10,7 @@ use crate::accounts::AccountStore;
 use crate::changes::{ChangeStore, RecheckOutcome};
 use crate::messages::MessageStore;
 use crate::rooms::RoomStore;
-use crate::rows::authority::Revocation;
+use crate::rows::access_snapshot::Revocation;
 use crate::rows::factors::NewTotp;
 use crate::rows::messages::{AppendOutcome, HistoryRequest};
 use crate::rows::rooms::{InviteOutcome, InviteRequest};
@@ -105,11 +105,8 @@ async fn database_of_the_second_version_is_migrated() {
         has_totp: false,
         foreign: false,
     };
-    assert_eq!(loaded.authority.users[0], expect);
-    assert_eq!(
-        (loaded.authority.users[1].id.as_str(), loaded.authority.users[1].foreign),
-        ("far", true)
-    );
+    assert_eq!(loaded.access.users[0], expect);
+    assert_eq!((loaded.access.users[1].id.as_str(), loaded.access.users[1].foreign), ("far", true));
     assert_eq!((loaded.rooms.len(), loaded.members.len()), (2, 3));
     assert_eq!((loaded.invited, loaded.barred), (vec![], vec![]));
     let credentials = store.credentials("ANN").await.unwrap().unwrap();
@@ -131,7 +128,7 @@ async fn database_of_the_second_version_is_migrated() {
     assert!(store.use_totp_step(ann().id, 6).await.unwrap());
     let ask = InviteRequest {
         room: RoomId::parse("cellar").unwrap(),
-        user: loaded.authority.users[1].id.clone(),
+        user: loaded.access.users[1].id.clone(),
         by: ann().id,
         anywhere: false,
         invited_max: 9,
@@ -153,11 +150,7 @@ async fn database_of_the_third_version_keeps_its_users_and_rooms() {
     drop(third);
     let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
     let loaded = store.load().await.unwrap();
-    assert_eq!(
-        (loaded.authority.users.len(), loaded.rooms.len()),
-        (2, 2),
-        "none of them is deleted"
-    );
+    assert_eq!((loaded.access.users.len(), loaded.rooms.len()), (2, 2), "none of them is deleted");
     let activity: Vec<i64> = loaded.rooms.iter().map(|room| room.active_unix_ms).collect();
     assert_eq!(activity, [101, 3], "the newest message, or else the room");
     store.close().await.unwrap();
@@ -186,13 +179,13 @@ async fn revocation_of_the_fifth_version_stays_in_force_for_every_user() {
         until_unix_ms,
     };
     let expect = [row(RevocationKind::Token, 99), row(RevocationKind::Session, 98)];
-    let mut kept = store.load().await.unwrap().authority.revocations;
+    let mut kept = store.load().await.unwrap().access.revocations;
     kept.sort_unstable_by_key(|row| std::cmp::Reverse(row.until_unix_ms));
     assert_eq!(kept, expect);
     // The same name of one user is another revocation.
     let of_ann = Revocation { user: String::from("u_ann"), ..row(RevocationKind::Token, 50) };
     store.revoke(of_ann).await.unwrap();
-    assert_eq!(store.load().await.unwrap().authority.revocations.len(), 3);
+    assert_eq!(store.load().await.unwrap().access.revocations.len(), 3);
     store.close().await.unwrap();
 }
 
@@ -213,7 +206,7 @@ async fn session_of_the_sixth_version_has_generation_0() {
     sixth.pragma_update(None, "user_version", 6).unwrap();
     drop(sixth);
     let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
-    let sessions = store.load().await.unwrap().authority.sessions;
+    let sessions = store.load().await.unwrap().access.sessions;
     let [session] = sessions.as_slice() else { panic!("{sessions:?}") };
     assert_eq!((session.turn, session.generation), (4, 0));
     assert_eq!(session.authenticated_unix_ms, 2);
@@ -249,7 +242,7 @@ async fn user_of_the_seventh_version_keeps_roles_until_a_token_gives_others() {
     seventh.pragma_update(None, "user_version", 7).unwrap();
     drop(seventh);
     let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
-    let far = store.load().await.unwrap().authority.users[0].clone();
+    let far = store.load().await.unwrap().access.users[0].clone();
     assert_eq!((far.roles.bits(), far.roles_after_unix_ms), (5, 0));
     store.close().await.unwrap();
 }

@@ -14,7 +14,7 @@ struct UserNames(Vec<Vec<String>>);
 impl CommitFeed for UserNames {
     fn committed(&mut self, changes: &[Change]) {
         for change in changes {
-            if let Change::Authority(authority) = change {
+            if let Change::AccessSnapshot(authority) = change {
                 let names = authority.users.iter().map(|user| user.username.to_string());
                 self.0.push(names.collect());
             }
@@ -141,7 +141,7 @@ fn later_changes_replace_the_snapshot() {
     let fixture = RecheckFixture::new();
     let mut writer = Writer::new(&fixture.connection, None, healthy()).unwrap();
     make_user(&mut writer);
-    let mut read = read_authority(&fixture.connection).unwrap();
+    let mut read = read_access_snapshot(&fixture.connection).unwrap();
     let banned = UserRow { banned_until_unix_ms: 9, ..read.users[0].clone() };
     apply_own_changes(&mut read, vec![Change::User(banned.clone())]);
     assert_eq!(read.users, [banned]);
