@@ -11,6 +11,7 @@ mod fields; // sizes of structs and folders
 mod words; // plain English
 mod marks; // marks of unfinished work and paths of one machine
 mod links; // links between documents
+mod map; // files that ARCHITECTURE.md names
 mod asvs; // the page about OWASP ASVS
 mod codes; // codes of security records
 mod lock; // sources of dependencies
@@ -56,6 +57,9 @@ pub(crate) fn run() -> Result<()> {
         if name.ends_with(".md") {
             let read = |name: &str| links::read_below(&root, name);
             found.extend(links::check(name, text, &read));
+        }
+        if name == "ARCHITECTURE.md" {
+            found.extend(map::check(text, &files));
         }
         let dialect = words.check(name, text);
         if !dialect.is_empty() && !exceptions.has_file("words", name) {
