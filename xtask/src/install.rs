@@ -40,6 +40,12 @@ pub(crate) fn for_tests() -> Result<()> {
     if !is_there("promtool") {
         apt("prometheus")?;
     }
+    if !is_installed("rsyslogd") {
+        apt("rsyslog")?;
+    }
+    if !has_rsyslog_tls() {
+        apt("rsyslog-openssl")?;
+    }
     for folder in NODE_FOLDERS {
         node_packages(folder)?;
     }
@@ -53,6 +59,12 @@ pub(crate) fn for_acceptance() -> Result<()> {
         return Ok(());
     }
     apt("pkg-config").and_then(|()| apt("libssl-dev"))
+}
+
+/// Whether rsyslog has its TLS module, which is a package of its own.
+fn has_rsyslog_tls() -> bool {
+    let mut folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    folders.any(|folder| folder.path().join("rsyslog/lmnsd_ossl.so").is_file())
 }
 
 /// Whether a server program is installed. Debian keeps some of them in `/usr/sbin`, which is not in

@@ -11,6 +11,7 @@ mod queue; // bounded queues between recording threads and the writer thread
 mod writer; // the thread that writes lines
 mod files; // files on the disk: the open one, closed ones, the reserve
 mod read; // reads all files of the log: lines, followed lines, references
+mod syslog; // forwards the lines to a syslog server over TLS
 mod alert; // rules over records, and notifications for administrators
 mod output; // standard output and standard error, whose readers can be slow
 #[cfg(test)]
@@ -40,4 +41,7 @@ pub use read::log_files::{LogFile, list_log_files};
 pub use read::reference::find_reference;
 pub use record::fields::{Outcome, Record};
 pub use record::timestamp::utc;
+pub use syslog::options::{SyslogError, SyslogOptions, SyslogTarget, syslog_tls};
+pub use syslog::sender::Syslog;
+pub use syslog::status::SyslogCounts;
 pub use writer::status::LogState;

@@ -73,6 +73,13 @@ impl Follower {
         }
     }
 
+    /// Leaves out the rest of a closed file that cannot be read; `false` for the open file.
+    pub fn skip_file(&mut self) -> bool {
+        let Some(file) = self.file.take_if(|file| file.open.is_none()) else { return false };
+        self.finished = Some(file.first);
+        true
+    }
+
     /// The next line of the current file.
     fn read(&mut self) -> io::Result<Option<NumberedLine>> {
         let Some(file) = &mut self.file else { return Ok(None) };
@@ -90,8 +97,10 @@ impl Follower {
     /// Whether the current file gets no more lines.
     fn is_replaced(&self) -> bool {
         let Some(open) = self.file.as_ref().and_then(|file| file.open) else { return true };
-        let now = std::fs::metadata(&self.log).ok().map(|metadata| FileId::of(&metadata));
-        now != Some(open)
+        let read = self.file.as_ref().map_or(0, |file| file.lines.offset());
+        // A file that became shorter was replaced as well.
+        let now = std::fs::metadata(&self.log).ok().filter(|metadata| metadata.len() >= read);
+        now.map(|metadata| FileId::of(&metadata)) != Some(open)
     }
 
     /// Opens the file with the next line; `false` while there is none.

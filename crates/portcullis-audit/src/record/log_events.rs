@@ -8,6 +8,8 @@ use crate::record::kind::{Kind, KindTotal};
 
 /// The rule of records about the log's file and disk.
 const RULE: &str = "security_log";
+/// The rule of records about forwarding.
+const SYSLOG_RULE: &str = "syslog";
 
 /// The file cannot be written; records wait in memory.
 pub(crate) fn file_failed(state: &'static str, error: &std::io::Error) -> Record {
@@ -48,6 +50,25 @@ pub(crate) fn disk_recovered() -> Record {
         severity: Severity::Info,
         detail: Some(String::from("the sync has finished")),
         ..file_event(Code::DiskSlow, Outcome::Success, "")
+    }
+}
+
+/// The syslog server has not been connected for a while.
+pub(crate) fn syslog_down(error: &str) -> Record {
+    Record {
+        rule: SYSLOG_RULE,
+        detail: Some(format!("no connection to the syslog server: {error}; the lines wait")),
+        ..event(Code::SysMonitorDisabled, Outcome::Failure, "down", None)
+    }
+}
+
+/// The syslog server is connected again.
+pub(crate) fn syslog_up() -> Record {
+    let detail = "the syslog server is connected again; all waiting lines were sent";
+    Record {
+        rule: SYSLOG_RULE,
+        detail: Some(String::from(detail)),
+        ..event(Code::SysMonitorEnabled, Outcome::Success, "up", None)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis_audit::AuditOptions;
+use portcullis_audit::{AuditOptions, SyslogTarget, syslog_tls};
 use serde::Deserialize;
 
 use crate::config::alert::AlertSettings;
@@ -33,6 +33,10 @@ pub(crate) struct AuditSection {
     compress: Option<bool>,
     /// Most mebibytes a day of records of unauthenticated clients; 256.
     unauthenticated_mib_per_day: Option<u64>,
+    /// A syslog server, `tls://HOST:PORT`, that gets every line; none.
+    syslog: Option<String>,
+    /// Authorities in PEM for the certificate of that server; those of the machine.
+    syslog_ca: Option<PathBuf>,
     /// A file for all attempts that limits count, for `portcullis limits simulate`; none.
     access_file: Option<PathBuf>,
     /// Most mebibytes of all access files together; 1024.
@@ -49,10 +53,58 @@ pub(crate) struct AuditSettings {
     pub(crate) keep_total_bytes: u64,
     pub(crate) compress: bool,
     pub(crate) unauthenticated_day_bytes: u64,
+    pub(crate) syslog: Option<SyslogSettings>,
     pub(crate) access_file: Option<PathBuf>,
     pub(crate) access_total_bytes: u64,
     /// `[alert]`.
     pub(crate) alert: AlertSettings,
+}
+
+/// The syslog server that gets every line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SyslogSettings {
+    pub(crate) url: String,
+    pub(crate) target: SyslogTarget,
+    pub(crate) authorities: Option<PathBuf>,
+}
+
+impl SyslogSettings {
+    fn read(
+        url: Option<String>,
+        authorities: Option<PathBuf>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let Some(url) = url.filter(|url| !url.is_empty()) else {
+            return match authorities {
+                Some(path) => Err(ConfigError::file(
+                    "audit.syslog_ca",
+                    &path,
+                    "audit.syslog names no server",
+                    "set audit.syslog, or leave it out",
+                )),
+                None => Ok(None),
+            };
+        };
+        let target = SyslogTarget::parse(&url).map_err(|error| {
+            let mend = "write tls://HOST:PORT, such as tls://siem.example:6514";
+            ConfigError::refused("audit.syslog", format!("{url:?}"), error.to_string(), mend)
+        })?;
+        let settings = Self { url, target, authorities };
+        settings.authorities_pem()?;
+        Ok(Some(settings))
+    }
+
+    /// Reads the authorities, and checks them.
+    pub(crate) fn authorities_pem(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        let Some(path) = &self.authorities else { return Ok(None) };
+        let fault = |why: String| {
+            let mend = "name a file of certificates in PEM";
+            ConfigError::file("audit.syslog_ca", path, why, mend)
+        };
+        let pem =
+            std::fs::read(path).map_err(|error| fault(format!("it cannot be read ({error})")))?;
+        syslog_tls(Some(&pem)).map_err(|error| fault(error.to_string()))?;
+        Ok(Some(pem))
+    }
 }
 
 impl AuditSection {
@@ -83,6 +135,7 @@ impl AuditSection {
             keep_total_bytes: total,
             compress: self.compress.unwrap_or(default.compress),
             unauthenticated_day_bytes: day,
+            syslog: SyslogSettings::read(self.syslog, self.syslog_ca)?,
             access_file: self.access_file,
             access_total_bytes: access,
             alert,
@@ -142,11 +195,19 @@ mod tests {
             ("keep_days = 0", "audit.keep_days is 0"),
             ("keep_total_mib = 127", "audit.keep_total_mib is 127: it is less than two files"),
             ("unauthenticated_mib_per_day = 1", "audit.unauthenticated_mib_per_day is 1"),
+            ("syslog = \"udp://a:514\"", "audit.syslog is \"udp://a:514\": it is not tls://HOST"),
+            ("syslog_ca = \"ca.pem\"", "audit.syslog_ca is ca.pem: audit.syslog names no server"),
+            (
+                "syslog = \"tls://a\"\nsyslog_ca = \"/nonexistent\"",
+                "audit.syslog_ca is /nonexistent: it cannot be read",
+            ),
             ("access_file = \"a\"\naccess_total_mib = 100", "audit.access_total_mib is 100"),
         ] {
             let error = read(toml).unwrap_err();
             assert!(error.starts_with(expect), "{toml}: {error}");
         }
+        assert_eq!(read("syslog = \"\"").unwrap().syslog, None);
+        assert_eq!(read("syslog = \"tls://a\"").unwrap().syslog.unwrap().target.port, 6_514);
         assert!(read("segment_mib = 1\nkeep_total_mib = 2").is_ok());
     }
 }

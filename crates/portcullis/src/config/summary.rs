@@ -287,6 +287,12 @@ impl Summary<'_> {
                 number(self.settings.audit.unauthenticated_day_bytes / MIB),
             ),
         ]);
+        if let Some(syslog) = &self.settings.audit.syslog {
+            audit.insert(String::from("syslog"), syslog.url.clone().into());
+            if let Some(path) = &syslog.authorities {
+                audit.insert(String::from("syslog_ca"), path.display().to_string().into());
+            }
+        }
         if let Some(file) = &self.settings.audit.access_file {
             audit.insert(String::from("access_file"), file.display().to_string().into());
             let total = number(self.settings.audit.access_total_bytes / MIB);

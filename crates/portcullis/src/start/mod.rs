@@ -6,6 +6,7 @@ pub(crate) mod validate; // checks before a start
 pub(crate) mod preparation; // data directory, ports, files, operational log
 pub(crate) mod output_files; // checks of the files that the server writes
 pub(crate) mod log_key; // the key of session hashes in the security log
+pub(crate) mod syslog; // forwards the security log to a syslog server
 pub(crate) mod pages; // the chat page inside the binary
 pub(crate) mod banner; // addresses and links on standard output
 pub(crate) mod signals; // signals and ticks

@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Settings, input_files};
 use crate::start::log_key;
 
 /// Files that the server creates in the data directory; see `docs/keys.md`.
-const OWN_NAMES: [&str; 14] = [
+const OWN_NAMES: [&str; 15] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",
@@ -24,6 +24,7 @@ const OWN_NAMES: [&str; 14] = [
     ACCESS_NUMBERS,
     ALERT_STATE,
     ALERT_SPOOL,
+    SYSLOG_POSITION,
 ];
 
 /// File with the last sequence number of the security log.
@@ -35,6 +36,9 @@ pub(crate) const ACCESS_NUMBERS: &str = "access-log.sequence";
 pub(crate) const ALERT_STATE: &str = "alerts.state";
 /// File with alerts that channels have not delivered yet.
 pub(crate) const ALERT_SPOOL: &str = "alerts.spool";
+
+/// File with the number of the last line that has arrived at the syslog server.
+pub(crate) const SYSLOG_POSITION: &str = "syslog.position";
 
 /// Files that the store and SQLite create beside the database.
 const DATABASE_SUFFIXES: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".reserve"];

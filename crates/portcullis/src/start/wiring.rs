@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use portcullis_accounts::{
     AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys, correct_names,
 };
-use portcullis_audit::{Audit, AuditOptions, Outcome, Output, Record};
+use portcullis_audit::{Audit, AuditOptions, Outcome, Output, Record, Syslog};
 use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
 use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
 use portcullis_seal::Keyring;
@@ -29,6 +29,7 @@ use crate::start::preparation::{
     prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
 };
 use crate::start::signals::{Signals, Wake, end_within};
+use crate::start::syslog;
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
@@ -72,10 +73,9 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     let setup_token = parts.setup_token.clone();
     let drain_ms = settings.server.drain_ms;
     let mut builder = parts.assemble(&settings, &audit, access.as_ref(), &clock)?;
-    if let Some(tls) = &tls {
-        certificate_watch::measure(&mut builder, tls, &clock);
-    }
     let channels = alert_channels::start(&mut builder, &settings, &audit, &clock)?;
+    tls.iter().for_each(|tls| certificate_watch::measure(&mut builder, tls, &clock));
+    let syslog = syslog::start(&settings, &audit, &mut builder, &clock)?;
     let actions = builder.actions().map_err(ConfigError::Gate)?;
     let found_weakenings = weakenings(&settings, &actions)?;
     let running = builder.start()?;
@@ -113,6 +113,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     block_on(store.close())?.context("cannot close the store")?;
     access.iter().chain([&audit]).for_each(Audit::close);
     channels.close();
+    syslog.iter().for_each(Syslog::close);
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod keys; // rotated, revoked, sealed anew
 mod references; // what clients quote
 mod rooms; // rooms and users deleted
 mod security_log; // rotated by an operator, unread, on a disk that hangs
+mod syslog; // the security log at an rsyslog that restarts
 mod tokens; // made and explained
 mod users; // roles, bans, passwords, log-outs, invitations
 

@@ -205,6 +205,10 @@ const CASES: &[(&str, u64, &str, Make)] = &[
         let record = Record { rule: "security_log", ..failure(Code::SysMonitorDisabled) };
         (Record { reason: "full", ..record }, Subject::default())
     }),
+    ("A13 of a lost syslog server", 1, "A13 syslog critical firing", |_| {
+        let record = Record { rule: "syslog", ..failure(Code::SysMonitorDisabled) };
+        (Record { reason: "down", ..record }, Subject::default())
+    }),
     ("A14", 1, "A14 u1 high firing", |_| {
         let record = by_user(failure(Code::PrivilegePermissionsChanged), "u1");
         (Record { outcome: Outcome::Success, ..record }, Subject::default())

@@ -249,6 +249,11 @@ fn log() -> Rule {
         Cause::Service,
         vec![
             gauge(Critical, down, up),
+            gauge(
+                Critical,
+                vec![failed(Code::SysMonitorDisabled).rule("syslog")],
+                vec![any(Code::SysMonitorEnabled).rule("syslog")],
+            ),
             Trigger::count(KeyKind::Code, 1, MINUTE_S, Critical, touched),
         ],
     )

@@ -19,6 +19,8 @@ pub(crate) fn input_files(settings: &Settings) -> Vec<(Option<&'static str>, &Pa
             (Some("tls.client_ca_file"), tls.client_ca.as_ref()),
         ]),
     }
+    let syslog = settings.audit.syslog.as_ref();
+    files.push((Some("audit.syslog_ca"), syslog.and_then(|syslog| syslog.authorities.as_ref())));
     files.push((
         Some("accounts.password_blocklist_file"),
         settings.identity.accounts.password_blocklist.as_ref(),

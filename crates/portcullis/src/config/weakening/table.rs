@@ -196,6 +196,8 @@ pub(crate) const KEYS: &[(&str, Rule)] = &[
     ("audit.keep_total_mib", LessThanPart(TEN, FEWER_RECORDS)),
     ("audit.compress", Safe(A_CHOICE)),
     ("audit.unauthenticated_mib_per_day", Custom(custom_rules::unauthenticated_records)),
+    ("audit.syslog", Safe("it sends copies over TLS")),
+    ("audit.syslog_ca", Safe("the certificate is checked")),
     ("audit.access_file", Safe("it records more")),
     ("audit.access_total_mib", Safe("these are not security records")),
     ("alert.resolve_after_s", Safe(BOUNDED)),
