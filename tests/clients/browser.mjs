@@ -11,8 +11,11 @@ import { chromium } from "playwright-core";
 
 const SCREENSHOTS = process.env["SCREENSHOT_DIR"] ?? join(tmpdir(), "portcullis-screenshots");
 
-/** @returns {Promise<Browser>} */
-export async function launch() {
+/**
+ * @param {string[]} [more] switches of Chromium
+ * @returns {Promise<Browser>}
+ */
+export async function launch(more = []) {
   return chromium.launch({
     executablePath: process.env["CHROMIUM_BIN"] ?? "/usr/bin/chromium",
     args: [
@@ -24,6 +27,7 @@ export async function launch() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...more,
     ],
   });
 }

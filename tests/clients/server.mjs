@@ -140,6 +140,15 @@ export class Server {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
+  /** The records of the security log so far. */
+  records() {
+    const text = readFileSync(join(this.#inside("data"), "security.log"), "utf8");
+    return text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+  }
+
   /** The newest lines of both outputs, for a failure's message. */
   output() {
     return this.#output.join("\n");

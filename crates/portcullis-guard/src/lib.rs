@@ -54,6 +54,9 @@ pub use capacity::prefix_usage::PrefixUsage;
 pub use capacity::slots::CapacityCounts;
 pub use content::cleaner::{CleanText, Cleaner, Findings, Malicious};
 pub use content::markup::formatting::Markup;
+pub use content::page_report::{
+    PolicyViolation, REPORT_MAX_BYTES, REPORT_PATH, ReportFormat, read_reports,
+};
 pub use content::spam::filter::{SpamAction, SpamOptions, SpamRule};
 pub use directory::display_name::{
     NameClaim, is_own_name_reserved, is_shown, neutral_name, skeleton,

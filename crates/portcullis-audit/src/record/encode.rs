@@ -229,7 +229,7 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         | Code::MaliciousExcess404
         | Code::MaliciousExtraneous
         | Code::MaliciousDirectReference
-        | Code::MaliciousCsrf
+        | Code::MaliciousCsrf | Code::MaliciousCspViolation
         | Code::SequenceFail
         | Code::SpamDetected | Code::XssAttempt
         | Code::WsProtocolViolation => ("intrusion_detection", "denied"),

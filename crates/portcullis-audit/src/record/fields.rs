@@ -39,6 +39,8 @@ const EVENT_MAX_BYTES: usize = 160;
 const SHORT_MAX_BYTES: usize = 256;
 /// Maximum length of every other text, in bytes.
 const TEXT_MAX_BYTES: usize = 1024;
+/// The label whose text a client chose: an origin, which can contain stolen data.
+const BLOCKED: &str = "blocked";
 /// The end of a text that was truncated.
 const TRUNCATION_MARKER: &str = "[cut]";
 
@@ -179,7 +181,10 @@ impl Record {
         for text in others.into_iter().flatten() {
             truncate(text, TEXT_MAX_BYTES);
         }
-        for (_, text) in &mut self.labels {
+        for (name, text) in &mut self.labels {
+            if *name == BLOCKED {
+                client_text::mask_credentials(text);
+            }
             truncate(text, TEXT_MAX_BYTES);
         }
     }
@@ -208,11 +213,13 @@ mod tests {
         record.event = Some(format!("e:{secret}:{}", "long ".repeat(99)));
         record.method = Some(format!("{secret}{}", "-".repeat(99)));
         record.field = Some(String::from(secret));
+        record.labels.push(("blocked", format!("https://{secret}.example")));
         record.sanitize();
         let texts = [&record.path, &record.origin, &record.user_agent, &record.event];
         for text in texts.into_iter().chain([&record.method, &record.field]).flatten() {
             assert!(!text.contains(&secret[4..]), "{text}");
         }
+        assert_eq!(record.labels, [("blocked", String::from("https://4x8V[masked 32]"))]);
         assert_eq!(record.path.as_deref(), Some("/x/4x8V[masked 24]"));
         assert_eq!(record.origin.as_deref(), Some("https://a.example"));
         assert!(record.event.is_some_and(|text| text.len() == 160));

@@ -13,4 +13,5 @@ pub(crate) mod polling_binding; // what binds the requests of a long-polling ses
 pub(crate) mod returning_client; // which class of client a request belongs to
 pub(crate) mod counts; // what a socket or request counts toward
 pub(crate) mod client; // which client a request comes from
+pub(crate) mod reports; // reports of browsers about the policy of a page
 pub(crate) mod redirect; // redirects from plain text to TLS

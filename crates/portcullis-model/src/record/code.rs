@@ -121,6 +121,8 @@ codes! {
         "A user sent a token that belongs to another user.";
     MaliciousCsrf, "malicious_csrf", Rejection, Warning,
         "A request came from an origin that is not allowed.";
+    MaliciousCspViolation, "malicious_csp_violation", Rejection, Warning,
+        "A browser reported that a page of this server violated its policy; anyone can report it.";
     SequenceFail, "sequence_fail", Rejection, Warning,
         "A message came out of order or a second time.";
     SessionCreated, "session_created", Operation, Info,

@@ -18,6 +18,30 @@ pub(crate) struct LimitLabel {
     pub(crate) limit: &'static str,
 }
 
+/// What becomes of a report; the label of its counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReportOutcome {
+    /// It is recorded; the security log samples such records.
+    Recorded,
+    /// It is not recorded: the network of the client, or all clients, have sent too many.
+    Dropped,
+}
+
+impl ReportOutcome {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// The outcome of reports.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ReportLabel {
+    pub(crate) outcome: &'static str,
+}
+
 /// A signal of the load.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct SignalLabel {

@@ -14,8 +14,8 @@ use prometheus_client::registry::Registry;
 
 use crate::admin::alert_metrics::AlertMetrics;
 use crate::admin::metric_labels::{
-    LimitLabel, PoolLabel, QueueLabel, RuleLabel, SignalLabel, StateLabel, TableLabel,
-    TableRejectionLabel, WaitingLabel,
+    LimitLabel, PoolLabel, QueueLabel, ReportLabel, ReportOutcome, RuleLabel, SignalLabel,
+    StateLabel, TableLabel, TableRejectionLabel, WaitingLabel,
 };
 use crate::admin::process_metrics::{ProcessMetrics, register_build};
 use crate::admin::product_metrics::Measure;
@@ -31,6 +31,7 @@ const DRAINING: i64 = 4;
 pub(crate) struct Metrics {
     registry: Registry,
     refusals: Family<RuleLabel, Counter>,
+    reports: Family<ReportLabel, Counter>,
     would_refuse: Family<LimitLabel, Counter>,
     pub(crate) connections_open: Gauge,
     /// Sockets of ended connections whose peers may still read the close reason.
@@ -89,6 +90,11 @@ impl Metrics {
 
     fn register_traffic(&self, registry: &mut Registry) {
         registry.register("refusals", "Rejections by rule", self.refusals.clone());
+        registry.register(
+            "reports",
+            "Reports of browsers about violated policies of pages, by outcome",
+            self.reports.clone(),
+        );
         registry.register(
             "connections_open",
             "Open real-time connections",
@@ -243,6 +249,11 @@ impl Metrics {
     ) {
         let key = limit.map_or("", LimitKey::name);
         self.refusals.get_or_create(&RuleLabel { rule, code, key }).inc();
+    }
+
+    /// Counts a report of a browser.
+    pub(crate) fn count_report(&self, outcome: ReportOutcome) {
+        self.reports.get_or_create(&ReportLabel { outcome: outcome.name() }).inc();
     }
 
     /// Sets the load level, its signals and the admission queues.

@@ -1,7 +1,7 @@
 //! Security headers and CORS on every response.
 //! Never: a header that echoes the request, except an origin that is on the allowlist.
 
-use portcullis_guard::{GateOptions, is_app_origin};
+use portcullis_guard::{GateOptions, REPORT_PATH, is_app_origin};
 
 use crate::http::api::ResponseKind;
 use crate::setup::options::{Credentials, Options, StrictTransport};
@@ -12,6 +12,9 @@ const PREFLIGHT_MAX_AGE: &str = "600";
 /// The policy of every response that is not a page: no resources, forms or scripts.
 pub(crate) const API_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; \
                                      frame-ancestors 'none'; sandbox";
+
+/// Where browsers send reports about the policy of a page; `report-to` names it.
+const REPORTING_ENDPOINTS: &str = "csp=\"/csp-report\"";
 
 /// The security headers of all responses, built once for a server.
 pub(crate) struct SecurityHeaders {
@@ -52,7 +55,7 @@ impl SecurityHeaders {
             "default-src 'none'; script-src 'self'; style-src 'self'; \
              connect-src 'self'{sockets}; img-src 'self'; base-uri 'none'; form-action 'self'; \
              frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; \
-             trusted-types 'none'"
+             trusted-types 'none'; report-uri {REPORT_PATH}; report-to csp"
         );
         Self {
             credentials: options.credentials == Credentials::Allowed,
@@ -86,6 +89,7 @@ impl SecurityHeaders {
         match kind {
             ResponseKind::Page => {
                 headers.push(("Content-Security-Policy", &self.page_policy));
+                headers.push(("Reporting-Endpoints", REPORTING_ENDPOINTS));
                 headers.push(("Cross-Origin-Embedder-Policy", "require-corp"));
                 headers.push(("Cross-Origin-Resource-Policy", "same-origin"));
                 headers.push(("Cache-Control", "no-cache"));
@@ -172,6 +176,10 @@ mod tests {
             let page = lines(&security, ResponseKind::Page, None);
             assert!(page.contains(&format!("connect-src 'self'{expect};")), "{page}");
             assert!(!page.contains("unsafe"), "{page}");
+            assert!(
+                page.contains(&format!("Reporting-Endpoints: csp=\"{REPORT_PATH}\"")),
+                "{page}"
+            );
         }
     }
 

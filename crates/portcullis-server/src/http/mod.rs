@@ -10,6 +10,7 @@ pub(crate) mod connection; // a TCP connection in the HTTP stage
 pub(crate) mod next; // what follows a request
 pub(crate) mod decision; // what a head requests, and whether it is permitted
 pub(crate) mod source; // requests that a page of another site may have caused
+pub(crate) mod report_call; // reports of browsers about the policy of a page
 pub(crate) mod route_call; // the handler of a route
 pub(crate) mod serve; // the requests of one connection
 pub(crate) mod transfer; // a TCP connection between two shards

@@ -17,6 +17,7 @@ use crate::http::decision::target::Target;
 use crate::http::headers::add_preflight;
 use crate::http::http_stream::{ReadFault, oversized};
 use crate::http::next::{Next, respond};
+use crate::http::report_call::receive_reports;
 use crate::http::responder::OutgoingResponse;
 use crate::http::route_call::call_route;
 use crate::http::shard_transfer::send_to_shard;
@@ -78,7 +79,11 @@ async fn serve_request(http: &mut HttpConnection) -> Next {
     http.client.read(&http.shard.server.gate, &head);
     let target = Target::of(&head, &http.shard.server.registered);
     let admission = http.shard.server.gate.admission();
-    http.client.source = admission.source(&http.client.handshake(&head, target.endpoint(false)));
+    http.client.source = match target {
+        // The page has caused it, and not its visitor.
+        Target::Report => Source::Unmarked,
+        _ => admission.source(&http.client.handshake(&head, target.endpoint(false))),
+    };
     let request = HeadRequest {
         shard: &http.shard,
         client: &http.client,
@@ -166,6 +171,10 @@ async fn perform(http: &mut HttpConnection, decision: Decision, keep_alive: bool
         }
         Decision::Redirect(address) => redirect(http, &address).await,
         Decision::Preflight(admitted) => answer_preflight(http, &admitted, keep_alive).await,
+        Decision::Report(call) => match http.io.read_until(&http.shard, call.body).await {
+            Ok(()) => receive_reports(http, call, keep_alive).await,
+            Err(fault) => reject_body(http, fault).await,
+        },
         Decision::Route(call) => match http.io.read_until(&http.shard, call.body).await {
             Ok(()) => call_route(http, *call, keep_alive).await,
             Err(fault) => reject_body(http, fault).await,

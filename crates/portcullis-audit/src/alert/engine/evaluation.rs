@@ -325,7 +325,8 @@ impl Engine {
         let Some(rule) = self.rules.number("F3") else { return };
         let placed = self.placed.iter().position(|placed| placed.rule == rule);
         let at_ms = self.time.at_ms();
-        for code in codes {
+        // An unauthenticated client alone can cause a report of a browser.
+        for code in codes.filter(|code| *code != Code::MaliciousCspViolation) {
             if !self.counters.first_seen.is_new_code(code, at_ms) {
                 continue;
             }

@@ -240,6 +240,7 @@ fn code_that_was_not_recorded_for_90_days_is_reported_once() {
     assert_eq!(lines(&world.turn()), [""; 0]);
     world.pass(86_400_000);
     world.record(&failure(Code::SessionCreated), &Subject::default());
+    world.record(&failure(Code::MaliciousCspViolation), &Subject::default());
     world.record(&failure(Code::WsConnected), &Subject::default());
     assert_eq!(lines(&world.turn()), ["F3 session_created medium firing"]);
 }

@@ -14,6 +14,7 @@ use crate::http::decision::head_request::HeadRequest;
 use crate::http::decision::media_type::is_utf8_of;
 use crate::http::decision::outcome::Decision;
 use crate::http::decision::target::Target;
+use crate::http::report_call::ReportCall;
 use crate::http::route_call::RouteCall;
 use crate::listen::listener_kind::ListenerKind;
 use crate::shard::state::Shard;
@@ -41,6 +42,7 @@ pub(crate) async fn take_slot(shard: &Shard, admitted: &mut AdmittedRequest) -> 
 pub(crate) fn decide(request: &HeadRequest<'_>) -> Decision {
     let decided = match (request.client.listener_kind, request.target) {
         (ListenerKind::Redirect, _) => decide_plain_text(request),
+        (ListenerKind::Public, Target::Report) => ReportCall::admit(request).map(Decision::Report),
         (ListenerKind::Public, Target::Engine(form)) => decide_engine(request, form),
         (ListenerKind::Public, target) => decide_other(request, target),
     };
@@ -56,7 +58,7 @@ fn decide_other(request: &HeadRequest<'_>, target: Target) -> Result<Decision, D
     let handshake = request.handshake(target.endpoint(false));
     let admitted = gate.admit(&handshake, request.now)?;
     match target {
-        Target::Engine(_) => Err(Denial::NotFound),
+        Target::Engine(_) | Target::Report => Err(Denial::NotFound),
         Target::Plain => decide_upgrade(request, Form::Plain, BinaryForm::Native, admitted),
         Target::Route(index) => decide_route(request, index, admitted),
         Target::Page(_) | Target::Preflight if head.content_length > 0 => {

@@ -8,6 +8,7 @@ use portcullis_guard::AdmittedRequest;
 use portcullis_model::Denial;
 
 use crate::connection::state::Connection;
+use crate::http::report_call::ReportCall;
 use crate::http::route_call::RouteCall;
 use crate::polling::open::OpenRequest;
 use crate::websocket::upgrade::Upgrade;
@@ -27,6 +28,8 @@ pub(crate) enum Decision {
         body: usize,
     },
     Route(Box<RouteCall>),
+    /// Reports of a browser.
+    Report(ReportCall),
     Page {
         index: usize,
         /// The cookie that a login link sets.
@@ -47,6 +50,7 @@ impl Decision {
             Self::Poll { .. }
             | Self::Post { .. }
             | Self::Route(_)
+            | Self::Report(_)
             | Self::Page { .. }
             | Self::Redirect(_)
             | Self::Preflight(_)

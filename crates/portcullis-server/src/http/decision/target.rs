@@ -1,7 +1,7 @@
 //! The target of a request's path.
 //! Never: whether the request is admitted.
 
-use portcullis_guard::Endpoint;
+use portcullis_guard::{Endpoint, REPORT_PATH};
 use portcullis_wire::http1::Head;
 
 use crate::events::frame::Form;
@@ -20,6 +20,8 @@ pub(crate) enum Target {
     WrongMethod,
     /// A preflight for a product's route.
     Preflight,
+    /// The path of reports about pages.
+    Report,
     /// A page, by its index.
     Page(usize),
     /// Nothing.
@@ -50,6 +52,9 @@ impl Target {
         if is_path_known {
             return if head.method == "OPTIONS" { Self::Preflight } else { Self::WrongMethod };
         }
+        if head.path == REPORT_PATH && !registered.pages.is_empty() {
+            return if head.method == "POST" { Self::Report } else { Self::WrongMethod };
+        }
         match registered.pages.iter().position(|page| page.path == head.path) {
             Some(index) if matches!(head.method, "GET" | "HEAD") => Self::Page(index),
             Some(_) => Self::WrongMethod,
@@ -63,7 +68,7 @@ impl Target {
             Self::Engine(_) if polling => Endpoint::PollingIo,
             Self::Engine(_) => Endpoint::SocketIo,
             Self::Plain => Endpoint::Plain,
-            Self::Route(_) | Self::Preflight | Self::WrongMethod => Endpoint::Api,
+            Self::Route(_) | Self::Preflight | Self::Report | Self::WrongMethod => Endpoint::Api,
             Self::Page(_) | Self::Nothing => Endpoint::Page,
         }
     }
