@@ -3,9 +3,9 @@
 
 use portcullis_audit::{Alert, AlertSeverity};
 use portcullis_model::Now;
+use portcullis_server::random_id;
 
 use crate::delivery::{Delivery, Progress, SendOutcome};
-use crate::json;
 use crate::webhook::Webhook;
 
 /// One channel.
@@ -15,6 +15,8 @@ pub struct ChannelOptions {
     pub name: String,
     /// The severities that it gets.
     pub severities: Vec<AlertSeverity>,
+    /// The channel that gets what this one does not deliver in time.
+    pub fallback: Option<String>,
     /// How it delivers.
     pub transport: Transport,
 }
@@ -35,25 +37,28 @@ impl ChannelOptions {
     /// How bodies are written, in the file of the spool.
     pub(crate) fn form(&self) -> &'static str {
         match &self.transport {
-            Transport::Webhook(_) => "webhook standard",
+            Transport::Webhook(webhook) => webhook.shape.name(),
         }
     }
 
     /// The message of a state of an alert.
-    pub(crate) fn delivery(&self, alert: &Alert, message: String, now: Now) -> Delivery {
+    ///
+    /// `None` when the system returns no random bytes for its id.
+    pub(crate) fn delivery(&self, alert: &Alert, now: Now) -> Option<Delivery> {
+        let message = format!("msg_{}", random_id::<16>().ok()?);
         let body = match &self.transport {
-            Transport::Webhook(_) => json::standard(alert, now).to_string(),
+            Transport::Webhook(webhook) => webhook.shape.body(alert, now).to_string(),
         };
-        Delivery {
+        Some(Delivery {
             channel: self.name.clone(),
             form: String::from(self.form()),
             alert: alert.id.clone(),
             message,
             severity: alert.severity as u8,
-            is_open: alert.state.is_open(),
+            instead_of: None,
             body: body.into(),
             progress: Progress::new(now.unix_ms),
-        }
+        })
     }
 
     pub(crate) async fn send(&self, delivery: &Delivery, now: Now) -> SendOutcome {

@@ -8,9 +8,8 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use portcullis_audit::{Alert, AlertSink, SinkOutcome};
+use portcullis_audit::{Alert, AlertSeverity, AlertSink, Audit, SinkOutcome};
 use portcullis_model::Clock;
-use portcullis_server::random_id;
 use tokio::sync::Notify;
 
 use crate::channel::ChannelOptions;
@@ -50,6 +49,7 @@ impl Channels {
     pub fn start(
         channels: Vec<ChannelOptions>,
         file: PathBuf,
+        audit: Audit,
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
         let (found, skipped) = spool_file::read(&file)?;
@@ -69,7 +69,7 @@ impl Channels {
                 "undelivered alerts of removed or changed channels are dropped"
             );
         }
-        let shared = Arc::new(Shared::new(channels, spool, file, clock));
+        let shared = Arc::new(Shared::new(channels, spool, file, audit, clock));
         let end = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (of_thread, ends) = (Arc::clone(&shared), Arc::clone(&end));
@@ -114,6 +114,14 @@ impl Channels {
     }
 }
 
+/// How long a channel has before its fallback gets the alert.
+fn fallback_after_ms(severity: AlertSeverity) -> i64 {
+    match severity {
+        AlertSeverity::Critical => 60_000,
+        AlertSeverity::High | AlertSeverity::Medium | AlertSeverity::Info => 300_000,
+    }
+}
+
 /// Writes the file after changes, at most once a second.
 async fn keep(shared: Arc<Shared>) {
     loop {
@@ -138,16 +146,24 @@ impl AlertSink for ChannelsSink {
         let now = shared.clock.now();
         let mut outcome = SinkOutcome::Accepted;
         for channel in shared.channels.iter().filter(|channel| channel.wants(alert.severity)) {
-            if shared.is_off(&channel.name) {
-                continue;
+            let is_off = shared.is_off(&channel.name);
+            let mut deliveries = Vec::new();
+            if !is_off {
+                deliveries.extend(channel.delivery(alert, now));
             }
-            let queued = random_id::<16>().is_ok_and(|id| {
-                let delivery = channel.delivery(alert, format!("msg_{id}"), now);
-                shared.spool().push(delivery)
-            });
-            if !queued {
-                shared.counts.undelivered.fetch_add(1, Ordering::Relaxed);
-                outcome = SinkOutcome::Full;
+            if let Some(fallback) = shared.fallback(channel, alert.severity) {
+                let wait_ms = if is_off { 0 } else { fallback_after_ms(alert.severity) };
+                deliveries.extend(fallback.delivery(alert, now).map(|mut delivery| {
+                    delivery.instead_of = Some(channel.name.clone());
+                    delivery.progress.due_unix_ms += wait_ms;
+                    delivery
+                }));
+            }
+            for delivery in deliveries {
+                if !shared.spool().push(delivery) {
+                    shared.undelivered(&channel.name, &alert.id, "the spool is full", 1);
+                    outcome = SinkOutcome::Full;
+                }
             }
         }
         shared.queued.notify_waiters();

@@ -26,8 +26,8 @@ pub(crate) struct Delivery {
     pub(crate) message: String,
     /// The severity: 0 is `info`, 3 `critical`.
     pub(crate) severity: u8,
-    /// Whether the cause is still there.
-    pub(crate) is_open: bool,
+    /// The channel whose message this one replaces, if that is not delivered in time.
+    pub(crate) instead_of: Option<String>,
     /// The body.
     pub(crate) body: Arc<str>,
     /// The attempts.

@@ -11,7 +11,9 @@ mod spool; // messages that are not delivered yet
 mod spool_file; // the file of the spool
 mod delivery; // one message for one channel, and when it is sent again
 mod quota; // how many messages a channel gets
+mod shape; // how the body of a webhook is written
 mod json; // an alert as JSON
+mod summary; // an alert in a few lines
 mod text; // text that clients chose, made harmless
 mod webhook; // the channel that posts JSON
 mod signature; // signatures of webhooks
@@ -19,6 +21,7 @@ mod signature; // signatures of webhooks
 pub use admin_sockets::AdminSockets;
 pub use channel::{ChannelOptions, Transport};
 pub use channels::{ChannelCounts, Channels};
+pub use shape::Shape;
 pub use signature::{SecretError, WebhookSecrets};
 pub use trial::{TrialResult, send_trial};
-pub use webhook::Webhook;
+pub use webhook::{Webhook, WebhookSecret};

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use portcullis_model::Clock;
+use portcullis_audit::{AlertSeverity, Audit, Outcome, Record};
+use portcullis_model::{Clock, Code};
 use tokio::sync::Notify;
 
 use crate::channel::ChannelOptions;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     spool: Mutex<Spool>,
     /// Channels whose receivers want no more messages.
     off: Mutex<BTreeSet<String>>,
+    audit: Audit,
     file: PathBuf,
 }
 
@@ -40,6 +42,7 @@ impl Shared {
         channels: Vec<ChannelOptions>,
         spool: Spool,
         file: PathBuf,
+        audit: Audit,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -50,12 +53,38 @@ impl Shared {
             changed: Notify::new(),
             spool: Mutex::new(spool),
             off: Mutex::default(),
+            audit,
             file,
         }
     }
 
     pub(crate) fn spool(&self) -> MutexGuard<'_, Spool> {
         self.spool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The channel that gets an alert when this one does not deliver it in time.
+    ///
+    /// None for a severity that the other channel gets anyway, or below `high`.
+    pub(crate) fn fallback(
+        &self,
+        channel: &ChannelOptions,
+        severity: AlertSeverity,
+    ) -> Option<&Arc<ChannelOptions>> {
+        let name = channel.fallback.as_ref().filter(|_| severity >= AlertSeverity::High)?;
+        let mut others = self.channels.iter().filter(|other| !self.is_off(&other.name));
+        others.find(|other| other.name == *name && !other.wants(severity))
+    }
+
+    /// Counts, logs and records messages that are given up.
+    pub(crate) fn undelivered(&self, channel: &str, alert: &str, why: &str, count: u64) {
+        self.counts.undelivered.fetch_add(count, Ordering::Relaxed);
+        tracing::error!(channel, alert, why, count, "alerts not delivered: no more attempts");
+        let mut record = Record::new(Code::AlertUndelivered);
+        record.outcome = Outcome::Failure;
+        record.rule = "alert_channel";
+        record.detail = Some(format!("{count} alerts were not delivered by {channel}: {why}"));
+        record.labels.push(("alert", String::from(alert)));
+        self.audit.record(record, self.clock.now());
     }
 
     /// Switches a channel off; returns how many of its messages are dropped.

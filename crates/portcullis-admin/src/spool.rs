@@ -48,8 +48,11 @@ impl Spool {
             |other: &Delivery| other.alert == delivery.alert && other.channel == delivery.channel;
         if let Some(index) = self.waiting.iter().position(is_same) {
             let former = self.take(index);
-            // A worse state is tried at once; others wait for the next attempt.
-            if delivery.severity <= former.severity {
+            // A worse state is tried at once; others wait for the next attempt. A newer state does
+            // not postpone a fallback.
+            if delivery.instead_of.is_some() {
+                delivery.progress.due_unix_ms = former.progress.due_unix_ms;
+            } else if delivery.severity <= former.severity {
                 let due = &mut delivery.progress.due_unix_ms;
                 *due = former.progress.due_unix_ms.max(*due);
                 delivery.progress.attempts = former.progress.attempts;
@@ -104,6 +107,7 @@ impl Spool {
         let step = match outcome {
             SendOutcome::Delivered => {
                 drop(self.take(index));
+                self.cancel_fallback(sent);
                 return AttemptOutcome::Done;
             }
             SendOutcome::Gone => NextStep::GiveUp,
@@ -120,6 +124,16 @@ impl Spool {
                 drop(self.take(index));
                 AttemptOutcome::GivenUp
             }
+        }
+    }
+
+    /// Removes the message that another channel would send instead.
+    fn cancel_fallback(&mut self, sent: &Delivery) {
+        let is_fallback = |other: &Delivery| {
+            other.alert == sent.alert && other.instead_of.as_ref() == Some(&sent.channel)
+        };
+        if let Some(index) = self.waiting.iter().position(is_fallback) {
+            drop(self.take(index));
         }
     }
 
@@ -155,11 +169,11 @@ mod tests {
     fn delivery(channel: &str, alert: &str, message: &str, severity: u8) -> Delivery {
         Delivery {
             channel: String::from(channel),
-            form: String::from("webhook standard"),
+            form: String::from("standard"),
             alert: String::from(alert),
             message: String::from(message),
             severity,
-            is_open: true,
+            instead_of: None,
             body: "{}".into(),
             progress: Progress::new(0),
         }
@@ -200,6 +214,25 @@ mod tests {
         // The answer to the former state changes nothing.
         assert_eq!(spool.settle(&first, &SendOutcome::Delivered, 0, 0), AttemptOutcome::Done);
         assert_eq!(next(&spool, "a", 0), Ok(String::from("m3")));
+    }
+
+    #[test]
+    fn t399_fallback_gets_what_the_channel_does_not_deliver_in_time() {
+        let mut spool = Spool::default();
+        let (first, later) = (delivery("a", "al_1", "m1", 3), delivery("a", "al_1", "m3", 3));
+        let fallback = |message: &str, due_unix_ms| Delivery {
+            instead_of: Some(String::from("a")),
+            progress: Progress { due_unix_ms, ..Progress::new(0) },
+            ..delivery("b", "al_1", message, 3)
+        };
+        assert!(spool.push(first) && spool.push(fallback("m2", 60_000)));
+        assert_eq!(next(&spool, "b", 59_999), Err(Some(60_000)));
+        // A newer state does not postpone it, and replaces its text.
+        assert!(spool.push(later.clone()) && spool.push(fallback("m4", 90_000)));
+        assert_eq!(next(&spool, "b", 60_000), Ok(String::from("m4")));
+        // The channel delivers after all: nothing is sent twice.
+        assert_eq!(spool.settle(&later, &SendOutcome::Delivered, 30_000, 0), AttemptOutcome::Done);
+        assert_eq!(next(&spool, "b", 60_000), Err(None));
     }
 
     #[test]

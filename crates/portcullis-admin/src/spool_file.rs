@@ -64,11 +64,11 @@ mod tests {
         assert_eq!(read(&path).unwrap(), (Vec::new(), 0));
         let delivery = Delivery {
             channel: String::from("page"),
-            form: String::from("webhook standard"),
+            form: String::from("standard"),
             alert: String::from("al_1"),
             message: String::from("msg_1"),
             severity: 3,
-            is_open: true,
+            instead_of: None,
             body: "{\"a\":\"\\n\"}".into(),
             progress: Progress { attempts: 2, ..Progress::new(5) },
         };

@@ -23,7 +23,9 @@ pub async fn send_trial(channel: &ChannelOptions, now: Now) -> TrialResult {
     let Ok(id) = random_id::<16>() else {
         return result(Some(String::from("the system returned no random bytes")));
     };
-    let delivery = channel.delivery(&test_alert(&id, now), format!("msg_{id}"), now);
+    let Some(delivery) = channel.delivery(&test_alert(&id, now), now) else {
+        return result(Some(String::from("the system returned no random bytes")));
+    };
     match channel.send(&delivery, now).await {
         SendOutcome::Delivered => result(None),
         SendOutcome::Gone => result(Some(String::from("the receiver answered 410: it is gone"))),
@@ -31,7 +33,7 @@ pub async fn send_trial(channel: &ChannelOptions, now: Now) -> TrialResult {
     }
 }
 
-fn test_alert(id: &str, now: Now) -> Alert {
+pub(crate) fn test_alert(id: &str, now: Now) -> Alert {
     let counts = AlertCounts {
         events: 1,
         first_unix_ms: now.unix_ms,

@@ -70,12 +70,9 @@ fn settle(
             return Receiver::There;
         }
         SendOutcome::Gone => {
-            let lost = shared.switch_off(name) + 1;
-            shared.counts.undelivered.fetch_add(lost as u64, Ordering::Relaxed);
-            tracing::error!(
-                channel = name,
-                "the receiver answered 410: the channel is switched off until the next start"
-            );
+            let lost = shared.switch_off(name) as u64 + 1;
+            let why = "the receiver answered 410; the channel is off until the next start";
+            shared.undelivered(name, alert, why, lost);
             return Receiver::Gone;
         }
         SendOutcome::Rejected { why } | SendOutcome::Failed { why, .. } => why,
@@ -85,10 +82,7 @@ fn settle(
         AttemptOutcome::Again(_) => {
             tracing::warn!(channel = name, alert, why, "alert not delivered yet")
         }
-        AttemptOutcome::GivenUp => {
-            shared.counts.undelivered.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(channel = name, alert, why, "alert not delivered: no more attempts");
-        }
+        AttemptOutcome::GivenUp => shared.undelivered(name, alert, why, 1),
     }
     Receiver::There
 }

@@ -212,7 +212,7 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         | Code::TableFull | Code::TableShareFull
         | Code::ClockSkew
         | Code::LogSuppressed
-        | Code::LogLost
+        | Code::LogLost | Code::AlertUndelivered
         | Code::LogRotated
         | Code::LogReplaced
         | Code::LogRemoved | Code::DiskSlow => ("process", "info"),

@@ -195,6 +195,8 @@ codes! {
         "An alert was sent: it fired, goes on, got worse or came back.";
     AlertResolved, "alert_resolved", Service, Info,
         "An alert was resolved.";
+    AlertUndelivered, "alert_undelivered", Service, Warning,
+        "A channel gave an alert up, or its queue was full.";
     AlertSilenced, "alert_silenced", Operation, Warning,
         "An administrator silenced alerts, or ended a silence early.";
     AlertAcknowledged, "alert_acknowledged", Operation, Info,

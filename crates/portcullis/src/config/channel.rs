@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use portcullis_admin::{ChannelOptions, Transport, Webhook, WebhookSecrets};
+use portcullis_admin::{ChannelOptions, Shape, Transport, Webhook, WebhookSecret, WebhookSecrets};
 use portcullis_audit::AlertSeverity;
+use portcullis_model::Secret;
 use portcullis_outbound::{Client, Policy, Target};
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -31,12 +32,12 @@ pub(crate) struct ChannelSection {
     name: String,
     /// `webhook`.
     kind: String,
-    /// How the body is written: `standard`.
+    /// How the body is written: `standard`, `slack`, `discord`, `teams` or `pagerduty`.
     #[serde(default)]
     shape: Option<String>,
     /// A private file with the URL.
     url_file: PathBuf,
-    /// A private file with one or two secrets that sign requests.
+    /// A private file with one or two secrets that sign requests, or the key of PagerDuty.
     #[serde(default)]
     secret_file: Option<PathBuf>,
     /// The authorities of the receiver; those of the system.
@@ -48,6 +49,9 @@ pub(crate) struct ChannelSection {
     /// The severities that the channel gets; medium, high and critical.
     #[serde(default)]
     severities: Option<Vec<String>>,
+    /// The channel that gets what this one does not deliver in time.
+    #[serde(default)]
+    fallback: Option<String>,
 }
 
 /// One channel, and the files that it was read from.
@@ -57,6 +61,7 @@ pub(crate) struct ChannelSettings {
     pub(crate) url_file: PathBuf,
     pub(crate) secret_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
+    shape: Shape,
     private_address: bool,
 }
 
@@ -82,6 +87,15 @@ pub(crate) fn read_channels(
         }
         channels.push(channel);
     }
+    for channel in &channels {
+        let Some(fallback) = &channel.options.fallback else { continue };
+        let others = channels.iter().filter(|other| other.options.name != channel.options.name);
+        if !others.into_iter().any(|other| other.options.name == *fallback) {
+            let (key, mend) = ("alert.channel.fallback", "write the name of another channel");
+            let why = "there is no other channel of this name";
+            return Err(ConfigError::refused(key, format!("{fallback:?}"), why, mend));
+        }
+    }
     Ok(channels)
 }
 
@@ -92,10 +106,7 @@ impl ChannelSection {
             let mend = "write \"webhook\"";
             return Err(ConfigError::no_such_choice("alert.channel.kind", &self.kind, mend));
         }
-        if let Some(shape) = self.shape.as_deref().filter(|shape| *shape != "standard") {
-            let mend = "write \"standard\"";
-            return Err(ConfigError::no_such_choice("alert.channel.shape", shape, mend));
-        }
+        let shape = read_shape(self.shape.as_deref())?;
         let policy = self.policy()?;
         let client = Client::new(policy.clone()).map_err(|error| {
             let mend = "name a file of certificates in PEM";
@@ -109,11 +120,17 @@ impl ChannelSection {
             }
         })?;
         let target = read_url(&self.url_file, &policy)?;
-        let secrets = self.secret_file.as_deref().map(read_secrets).transpose()?;
+        let secret = read_secret(shape, self.secret_file.as_deref())?;
         let severities = read_severities(self.severities)?;
-        let transport = Transport::Webhook(Webhook::new(client, target, secrets));
+        let transport = Transport::Webhook(Webhook::new(client, target, shape, secret));
         Ok(ChannelSettings {
-            options: ChannelOptions { name: self.name, severities, transport },
+            options: ChannelOptions {
+                name: self.name,
+                severities,
+                fallback: self.fallback,
+                transport,
+            },
+            shape,
             url_file: self.url_file,
             secret_file: self.secret_file,
             ca_file: self.ca_file,
@@ -151,11 +168,14 @@ impl ChannelSettings {
         let mut table = section([
             ("name", self.options.name.clone().into()),
             ("kind", "webhook".into()),
-            ("shape", "standard".into()),
+            ("shape", self.shape.name().into()),
             ("url_file", self.url_file.display().to_string().into()),
             ("private_address", self.private_address.into()),
             ("severities", severities.collect::<Vec<_>>().into()),
         ]);
+        if let Some(fallback) = &self.options.fallback {
+            table.insert(String::from("fallback"), fallback.clone().into());
+        }
         let files = [("secret_file", &self.secret_file), ("ca_file", &self.ca_file)];
         for (key, file) in files {
             if let Some(file) = file {
@@ -186,11 +206,34 @@ fn read_url(path: &Path, policy: &Policy) -> Result<Target, ConfigError> {
     })
 }
 
-fn read_secrets(path: &Path) -> Result<WebhookSecrets, ConfigError> {
+fn read_shape(name: Option<&str>) -> Result<Shape, ConfigError> {
+    let Some(name) = name else { return Ok(Shape::Standard) };
+    let mend = "write \"standard\", \"slack\", \"discord\", \"teams\" or \"pagerduty\"";
+    let found = Shape::ALL.into_iter().find(|shape| shape.name() == name);
+    found.ok_or_else(|| ConfigError::no_such_choice("alert.channel.shape", name, mend))
+}
+
+fn read_secret(shape: Shape, path: Option<&Path>) -> Result<WebhookSecret, ConfigError> {
     const KEY: &str = "alert.channel.secret_file";
+    let is_pagerduty = shape == Shape::PagerDuty;
+    let Some(path) = path else {
+        if is_pagerduty {
+            let (why, mend) = ("PagerDuty needs a routing key", "name a file with the key");
+            return Err(ConfigError::refused(KEY, "unset", why, mend));
+        }
+        return Ok(WebhookSecret::None);
+    };
     let bytes = read_private(KEY, path)?;
-    let text = std::str::from_utf8(bytes.expose()).unwrap_or_default();
-    WebhookSecrets::parse(text).map_err(|error| {
+    let text = std::str::from_utf8(bytes.expose()).unwrap_or_default().trim();
+    if is_pagerduty {
+        let is_key = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !is_key {
+            let mend = "write the integration key of the service into it";
+            return Err(ConfigError::file(KEY, path, "it has no 32 letters and digits", mend));
+        }
+        return Ok(WebhookSecret::Routing(Secret::new(String::from(text))));
+    }
+    WebhookSecrets::parse(text).map(WebhookSecret::Signing).map_err(|error| {
         let mend = "write the secret of the receiver, and its former one in another line";
         ConfigError::file(KEY, path, error.to_string(), mend)
     })
@@ -263,6 +306,9 @@ mod tests {
             ("severities = []", "alert.channel.severities is []"),
             ("severities = [\"loud\"]", "alert.channel.severities is \"loud\""),
             ("unknown = 1", "TOML parse error"),
+            ("shape = \"pagerduty\"", "alert.channel.secret_file is unset: PagerDuty needs"),
+            ("fallback = \"mail\"", "alert.channel.fallback is \"mail\""),
+            ("fallback = \"page\"", "alert.channel.fallback is \"page\""),
         ] {
             let error = read(at, more).err().unwrap();
             assert!(error.starts_with(expect), "{more}: {error}");

@@ -22,7 +22,7 @@ pub(crate) fn start(
     let options =
         settings.audit.alert.channels.iter().map(|channel| channel.options.clone()).collect();
     let file = settings.storage.data.join(ALERT_SPOOL);
-    let channels = Channels::start(options, file, Arc::clone(clock))
+    let channels = Channels::start(options, file, audit.clone(), Arc::clone(clock))
         .with_context(|| format!("cannot start the alert channels with {ALERT_SPOOL}"))?;
     if let Some(alerts) = audit.alerts() {
         let namespace = Namespace::parse("/admin")?;
