@@ -70,7 +70,8 @@ impl LogRow {
 fn logs(audit: &AuditSettings) -> Vec<LogRow> {
     let kept =
         |total: u64| format!("{} days and {} MiB, whichever is less", audit.keep_days, total / MIB);
-    let stdout = if audit.stdout { ", and standard output" } else { "" };
+    let stdout = if audit.stdout { ", standard output" } else { "" };
+    let syslog = audit.syslog.as_ref().map_or(String::new(), |syslog| format!(", {}", syslog.url));
     let access = match &audit.access_file {
         Some(file) => (file.display().to_string(), kept(audit.access_total_bytes)),
         None => (String::from("off (audit.access_file)"), String::from("-")),
@@ -80,7 +81,7 @@ fn logs(audit: &AuditSettings) -> Vec<LogRow> {
             name: "security log",
             records: "all names below, except access",
             format: "JSON lines, ECS 8.11",
-            place: format!("{}{stdout}", audit.file.display()),
+            place: format!("{}{stdout}{syslog}", audit.file.display()),
             kept: kept(audit.keep_total_bytes),
             readers: "owner and group of the file (mode 0640)",
         },
