@@ -135,6 +135,15 @@ impl Audit {
         }
     }
 
+    /// The text of the newest signed note; none without a hash chain.
+    #[must_use]
+    pub fn newest_note(&self) -> Option<String> {
+        match &*self.log {
+            Log::Live(live) => live.newest_note(),
+            Log::Memory(_) | Log::Silent => None,
+        }
+    }
+
     /// The counters and the state of the log, for metrics and the private listener.
     #[must_use]
     pub fn counts(&self) -> AuditCounts {

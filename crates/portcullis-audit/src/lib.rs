@@ -12,6 +12,7 @@ mod writer; // the thread that writes lines
 mod files; // files on the disk: the open one, closed ones, the reserve
 mod read; // reads all files of the log: lines, followed lines, references
 mod syslog; // forwards the lines to a syslog server over TLS
+mod chain; // proof that no line was changed, removed or added later
 mod alert; // rules over records, and notifications for administrators
 mod output; // standard output and standard error, whose readers can be slow
 #[cfg(test)]
@@ -31,6 +32,15 @@ pub use alert::rule::rules::Rules;
 pub use alert::run::alerts::{AlertEngineCounts, Alerts};
 pub use alert::sink::{AlertSink, SinkOutcome};
 pub use audit::Audit;
+pub use chain::erase::{Erasure, ErasureError, ErasureFile, ErasureSubject};
+pub use chain::hash::ChainHash;
+pub use chain::key::{KeyError, VerifierKey};
+pub use chain::note::{Note, NoteError, SignedNote};
+pub use chain::start::ChainOptions;
+pub use chain::verify::{
+    Finding, FindingKind, ProofGap, Verdict, Verifier, VerifyOptions, VerifyReport, log_files,
+    root_keys, verify_files,
+};
 pub use live_log::AuditCounts;
 pub use options::{AuditError, AuditOptions};
 pub use output::Output;

@@ -10,6 +10,7 @@ use portcullis_model::Now;
 
 use crate::alert::input::subject::Subject;
 use crate::alert::run::alerts::Alerts;
+use crate::chain::runtime::NewestNote;
 use crate::files::disk::Disk;
 use crate::files::sync::Syncer;
 use crate::options::{AuditError, AuditOptions};
@@ -58,6 +59,7 @@ pub(crate) struct LiveLog {
     queue: Arc<Queue>,
     status: Arc<WriterStatus>,
     syncer: Option<Syncer>,
+    newest_note: NewestNote,
     output: Option<Output>,
     service: Service,
     sampled: AtomicU64,
@@ -79,13 +81,17 @@ impl LiveLog {
             unauthenticated: options.queue_max / 4,
         }));
         let status = Arc::new(WriterStatus::default());
-        let (storage, last) = Storage::open(options, disk, &queue)?;
-        let syncer = storage.syncer().cloned();
+        let newest_note = NewestNote::default();
+        let opened = Storage::open(options, disk, &queue, &newest_note)?;
+        for record in opened.records {
+            queue.push(record, RecordGroup::Reserved, Now::default());
+        }
+        let syncer = opened.storage.syncer().cloned();
         let alerts = options.alert.clone();
         let alerts = alerts.map(|alert| Alerts::start(alert, Arc::clone(&queue))).transpose();
         let alerts = alerts.map_err(AuditError::Thread)?;
         let writer = Writer::new(
-            (storage, last),
+            (opened.storage, opened.last),
             output.clone(),
             Service::new(options),
             Arc::clone(&status),
@@ -105,6 +111,7 @@ impl LiveLog {
             queue,
             status,
             syncer,
+            newest_note,
             output,
             service: Service::new(options),
             sampled: AtomicU64::new(0),
@@ -135,6 +142,11 @@ impl LiveLog {
             alerts.note(&record, subject, group, now);
         }
         self.sample(record, group, now, fill);
+    }
+
+    /// The text of the newest signed note.
+    pub(crate) fn newest_note(&self) -> Option<String> {
+        self.newest_note.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The alert engine, if the log has one.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use portcullis_model::Secret;
 
 use crate::alert::options::AlertOptions;
+use crate::chain::start::ChainOptions;
 
 /// The options of the security log.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct AuditOptions {
     /// The key of session hashes (32 bytes). Equal hashes mean the same session only under the same
     /// key. Without a key, each process uses a random one.
     pub session_key: Option<Secret<Vec<u8>>>,
+    /// The hash chain of the log; none for a log without one.
+    pub chain: Option<ChainOptions>,
     /// The rules that alert administrators; none for a log without alerts.
     pub alert: Option<AlertOptions>,
     /// `service.name` of every line.
@@ -71,6 +74,7 @@ impl Default for AuditOptions {
             compress: true,
             reserve_bytes: 8 * MIB,
             session_key: None,
+            chain: None,
             alert: None,
             service_name: String::from("portcullis"),
             service_version: String::new(),
@@ -88,6 +92,14 @@ pub enum AuditError {
         /// The file.
         path: PathBuf,
         /// The system's error.
+        source: std::io::Error,
+    },
+    /// The state of the hash chain cannot be read or made.
+    #[error("cannot continue the hash chain of the security log with {}", path.display())]
+    Chain {
+        /// The file of the state.
+        path: PathBuf,
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A thread of the log cannot be started.

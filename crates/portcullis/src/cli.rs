@@ -89,7 +89,7 @@ enum Command {
         #[arg(value_name = "REF")]
         reference: String,
     },
-    /// Reads the security log: newest records, search, export; needs no running server.
+    /// Reads, verifies and erases records of the security log; needs no running server.
     Audit {
         #[command(flatten)]
         server: InstallationArguments,
@@ -149,15 +149,22 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::User { server, command }) => command::user(&server, &command),
         Some(Command::Alert { server, command }) => command::alert(&server, &command),
         Some(Command::Why { server, reference }) => command::why(&server, &reference),
-        Some(Command::Audit { server, command }) => command::audit(&server, &command),
         Some(Command::Room { server, command }) => command::room(&server, &command),
         Some(Command::Keys { server, command }) => command::keys(&server, &command),
         Some(Command::Limits { server, command }) => command::limits(&server, &command),
         Some(Command::State { server, command }) => command::state(&server, &command),
         Some(Command::Token { server, command }) => command::token(&server, &command),
+        Some(Command::Audit { server, command }) => {
+            return exit(command::audit(&server, &command));
+        }
     };
+    exit(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+/// The exit code of a result; an error is printed.
+fn exit(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             errln!("error: {error:#}");

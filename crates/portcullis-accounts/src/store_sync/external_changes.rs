@@ -16,14 +16,27 @@ pub(crate) fn record_operator_change(audit: &Audit, act: &OperatorAction, now: N
         OperatorActionKind::LoginLink => Code::AuthnTokenCreated,
         OperatorActionKind::Opened => Code::SessionCreated,
         OperatorActionKind::Keys => Code::KeyRotated,
+        OperatorActionKind::LogErased => Code::LogErased,
     };
     let mut record = Record::new(code);
     record.severity = Severity::Warning;
     record.outcome = Outcome::Success;
     record.reason = "operator";
     record.target = act.user.clone();
+    if act.kind == OperatorActionKind::LogErased {
+        record.labels = erased_lines(&act.detail);
+    }
     record.detail = Some(format!("{} at {}", act.detail, utc(act.at_unix_ms)));
     audit.record(record, now);
+}
+
+/// The numbers in `lines 1 to 7: 3 erased …`, for the verification of the log.
+fn erased_lines(detail: &str) -> Vec<(&'static str, String)> {
+    let mut numbers = detail.split(|it: char| !it.is_ascii_digit()).filter(|it| !it.is_empty());
+    ["first", "last", "count"]
+        .into_iter()
+        .filter_map(|name| numbers.next().map(|number| (name, String::from(number))))
+        .collect()
 }
 
 /// Records that a user has become an administrator or moderator, whatever process stored it.

@@ -258,6 +258,11 @@ impl LogFile {
         Ok((closed, old))
     }
 
+    /// Whether the file has no line.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
     /// Whether it is a file, not a device or pipe.
     pub(crate) fn is_regular(&self) -> bool {
         self.regular

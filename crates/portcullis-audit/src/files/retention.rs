@@ -1,13 +1,18 @@
 //! Removes closed files by age and total size, and compresses the others.
 //! Never: removes or compresses the open file.
 
+use std::fs::File;
+
 use portcullis_model::{Now, Severity};
 
 use crate::files::compress::compress;
 use crate::files::disk::Disk;
 use crate::files::segment::{Naming, RemovalReason, Segment, removals};
+use crate::files::segment_lock::SegmentLock;
 use crate::options::AuditOptions;
 use crate::queue::Queue;
+use crate::read::line_reader::LineReader;
+use crate::read::line_text::line_sequence;
 use crate::record::fields::Record;
 use crate::record::group::RecordGroup;
 use crate::record::log_events;
@@ -43,6 +48,15 @@ impl Retention {
         now: Now,
         may_compress: impl Fn() -> bool,
     ) {
+        let _lock = match SegmentLock::try_acquire(&self.naming) {
+            Ok(Some(lock)) => lock,
+            // An operator erases personal parts; the next time is soon enough.
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, "the closed files of the security log cannot be locked");
+                return;
+            }
+        };
         let segments = match self.naming.list() {
             Ok(segments) => segments,
             Err(error) => {
@@ -51,10 +65,15 @@ impl Retention {
             }
         };
         let removals = removals(&segments, now.unix_ms, self.days, self.max_bytes);
-        for (segment, reason) in &removals {
+        for (at, (segment, reason)) in removals.iter().enumerate() {
+            let next = match segments.get(at + 1) {
+                Some(next) => Some(next.first),
+                None => first_number(&self.naming),
+            };
             match std::fs::remove_file(&segment.path) {
                 Ok(()) => {
-                    queue.push(removal_record(segment, *reason), RecordGroup::Reserved, now);
+                    let record = removal_record(segment, next, *reason);
+                    queue.push(record, RecordGroup::Reserved, now);
                 }
                 Err(error) => {
                     let path = segment.path.display();
@@ -80,7 +99,14 @@ impl Retention {
     }
 }
 
-fn removal_record(segment: &Segment, reason: RemovalReason) -> Record {
+/// The number of the first line in the open file.
+fn first_number(naming: &Naming) -> Option<u64> {
+    let mut lines = LineReader::plain(File::open(naming.open()).ok()?);
+    line_sequence(lines.next_complete().ok()??.bytes)
+}
+
+/// `next` is the number of the first line after the file; the verification needs it.
+fn removal_record(segment: &Segment, next: Option<u64>, reason: RemovalReason) -> Record {
     let severity = match reason {
         RemovalReason::Age => Severity::Info,
         RemovalReason::Space => Severity::Warning,
@@ -92,7 +118,12 @@ fn removal_record(segment: &Segment, reason: RemovalReason) -> Record {
         segment.first,
         segment.closed
     );
-    log_events::file_removed(reason.name(), severity, detail)
+    let mut record = log_events::file_removed(reason.name(), severity, detail);
+    if let Some(last) = next.and_then(|next| next.checked_sub(1)) {
+        record.labels.push(("first", segment.first.to_string()));
+        record.labels.push(("last", last.to_string()));
+    }
+    record
 }
 
 #[cfg(test)]
@@ -118,6 +149,7 @@ pub(crate) mod tests {
         let entries = folder.read_dir().unwrap();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| name != "security.log.lock");
         names.sort();
         names
     }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::files::path::{file_name, folder_of};
+use crate::files::path::{file_name, folder_of, with_suffix};
 use crate::record::timestamp::utc;
 
 /// Milliseconds of a day.
@@ -79,6 +79,17 @@ impl Naming {
             name.push_str(&self.extension);
         }
         self.folder.join(name)
+    }
+
+    /// The path of the open file.
+    pub(crate) fn open(&self) -> PathBuf {
+        let dot = if self.extension.is_empty() { "" } else { "." };
+        self.folder.join(format!("{}{dot}{}", self.stem, self.extension))
+    }
+
+    /// The file that programs lock while they change closed files: `security.log.lock`.
+    pub(crate) fn lock(&self) -> PathBuf {
+        with_suffix(&self.open(), ".lock")
     }
 
     /// All closed files, oldest first.

@@ -2,12 +2,13 @@
 //! Never: makes the writer wait.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis_model::Now;
 
+use crate::chain::files::{ChainFiles, ChainUpdate};
 use crate::files::disk::Disk;
 use crate::files::retention::Retention;
 use crate::queue::Queue;
@@ -33,6 +34,9 @@ struct SyncThread {
     queue: Arc<Queue>,
     disk: Arc<dyn Disk>,
     retention: Retention,
+    chain: Option<ChainFiles>,
+    /// The epoch of the state that was stored last, plus one.
+    stored_epoch: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +44,9 @@ struct SyncWork {
     file: Option<Arc<File>>,
     closed: Vec<Arc<File>>,
     retention: Option<Now>,
+    /// The state of the chain that is to be stored.
+    chain: Option<ChainUpdate>,
+    chain_failed: bool,
     /// When the current sync started.
     since_ms: Option<u64>,
     failed: bool,
@@ -52,8 +59,9 @@ impl Syncer {
         queue: Arc<Queue>,
         disk: Arc<dyn Disk>,
         retention: Retention,
+        chain: Option<ChainFiles>,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(SyncThread::new(queue, disk, retention));
+        let shared = Arc::new(SyncThread::new(queue, disk, retention, chain));
         let thread = Arc::clone(&shared);
         std::thread::Builder::new().name(String::from("audit-sync")).spawn(move || thread.run())?;
         Ok(Self { shared })
@@ -63,6 +71,19 @@ impl Syncer {
     pub(crate) fn sync(&self, file: Arc<File>) {
         self.shared.lock().file = Some(file);
         self.shared.wake.notify_all();
+    }
+
+    /// Requests to store the state of the chain.
+    pub(crate) fn store_chain(&self, update: ChainUpdate) {
+        let mut work = self.shared.lock();
+        work.chain = Some(update.after(work.chain.take()));
+        drop(work);
+        self.shared.wake.notify_all();
+    }
+
+    /// Whether the state of the chain was stored in this epoch.
+    pub(crate) fn has_stored_epoch(&self, epoch: u64) -> bool {
+        self.shared.stored_epoch.load(Ordering::Acquire) > epoch
     }
 
     /// Requests the last sync of a closed file.
@@ -101,7 +122,10 @@ impl Syncer {
     #[cfg(test)]
     pub(crate) fn wait_synced(&self) {
         let is_busy = |work: &mut SyncWork| {
-            work.file.is_some() || !work.closed.is_empty() || work.since_ms.is_some()
+            work.file.is_some()
+                || !work.closed.is_empty()
+                || work.since_ms.is_some()
+                || (work.chain.is_some() && !work.chain_failed)
         };
         drop(self.shared.changed.wait_while(self.shared.lock(), is_busy));
     }
@@ -123,7 +147,12 @@ impl Syncer {
 }
 
 impl SyncThread {
-    fn new(queue: Arc<Queue>, disk: Arc<dyn Disk>, retention: Retention) -> Self {
+    fn new(
+        queue: Arc<Queue>,
+        disk: Arc<dyn Disk>,
+        retention: Retention,
+        chain: Option<ChainFiles>,
+    ) -> Self {
         Self {
             work: Mutex::default(),
             wake: Condvar::new(),
@@ -133,14 +162,20 @@ impl SyncThread {
             queue,
             disk,
             retention,
+            chain,
+            stored_epoch: AtomicU64::new(0),
         }
     }
 
     fn run(&self) {
         loop {
-            let (files, retention) = self.wait();
-            if files.is_empty() && retention.is_none() {
+            let (files, retention, chain) = self.wait();
+            if files.is_empty() && retention.is_none() && chain.is_none() {
                 break;
+            }
+            // Before the lines that it signs are called safe.
+            if let Some(update) = chain {
+                self.store(update);
             }
             for file in files {
                 self.sync(&file);
@@ -156,7 +191,7 @@ impl SyncThread {
     }
 
     /// Waits for work; returns none when the thread is stopped.
-    fn wait(&self) -> (Vec<Arc<File>>, Option<Now>) {
+    fn wait(&self) -> (Vec<Arc<File>>, Option<Now>, Option<ChainUpdate>) {
         let mut work = self.lock();
         loop {
             let mut files = std::mem::take(&mut work.closed);
@@ -165,10 +200,32 @@ impl SyncThread {
             if !files.is_empty() {
                 work.since_ms = Some(self.queue.now().monotonic_ms);
             }
-            if !files.is_empty() || retention.is_some() || self.is_stopped() {
-                return (files, retention);
+            // A state that could not be stored is tried again with the next work.
+            let has_update = work.chain.is_some() && !work.chain_failed;
+            if !files.is_empty() || retention.is_some() || has_update || self.is_stopped() {
+                let update = work.chain.take().filter(|_| has_update || !files.is_empty());
+                return (files, retention, update);
             }
             work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn store(&self, update: ChainUpdate) {
+        let Some(files) = &self.chain else { return };
+        let stored = files.write(&update);
+        let mut work = self.lock();
+        work.chain_failed = stored.is_err();
+        match stored {
+            Ok(()) => self.stored_epoch.store(update.epoch + 1, Ordering::Release),
+            Err(error) => {
+                let path = files.state_path().display();
+                tracing::error!(%error, %path, "the state of the security log cannot be stored");
+                let newer = work.chain.take();
+                work.chain = Some(match newer {
+                    Some(newer) => newer.after(Some(update)),
+                    None => update,
+                });
+            }
         }
     }
 
@@ -207,7 +264,7 @@ mod tests {
     use crate::files::retention::tests::{CLOSED, NOW, names, queue, retention};
 
     fn thread(retention: Retention) -> SyncThread {
-        SyncThread::new(Arc::new(queue()), Arc::new(SystemDisk), retention)
+        SyncThread::new(Arc::new(queue()), Arc::new(SystemDisk), retention, None)
     }
 
     #[test]

@@ -125,6 +125,19 @@ pub fn list_log_files(log: &Path) -> io::Result<Vec<LogFile>> {
     }
 }
 
+/// All files of a log in the order of their first numbers, whatever their names and times say.
+///
+/// # Errors
+/// The system's error when the folder or a file cannot be read.
+pub(crate) fn list_by_number(log: &Path) -> io::Result<Vec<LogFile>> {
+    let mut files = Vec::new();
+    for file in list_log_files(log)? {
+        files.push((file.first()?, file));
+    }
+    files.sort_by_key(|(first, _)| *first);
+    Ok(files.into_iter().map(|(_, file)| file).collect())
+}
+
 /// Whether the path names another file than the opened one.
 fn is_stale(log: &Path, open: Option<&File>) -> io::Result<bool> {
     let now = std::fs::metadata(log).ok().filter(std::fs::Metadata::is_file);

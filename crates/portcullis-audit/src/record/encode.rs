@@ -5,10 +5,15 @@ use std::fmt::Write;
 
 use portcullis_model::{Code, Now, Severity};
 
+use crate::chain::hash::{ChainHash, Salt};
+use crate::chain::line::seal_line;
 use crate::record::fields::Record;
 use crate::record::json_line::JsonLine;
 use crate::record::service::Service;
 use crate::record::timestamp::write_utc;
+
+/// Labels that can identify a person: typed text, users, addresses.
+const PERSONAL_LABELS: [&str; 3] = ["stated_reason", "party", "address"];
 
 /// Appends one record as one line, including `\n`.
 ///
@@ -21,6 +26,44 @@ pub(crate) fn encode(
     service: &Service,
 ) {
     let mut line = JsonLine(std::mem::take(out));
+    encode_public(&mut line, record, now, sequence, service);
+    encode_personal(&mut line, record, service);
+    line.0.push_str("}\n");
+    *out = line.0;
+}
+
+/// Appends one record as one line of the hash chain, including `\n`; returns its hash.
+///
+/// `opens` is the name of the log, for the first line of a file.
+pub(crate) fn encode_sealed(
+    out: &mut String,
+    record: &Record,
+    (now, sequence): (Now, u64),
+    service: &Service,
+    (salt, before): (&Salt, &ChainHash),
+    opens: Option<&str>,
+) -> ChainHash {
+    let start = out.len();
+    let mut line = JsonLine(std::mem::take(out));
+    encode_public(&mut line, record, now, Some(sequence), service);
+    if let Some(name) = opens {
+        // A name has no character that JSON would have to escape.
+        let _ = write!(line.0, ",\"chain\":{{\"log\":\"{name}\",\"previous\":\"{before}\"}}");
+    }
+    let personal = line.0.len();
+    encode_personal(&mut line, record, service);
+    *out = line.0;
+    seal_line(out, start, personal, salt, before)
+}
+
+/// The members that cannot identify a person.
+fn encode_public(
+    line: &mut JsonLine,
+    record: &Record,
+    now: Now,
+    sequence: Option<u64>,
+    service: &Service,
+) {
     line.0.push('{');
     line.key("@timestamp");
     line.0.push('"');
@@ -29,7 +72,7 @@ pub(crate) fn encode(
     line.open("log");
     line.text("level", record.severity.name());
     line.close();
-    encode_event(&mut line, record, sequence);
+    encode_event(line, record, sequence);
     if let Some(detail) = &record.detail {
         line.text("message", detail);
     }
@@ -43,13 +86,36 @@ pub(crate) fn encode(
         line.text("id", reference.as_str());
         line.close();
     }
-    encode_client_and_user(&mut line, record);
-    encode_request(&mut line, record);
-    encode_labels(&mut line, record, service);
+    encode_http(line, record);
+    if !has_personal_label(record) {
+        encode_labels(line, record, service);
+    }
     line.comma();
     line.0.push_str(service.members());
-    line.0.push_str(",\"ecs\":{\"version\":\"8.11.0\"}}\n");
-    *out = line.0;
+    line.0.push_str(",\"ecs\":{\"version\":\"8.11.0\"}");
+}
+
+/// The members that can identify a person; they can be erased.
+fn encode_personal(line: &mut JsonLine, record: &Record, service: &Service) {
+    encode_client_and_user(line, record);
+    if let Some(path) = &record.path {
+        line.open("url");
+        line.text("path", path);
+        line.close();
+    }
+    if let Some(user_agent) = &record.user_agent {
+        line.open("user_agent");
+        line.text("original", user_agent);
+        line.close();
+    }
+    if has_personal_label(record) {
+        encode_labels(line, record, service);
+    }
+}
+
+/// Whether one of the labels can identify a person: then all of them are personal.
+fn has_personal_label(record: &Record) -> bool {
+    record.labels.iter().any(|(name, _)| PERSONAL_LABELS.contains(name))
 }
 
 fn encode_event(line: &mut JsonLine, record: &Record, sequence: Option<u64>) {
@@ -104,7 +170,7 @@ fn encode_client_and_user(line: &mut JsonLine, record: &Record) {
     }
 }
 
-fn encode_request(line: &mut JsonLine, record: &Record) {
+fn encode_http(line: &mut JsonLine, record: &Record) {
     if record.method.is_some() || record.status.is_some() {
         line.open("http");
         if let Some(method) = &record.method {
@@ -117,16 +183,6 @@ fn encode_request(line: &mut JsonLine, record: &Record) {
             line.number("status_code", u64::from(status));
             line.close();
         }
-        line.close();
-    }
-    if let Some(path) = &record.path {
-        line.open("url");
-        line.text("path", path);
-        line.close();
-    }
-    if let Some(user_agent) = &record.user_agent {
-        line.open("user_agent");
-        line.text("original", user_agent);
         line.close();
     }
 }
@@ -184,12 +240,9 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         | Code::AuthnLoginLock
         | Code::AuthnPasswordChange
         | Code::AuthnPasswordChangeFail
-        | Code::AuthnTokenCreated
-        | Code::AuthnTokenRevoked
+        | Code::AuthnTokenCreated | Code::AuthnTokenRevoked
         | Code::AuthnTokenReuse => ("authentication", "start"),
-        Code::AuthzChange
-        | Code::AuthzAdmin
-        | Code::UserCreated
+        Code::AuthzChange | Code::AuthzAdmin | Code::UserCreated
         | Code::UserUpdated
         | Code::PrivilegePermissionsChanged => ("iam", "change"),
         Code::SessionCreated | Code::WsConnected => ("session", "start"),
@@ -215,7 +268,9 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         | Code::LogLost | Code::AlertUndelivered
         | Code::LogRotated
         | Code::LogReplaced
-        | Code::LogRemoved | Code::DiskSlow => ("process", "info"),
+        | Code::LogRemoved | Code::LogErased | Code::DiskSlow
+        | Code::LogEpoch | Code::LogCheckpoint | Code::LogHeartbeat | Code::LogTruncated
+        | Code::LogTorn => ("process", "info"),
         Code::AlertFired | Code::AlertResolved => ("intrusion_detection", "info"),
         Code::AlertSilenced | Code::AlertAcknowledged
         | Code::KeyRotated | Code::IssuerKeys => ("configuration", "change"),

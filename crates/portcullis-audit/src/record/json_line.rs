@@ -48,7 +48,7 @@ impl JsonLine {
 
 /// Escapes the characters that JSON requires (RFC 8259 section 7) and those that can mislead a
 /// reader of the log.
-fn escape(out: &mut String, text: &str) {
+pub(crate) fn escape(out: &mut String, text: &str) {
     let mut plain_from = 0;
     for (at, character) in text.char_indices() {
         if !is_special(character) {

@@ -77,6 +77,11 @@ pub(crate) fn file_rotated(reason: &'static str, detail: String) -> Record {
     event(Code::LogRotated, Outcome::Success, reason, Some(detail))
 }
 
+/// The log works, also when nothing happens.
+pub(crate) fn heartbeat() -> Record {
+    event(Code::LogHeartbeat, Outcome::Success, "", None)
+}
+
 /// Another program changed the file.
 pub(crate) fn file_replaced(reason: &'static str, detail: String) -> Record {
     event(Code::LogReplaced, Outcome::Failure, reason, Some(detail))

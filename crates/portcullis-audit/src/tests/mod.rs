@@ -2,6 +2,7 @@
 //! Never: a sleep; tests wait until the writer is idle.
 
 mod basics; // numbers, restarts, modes
+mod chain; // every line follows from the one before, whatever happens
 mod full; // a full disk
 mod outside; // files that another program renames, deletes or truncates
 mod rotation; // closed files
@@ -187,7 +188,9 @@ pub(crate) fn all_lines(folder: &Path) -> Vec<Line> {
     for entry in folder.read_dir().unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if name.starts_with("security") && !name.ends_with(".reserve") {
+        if name.starts_with("security")
+            && ![".reserve", ".torn", ".lock"].iter().any(|end| name.ends_with(end))
+        {
             lines.extend(lines_of(&path));
         }
     }

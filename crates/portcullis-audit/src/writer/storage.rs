@@ -6,6 +6,10 @@ use std::sync::Arc;
 
 use portcullis_model::Now;
 
+use crate::chain::files::ChainFiles;
+use crate::chain::hash::ChainHash;
+use crate::chain::runtime::{Chain, NewestNote, Statement};
+use crate::chain::start::{set_torn_line_aside, start};
 use crate::files::disk::Disk;
 use crate::files::log_file::{AppendError, LogFile};
 use crate::files::path::file_name;
@@ -36,8 +40,18 @@ pub(crate) struct Storage {
     /// Set for regular files, which are rotated and synced.
     managed: Option<ManagedFile>,
     sequence: Option<SequenceFile>,
+    pub(crate) chain: Option<Chain>,
     segment_bytes: u64,
     schedule: Schedule,
+}
+
+/// The files at the start of a process.
+pub(crate) struct OpenedStorage {
+    pub(crate) storage: Storage,
+    /// The number of the last line in the log.
+    pub(crate) last: u64,
+    /// Records about what was found.
+    pub(crate) records: Vec<Record>,
 }
 
 /// The parts that only a regular file has; a device is never rotated or synced.
@@ -58,32 +72,86 @@ struct Schedule {
 }
 
 impl Storage {
-    /// Opens the files; returns the number of the last line in the log.
+    /// Opens the files.
     pub(crate) fn open(
         options: &AuditOptions,
         disk: &Arc<dyn Disk>,
         queue: &Arc<Queue>,
-    ) -> Result<(Self, u64), AuditError> {
+        newest_note: &NewestNote,
+    ) -> Result<OpenedStorage, AuditError> {
         let mut storage = Self {
             file: None,
             managed: None,
             sequence: None,
+            chain: None,
             segment_bytes: options.segment_bytes,
             schedule: Schedule::default(),
         };
-        let Some(path) = &options.file else { return Ok((storage, 0)) };
-        let opened = LogFile::open(path, Arc::clone(disk));
-        let (file, mut last) =
-            opened.map_err(|source| AuditError::File { path: path.clone(), source })?;
+        let mut records = Vec::new();
+        let Some(path) = &options.file else {
+            return Ok(OpenedStorage { storage, last: 0, records });
+        };
+        let fault = |source| AuditError::File { path: path.clone(), source };
+        if options.chain.is_some() {
+            records.extend(set_torn_line_aside(path).map_err(fault)?);
+        }
+        let (file, mut last) = LogFile::open(path, Arc::clone(disk)).map_err(fault)?;
         storage.sequence = options.sequence_file.as_deref().and_then(open_sequence);
         if let Some(sequence) = &storage.sequence {
             last = sequence.last_number(last, file.id());
         }
         if file.is_regular() {
-            storage.managed = Some(ManagedFile::open(path, options, disk, queue)?);
+            let managed = ManagedFile::open(path, options, disk, queue)?;
+            if let Some(chain) = &options.chain {
+                let files = ChainFiles::new(&chain.folder);
+                let started = start(path, chain, &files, last, Arc::clone(newest_note));
+                let started = started.map_err(|source| AuditError::Chain {
+                    path: files.state_path().to_owned(),
+                    source,
+                })?;
+                managed.syncer.store_chain(started.update);
+                last = started.last;
+                records.extend(started.records);
+                storage.chain = Some(started.chain);
+            }
+            storage.managed = Some(managed);
         }
         storage.file = Some(file);
-        Ok((storage, last))
+        Ok(OpenedStorage { storage, last, records })
+    }
+
+    /// Whether the next line is the first of its file.
+    pub(crate) fn is_file_empty(&self) -> bool {
+        self.file.as_ref().is_none_or(LogFile::is_empty)
+    }
+
+    /// The statement of the chain that is due after line `last`.
+    pub(crate) fn due_statement(&self, last: u64, now: Now, state: LogState) -> Option<Statement> {
+        let (chain, managed) = (self.chain.as_ref()?, self.managed.as_ref()?);
+        let can_change_key = managed.syncer.has_stored_epoch(chain.epoch());
+        chain.due(last, now, state.name(), can_change_key)
+    }
+
+    /// A note about line `last`, if lines were written since the newest one.
+    pub(crate) fn final_note(&self, last: u64, now: Now, state: LogState) -> Option<Statement> {
+        let chain = self.chain.as_ref().filter(|chain| chain.has_unsigned_lines())?;
+        Some(chain.note(last, now, state.name()))
+    }
+
+    /// A statement was written as a line with this hash.
+    pub(crate) fn commit_statement(&mut self, statement: Statement, head: ChainHash, now: Now) {
+        let update = self.chain.as_mut().and_then(|chain| chain.commit(statement, head, now));
+        if let (Some(update), Some(syncer)) = (update, self.syncer()) {
+            syncer.store_chain(update);
+        }
+    }
+
+    /// Whether the file is to be rotated before the next line.
+    pub(crate) fn is_rotation_due(&self, now: Now) -> bool {
+        let reason = |file: &LogFile| file.rotation_reason(self.segment_bytes, now.unix_ms);
+        self.managed.is_some()
+            && now.monotonic_ms >= self.schedule.rotate_from_ms
+            && self.file.as_ref().and_then(reason).is_some()
     }
 
     /// Reserves the numbers up to `last` before their lines are written.
@@ -238,7 +306,8 @@ impl ManagedFile {
     ) -> Result<Self, AuditError> {
         let naming = Naming::of(path);
         let retention = Retention::new(naming.clone(), options);
-        let syncer = Syncer::start(Arc::clone(queue), Arc::clone(disk), retention);
+        let chain = options.chain.as_ref().map(|chain| ChainFiles::new(&chain.folder));
+        let syncer = Syncer::start(Arc::clone(queue), Arc::clone(disk), retention, chain);
         let syncer = syncer.map_err(AuditError::Thread)?;
         let reserve = (options.reserve_bytes > 0).then(|| {
             Reserve::open(path, options.reserve_bytes, Arc::clone(disk))

@@ -6,10 +6,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use portcullis_model::Now;
+use portcullis_model::{Now, Severity};
 
 use crate::alert::input::subject::Subject;
 use crate::alert::run::alerts::Alerts;
+use crate::chain::runtime::Statement;
 use crate::files::disk::is_full;
 use crate::output::Output;
 use crate::queue::{Entry, Queue, WriterWork};
@@ -101,6 +102,7 @@ impl Writer {
                 let lost = self.queue.take_lost();
                 lost.iter().for_each(|entry| self.note(&entry.record));
                 self.write(lost, PrintStatus::Pending);
+                self.write_due_statements();
             }
             if work.last {
                 break;
@@ -115,7 +117,63 @@ impl Writer {
             self.status.unwritten.fetch_add(held, Ordering::Relaxed);
             tracing::error!(records = held, "the security log was closed without these records");
         }
+        let note = self.storage.final_note(self.sequence, self.now, self.log_state());
+        if let Some(note) = note.filter(|_| self.fault.is_none()) {
+            self.write_statement(note);
+        }
         self.storage.close(self.sequence);
+    }
+
+    /// The state of the file, for notes.
+    fn log_state(&self) -> LogState {
+        self.fault.unwrap_or(LogState::Ok)
+    }
+
+    /// Writes the statements of the chain that are due.
+    fn write_due_statements(&mut self) {
+        while self.fault.is_none() {
+            let state = self.log_state();
+            let Some(due) = self.storage.due_statement(self.sequence, self.now, state) else {
+                return;
+            };
+            if !self.write_statement(due) {
+                return;
+            }
+        }
+    }
+
+    /// Writes one statement; `false` when the file did not take it. Then it is made anew later.
+    fn write_statement(&mut self, statement: Statement) -> bool {
+        let is_file_empty = self.storage.is_file_empty();
+        let Some(chain) = &mut self.storage.chain else { return false };
+        let at = (self.now, self.sequence + 1);
+        let cursor = chain.cursor(is_file_empty);
+        let batch = Batch::statement(&statement.record, at, &self.service, cursor);
+        let (lines, result) = self.append(&batch, PrintStatus::Pending);
+        if let (1.., Some(head)) = (lines, batch.head(1)) {
+            self.storage.commit_statement(statement, head, self.now);
+            if let (Some(alerts), Some(chain)) = (&self.alerts, &self.storage.chain)
+                && let Some(note) = chain.newest_note()
+            {
+                alerts.set_note(note);
+            }
+        }
+        if let Err(failure) = result {
+            let record = self.start_fault(&failure.error);
+            let entry = self.entry(record);
+            self.write_in_fault(VecDeque::from([entry]), PrintStatus::Pending);
+        }
+        lines > 0
+    }
+
+    /// The last line of a file is a note.
+    fn write_closing_note(&mut self) {
+        if !self.storage.is_rotation_due(self.now) {
+            return;
+        }
+        if let Some(note) = self.storage.final_note(self.sequence, self.now, self.log_state()) {
+            self.write_statement(note);
+        }
     }
 
     /// Checks the file, the disk and standard output; returns the records about them.
@@ -135,9 +193,18 @@ impl Writer {
             self.report_output_losses();
             // The file of the day before is closed, even without records.
             if self.fault.is_none() {
+                self.write_closing_note();
+            }
+            if self.fault.is_none() {
                 let rotation = self.storage.rotate_if_due(self.sequence, self.now);
                 rotation.into_iter().for_each(|record| records.push_front(record));
             }
+        }
+        if self.fault.is_none()
+            && let Some(chain) = &mut self.storage.chain
+            && chain.take_heartbeat(self.now)
+        {
+            records.push_back(log_events::heartbeat());
         }
         self.storage.maintain(self.now);
         records
@@ -158,7 +225,12 @@ impl Writer {
 
     /// Writes records to the file, and prints the lines that are in the file.
     fn write(&mut self, mut rest: VecDeque<Entry>, print: PrintStatus) {
-        while !rest.is_empty() {
+        while !rest.is_empty() && self.fault.is_none() {
+            self.write_closing_note();
+            self.write_due_statements();
+            if self.fault.is_some() {
+                break;
+            }
             if let Some(record) = self.storage.rotate_if_due(self.sequence, self.now) {
                 rest.push_front(self.entry(record));
             }
@@ -183,24 +255,38 @@ impl Writer {
     ) -> Result<(), WriteError> {
         let segment_bytes = self.storage.segment_bytes();
         let first = self.sequence + 1;
-        let batch = Batch::encode(rest, first, segment_bytes, &self.service);
-        self.storage.reserve_numbers(self.sequence + batch.len() as u64);
-        self.status.start_write(self.now);
-        let result = self.storage.append(&batch, first, self.now);
-        self.status.end_write();
-        let length = batch.text().len();
-        let whole = result.as_ref().map_or_else(|failure| failure.whole, |()| length);
-        let lines = batch.lines_in(whole);
+        let is_file_empty = self.storage.is_file_empty();
+        let cursor = self.storage.chain.as_mut().map(|chain| chain.cursor(is_file_empty));
+        let batch = Batch::encode(rest, first, segment_bytes, &self.service, cursor);
+        let (lines, result) = self.append(&batch, print);
+        let mut has_critical = false;
         for (number, entry) in (first..).zip(rest.drain(..lines)) {
+            has_critical |= entry.record.severity == Severity::Critical;
             if let Some(alerts) = &self.alerts {
                 alerts.written(&entry.record, entry.now, number);
             }
         }
-        self.count_and_print(&batch, lines, print);
-        result.map_err(|failure| WriteError {
+        if let (Some(chain), Some(head)) = (&mut self.storage.chain, batch.head(lines)) {
+            chain.advance(head, lines as u64, has_critical);
+        }
+        result
+    }
+
+    /// Appends a batch, counts and prints its written lines; returns how many there are.
+    fn append(&mut self, batch: &Batch, print: PrintStatus) -> (usize, Result<(), WriteError>) {
+        self.storage.reserve_numbers(self.sequence + batch.len() as u64);
+        self.status.start_write(self.now);
+        let result = self.storage.append(batch, self.sequence + 1, self.now);
+        self.status.end_write();
+        let length = batch.text().len();
+        let whole = result.as_ref().map_or_else(|failure| failure.whole, |()| length);
+        let lines = batch.lines_in(whole);
+        self.count_and_print(batch, lines, print);
+        let result = result.map_err(|failure| WriteError {
             error: failure.error,
             missing_bytes: length.saturating_sub(whole) as u64,
-        })
+        });
+        (lines, result)
     }
 
     /// Counts the first `lines` of a batch as written, and prints them.

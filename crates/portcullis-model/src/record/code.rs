@@ -191,6 +191,18 @@ codes! {
         "Another program renamed, deleted, replaced or truncated the security log.";
     LogRemoved, "log_removed", Service, Info,
         "Retention removed an old file of the security log; a warning when space forced it.";
+    LogEpoch, "log_epoch", Service, Info,
+        "A new key signs the security log; the key before it certifies the new one.";
+    LogCheckpoint, "log_checkpoint", Service, Info,
+        "A signed note states the number and the hash of the line before.";
+    LogHeartbeat, "log_heartbeat", Service, Info,
+        "The security log works; one record each minute.";
+    LogTruncated, "log_truncated", Service, Critical,
+        "At the start, lines of the security log were missing or changed; a new log begins.";
+    LogTorn, "log_torn", Service, Warning,
+        "After a crash the last line of the log was incomplete; its bytes are in a file.";
+    LogErased, "log_erased", Operation, Warning,
+        "Personal parts of records were erased from closed files of the security log.";
     AlertFired, "alert_fired", Service, Warning,
         "An alert was sent: it fired, goes on, got worse or came back.";
     AlertResolved, "alert_resolved", Service, Info,

@@ -37,11 +37,13 @@ pub enum OperatorActionKind {
     LoginLink,
     /// Keys that sign or seal.
     Keys,
+    /// Personal parts that were erased from the security log.
+    LogErased,
 }
 
 impl OperatorActionKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Roles,
         Self::Status,
         Self::Factors,
@@ -50,6 +52,7 @@ impl OperatorActionKind {
         Self::Invitation,
         Self::LoginLink,
         Self::Keys,
+        Self::LogErased,
     ];
 
     /// The word that is stored.
@@ -64,6 +67,7 @@ impl OperatorActionKind {
             Self::Invitation => "invitation",
             Self::LoginLink => "login_link",
             Self::Keys => "keys",
+            Self::LogErased => "log_erased",
         }
     }
 }

@@ -15,6 +15,8 @@ mod audit; // portcullis audit
 mod token_make; // portcullis token make
 mod token_explain; // portcullis token explain
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Subcommand;
 use portcullis_guard::Action;
@@ -41,6 +43,11 @@ pub(crate) enum TokenCommand {
 /// Runs `portcullis user`.
 pub(crate) fn user(server: &InstallationArguments, command: &UserCommand) -> Result<()> {
     user::run(&Installation::read(server)?, command)
+}
+
+/// Runs `portcullis audit`.
+pub(crate) fn audit(server: &InstallationArguments, command: &AuditCommand) -> Result<ExitCode> {
+    audit::run(&Installation::read(server)?, command)
 }
 
 /// Runs `portcullis room`.
@@ -71,11 +78,6 @@ pub(crate) fn limits(server: &InstallationArguments, command: &LimitsCommand) ->
 /// Explains the reference of a rejected request.
 pub(crate) fn why(server: &InstallationArguments, reference: &str) -> Result<()> {
     reference::run(&Installation::read(server)?, reference)
-}
-
-/// Runs `portcullis audit`.
-pub(crate) fn audit(server: &InstallationArguments, command: &AuditCommand) -> Result<()> {
-    audit::run(&Installation::read(server)?, command)
 }
 
 /// Runs `portcullis state`.

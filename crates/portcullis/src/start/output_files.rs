@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Settings, input_files};
 use crate::start::log_key;
 
 /// Files that the server creates in the data directory; see `docs/keys.md`.
-const OWN_NAMES: [&str; 15] = [
+const OWN_NAMES: [&str; 17] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",
@@ -25,6 +25,8 @@ const OWN_NAMES: [&str; 15] = [
     ALERT_STATE,
     ALERT_SPOOL,
     SYSLOG_POSITION,
+    CHAIN_STATE,
+    CHAIN_CERTIFICATES,
 ];
 
 /// File with the last sequence number of the security log.
@@ -39,11 +41,15 @@ pub(crate) const ALERT_SPOOL: &str = "alerts.spool";
 
 /// File with the number of the last line that has arrived at the syslog server.
 pub(crate) const SYSLOG_POSITION: &str = "syslog.position";
+/// File with the signing keys and the newest note of the security log.
+const CHAIN_STATE: &str = "audit-chain.state";
+/// File with the certificates of all keys that signed the security log.
+pub(crate) const CHAIN_CERTIFICATES: &str = "audit-chain.keys";
 
 /// Files that the store and SQLite create beside the database.
 const DATABASE_SUFFIXES: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".reserve"];
 /// Files that are created beside a log.
-const LOG_SUFFIXES: [&str; 2] = ["", ".reserve"];
+const LOG_SUFFIXES: [&str; 3] = ["", ".reserve", ".lock"];
 
 /// Maximum number of links followed to a file that does not exist yet.
 const LINKS_MAX: usize = 40;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use portcullis_accounts::{
     AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys, correct_names,
 };
-use portcullis_audit::{Audit, AuditOptions, Outcome, Output, Record, Syslog};
+use portcullis_audit::{Audit, AuditOptions, ChainOptions, Outcome, Output, Record, Syslog};
 use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
 use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
 use portcullis_seal::Keyring;
@@ -309,10 +309,22 @@ fn open_audit(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Audit> {
         compress: audit.compress,
         unauthenticated_day_bytes: audit.unauthenticated_day_bytes,
         service_version: String::from(env!("CARGO_PKG_VERSION")),
+        chain: Some(ChainOptions {
+            folder: settings.storage.data.clone(),
+            host: log_host(&settings.gate.origins),
+        }),
         alert: Some(audit.alert.options(settings.storage.data.join(ALERT_STATE), clock)),
         ..AuditOptions::default()
     };
     Ok(Audit::open(options)?)
+}
+
+/// The host in the name of the security log: that of the first origin.
+fn log_host(origins: &[String]) -> String {
+    let host = origins.first().and_then(|origin| origin.split_once("://"));
+    // An IPv6 address has brackets and colons, which such a name can have.
+    let host = host.map(|(_, host)| host).filter(|host| !host.contains(['*', '+', ' ']));
+    String::from(host.unwrap_or("localhost"))
 }
 
 /// Opens the log of all attempts that limits count, if it is configured.

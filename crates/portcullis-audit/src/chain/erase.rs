@@ -1,0 +1,310 @@
+//! Erases personal parts from closed files: of one user, one name, one address, or by age.
+//! Never: a change of the hash of a line; the chain stays valid, and a record says what was erased.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use memchr::memmem;
+
+use super::line::{Personal, SealedLine};
+use super::verify::Members;
+use crate::files::lines::{each_line, is_compressed};
+use crate::files::path::{folder_of, with_suffix};
+use crate::files::segment::Naming;
+use crate::files::segment_lock::SegmentLock;
+use crate::record::json_line::escape;
+
+/// Bytes written at a time.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// The person or client that the erased parts concern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErasureSubject {
+    /// The user with this id, also where an operation acted on this user.
+    User(String),
+    /// The user with this name.
+    Name(String),
+    /// The client at this address.
+    Address(IpAddr),
+    /// All.
+    All,
+}
+
+/// A file with personal parts of the subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The number of the first line concerned.
+    pub first: u64,
+    /// The number of the last line concerned.
+    pub last: u64,
+    /// How many lines are concerned.
+    pub count: u64,
+}
+
+/// Why nothing was erased.
+#[derive(Debug, thiserror::Error)]
+pub enum ErasureError {
+    /// The server compresses or removes files, or another erasure runs.
+    #[error("the closed files are in use: the server compresses or removes one; try again")]
+    InUse,
+    /// A file cannot be read or written.
+    #[error("cannot read or rewrite {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+}
+
+/// Erases from the closed files of one log, which it holds locked.
+#[derive(Debug)]
+pub struct Erasure {
+    log: PathBuf,
+    needles: Needles,
+    _lock: SegmentLock,
+}
+
+/// The members that name the subject, as they stand in a line; none: all lines.
+#[derive(Debug)]
+struct Needles(Option<Vec<Vec<u8>>>);
+
+impl Erasure {
+    /// Locks the closed files of a log.
+    ///
+    /// # Errors
+    /// [`ErasureError`] when another program has the lock or the folder cannot be written.
+    pub fn begin(log: &Path, subject: &ErasureSubject) -> Result<Self, ErasureError> {
+        let lock =
+            SegmentLock::try_acquire(&Naming::of(log)).map_err(|source| fault(log, source))?;
+        let lock = lock.ok_or(ErasureError::InUse)?;
+        Ok(Self { log: log.to_owned(), needles: Needles::of(subject), _lock: lock })
+    }
+
+    /// The closed files with personal parts of the subject, oldest first.
+    ///
+    /// # Errors
+    /// [`ErasureError::File`] for the first file that cannot be read.
+    pub fn find(&self) -> Result<Vec<ErasureFile>, ErasureError> {
+        let segments = Naming::of(&self.log).list().map_err(|source| fault(&self.log, source))?;
+        let mut found = Vec::new();
+        for segment in segments {
+            let file = self.search(&segment.path).map_err(|source| fault(&segment.path, source))?;
+            found.extend(file);
+        }
+        Ok(found)
+    }
+
+    /// How many lines of the open file concern the subject; it is erased after its rotation.
+    ///
+    /// # Errors
+    /// [`ErasureError::File`] if the file exists and cannot be read.
+    pub fn count_in_open_file(&self) -> Result<u64, ErasureError> {
+        match self.search(&self.log) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(source) => Err(fault(&self.log, source)),
+            Ok(found) => Ok(found.map_or(0, |file| file.count)),
+        }
+    }
+
+    /// Rewrites one file without the personal parts of the subject.
+    ///
+    /// # Errors
+    /// [`ErasureError::File`]; the file is as it was then.
+    pub fn erase(&self, file: &ErasureFile) -> Result<(), ErasureError> {
+        self.rewrite(&file.path).map_err(|source| fault(&file.path, source))
+    }
+
+    fn search(&self, path: &Path) -> io::Result<Option<ErasureFile>> {
+        let members = Members::new();
+        let mut found: Option<ErasureFile> = None;
+        each_line(path, |line, _| {
+            let parsed = SealedLine::parse(line.strip_suffix(b"\n").unwrap_or(line));
+            let Some(parsed) = parsed.filter(|line| self.needles.concern(line)) else {
+                return Ok(());
+            };
+            let Some(number) = members.sequence(parsed.public) else { return Ok(()) };
+            let file = found.get_or_insert_with(|| ErasureFile {
+                path: path.to_owned(),
+                first: number,
+                last: number,
+                count: 0,
+            });
+            (file.last, file.count) = (number, file.count + 1);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn rewrite(&self, path: &Path) -> io::Result<()> {
+        let part = with_suffix(path, ".part");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o640);
+        let out = options.open(&part)?;
+        let written = self.write_to(path, BufWriter::with_capacity(BUFFER_BYTES, out));
+        if let Err(error) = written {
+            let _removed = std::fs::remove_file(&part);
+            return Err(error);
+        }
+        std::fs::rename(&part, path)?;
+        File::open(folder_of(path))?.sync_all()
+    }
+
+    fn write_to(&self, path: &Path, mut out: BufWriter<File>) -> io::Result<()> {
+        if is_compressed(path) {
+            let mut encoder = GzEncoder::new(out, Compression::default());
+            self.copy(path, &mut encoder)?;
+            out = encoder.finish()?;
+        } else {
+            self.copy(path, &mut out)?;
+        }
+        out.into_inner()?.sync_all()
+    }
+
+    fn copy(&self, path: &Path, out: &mut impl Write) -> io::Result<()> {
+        each_line(path, |line, _| {
+            let parsed = SealedLine::parse(line.strip_suffix(b"\n").unwrap_or(line));
+            match parsed.filter(|line| self.needles.concern(line)) {
+                Some(parsed) => out.write_all(&parsed.erased()),
+                None => out.write_all(line),
+            }
+        })
+    }
+}
+
+impl Needles {
+    fn of(subject: &ErasureSubject) -> Self {
+        let member = |name: &str, value: &str| {
+            let mut text = format!("\"{name}\":\"");
+            escape(&mut text, value);
+            text.push('"');
+            text.into_bytes()
+        };
+        Self(match subject {
+            ErasureSubject::User(id) => Some(vec![member("id", id), member("party", id)]),
+            ErasureSubject::Name(name) => Some(vec![member("name", name)]),
+            ErasureSubject::Address(address) => {
+                let address = address.to_canonical().to_string();
+                Some(["ip", "address", "party"].map(|name| member(name, &address)).into())
+            }
+            ErasureSubject::All => None,
+        })
+    }
+
+    /// Whether the personal part of a line names the subject.
+    fn concern(&self, line: &SealedLine<'_>) -> bool {
+        match (&line.personal, &self.0) {
+            (Personal::Erased(_), _) => false,
+            (Personal::Present(part), None) => !part.bytes.is_empty(),
+            (Personal::Present(part), Some(needles)) => {
+                needles.iter().any(|needle| memmem::find(part.bytes, needle).is_some())
+            }
+        }
+    }
+}
+
+fn fault(path: &Path, source: io::Error) -> ErasureError {
+    ErasureError::File { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::hash::{ChainHash, Salt};
+    use crate::chain::line::seal_line;
+
+    /// Lines about three users in turn, the last of whom has no personal part.
+    fn lines(from: u64, before: &mut ChainHash) -> String {
+        let mut out = String::new();
+        for number in from..from + 9 {
+            let start = out.len();
+            out.push_str(&format!("{{\"event\":{{\"sequence\":{number}}}"));
+            let personal = out.len();
+            out.push_str(match number % 3 {
+                0 => "",
+                1 => ",\"source\":{\"ip\":\"192.0.2.1\"},\"user\":{\"id\":\"u1\",\"name\":\"ada\"}",
+                _ => ",\"source\":{\"ip\":\"192.0.2.11\"},\"user\":{\"id\":\"u11\"}",
+            });
+            *before = seal_line(&mut out, start, personal, &Salt([7; 16]), before);
+        }
+        out
+    }
+
+    fn verifies(text: &str, before: &mut ChainHash) {
+        for line in text.lines() {
+            let line = SealedLine::parse(line.as_bytes()).unwrap();
+            assert_eq!(line.expected(before), line.hash);
+            *before = line.hash;
+        }
+    }
+
+    fn read(path: &Path) -> String {
+        let mut text = String::new();
+        let add = |line: &[u8], _: u64| {
+            text.push_str(std::str::from_utf8(line).unwrap());
+            Ok(())
+        };
+        each_line(path, add).unwrap();
+        text
+    }
+
+    // T-368
+    #[test]
+    fn t368_erased_user_is_gone_from_plain_and_compressed_files_and_hashes_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("security.log");
+        let plain = folder.path().join("security-20260712T120000Z-1.log");
+        let compressed = folder.path().join("security-20260713T120000Z-10.log.gz");
+        let mut head = ChainHash::start(b"log");
+        std::fs::write(&plain, lines(1, &mut head)).unwrap();
+        let mut encoder =
+            GzEncoder::new(File::create(&compressed).unwrap(), Compression::default());
+        encoder.write_all(lines(10, &mut head).as_bytes()).unwrap();
+        encoder.finish().unwrap();
+        std::fs::write(&log, lines(19, &mut head)).unwrap();
+
+        let erasure = Erasure::begin(&log, &ErasureSubject::User(String::from("u1"))).unwrap();
+        let again = Erasure::begin(&log, &ErasureSubject::All);
+        assert!(matches!(again, Err(ErasureError::InUse)));
+        let files = erasure.find().unwrap();
+        let ranges: Vec<_> = files.iter().map(|file| (file.first, file.last, file.count)).collect();
+        assert_eq!(ranges, [(1, 7, 3), (10, 16, 3)]);
+        assert_eq!(erasure.count_in_open_file().unwrap(), 3);
+        files.iter().for_each(|file| erasure.erase(file).unwrap());
+        let mut before = ChainHash::start(b"log");
+        for path in [&plain, &compressed, &log] {
+            let text = read(path);
+            verifies(&text, &mut before);
+            assert_eq!(text.contains("ada"), path == &log, "{text}");
+            assert!(text.contains("\"u11\"") && text.contains("192.0.2.11\""));
+        }
+        assert!(erasure.find().unwrap().is_empty());
+        assert_eq!(folder.path().read_dir().unwrap().count(), 4, "files and lock");
+    }
+
+    #[test]
+    fn subject_is_matched_as_a_whole() {
+        let mut head = ChainHash::start(b"log");
+        let text = lines(1, &mut head);
+        let count = |subject: &ErasureSubject| {
+            let needles = Needles::of(subject);
+            let lines = text.lines().map(|line| SealedLine::parse(line.as_bytes()).unwrap());
+            lines.filter(|line| needles.concern(line)).count()
+        };
+        let text = |text: &str| String::from(text);
+        assert_eq!(count(&ErasureSubject::User(text("u1"))), 3);
+        assert_eq!(count(&ErasureSubject::User(text("u"))), 0);
+        assert_eq!(count(&ErasureSubject::Name(text("ada"))), 3);
+        assert_eq!(count(&ErasureSubject::Name(text("a\"da"))), 0);
+        assert_eq!(count(&ErasureSubject::Address("192.0.2.1".parse().unwrap())), 3);
+        assert_eq!(count(&ErasureSubject::Address("::ffff:192.0.2.1".parse().unwrap())), 3);
+        assert_eq!(count(&ErasureSubject::All), 6);
+    }
+}
