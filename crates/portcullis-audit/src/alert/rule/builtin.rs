@@ -240,6 +240,7 @@ fn log() -> Rule {
     ];
     let touched = vec![
         any(Code::LogReplaced),
+        any(Code::LogTruncated),
         failed(Code::SysMonitorDisabled).rule("security_log").reason("sync"),
         any(Code::LogLost).flag(Flag::Reserved),
     ];
