@@ -28,6 +28,8 @@ pub(crate) enum ReportOutcome {
 }
 
 impl ReportOutcome {
+    pub(crate) const ALL: [Self; 2] = [Self::Recorded, Self::Dropped];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Recorded => "recorded",

@@ -83,6 +83,9 @@ impl Metrics {
         metrics.register_load(&mut registry);
         metrics.register_log(&mut registry);
         metrics.times.register(&mut registry);
+        for outcome in ReportOutcome::ALL {
+            metrics.reports.get_or_create(&ReportLabel { outcome: outcome.name() });
+        }
         let mut standard = Registry::default();
         metrics.process.register(&mut standard);
         Self { registry, standard, ..metrics }
