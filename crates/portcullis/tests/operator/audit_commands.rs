@@ -69,6 +69,19 @@ fn t379_search_prints_the_lines_that_grep_finds() {
 }
 
 #[test]
+fn damaged_file_hides_no_other_file() {
+    let server = start(&Config::default());
+    let reference = request_missing(&server, "/one");
+    wait_for(&server, &reference);
+    std::fs::write(server.data().join("security.log.2.gz"), "not compressed").unwrap();
+    let output = server.operate(&["audit", "search", "--ref", &reference], "");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).unwrap().contains(&reference));
+    let warning = String::from_utf8(output.stderr).unwrap();
+    assert!(warning.contains("security.log.2.gz cannot be read to its end"), "{warning}");
+}
+
+#[test]
 fn search_prints_a_readable_line_and_rejects_unknown_names() {
     let server = start(&Config::default());
     let reference = request_missing(&server, "/one");

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use portcullis_audit::list_log_files;
+use portcullis_audit::{LogFile, list_log_files};
 use serde_json::Value;
 
 use super::filter::FilterArguments;
 use super::output::LineOutput;
 use super::record_text::{escaped, record_text};
 use crate::command::installation::Installation;
+use crate::output::errln;
 
 /// Most values that are counted separately (about 100 bytes each).
 const VALUES_MAX: usize = 100_000;
@@ -93,13 +94,32 @@ pub(super) fn each_line(
         if !can_have {
             continue;
         }
-        let read = || format!("cannot read {}", file.path.display());
-        let Some(mut lines) = file.lines().with_context(read)? else { continue };
-        while let Some(line) = lines.next_line().with_context(read)? {
-            act(line.bytes)?;
+        if let Err(error) = each_line_of(&file, &mut act)? {
+            // A damaged file hides no other one.
+            let path = file.path.display();
+            errln!("warning: {path} cannot be read to its end, and the rest is left out: {error}");
         }
     }
     Ok(())
+}
+
+/// Reads one file; the inner error is that of the file.
+fn each_line_of(
+    file: &LogFile,
+    act: &mut impl FnMut(&[u8]) -> Result<()>,
+) -> Result<std::io::Result<()>> {
+    let mut lines = match file.lines() {
+        Ok(Some(lines)) => lines,
+        Ok(None) => return Ok(Ok(())),
+        Err(error) => return Ok(Err(error)),
+    };
+    loop {
+        match lines.next_line() {
+            Ok(Some(line)) => act(line.bytes)?,
+            Ok(None) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
 }
 
 /// The number of records for each value of a field.
