@@ -84,7 +84,7 @@ impl Metrics {
         metrics.register_log(&mut registry);
         metrics.times.register(&mut registry);
         for outcome in ReportOutcome::ALL {
-            metrics.reports.get_or_create(&ReportLabel { outcome: outcome.name() });
+            drop(metrics.reports.get_or_create(&ReportLabel { outcome: outcome.name() }));
         }
         let mut standard = Registry::default();
         metrics.process.register(&mut standard);
