@@ -36,6 +36,9 @@ pub(crate) fn for_tests() -> Result<()> {
             apt(proxy)?;
         }
     }
+    if !is_installed("prometheus-alertmanager") {
+        apt("prometheus-alertmanager")?;
+    }
     // `promtool` checks the alert rules.
     if !is_there("promtool") {
         apt("prometheus")?;

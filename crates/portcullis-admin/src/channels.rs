@@ -13,9 +13,10 @@ use portcullis_model::Clock;
 use tokio::sync::Notify;
 
 use crate::channel::ChannelOptions;
+use crate::monitor::MonitorOptions;
 use crate::shared::Shared;
 use crate::spool::Spool;
-use crate::{spool_file, worker};
+use crate::{monitor, spool_file, worker};
 
 /// At most one write of the file in this time.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
@@ -48,6 +49,7 @@ impl Channels {
     /// When the file cannot be read, or the thread cannot be started.
     pub fn start(
         channels: Vec<ChannelOptions>,
+        monitors: Vec<MonitorOptions>,
         file: PathBuf,
         audit: Audit,
         clock: Arc<dyn Clock>,
@@ -78,6 +80,9 @@ impl Channels {
             runtime.block_on(async {
                 for channel in &of_thread.channels {
                     tokio::spawn(worker::run(Arc::clone(&of_thread), Arc::clone(channel)));
+                }
+                for monitor in monitors {
+                    tokio::spawn(monitor::run(Arc::clone(&of_thread), monitor));
                 }
                 tokio::spawn(keep(Arc::clone(&of_thread)));
                 ends.notified().await;

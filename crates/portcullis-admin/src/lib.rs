@@ -6,6 +6,7 @@ mod channel; // a channel: which alerts it gets, and how
 mod channels; // all channels: takes alerts, and starts and ends the workers
 mod shared; // what the engine, the workers and the writer of the file share
 mod worker; // the worker of one channel
+mod monitor; // Alertmanager and heartbeats: the whole state every minute
 mod trial; // a test alert to each channel
 mod spool; // messages that are not delivered yet
 mod spool_file; // the file of the spool
@@ -21,7 +22,8 @@ mod signature; // signatures of webhooks
 pub use admin_sockets::AdminSockets;
 pub use channel::{ChannelOptions, Transport};
 pub use channels::{ChannelCounts, Channels};
+pub use monitor::{Monitor, MonitorOptions};
 pub use shape::Shape;
 pub use signature::{SecretError, WebhookSecrets};
-pub use trial::{TrialResult, send_trial};
+pub use trial::{TrialResult, send_monitor_trial, send_trial};
 pub use webhook::{Webhook, WebhookSecret};

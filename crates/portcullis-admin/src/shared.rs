@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     spool: Mutex<Spool>,
     /// Channels whose receivers want no more messages.
     off: Mutex<BTreeSet<String>>,
-    audit: Audit,
+    pub(crate) audit: Audit,
     file: PathBuf,
 }
 

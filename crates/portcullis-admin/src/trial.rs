@@ -7,6 +7,7 @@ use portcullis_server::random_id;
 
 use crate::channel::ChannelOptions;
 use crate::delivery::SendOutcome;
+use crate::monitor::MonitorOptions;
 
 /// What became of the test alert of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,15 @@ pub async fn send_trial(channel: &ChannelOptions, now: Now) -> TrialResult {
         SendOutcome::Gone => result(Some(String::from("the receiver answered 410: it is gone"))),
         SendOutcome::Rejected { why } | SendOutcome::Failed { why, .. } => result(Some(why)),
     }
+}
+
+/// Sends a test to a monitor: an alert that ends after five minutes, or one heartbeat.
+pub async fn send_monitor_trial(options: &MonitorOptions, now: Now) -> TrialResult {
+    let fault = match random_id::<16>() {
+        Ok(id) => options.send_test(&test_alert(&id, now), now).await.err(),
+        Err(_) => Some(String::from("the system returned no random bytes")),
+    };
+    TrialResult { channel: options.name.clone(), fault }
 }
 
 pub(crate) fn test_alert(id: &str, now: Now) -> Alert {

@@ -3,9 +3,10 @@
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use portcullis_admin::send_trial;
+use portcullis_admin::{send_monitor_trial, send_trial};
 
 use super::installation::Installation;
+use crate::config::Receiver;
 use crate::output::outln;
 use crate::start::wiring::block_on;
 
@@ -30,7 +31,11 @@ fn test(installation: &Installation) -> Result<()> {
     }
     let mut failed = 0;
     for channel in channels {
-        let result = block_on(send_trial(&channel.options, installation.now()))?;
+        let now = installation.now();
+        let result = match &channel.receiver {
+            Receiver::Channel(channel, _) => block_on(send_trial(channel, now))?,
+            Receiver::Monitor(monitor) => block_on(send_monitor_trial(monitor, now))?,
+        };
         match result.fault {
             None => outln!("{}: delivered", result.channel)?,
             Some(fault) => {

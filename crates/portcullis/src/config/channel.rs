@@ -4,7 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use portcullis_admin::{ChannelOptions, Shape, Transport, Webhook, WebhookSecret, WebhookSecrets};
+use portcullis_admin::{
+    ChannelOptions, Monitor, MonitorOptions, Shape, Transport, Webhook, WebhookSecret,
+    WebhookSecrets,
+};
 use portcullis_audit::AlertSeverity;
 use portcullis_model::Secret;
 use portcullis_outbound::{Client, Policy, Target};
@@ -19,6 +22,8 @@ use crate::config::read::table::section;
 const CHANNELS_MAX: usize = 16;
 /// Longest name of a channel.
 const NAME_MAX_BYTES: usize = 32;
+/// Most URLs of one channel.
+const URLS_MAX: usize = 8;
 /// Time for one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Largest response that is read.
@@ -30,12 +35,12 @@ const RESPONSE_MAX_BYTES: usize = 64 * 1024;
 pub(crate) struct ChannelSection {
     /// The name in logs and in `alert test`.
     name: String,
-    /// `webhook`.
+    /// `webhook`, `alertmanager` or `heartbeat`.
     kind: String,
     /// How the body is written: `standard`, `slack`, `discord`, `teams` or `pagerduty`.
     #[serde(default)]
     shape: Option<String>,
-    /// A private file with the URL.
+    /// A private file with the URL; for `alertmanager`, one URL a line.
     url_file: PathBuf,
     /// A private file with one or two secrets that sign requests, or the key of PagerDuty.
     #[serde(default)]
@@ -57,12 +62,56 @@ pub(crate) struct ChannelSection {
 /// One channel, and the files that it was read from.
 #[derive(Clone)]
 pub(crate) struct ChannelSettings {
-    pub(crate) options: ChannelOptions,
+    pub(crate) receiver: Receiver,
     pub(crate) url_file: PathBuf,
     pub(crate) secret_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
-    shape: Shape,
     private_address: bool,
+}
+
+/// What gets the alerts.
+#[derive(Clone)]
+pub(crate) enum Receiver {
+    /// It gets messages.
+    Channel(ChannelOptions, Shape),
+    /// It gets the whole state every minute.
+    Monitor(MonitorOptions),
+}
+
+impl Receiver {
+    fn name(&self) -> &str {
+        match self {
+            Self::Channel(options, _) => &options.name,
+            Self::Monitor(options) => &options.name,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Channel(..) => "webhook",
+            Self::Monitor(MonitorOptions { monitor: Monitor::Alertmanager { .. }, .. }) => {
+                "alertmanager"
+            }
+            Self::Monitor(MonitorOptions { monitor: Monitor::Heartbeat { .. }, .. }) => "heartbeat",
+        }
+    }
+
+    fn severities(&self) -> &[AlertSeverity] {
+        match self {
+            Self::Channel(options, _) => &options.severities,
+            Self::Monitor(options) => match &options.monitor {
+                Monitor::Alertmanager { severities, .. } => severities,
+                Monitor::Heartbeat { .. } => &[],
+            },
+        }
+    }
+
+    fn fallback(&self) -> Option<&String> {
+        match self {
+            Self::Channel(options, _) => options.fallback.as_ref(),
+            Self::Monitor(_) => None,
+        }
+    }
 }
 
 /// Reads all channels.
@@ -77,10 +126,10 @@ pub(crate) fn read_channels(
     let mut channels: Vec<ChannelSettings> = Vec::new();
     for section in sections {
         let channel = section.read()?;
-        if channels.iter().any(|other| other.options.name == channel.options.name) {
+        if channels.iter().any(|other| other.receiver.name() == channel.receiver.name()) {
             return Err(ConfigError::refused(
                 "alert.channel.name",
-                format!("{:?}", channel.options.name),
+                format!("{:?}", channel.receiver.name()),
                 "another channel has this name",
                 "write another name",
             ));
@@ -88,11 +137,16 @@ pub(crate) fn read_channels(
         channels.push(channel);
     }
     for channel in &channels {
-        let Some(fallback) = &channel.options.fallback else { continue };
-        let others = channels.iter().filter(|other| other.options.name != channel.options.name);
-        if !others.into_iter().any(|other| other.options.name == *fallback) {
-            let (key, mend) = ("alert.channel.fallback", "write the name of another channel");
-            let why = "there is no other channel of this name";
+        let Some(fallback) = channel.receiver.fallback() else { continue };
+        let is_other = |other: &ChannelSettings| match &other.receiver {
+            Receiver::Channel(options, _) => {
+                options.name == *fallback && options.name != channel.receiver.name()
+            }
+            Receiver::Monitor(_) => false,
+        };
+        if !channels.iter().any(is_other) {
+            let (key, mend) = ("alert.channel.fallback", "write the name of another webhook");
+            let why = "there is no other channel of this name that gets messages";
             return Err(ConfigError::refused(key, format!("{fallback:?}"), why, mend));
         }
     }
@@ -102,40 +156,82 @@ pub(crate) fn read_channels(
 impl ChannelSection {
     fn read(self) -> Result<ChannelSettings, ConfigError> {
         check_name(&self.name)?;
-        if self.kind != "webhook" {
-            let mend = "write \"webhook\"";
-            return Err(ConfigError::no_such_choice("alert.channel.kind", &self.kind, mend));
-        }
-        let shape = read_shape(self.shape.as_deref())?;
-        let policy = self.policy()?;
-        let client = Client::new(policy.clone()).map_err(|error| {
-            let mend = "name a file of certificates in PEM";
-            match &self.ca_file {
-                Some(path) => {
-                    ConfigError::file("alert.channel.ca_file", path, error.to_string(), mend)
-                }
-                None => {
-                    ConfigError::refused("alert.channel.ca_file", "unset", error.to_string(), mend)
-                }
+        let receiver = match self.kind.as_str() {
+            "webhook" => self.webhook()?,
+            "alertmanager" | "heartbeat" => self.monitor()?,
+            kind => {
+                let mend = "write \"webhook\", \"alertmanager\" or \"heartbeat\"";
+                return Err(ConfigError::no_such_choice("alert.channel.kind", kind, mend));
             }
-        })?;
-        let target = read_url(&self.url_file, &policy)?;
-        let secret = read_secret(shape, self.secret_file.as_deref())?;
-        let severities = read_severities(self.severities)?;
-        let transport = Transport::Webhook(Webhook::new(client, target, shape, secret));
+        };
         Ok(ChannelSettings {
-            options: ChannelOptions {
-                name: self.name,
-                severities,
-                fallback: self.fallback,
-                transport,
-            },
-            shape,
+            receiver,
             url_file: self.url_file,
             secret_file: self.secret_file,
             ca_file: self.ca_file,
             private_address: self.private_address,
         })
+    }
+
+    fn webhook(&self) -> Result<Receiver, ConfigError> {
+        let shape = read_shape(self.shape.as_deref())?;
+        let (client, targets) = self.targets()?;
+        let target = self.one(targets)?;
+        let secret = read_secret(shape, self.secret_file.as_deref())?;
+        let options = ChannelOptions {
+            name: self.name.clone(),
+            severities: read_severities(self.severities.as_deref())?,
+            fallback: self.fallback.clone(),
+            transport: Transport::Webhook(Webhook::new(client, target, shape, secret)),
+        };
+        Ok(Receiver::Channel(options, shape))
+    }
+
+    fn monitor(&self) -> Result<Receiver, ConfigError> {
+        let is_heartbeat = self.kind == "heartbeat";
+        let unused = [
+            ("shape", self.shape.is_some()),
+            ("secret_file", self.secret_file.is_some()),
+            ("fallback", self.fallback.is_some()),
+            ("severities", is_heartbeat && self.severities.is_some()),
+        ];
+        if let Some((key, _)) = unused.iter().find(|(_, is_set)| *is_set) {
+            let (key, kind) = (format!("alert.channel.{key}"), &self.kind);
+            let why = format!("a channel of the kind {kind:?} does not have it");
+            return Err(ConfigError::refused(key, "set", why, "remove it"));
+        }
+        let (client, targets) = self.targets()?;
+        let monitor = if is_heartbeat {
+            Monitor::Heartbeat { client, target: self.one(targets)? }
+        } else {
+            let severities = read_severities(self.severities.as_deref())?;
+            Monitor::Alertmanager { client, targets, severities }
+        };
+        Ok(Receiver::Monitor(MonitorOptions { name: self.name.clone(), monitor }))
+    }
+
+    /// The client, and the targets of all lines of the file.
+    fn targets(&self) -> Result<(Client, Vec<Target>), ConfigError> {
+        let policy = self.policy()?;
+        let client = Client::new(policy.clone()).map_err(|error| {
+            let (key, mend) = ("alert.channel.ca_file", "name a file of certificates in PEM");
+            let shown = self.ca_file.as_ref().map(|path| path.display().to_string());
+            let shown = shown.unwrap_or_else(|| String::from("unset"));
+            ConfigError::refused(key, shown, error.to_string(), mend)
+        })?;
+        let targets = read_urls(&self.url_file, &policy)?;
+        Ok((client, targets))
+    }
+
+    fn one(&self, targets: Vec<Target>) -> Result<Target, ConfigError> {
+        match <[Target; 1]>::try_from(targets) {
+            Ok([target]) => Ok(target),
+            Err(targets) => {
+                let why = format!("it has {} URLs instead of one", targets.len());
+                let mend = "write one URL into it";
+                Err(ConfigError::file("alert.channel.url_file", &self.url_file, why, mend))
+            }
+        }
     }
 
     fn policy(&self) -> Result<Policy, ConfigError> {
@@ -157,23 +253,28 @@ impl ChannelSection {
 
 impl std::fmt::Debug for ChannelSettings {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_tuple("ChannelSettings").field(&self.options.name).finish()
+        formatter.debug_tuple("ChannelSettings").field(&self.receiver.name()).finish()
     }
 }
 
 impl ChannelSettings {
     /// The section, with the values in force.
     pub(crate) fn table(&self) -> Table {
-        let severities = self.options.severities.iter().map(|severity| severity.name());
+        let severities = self.receiver.severities().iter().map(|severity| severity.name());
         let mut table = section([
-            ("name", self.options.name.clone().into()),
-            ("kind", "webhook".into()),
-            ("shape", self.shape.name().into()),
+            ("name", self.receiver.name().into()),
+            ("kind", self.receiver.kind().into()),
             ("url_file", self.url_file.display().to_string().into()),
             ("private_address", self.private_address.into()),
-            ("severities", severities.collect::<Vec<_>>().into()),
         ]);
-        if let Some(fallback) = &self.options.fallback {
+        let severities = severities.collect::<Vec<_>>();
+        if !severities.is_empty() {
+            table.insert(String::from("severities"), severities.into());
+        }
+        if let Receiver::Channel(_, shape) = &self.receiver {
+            table.insert(String::from("shape"), shape.name().into());
+        }
+        if let Some(fallback) = self.receiver.fallback() {
             table.insert(String::from("fallback"), fallback.clone().into());
         }
         let files = [("secret_file", &self.secret_file), ("ca_file", &self.ca_file)];
@@ -195,15 +296,23 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     Err(ConfigError::refused("alert.channel.name", format!("{name:?}"), why, "write another name"))
 }
 
-fn read_url(path: &Path, policy: &Policy) -> Result<Target, ConfigError> {
+fn read_urls(path: &Path, policy: &Policy) -> Result<Vec<Target>, ConfigError> {
     const KEY: &str = "alert.channel.url_file";
     let bytes = read_private(KEY, path)?;
-    let text = std::str::from_utf8(bytes.expose()).unwrap_or_default().trim();
-    Target::parse(text, policy).map_err(|error| {
-        let mend = "write the URL of the receiver into it; private_address = true allows your \
-                    own network";
-        ConfigError::file(KEY, path, error.to_string(), mend)
-    })
+    let text = std::str::from_utf8(bytes.expose()).unwrap_or_default();
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() || lines.len() > URLS_MAX {
+        let why = format!("it has {} URLs instead of 1 to {URLS_MAX}", lines.len());
+        return Err(ConfigError::file(KEY, path, why, "write the URL of the receiver into it"));
+    }
+    let parse = |line: &str| {
+        Target::parse(line, policy).map_err(|error| {
+            let mend = "write the URL of the receiver into it; private_address = true allows your \
+                        own network";
+            ConfigError::file(KEY, path, error.to_string(), mend)
+        })
+    };
+    lines.into_iter().map(parse).collect()
 }
 
 fn read_shape(name: Option<&str>) -> Result<Shape, ConfigError> {
@@ -239,7 +348,7 @@ fn read_secret(shape: Shape, path: Option<&Path>) -> Result<WebhookSecret, Confi
     })
 }
 
-fn read_severities(names: Option<Vec<String>>) -> Result<Vec<AlertSeverity>, ConfigError> {
+fn read_severities(names: Option<&[String]>) -> Result<Vec<AlertSeverity>, ConfigError> {
     const KEY: &str = "alert.channel.severities";
     let Some(names) = names else {
         return Ok(vec![AlertSeverity::Medium, AlertSeverity::High, AlertSeverity::Critical]);
@@ -289,10 +398,33 @@ mod tests {
         private(directory.path(), "secret", &format!("{SECRET}\n"));
         let secret = format!("secret_file = {:?}", directory.path().join("secret"));
         let channel = read(directory.path(), &secret).unwrap();
-        assert_eq!(channel.options.severities.len(), 3);
+        assert_eq!(channel.receiver.severities().len(), 3);
         let shown = channel.table().to_string();
         assert!(!shown.contains("hush") && !shown.contains("whsec"), "{shown}");
         assert!(shown.contains("secret_file"), "{shown}");
+    }
+
+    #[test]
+    fn monitor_has_its_own_keys_only() {
+        let directory = tempfile::tempdir().unwrap();
+        private(directory.path(), "url", &format!("{URL}\n{URL}\n"));
+        let url = directory.path().join("url");
+        let read = |kind: &str, more: &str| {
+            let toml = format!("name = \"m\"\nkind = {kind:?}\nurl_file = {url:?}\n{more}");
+            let section: ChannelSection = toml::from_str(&toml).unwrap();
+            read_channels(vec![section]).map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("alertmanager", "severities = [\"high\"]"), Ok(()));
+        for (kind, more, expect) in [
+            ("alertmanager", "shape = \"slack\"", "alert.channel.shape is set"),
+            ("heartbeat", "severities = [\"high\"]", "alert.channel.severities is set"),
+            ("heartbeat", "", "alert.channel.url_file is "),
+            ("webhook", "", "alert.channel.url_file is "),
+            ("pigeon", "", "alert.channel.kind is \"pigeon\""),
+        ] {
+            let error = read(kind, more).unwrap_err();
+            assert!(error.starts_with(expect), "{kind}: {error}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod summary; // all settings in force, as text
 mod tests; // whole files, valid and invalid
 
 pub(crate) use audit::AuditSettings;
+pub(crate) use channel::Receiver;
 pub(crate) use identity::passwords::password_policy;
 pub(crate) use network::tls::{TlsFiles, TlsSettings};
 pub(crate) use profile::Profile;

@@ -9,7 +9,7 @@ use portcullis_audit::Audit;
 use portcullis_model::{Clock, Namespace};
 use portcullis_server::Builder;
 
-use crate::config::Settings;
+use crate::config::{Receiver, Settings};
 use crate::start::output_files::ALERT_SPOOL;
 
 /// Starts the channels, and gives the engine its sinks.
@@ -19,10 +19,15 @@ pub(crate) fn start(
     audit: &Audit,
     clock: &Arc<dyn Clock>,
 ) -> Result<Channels> {
-    let options =
-        settings.audit.alert.channels.iter().map(|channel| channel.options.clone()).collect();
+    let (mut options, mut monitors) = (Vec::new(), Vec::new());
+    for channel in &settings.audit.alert.channels {
+        match &channel.receiver {
+            Receiver::Channel(channel, _) => options.push(channel.clone()),
+            Receiver::Monitor(monitor) => monitors.push(monitor.clone()),
+        }
+    }
     let file = settings.storage.data.join(ALERT_SPOOL);
-    let channels = Channels::start(options, file, audit.clone(), Arc::clone(clock))
+    let channels = Channels::start(options, monitors, file, audit.clone(), Arc::clone(clock))
         .with_context(|| format!("cannot start the alert channels with {ALERT_SPOOL}"))?;
     if let Some(alerts) = audit.alerts() {
         let namespace = Namespace::parse("/admin")?;

@@ -156,7 +156,8 @@ fn receiver_that_is_gone_gets_no_more_messages() {
     guess(&server, "ann", 12);
     other.wait_for(1);
     gone.wait_for(1);
-    until("the end", || server.records.errors().contains("switched off").then_some(()));
+    let record = server.records.wait_for(|record| record["event"]["code"] == "alert_undelivered");
+    assert!(record["message"].as_str().unwrap().contains("by gone: the receiver answered 410"));
     guess(&server, "bob", 12);
     other.wait_for(2);
     assert_eq!(gone.all().len(), 1);

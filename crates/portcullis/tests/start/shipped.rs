@@ -111,6 +111,9 @@ fn every_shipped_configuration_passes_check() {
     write_private(&path.join("chat.secret"), "kR8v2WqLz5nTfYp1XcJm9BdHs4GuEa7o");
     std::fs::create_dir(path.join("secrets")).unwrap();
     write_private(&path.join("secrets/page.url"), "https://alerts.example/hooks/portcullis");
+    for name in ["alertmanager", "heartbeat"] {
+        write_private(&path.join(format!("secrets/{name}.url")), "https://alerts.example/a");
+    }
     write_private(&path.join("secrets/page.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
     let all = shipped();
     let is_from = |folder: &str| all.iter().filter(|one| one.place.starts_with(folder)).count();
