@@ -83,15 +83,12 @@ impl LiveLog {
         let status = Arc::new(WriterStatus::default());
         let newest_note = NewestNote::default();
         let opened = Storage::open(options, disk, &queue, &newest_note)?;
-        for record in opened.records {
-            queue.push(record, RecordGroup::Reserved, Now::default());
-        }
         let syncer = opened.storage.syncer().cloned();
         let alerts = options.alert.clone();
         let alerts = alerts.map(|alert| Alerts::start(alert, Arc::clone(&queue))).transpose();
         let alerts = alerts.map_err(AuditError::Thread)?;
         let writer = Writer::new(
-            (opened.storage, opened.last),
+            opened,
             output.clone(),
             Service::new(options),
             Arc::clone(&status),

@@ -99,6 +99,11 @@ impl Chain {
         chain
     }
 
+    /// Whether the log has no line yet; its first line states its first key.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// The cursor of the next batch. `opens`: its first line is the first of a file.
     pub(crate) fn cursor(&mut self, opens: bool) -> ChainCursor<'_> {
         let name = (opens || self.is_new).then_some(self.state.name.as_str());

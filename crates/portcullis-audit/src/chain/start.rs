@@ -70,7 +70,7 @@ pub(crate) fn start(
     let text = files.read_state()?;
     let state = text.as_ref().map(|text| ChainState::parse(text.expose()));
     let reason = match state {
-        None if files.has_certificates() => Some("state_missing"),
+        None if files.has_certificates() || ends_sealed(log)? => Some("state_missing"),
         None => None,
         Some(None) => Some("state_invalid"),
         Some(Some(state)) => match follow(log, &state)? {
@@ -177,6 +177,21 @@ fn follow(log: &Path, state: &ChainState) -> io::Result<Tail> {
         Some(last) => Tail::Follows { last, head, certificates },
         None => Tail::Broken("missing"),
     })
+}
+
+/// Whether the newest line of the files belongs to a chain.
+fn ends_sealed(log: &Path) -> io::Result<bool> {
+    for file in list_by_number(log)?.iter().rev() {
+        let Some(mut lines) = file.lines()? else { continue };
+        let mut last = None;
+        while let Some(line) = lines.next_complete()? {
+            last = Some(SealedLine::parse(line.bytes).is_some());
+        }
+        if let Some(is_sealed) = last {
+            return Ok(is_sealed);
+        }
+    }
+    Ok(false)
 }
 
 /// The certificate in a record, if it is of the epoch after the stored one. Only one key is known

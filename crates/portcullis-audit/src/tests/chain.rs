@@ -327,3 +327,51 @@ fn rename(place: &Place, random: &mut Random) {
         std::fs::rename(place.file(), to).unwrap();
     }
 }
+
+#[test]
+fn missing_state_and_certificates_of_a_log_are_reported() {
+    let place = Place::new();
+    let audit = place.open();
+    write(&audit, at(0), 10);
+    audit.close();
+    for name in ["audit-chain.state", "audit-chain.keys"] {
+        std::fs::remove_file(place.data.path().join(name)).unwrap();
+    }
+    let again = place.open();
+    write(&again, at(0), 3);
+    again.close();
+    let lines = all_lines(place.log.path());
+    assert_eq!(super::reasons(&lines, Code::LogTruncated), ["state_missing"]);
+}
+
+#[test]
+fn records_of_the_start_have_the_time_of_the_first_record() {
+    let place = Place::new();
+    let audit = place.open();
+    write(&audit, at(0), 10);
+    audit.close();
+    std::fs::write(place.data.path().join("audit-chain.state"), "x").unwrap();
+    let again = place.open();
+    again.wait_idle();
+    write(&again, at(0), 3);
+    again.close();
+    let text = std::fs::read_to_string(place.file()).unwrap();
+    let old: Vec<_> = text.lines().filter(|line| line.contains("1970-01-01T")).collect();
+    assert!(old.is_empty(), "{old:#?}");
+}
+
+#[test]
+fn first_line_of_a_log_on_a_full_disk_is_its_first_key() {
+    let place = Place::new();
+    let disk = FaultyDisk::with_room(1 << 40);
+    let audit = Audit::open_on(place.options(), None, Arc::<FaultyDisk>::clone(&disk)).unwrap();
+    disk.set_room(0);
+    write(&audit, at(0), 3);
+    let text = std::fs::read_to_string(place.file()).unwrap();
+    let first = text.lines().next().map(super::line);
+    assert_eq!(first.map(|line| line.code).as_deref(), Some("log_epoch"));
+    disk.set_room(1 << 40);
+    audit.tick(at(2_000));
+    audit.close();
+    assert_sound(&place);
+}

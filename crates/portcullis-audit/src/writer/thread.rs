@@ -10,7 +10,6 @@ use portcullis_model::{Now, Severity};
 
 use crate::alert::input::subject::Subject;
 use crate::alert::run::alerts::Alerts;
-use crate::chain::runtime::Statement;
 use crate::files::disk::is_full;
 use crate::output::Output;
 use crate::queue::{Entry, Queue, WriterWork};
@@ -22,42 +21,44 @@ use crate::record::service::Service;
 use crate::writer::batch::Batch;
 use crate::writer::file_monitor::FileMonitor;
 use crate::writer::status::{LogState, WriterStatus};
-use crate::writer::storage::Storage;
+use crate::writer::storage::{OpenedStorage, Storage};
 
 /// The state of the writer thread.
 pub(crate) struct Writer {
-    storage: Storage,
-    output: Option<Output>,
-    service: Service,
-    status: Arc<WriterStatus>,
-    queue: Arc<Queue>,
-    alerts: Option<Alerts>,
-    monitor: FileMonitor,
+    pub(super) storage: Storage,
+    pub(super) output: Option<Output>,
+    pub(super) service: Service,
+    pub(super) status: Arc<WriterStatus>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) alerts: Option<Alerts>,
+    pub(super) monitor: FileMonitor,
     /// The number of the last line.
-    sequence: u64,
+    pub(super) sequence: u64,
     /// Why the file cannot be written; `None` while it can.
-    fault: Option<LogState>,
-    now: Now,
+    pub(super) fault: Option<LogState>,
+    /// Records about the files at the start; written as soon as a time is known.
+    pub(super) start_records: Vec<Record>,
+    pub(super) now: Now,
 }
 
 /// Whether records were already printed on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PrintStatus {
+pub(super) enum PrintStatus {
     Pending,
     Done,
 }
 
 /// The file did not take all lines of a batch.
-struct WriteError {
-    error: io::Error,
+pub(super) struct WriteError {
+    pub(super) error: io::Error,
     /// Bytes of the batch that are not in the file.
     missing_bytes: u64,
 }
 
 impl Writer {
-    /// `sequence` is the number of the last line in the log.
+    /// A writer that continues after the last line of the opened files.
     pub(crate) fn new(
-        (storage, sequence): (Storage, u64),
+        opened: OpenedStorage,
         output: Option<Output>,
         service: Service,
         status: Arc<WriterStatus>,
@@ -65,15 +66,16 @@ impl Writer {
         alerts: Option<Alerts>,
     ) -> Self {
         let writer = Self {
-            storage,
+            storage: opened.storage,
             output,
             service,
             status,
             queue,
             alerts,
             monitor: FileMonitor::default(),
-            sequence,
+            sequence: opened.last,
             fault: None,
+            start_records: opened.records,
             now: Now::default(),
         };
         writer.report_reserve();
@@ -124,61 +126,12 @@ impl Writer {
         self.storage.close(self.sequence);
     }
 
-    /// The state of the file, for notes.
-    fn log_state(&self) -> LogState {
-        self.fault.unwrap_or(LogState::Ok)
-    }
-
-    /// Writes the statements of the chain that are due.
-    fn write_due_statements(&mut self) {
-        while self.fault.is_none() {
-            let state = self.log_state();
-            let Some(due) = self.storage.due_statement(self.sequence, self.now, state) else {
-                return;
-            };
-            if !self.write_statement(due) {
-                return;
-            }
-        }
-    }
-
-    /// Writes one statement; `false` when the file did not take it. Then it is made anew later.
-    fn write_statement(&mut self, statement: Statement) -> bool {
-        let is_file_empty = self.storage.is_file_empty();
-        let Some(chain) = &mut self.storage.chain else { return false };
-        let at = (self.now, self.sequence + 1);
-        let cursor = chain.cursor(is_file_empty);
-        let batch = Batch::statement(&statement.record, at, &self.service, cursor);
-        let (lines, result) = self.append(&batch, PrintStatus::Pending);
-        if let (1.., Some(head)) = (lines, batch.head(1)) {
-            self.storage.commit_statement(statement, head, self.now);
-            if let (Some(alerts), Some(chain)) = (&self.alerts, &self.storage.chain)
-                && let Some(note) = chain.newest_note()
-            {
-                alerts.set_note(note);
-            }
-        }
-        if let Err(failure) = result {
-            let record = self.start_fault(&failure.error);
-            let entry = self.entry(record);
-            self.write_in_fault(VecDeque::from([entry]), PrintStatus::Pending);
-        }
-        lines > 0
-    }
-
-    /// The last line of a file is a note.
-    fn write_closing_note(&mut self) {
-        if !self.storage.is_rotation_due(self.now) {
-            return;
-        }
-        if let Some(note) = self.storage.final_note(self.sequence, self.now, self.log_state()) {
-            self.write_statement(note);
-        }
-    }
-
     /// Checks the file, the disk and standard output; returns the records about them.
     fn check(&mut self, work: &WriterWork) -> VecDeque<Record> {
         let mut records = VecDeque::new();
+        if self.now.unix_ms > 0 {
+            records.extend(self.start_records.drain(..));
+        }
         if work.check || work.reopen || work.last {
             let checked = self.monitor.check_file(&mut self.storage, work, &mut records);
             if let Err(error) = checked
@@ -211,7 +164,7 @@ impl Writer {
     }
 
     /// Queues a record of the log about itself.
-    fn entry(&self, record: Record) -> Entry {
+    pub(super) fn entry(&self, record: Record) -> Entry {
         self.note(&record);
         Entry { record, now: self.now, group: RecordGroup::Reserved }
     }
@@ -253,6 +206,7 @@ impl Writer {
         rest: &mut VecDeque<Entry>,
         print: PrintStatus,
     ) -> Result<(), WriteError> {
+        self.write_first_key()?;
         let segment_bytes = self.storage.segment_bytes();
         let first = self.sequence + 1;
         let is_file_empty = self.storage.is_file_empty();
@@ -273,7 +227,11 @@ impl Writer {
     }
 
     /// Appends a batch, counts and prints its written lines; returns how many there are.
-    fn append(&mut self, batch: &Batch, print: PrintStatus) -> (usize, Result<(), WriteError>) {
+    pub(super) fn append(
+        &mut self,
+        batch: &Batch,
+        print: PrintStatus,
+    ) -> (usize, Result<(), WriteError>) {
         self.storage.reserve_numbers(self.sequence + batch.len() as u64);
         self.status.start_write(self.now);
         let result = self.storage.append(batch, self.sequence + 1, self.now);
@@ -309,7 +267,7 @@ impl Writer {
     }
 
     /// The file cannot be written: records wait until [`Writer::try_to_recover`] succeeds.
-    fn start_fault(&mut self, error: &io::Error) -> Record {
+    pub(super) fn start_fault(&mut self, error: &io::Error) -> Record {
         let state = if is_full(error) { LogState::Full } else { LogState::Failing };
         tracing::error!(%error, state = state.name(), "the security log cannot be written");
         self.fault = Some(state);
@@ -318,7 +276,7 @@ impl Writer {
     }
 
     /// Writes operations with the space of the reserve; prints and holds all other records.
-    fn write_in_fault(&mut self, mut entries: VecDeque<Entry>, print: PrintStatus) {
+    pub(super) fn write_in_fault(&mut self, mut entries: VecDeque<Entry>, print: PrintStatus) {
         let mut held = VecDeque::new();
         if self.fault == Some(LogState::Full) && self.storage.has_reserve() {
             let (reserved, others): (VecDeque<_>, VecDeque<_>) =
