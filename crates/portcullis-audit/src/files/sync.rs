@@ -2,6 +2,7 @@
 //! Never: makes the writer wait.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -47,6 +48,10 @@ struct SyncWork {
     /// The state of the chain that is to be stored.
     chain: Option<ChainUpdate>,
     chain_failed: bool,
+    /// Whether the state is being stored.
+    storing: bool,
+    /// Whether the thread has seen that it is stopped.
+    stopping: bool,
     /// When the current sync started.
     since_ms: Option<u64>,
     failed: bool,
@@ -79,6 +84,11 @@ impl Syncer {
         work.chain = Some(update.after(work.chain.take()));
         drop(work);
         self.shared.wake.notify_all();
+    }
+
+    /// The state of the chain was stored at the start.
+    pub(crate) fn set_stored_epoch(&self, epoch: u64) {
+        self.shared.stored_epoch.store(epoch + 1, Ordering::Release);
     }
 
     /// Whether the state of the chain was stored in this epoch.
@@ -125,6 +135,7 @@ impl Syncer {
             work.file.is_some()
                 || !work.closed.is_empty()
                 || work.since_ms.is_some()
+                || work.storing
                 || (work.chain.is_some() && !work.chain_failed)
         };
         drop(self.shared.changed.wait_while(self.shared.lock(), is_busy));
@@ -173,12 +184,13 @@ impl SyncThread {
             if files.is_empty() && retention.is_none() && chain.is_none() {
                 break;
             }
-            // Before the lines that it signs are called safe.
-            if let Some(update) = chain {
-                self.store(update);
-            }
+            let mut is_synced = true;
             for file in files {
-                self.sync(&file);
+                is_synced &= self.sync(&file);
+            }
+            // After its lines: a note must not state lines that a power loss can take.
+            if let Some(update) = chain {
+                self.store(update, is_synced);
             }
             if let Some(now) = retention {
                 self.apply_retention(now);
@@ -200,20 +212,25 @@ impl SyncThread {
             if !files.is_empty() {
                 work.since_ms = Some(self.queue.now().monotonic_ms);
             }
-            // A state that could not be stored is tried again with the next work.
-            let has_update = work.chain.is_some() && !work.chain_failed;
-            if !files.is_empty() || retention.is_some() || has_update || self.is_stopped() {
-                let update = work.chain.take().filter(|_| has_update || !files.is_empty());
+            // A state that could not be stored is tried again with the next work, and at the end.
+            let is_last =
+                self.is_stopped() && !std::mem::replace(&mut work.stopping, self.is_stopped());
+            let may_store = !work.chain_failed || !files.is_empty() || is_last;
+            let update = if may_store { work.chain.take() } else { None };
+            work.storing = update.is_some();
+            if !files.is_empty() || retention.is_some() || update.is_some() || self.is_stopped() {
                 return (files, retention, update);
             }
             work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn store(&self, update: ChainUpdate) {
+    /// Stores the state of the chain, if the lines that it states are on the disk.
+    fn store(&self, update: ChainUpdate, is_synced: bool) {
         let Some(files) = &self.chain else { return };
-        let stored = files.write(&update);
+        let stored = if is_synced { files.write(&update) } else { Err(ErrorKind::Other.into()) };
         let mut work = self.lock();
+        work.storing = false;
         work.chain_failed = stored.is_err();
         match stored {
             Ok(()) => self.stored_epoch.store(update.epoch + 1, Ordering::Release),
@@ -227,18 +244,21 @@ impl SyncThread {
                 });
             }
         }
+        self.changed.notify_all();
     }
 
-    fn sync(&self, file: &File) {
+    /// Syncs a file; `false` when the disk did not confirm it.
+    fn sync(&self, file: &File) -> bool {
         let synced = self.disk.sync(file);
         let mut work = self.lock();
         work.since_ms = None;
         self.changed.notify_all();
-        if let Err(error) = synced {
-            // Pipes and devices cannot be synced.
-            work.failed |= error.kind() != std::io::ErrorKind::InvalidInput;
-            tracing::debug!(%error, "a sync of the security log failed");
-        }
+        let Err(error) = synced else { return true };
+        // Pipes and devices cannot be synced.
+        let is_fault = error.kind() != std::io::ErrorKind::InvalidInput;
+        work.failed |= is_fault;
+        tracing::debug!(%error, "a sync of the security log failed");
+        !is_fault
     }
 
     fn apply_retention(&self, now: Now) {

@@ -109,7 +109,14 @@ impl Storage {
                     path: files.state_path().to_owned(),
                     source,
                 })?;
-                managed.syncer.store_chain(started.update);
+                // Before the first line that its key signs.
+                match files.write(&started.update) {
+                    Ok(()) => managed.syncer.set_stored_epoch(started.update.epoch),
+                    Err(error) => {
+                        tracing::error!(%error, "the keys of the log cannot be stored yet");
+                        managed.syncer.store_chain(started.update);
+                    }
+                }
                 last = started.last;
                 records.extend(started.records);
                 storage.chain = Some(started.chain);
