@@ -1,4 +1,4 @@
-//! What a client says: Socket.IO packets, or bare frames with as many bytes.
+//! The messages of a client: Socket.IO packets, or bare frames with as many bytes.
 //! Never: bytes on the wire.
 
 /// Length of the text in every message.

@@ -1,4 +1,4 @@
-//! Where and when it was measured, and the versions of the peers.
+//! The machine and date of a measurement, and the versions of the peers.
 //! Never: the name of a host or a path.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a round trip and a refusal cost on this machine at least: bare TCP, no protocol at all.
+//! The minimum cost of a round trip and a rejection on this machine: bare TCP, no protocol.
 //! Never: compared in absolute terms; it is the yardstick of the same run.
 
 use std::io::{Read, Write};

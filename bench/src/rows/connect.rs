@@ -1,4 +1,4 @@
-//! What one connection costs to make and to keep.
+//! The cost of opening and keeping one connection.
 //! Never: a connection closed while others are counted.
 
 use anyhow::Result;

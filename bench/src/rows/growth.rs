@@ -1,4 +1,4 @@
-//! What one delivery costs as rooms and connections grow, on one shard and on two.
+//! The cost of one delivery as rooms and connections grow, on one shard and on two.
 //! Never: compared with another server; the question is whether the line is flat.
 
 use anyhow::Result;
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flat_is_near_the_middle() {
+    fn line_close_to_its_median_is_flat() {
         let line = |figures: &[f64]| Line {
             shards: 1,
             points: figures.iter().map(|figure| (1, Sample(vec![*figure]))).collect(),

@@ -1,4 +1,4 @@
-//! What it costs our server to say no.
+//! The cost of a rejection for our server.
 //! Never: a refusal that is not answered as it should be.
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! What a server rejected while a row was measured: for the error of a row that fails.
+//! Rejections of a server while a row was measured: for the error of a row that fails.
 //! Never: part of a measurement that succeeds.
 
 use std::collections::BTreeMap;

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_siege_ends_within_an_hour() {
+    fn full_siege_ends_within_an_hour() {
         // Starting a server and signing in all users takes some seconds more each time.
         const COLLECT_S: u64 = 10;
         let run_s = |experiment: &Experiment, defence| {

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_written_of_everything_or_not_at_all() {
+    fn page_is_written_only_for_a_complete_run() {
         assert!(RequestKind::read(&[]).unwrap().is_whole());
         for word in ["--quick", "--no-peers", "--check", "D-9"] {
             assert!(!RequestKind::read(&[word]).unwrap().is_whole(), "{word}");

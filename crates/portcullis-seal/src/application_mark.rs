@@ -1,4 +1,4 @@
-//! A file in the data directory that says: an application built with the library uses its keys.
+//! Marks a data directory whose keys an application built with the library uses.
 //! Never: a secret, or a fact that a request depends on.
 
 use std::fs::OpenOptions;
@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// The file; its existence is all that counts.
+/// The file; only its existence is checked.
 const FILE: &str = "field-keys.application";
 const TEXT: &str = "An application seals values of its own with field-keys.ring.\n";
 

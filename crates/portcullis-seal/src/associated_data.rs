@@ -59,13 +59,13 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_as_documented() {
+    fn associated_data_has_the_documented_bytes() {
         let expect = b"\0\x01\x01\0\x08\x07\x07\x07\x07\x07\x07\x07\x07\0\x01t\0\x02re\0\0";
         assert_eq!(data("t", "re", "").unwrap(), expect);
     }
 
     #[test]
-    fn a_part_beyond_the_limit_has_no_bytes() {
+    fn place_with_a_too_long_part_has_no_associated_data() {
         let (fits, long) = ("x".repeat(PLACE_PART_MAX_BYTES), "x".repeat(PLACE_PART_MAX_BYTES + 1));
         assert!(data(&fits, &fits, &fits).is_some());
         for (tenant, record, field) in [(&*long, "", ""), ("", &*long, ""), ("", "", &*long)] {
@@ -76,7 +76,7 @@ mod tests {
     proptest! {
         // Short parts of few letters collide at once wherever an encoding lets them.
         #[test]
-        fn no_two_places_have_the_same_bytes(
+        fn different_places_have_different_bytes(
             one in ("[ab\0]{0,3}", "[ab\0]{0,3}", "[ab\0]{0,3}"),
             two in ("[ab\0]{0,3}", "[ab\0]{0,3}", "[ab\0]{0,3}"),
         ) {

@@ -1,4 +1,4 @@
-//! AES-256-GCM with 96-bit nonces and 128-bit tags: no other form can be asked for.
+//! AES-256-GCM with 96-bit nonces and 128-bit tags: there is no other form.
 //! Never: a choice of key or nonce; a byte of plaintext that was not authenticated.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -10,7 +10,7 @@ pub(crate) const CIPHER_KEY_BYTES: usize = 32;
 pub(crate) const NONCE_BYTES: usize = 12;
 pub(crate) const TAG_BYTES: usize = 16;
 
-/// A key ready for use; the library overwrites its schedule when it is dropped.
+/// An expanded key; the library overwrites its schedule when it is dropped.
 pub(crate) struct Cipher(LessSafeKey);
 
 impl Cipher {
@@ -18,7 +18,7 @@ impl Cipher {
         UnboundKey::new(&AES_256_GCM, key).map(|key| Self(LessSafeKey::new(key)))
     }
 
-    /// Encrypts in place and gives the tag. The caller answers for the nonce being new.
+    /// Encrypts in place and returns the tag. The caller must pass a new nonce.
     pub(crate) fn seal(
         &self,
         nonce: &[u8; NONCE_BYTES],
@@ -30,7 +30,7 @@ impl Cipher {
         tag.as_ref().try_into().map_err(|_| Unspecified)
     }
 
-    /// Decrypts what is authentic; gives nothing of what is not.
+    /// Decrypts an authentic value; returns no bytes of any other value.
     pub(crate) fn open(
         &self,
         nonce: &[u8; NONCE_BYTES],

@@ -1,16 +1,16 @@
 //! The bytes of a sealed value: version, key id, nonce, length, ciphertext, tag.
-//! Never: a value whose length does not fit to the byte; anything decrypted.
+//! Never: a value of another length than its header states; decrypted bytes.
 
 use crate::cipher::{NONCE_BYTES, TAG_BYTES};
 use crate::key_id::{KEY_ID_BYTES, KeyId};
 
-/// The form written here: AES-256-GCM under the key of its place.
+/// The version that is written: AES-256-GCM under the key of its place.
 pub(crate) const VERSION: u8 = 1;
-/// Of the ciphertext, big-endian. It tells a cut tag from a shorter text before decryption.
+/// Of the ciphertext, big-endian. It distinguishes a truncated tag from a shorter text.
 const LENGTH_BYTES: usize = 4;
 pub(crate) const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES + LENGTH_BYTES;
 
-/// A sealed value taken apart.
+/// The parts of a sealed value.
 #[derive(Clone, Copy)]
 pub(crate) struct Envelope<'a> {
     pub(crate) key_id: KeyId,
@@ -33,7 +33,7 @@ impl<'a> Envelope<'a> {
         Some(Self { key_id: KeyId::from_bytes(*key_id), nonce, ciphertext, tag })
     }
 
-    /// All before the ciphertext, in a buffer that has room for the rest.
+    /// All bytes before the ciphertext, in a buffer with capacity for the rest.
     pub(crate) fn header(key_id: KeyId, nonce: &[u8; NONCE_BYTES], length: u32) -> Vec<u8> {
         let mut sealed = Vec::with_capacity(HEADER_BYTES + length as usize + TAG_BYTES);
         sealed.push(VERSION);
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_taken_apart_as_it_was_put_together() {
+    fn parsed_value_has_the_parts_it_was_written_with() {
         for text in [&b""[..], b"text", &[0; 500]] {
             let sealed = sealed(text, 16);
             let envelope = Envelope::parse(&sealed).unwrap();
@@ -67,9 +67,9 @@ mod tests {
         }
     }
 
-    // The parser knows no key: what it refuses is refused before decryption.
+    // The parser has no key, so its rejections happen before decryption.
     #[test]
-    fn t_152_short_tags_are_refused_before_decryption() {
+    fn t_152_short_tag_is_rejected_before_decryption() {
         for text in [&b""[..], b"text", &[0; 500]] {
             for tag in [15, 12, 8, 4, 0, 17, 32] {
                 assert!(Envelope::parse(&sealed(text, tag)).is_none(), "{tag}");
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_and_versions_of_others_are_refused() {
+    fn unknown_version_or_wrong_length_is_rejected() {
         let whole = sealed(b"text", 16);
         for (at, byte) in [(0, 0), (0, 2), (0, 255), (21, 255), (22, 1), (24, 3), (24, 5)] {
             let mut changed = whole.clone();

@@ -1,5 +1,5 @@
 //! A key of the keyring, and the keys of single places derived from it.
-//! Never: a key printed; a key used for a value directly.
+//! Never: a printed key; a key that encrypts a value directly.
 
 use aws_lc_rs::aead::AES_256_GCM;
 use aws_lc_rs::error::Unspecified;
@@ -13,7 +13,7 @@ use crate::key_id::{KEY_ID_BYTES, KeyId};
 use crate::line_fault::LineFault;
 
 pub(crate) const FIELD_KEY_BYTES: usize = 32;
-/// What derived bytes are for, so that a key id never tells anything about a place's key.
+/// Purposes of derived bytes, so that a key id reveals nothing about the key of a place.
 const FOR_PLACE: &[u8] = b"portcullis field key, place:";
 const FOR_ID: &[u8] = b"portcullis field key, id:";
 
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_cannot_be_are_refused() {
+    fn invalid_key_is_rejected() {
         assert_eq!(parse(&[1; 31], 5), Err(LineFault::KeyLength(31)));
         assert_eq!(parse(&[1; 33], 5), Err(LineFault::KeyLength(33)));
         assert_eq!(parse(&[], 5), Err(LineFault::KeyLength(0)));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_of_one_key_and_one_time() {
+    fn key_id_depends_on_the_key_and_its_time() {
         let id = parse(&[1; 32], 5).unwrap();
         assert_eq!(parse(&[1; 32], 5).unwrap(), id);
         assert_ne!(parse(&[1; 32], 6).unwrap(), id);

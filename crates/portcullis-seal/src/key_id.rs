@@ -1,14 +1,14 @@
-//! The name of a key, as it stands in sealed values and in the keyring's file.
-//! Never: anything the key could be found from.
+//! The id of a key, as written in sealed values and in the file of the keyring.
+//! Never: a value from which the key could be derived.
 
 use std::fmt;
 use std::str::FromStr;
 
 pub(crate) const KEY_ID_BYTES: usize = 8;
 
-/// A key's name: eight bytes derived one way from the key and the time it was made.
+/// The id of a key: eight bytes derived one way from the key and its creation time.
 ///
-/// So another key never has the same name, and a damaged key no longer has its own.
+/// Two keys never have the same id, and the id of a damaged key does not match.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; KEY_ID_BYTES]);
 
@@ -30,7 +30,7 @@ pub struct KeyIdError;
 impl FromStr for KeyId {
     type Err = KeyIdError;
 
-    /// Reads sixteen lowercase hexadecimal digits and nothing else.
+    /// Parses exactly sixteen lowercase hexadecimal digits.
     fn from_str(text: &str) -> Result<Self, KeyIdError> {
         let lowercase = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if text.len() != 2 * KEY_ID_BYTES || !text.bytes().all(lowercase) {

@@ -1,4 +1,4 @@
-//! The keyring a server holds: seals with the current key, opens with any.
+//! The keyring of a server: seals with the current key, opens with any key.
 //! Never: a decision about access.
 
 use std::fmt;
@@ -39,18 +39,18 @@ struct Shared {
     next_reload_ms: AtomicU64,
 }
 
-/// Between two readings of the file that values under unknown keys cause.
+/// Time between two readings of the file that values under unknown keys cause.
 const RELOAD_EVERY_MS: u64 = 1_000;
 
 impl Keyring {
-    /// Reads the keyring from a directory; makes the directory and a keyring of one key if
+    /// Reads the keyring from a directory; creates the directory and a keyring of one key if
     /// there is none.
     ///
-    /// The file `field-keys.ring` has mode 0600 and appears whole. Where sealed fields exist
+    /// The file `field-keys.ring` has mode 0600 and is created atomically. If sealed fields exist
     /// already, use [`read`](Self::read): a lost keyring is then an error, not a new keyring.
     ///
     /// # Errors
-    /// [`KeyringError`] when the file can be read by others, is not a keyring, or cannot be made.
+    /// [`KeyringError`] if other users can read it, it is not a keyring, or it cannot be created.
     pub fn load_or_create(directory: &Path, now_unix_ms: i64) -> Result<Self, KeyringError> {
         let file = KeyringFile::within(directory);
         let keys = file.read_or_create(now_unix_ms)?;
@@ -60,7 +60,7 @@ impl Keyring {
     /// Reads the keyring from a directory.
     ///
     /// # Errors
-    /// [`KeyringError`] if it is missing, it can be read by others, or it is not a keyring.
+    /// [`KeyringError`] if it is missing, other users can read it, or it is not a keyring.
     pub fn read(directory: &Path) -> Result<Self, KeyringError> {
         let file = KeyringFile::within(directory);
         let keys = file.read()?;
@@ -70,7 +70,7 @@ impl Keyring {
     /// As [`read`](Self::read); `None` if it is missing, and nothing was ever sealed.
     ///
     /// # Errors
-    /// [`KeyringError`] when it can be read by others, or is not a keyring.
+    /// [`KeyringError`] if other users can read it, or it is not a keyring.
     pub fn find(directory: &Path) -> Result<Option<Self>, KeyringError> {
         match Self::read(directory) {
             Ok(ring) => Ok(Some(ring)),
@@ -103,7 +103,7 @@ impl Keyring {
         *self.shared.keys.write() = keys;
     }
 
-    /// Makes a new key the current one, on disk first; the others stay, to open what is older.
+    /// Makes a new key the current one, on disk first; the other keys stay, to open older values.
     ///
     /// # Errors
     /// [`KeyringError`] when the keyring is full, busy, or cannot be read or written; nothing
@@ -113,7 +113,7 @@ impl Keyring {
         Ok(self.current_id())
     }
 
-    /// Removes an old key for good: what is still sealed under it is lost.
+    /// Removes an old key permanently: values that are still sealed under it are lost.
     ///
     /// First reseal every value that is not [`current`](Self::is_current), and let every server
     /// [`reload`](Self::reload): a server that has not read the rotation still seals with this key.
@@ -148,11 +148,11 @@ impl Keyring {
 
     /// Seals a value for its place: [`OVERHEAD_BYTES`](crate::OVERHEAD_BYTES) longer than it was.
     ///
-    /// AES-256-GCM under a key derived for this place, with a random nonce. The result tells the
+    /// AES-256-GCM under a key derived for this place, with a random nonce. The result reveals the
     /// key's id and the value's length; pad a value whose length is a secret.
     ///
     /// # Errors
-    /// [`SealError`] when value or place are too long, or the machine fails.
+    /// [`SealError`] if the value or place is too long, or the system fails.
     pub fn seal(&self, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0; NONCE_BYTES];
         SystemRandom::new().fill(&mut nonce).map_err(|_| SealError::Randomness)?;
@@ -207,13 +207,13 @@ impl Keyring {
 
     /// Whether a value names the current key. One that does not has to be sealed again.
     ///
-    /// Only what the value says of itself; whether it is authentic is for [`open`](Self::open).
+    /// Reads the unverified header of the value; [`open`](Self::open) checks authenticity.
     #[must_use]
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         Self::key_id_of(sealed) == Some(self.current_id())
     }
 
-    /// The key a value says it is sealed under, for the record; `None` if it is not a sealed value.
+    /// The key in a value's unverified header, for records; `None` if it is not a sealed value.
     #[must_use]
     pub fn key_id_of(sealed: &[u8]) -> Option<KeyId> {
         Envelope::parse(sealed).map(|envelope| envelope.key_id)

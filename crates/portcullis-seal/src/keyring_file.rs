@@ -27,7 +27,7 @@ impl KeyringFile {
         Self { directory: directory.to_path_buf(), path: directory.join(FILE_NAME) }
     }
 
-    /// Reads the keyring; makes it when there is none. Two at once end with the same ring.
+    /// Reads the keyring; creates it if there is none. Two simultaneous calls get the same keyring.
     pub(crate) fn read_or_create(&self, now_unix_ms: i64) -> Result<Keys, KeyringError> {
         private_file::create_directory(&self.directory)?;
         if private_file::read(&self.path)?.is_none() {

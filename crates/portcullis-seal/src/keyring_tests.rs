@@ -1,5 +1,5 @@
 //! T-150 to T-153 and T-155: attacks on sealed values, on the keyring and on its file.
-//! Never: the file's grammar, whose tests stand beside its parser.
+//! Never: the file's grammar, whose tests are in the file of its parser.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -56,7 +56,7 @@ fn opened(ring: &Keyring, place: &Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, O
 
 // Computed by other software from the documented construction.
 #[test]
-fn the_form_of_a_sealed_value_is_pinned() {
+fn sealed_value_has_the_documented_bytes() {
     let key = FieldKey::parse(&mut (0..32).collect(), NOW).unwrap();
     assert_eq!(key.id().to_string(), "1ad27a17980de4f3");
     let nonce = std::array::from_fn(|index| 0xa0 + u8::try_from(index).unwrap());
@@ -82,7 +82,7 @@ fn t_150_nonces_do_not_repeat_in_100_000_seals() {
 }
 
 #[test]
-fn t_150_places_do_not_share_a_key_even_if_a_nonce_repeats() {
+fn t_150_equal_nonces_at_two_places_use_different_keys() {
     let key = FieldKey::parse(&mut vec![5; 32], NOW).unwrap();
     let stream = |record| {
         let place = Place { record, ..PLACE };
@@ -94,7 +94,7 @@ fn t_150_places_do_not_share_a_key_even_if_a_nonce_repeats() {
 }
 
 #[test]
-fn t_151_a_value_opens_at_its_own_place_only() {
+fn t_151_value_opens_at_its_own_place_only() {
     let scene = Scene::new();
     let other_ring = Scene::new();
     let sealed = scene.ring.seal(&PLACE, b"text").unwrap();
@@ -120,7 +120,7 @@ fn t_151_a_value_opens_at_its_own_place_only() {
 }
 
 #[test]
-fn t_151_every_changed_bit_is_seen() {
+fn t_151_changed_bit_is_detected() {
     let scene = Scene::new();
     let old = scene.ring.current_id();
     scene.ring.rotate(NOW + 1).unwrap();
@@ -154,9 +154,9 @@ fn t_151_parts_of_two_values_do_not_mix() {
     }
 }
 
-// Beside the test of the envelope, which has no key: here with the length made to fit.
+// Unlike the test of the envelope, which has no key, the length matches here.
 #[test]
-fn t_152_a_cut_tag_does_not_open_with_a_length_to_match() {
+fn t_152_truncated_tag_with_a_matching_length_does_not_open() {
     let scene = Scene::new();
     let sealed = scene.ring.seal(&PLACE, b"a text of more than 16 bytes").unwrap();
     for tag in [15, 12, 8, 4, 0] {
@@ -172,7 +172,7 @@ fn t_152_a_cut_tag_does_not_open_with_a_length_to_match() {
 }
 
 #[test]
-fn t_153_old_values_open_and_new_ones_take_the_new_key() {
+fn t_153_rotation_opens_old_values_and_seals_with_the_new_key() {
     let scene = Scene::new();
     let first = scene.ring.current_id();
     let old = scene.ring.seal(&PLACE, b"old").unwrap();
@@ -192,7 +192,7 @@ fn t_153_old_values_open_and_new_ones_take_the_new_key() {
 }
 
 #[test]
-fn t_153_a_retired_key_is_unusable() {
+fn t_153_retired_key_opens_no_value() {
     let scene = Scene::new();
     let first = scene.ring.current_id();
     let old = scene.ring.seal(&PLACE, b"old").unwrap();
@@ -211,16 +211,16 @@ fn t_153_a_retired_key_is_unusable() {
 }
 
 #[test]
-fn t_153_a_running_server_takes_what_another_process_changed() {
+fn t_153_reload_applies_changes_of_another_process() {
     let scene = Scene::new();
     let (running, clone) = (scene.ring.clone(), scene.ring.clone());
     let operator = Keyring::read(scene.path()).unwrap();
     let second = operator.rotate(NOW + 1).unwrap();
     assert_ne!(running.current_id(), second);
-    let unheard = running.seal(&PLACE, b"between").unwrap();
+    let sealed_before_reload = running.seal(&PLACE, b"between").unwrap();
     running.reload().unwrap();
     assert_eq!((running.current_id(), clone.current_id()), (second, second));
-    assert_eq!(opened(&clone, &PLACE, &unheard).unwrap(), b"between");
+    assert_eq!(opened(&clone, &PLACE, &sealed_before_reload).unwrap(), b"between");
     let third = operator.rotate(NOW + 2).unwrap();
     running.replace(&operator);
     assert_eq!(clone.current_id(), third);
@@ -241,7 +241,7 @@ fn t_153_values_under_unknown_keys_read_the_file_once_a_second() {
         let now = Now { monotonic_ms, unix_ms: NOW };
         scene.ring.open_or_reload_at(&PLACE, sealed, now).map(|_| ())
     };
-    // The first value under an unknown key makes the keyring read what another process changed.
+    // The first value under an unknown key makes the keyring read the changes of another process.
     other.rotate(NOW).unwrap();
     let first = other.seal(&PLACE, b"first").unwrap();
     assert_eq!(open(&first, 5), Ok(()));
@@ -253,7 +253,7 @@ fn t_153_values_under_unknown_keys_read_the_file_once_a_second() {
         assert_eq!(open(&second, at_ms), Err(OpenError), "{at_ms}");
     }
     assert_eq!(scene.ring.current_id(), current);
-    // Values under a known key never do.
+    // Values under a known key never cause a read.
     let mut changed = first.clone();
     changed[20] ^= 1;
     assert_eq!(open(&changed, 1_005), Err(OpenError));
@@ -262,7 +262,7 @@ fn t_153_values_under_unknown_keys_read_the_file_once_a_second() {
 }
 
 #[test]
-fn t_153_no_change_of_two_at_once_is_lost() {
+fn t_153_simultaneous_changes_are_all_stored() {
     let scene = Scene::new();
     let rotate = |offset: i64| {
         let ring = Keyring::read(scene.path()).unwrap();
@@ -280,7 +280,7 @@ fn t_153_no_change_of_two_at_once_is_lost() {
 }
 
 #[test]
-fn t_153_a_busy_or_full_ring_is_not_changed() {
+fn t_153_busy_or_full_keyring_is_not_changed() {
     let scene = Scene::new();
     let lock = fs::File::open(scene.path()).unwrap();
     lock.lock().unwrap();
@@ -297,7 +297,7 @@ fn t_153_a_busy_or_full_ring_is_not_changed() {
 }
 
 #[test]
-fn the_ring_is_made_once_private_and_never_anew() {
+fn keyring_is_created_once_with_private_permissions() {
     let directory = tempfile::tempdir().unwrap();
     let keys = directory.path().join("deep/keys");
     assert!(matches!(Keyring::read(&keys), Err(KeyringError::Missing(_))));
@@ -324,7 +324,7 @@ fn the_ring_is_made_once_private_and_never_anew() {
 }
 
 #[test]
-fn what_is_too_long_is_not_sealed() {
+fn too_long_value_or_place_is_rejected() {
     let scene = Scene::new();
     let largest = vec![1; PLAIN_MAX_BYTES];
     let sealed = scene.ring.seal(&PLACE, &largest).unwrap();
@@ -388,7 +388,7 @@ fn t_155_neither_key_nor_text_is_in_debug_or_errors() {
 
 proptest! {
     #[test]
-    fn any_text_at_any_place_opens_again(
+    fn sealed_text_opens_at_its_place(
         plain in proptest::collection::vec(any::<u8>(), 0..600),
         tenant in ".{0,20}", record in ".{0,20}", field in ".{0,20}",
     ) {

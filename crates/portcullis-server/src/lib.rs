@@ -1,7 +1,7 @@
 //! The engine: shards, HTTP, transports, connections, events, rooms, delivery, rejections.
 //! Never: SQL, configuration files, chat words.
 
-mod setup; // what a product registers, and the start
+mod setup; // registrations of a product, and the start
 mod listen; // sockets and TLS
 mod http; // requests and responses
 mod websocket; // from a request to a WebSocket

@@ -71,7 +71,7 @@ pub(crate) struct Rejection {
     reference: Option<Reference>,
     field: Option<String>,
     engine_code: u8,
-    /// What the client's developer can change, when the message does not name it.
+    /// The remedy for the client's developer, when the message does not name it.
     cause: Option<&'static str>,
     /// `unknown` when the request may have had an effect.
     outcome: Option<&'static str>,
@@ -82,7 +82,7 @@ pub(crate) struct Rejection {
 /// How long a client is asked to wait for a free slot.
 const SLOT_WAIT_S: u64 = 5;
 
-/// Records and counts a denial. Returns what the client may read.
+/// Records and counts a denial. Returns the part that the client may read.
 pub(crate) fn reject(
     shard: &Shard,
     denial: &Denial,
@@ -169,7 +169,7 @@ fn record(
     });
 }
 
-/// What alert rules count a rejection by.
+/// The keys by which alert rules count a rejection.
 fn subject_of<'a>(
     denial: &'a Denial,
     answer: &Answer,

@@ -1,4 +1,4 @@
-//! What every backend promises about accounts: users, sessions, factors, revocations.
+//! The contract of every backend for accounts: users, sessions, factors, revocations.
 //! Never: a decision about access; it only repeats checks that a guard has made.
 
 use portcullis_model::{Secret, SessionId, UserId};

@@ -22,7 +22,7 @@ pub trait MessageStore: Send + Sync + 'static {
     /// valid per user and for 24 hours, measured by `sent_unix_ms`.
     fn append(&self, message: NewMessage) -> StoreFuture<'_, AppendOutcome>;
 
-    /// Subscribes a recovered connection to its rooms again, and gives the feed what it missed.
+    /// Subscribes a recovered connection to its rooms again; passes missed messages to the feed.
     ///
     /// **Order.** A reader thread reads the missed messages first. The change takes its position
     /// after that, not at the call, as [`crate::RoomStore::join_room`] does for a member.

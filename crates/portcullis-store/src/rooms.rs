@@ -1,4 +1,4 @@
-//! What every backend promises about rooms and their members.
+//! The contract of every backend for rooms and their members.
 //! Never: a decision about access; it only repeats checks that a guard has made.
 
 use portcullis_model::{RoomId, UserId};

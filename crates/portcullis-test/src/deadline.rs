@@ -1,5 +1,5 @@
 //! How long a test waits for anything before it fails.
-//! Never: how long something takes; a wait ends as soon as what it waits for is there.
+//! Never: a measured duration; a wait ends as soon as its condition is met.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ impl Deadline {
         self.0.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// Fails the test once the moment has passed; `what` says what never came.
+    /// Fails the test once the moment has passed; `what` names the missing result.
     pub(crate) fn check(self, what: &str) {
         assert!(self.left().is_some(), "{what} did not come in time");
     }

@@ -1,5 +1,5 @@
 //! Raw clients and a server under test, for the integration tests.
-//! Never: part of a release; what goes wrong here fails the test at once.
+//! Never: part of a release; a fault here fails the test at once.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,7 +9,7 @@
 )]
 
 mod deadline; // how long a test waits for anything
-mod wait; // looking again until something is there
+mod wait; // waits for a condition
 mod servers; // servers under test: configuration, process, records, metrics
 mod clients; // raw clients: TLS, HTTP, WebSocket, Socket.IO, long-polling
 mod tokens; // tokens, keys and codes of any shape

@@ -1,5 +1,5 @@
 //! Accounts of a server under test.
-//! Never: a password that would be refused.
+//! Never: a password that would be rejected.
 
 use serde_json::{Value, json};
 

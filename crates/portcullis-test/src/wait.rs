@@ -1,5 +1,5 @@
-//! Looking again until something is there, and how long something took.
-//! Never: a pause that stands for a condition; each look is one, under a deadline.
+//! Waits for a condition under a deadline, and measures the time of an operation.
+//! Never: a fixed pause in place of a condition.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use crate::deadline::{Deadline, WAIT};
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Looks again and again until something is there, and gives it.
+/// Polls until `look` returns a value, and returns it.
 ///
 /// # Panics
-/// When nothing is there within [`WAIT`]; `what` says what never came.
+/// If there is no value within [`WAIT`]; `what` names it.
 pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     until_within(WAIT, what, look)
 }
@@ -19,7 +19,7 @@ pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 /// The same with another deadline.
 ///
 /// # Panics
-/// When nothing is there in time.
+/// If there is no value in time.
 pub fn until_within<T>(wait: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Deadline::after(wait);
     loop {
@@ -36,7 +36,7 @@ pub(crate) fn pause() {
     std::thread::sleep(PAUSE);
 }
 
-/// What an act gave, and how long it took.
+/// The result of an operation, and its duration.
 #[expect(clippy::disallowed_methods, reason = "tests measure by the machine's clock")]
 pub fn timed<T>(act: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_looks_until_it_finds_and_fails_when_it_never_does() {
+    fn condition_is_polled_until_true_and_fails_at_the_deadline() {
         let mut looks = 0;
         let found = until("the third look", || {
             looks += 1;

@@ -1,11 +1,11 @@
 //! A collaborative cursor board: positions of users, drawings, questions, notes.
-//! Never: a cursor of someone who is not on the board, or a note told twice.
+//! Never: a cursor of a user who is not on the board, or a note delivered twice.
 //!
 //! ```sh
 //! BOARD_SECRET=$(openssl rand -hex 32) cargo run --example board -- --port 3000
 //! ```
 //!
-//! Namespace `/board`; a client brings an HS256 token of issuer `https://board.example` for
+//! Namespace `/board`; a client needs an HS256 token of issuer `https://board.example` for
 //! audience `portcullis`. A client that returns within two minutes gets the notes it missed.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -16,26 +16,26 @@ use parking_lot::Mutex;
 use portcullis::prelude::*;
 use portcullis::{Delta, Departure, Error, Frame, LoadState, RecoveryOutcome, RecoveryRequest};
 
-/// Notes of a board that are kept.
+/// Most notes that are kept for one board.
 const NOTES_MAX: usize = 100;
-/// Boards there may be.
+/// Most boards.
 const BOARDS_MAX: usize = 1_000;
-/// How long a question waits for answers.
+/// The time that a question waits for answers.
 const QUESTION: Duration = Duration::from_secs(2);
 const BOARD: &str = "/board";
 
 /// One board.
 #[derive(Default)]
 struct Board {
-    /// Where everyone's cursor is, by user.
+    /// The positions of the cursors, by user.
     cursors: BTreeMap<String, (u16, u16)>,
-    /// The newest notes, with the number each has among all notes of all boards.
+    /// The newest notes, each with its number among the notes of all boards.
     notes: VecDeque<(u64, Arc<Frame>)>,
-    /// The number of the newest note that is not kept any more.
-    forgotten: u64,
+    /// The number of the newest note that was evicted.
+    evicted: u64,
 }
 
-/// All boards, behind one lock: what is published and what is kept have one order.
+/// All boards, under one lock: notes are published in the order in which they are kept.
 #[derive(Default)]
 struct Boards {
     boards: HashMap<RoomId, Board>,
@@ -44,7 +44,7 @@ struct Boards {
 
 type Shared = Arc<Mutex<Boards>>;
 
-/// Declares an event that names a board and, perhaps, more.
+/// Declares an event with a board and optional further fields.
 macro_rules! board_event {
     ($type:ident, $name:literal, { $($field:ident : $kind:ty),* }, $rule:expr) => {
         #[derive(Deserialize)]
@@ -74,7 +74,7 @@ board_event!(Draw, "board:draw", { image: Attachment }, IMAGE);
 board_event!(Ask, "board:ask", { question: String }, SMALL);
 board_event!(Note, "board:note", { text: String }, SMALL);
 
-/// `board:quit {}`: the server ends the socket's place.
+/// `board:quit {}`: the server disconnects the socket from the namespace.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Quit {}
@@ -84,7 +84,7 @@ impl Event for Quit {
     const RULE: Rule = SMALL;
 }
 
-/// What a socket answers to `board:question`.
+/// The answer of a socket to `board:question`.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct QuestionAnswer {
@@ -132,7 +132,7 @@ fn main() -> Result<(), Error> {
     server.run()
 }
 
-/// An act that waits for nothing.
+/// Wraps the result of a handler that does not wait.
 async fn ready(outcome: Result<Reply, Denial>) -> Result<Reply, Denial> {
     outcome
 }
@@ -163,10 +163,10 @@ fn leave(shared: &Shared, permit: &Permit<Leave>, context: &Context) -> Result<R
     Ok(Reply::ok())
 }
 
-/// Users on the board can act on it; other users learn nothing of it.
+/// Rejects users who are not on the board, also if the board does not exist.
 fn on_board(boards: &Boards, room: &RoomId, user: &str) -> Result<(), Denial> {
-    let there = boards.boards.get(room).is_some_and(|board| board.cursors.contains_key(user));
-    if there { Ok(()) } else { Err(Denial::Forbidden("not_on_board")) }
+    let is_on_board = boards.boards.get(room).is_some_and(|board| board.cursors.contains_key(user));
+    if is_on_board { Ok(()) } else { Err(Denial::Forbidden("not_on_board")) }
 }
 
 fn cursor(shared: &Shared, permit: &Permit<Move>, context: &Context) -> Result<Reply, Denial> {
@@ -203,7 +203,7 @@ async fn ask(shared: Shared, permit: Permit<Ask>, context: Context) -> Result<Re
     on_board(&shared.lock(), room, &user)?;
     let request = json!({"board": room.as_str(), "user": user, "question": question});
     let others = context.others_in(room);
-    // A little less than a handler may take, so that the answers there are arrive.
+    // Less than the handler's timeout, so that the answers received so far are returned.
     let limit = QUESTION.mul_f32(0.9);
     let responses = others.emit_with_ack("board:question", &Payload::of(&request), limit).await?;
     let answers: Vec<_> = responses
@@ -229,16 +229,16 @@ fn note(shared: &Shared, permit: &Permit<Note>, context: &Context) -> Result<Rep
         if board.notes.len() >= NOTES_MAX
             && let Some((oldest, _)) = board.notes.pop_front()
         {
-            board.forgotten = oldest;
+            board.evicted = oldest;
         }
         board.notes.push_back((number, Arc::clone(&frame)));
     }
-    // Under the lock: notes leave in the order of their numbers.
+    // Under the lock, so that notes are sent in the order of their numbers.
     context.everyone_in(room).emit_frame(frame)?;
     Ok(Reply::fields(&json!({"number": number})))
 }
 
-/// Takes away the cursor of a socket that is gone.
+/// Removes the cursors of a disconnected socket.
 fn remove_cursor(shared: &Shared, departure: &Departure) {
     let mut boards = shared.lock();
     for room in &departure.rooms {
@@ -248,14 +248,14 @@ fn remove_cursor(shared: &Shared, departure: &Departure) {
     }
 }
 
-/// Gives a socket that came back what it missed, at one point of the notes' order.
+/// Sends a recovered socket the notes it missed, under the lock that orders the notes.
 fn recover(shared: &Shared, hub: &Hub, recovering: &RecoveryRequest) -> RecoveryOutcome {
     let mut boards = shared.lock();
     let mut missed = Vec::new();
     let user = recovering.user.name().to_string();
     for room in &recovering.rooms {
         let Some(board) = boards.boards.get_mut(room) else { continue };
-        if board.forgotten > recovering.offset {
+        if board.evicted > recovering.offset {
             return RecoveryOutcome::Fresh;
         }
         board.cursors.entry(user.clone()).or_insert((0, 0));
@@ -279,7 +279,7 @@ fn secret() -> Vec<u8> {
     std::env::var("BOARD_SECRET").unwrap_or_default().into_bytes()
 }
 
-/// What `LOAD_STATE` pins the state of load to, such as `normal`; measured without.
+/// The load level that `LOAD_STATE` pins, such as `normal`; `None` if it is measured.
 #[expect(clippy::disallowed_methods, reason = "an example has no configuration file")]
 fn pinned() -> Option<LoadState> {
     LoadState::named(&std::env::var("LOAD_STATE").ok()?)

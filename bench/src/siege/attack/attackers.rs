@@ -15,7 +15,7 @@ pub(crate) const LAIR: u8 = 66;
 /// Users of attackers have numbers from here on.
 pub(crate) const ATTACKERS_FROM: usize = 1_000_000;
 
-/// Where attackers come from: two thousand addresses.
+/// The addresses of attackers: two thousand.
 fn lair(number: u32) -> Ipv4Addr {
     let [.., high, low] = (number % 2_000).to_be_bytes();
     Ipv4Addr::new(127, LAIR, high, low)

@@ -1,5 +1,5 @@
-//! The kinds of attack, and who runs them.
-//! Never: an attack that goes on after its end.
+//! The kinds of attack, and the code that runs them.
+//! Never: an attack that continues after its end.
 
 use std::thread::JoinHandle;
 
@@ -69,13 +69,13 @@ pub(crate) fn begin(floods: Vec<Flood>, siege: Siege) -> JoinHandle<Result<u64>>
             }
             ran
         });
-        // What is still open is closed here.
+        // The sockets that are still open are closed here.
         drop((local, runtime));
         ran.map(|()| siege.timeline.now_ms().saturating_sub(siege.end_ms))
     })
 }
 
-/// What a flood of CONNECT packets is, in a few words.
+/// A short description of a flood of CONNECT packets.
 fn connects_title(users: u32, a_second: u32, packets: Packets, way: Way) -> String {
     let what = match packets {
         Packets::Admin => "`40/admin,{\"token\":…}`",
@@ -129,7 +129,7 @@ impl Flood {
         }
     }
 
-    /// What one of it is.
+    /// The name of one operation.
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Self::Idle { .. } | Self::BadTokens { .. } | Self::Intruders { .. } => "sockets",
@@ -201,7 +201,7 @@ impl Flood {
             }
             Self::SlowReaders { users } => {
                 let readers = siege.hold(users, Siege::listen).await;
-                // Counted while the readers still hold what the server has left them.
+                // Counted while the readers are still connected.
                 siege.count_disconnected(users)?;
                 drop(readers);
             }

@@ -1,4 +1,4 @@
-//! A listener who joins a room and never reads: as little of what comes as a kernel can take.
+//! A listener who joins a room and never reads, with the smallest receive buffer of the kernel.
 //! Never: a frame read after the room was joined.
 
 use anyhow::{Result, bail, ensure};
@@ -8,15 +8,15 @@ use tokio::net::TcpSocket;
 
 use crate::clients::client::{Door, Duplex, Visit, handshake};
 
-/// What its kernel takes unread, in bytes.
+/// The receive buffer of its kernel, in bytes.
 const WINDOW_BYTES: u32 = 4_096;
-/// What one segment holds for a peer on an Ethernet. Loopback's 64 KiB would make the server's
+/// The segment size for a peer on an Ethernet. Loopback's 64 KiB would make the server's
 /// kernel set aside 2.5 MiB for each reader, which no peer beyond this machine gets.
 const SEGMENT_BYTES: u32 = 1_460;
 /// More than is posted before the room is joined.
 const PRINTED_MAX_BYTES: usize = 256 * 1_024;
 
-/// Connects, signs in and joins. What it gives is to be kept, and never read.
+/// Connects, signs in and joins. Keep the returned connection, and never read it.
 pub(crate) async fn join(door: &Door, visit: &Visit, room: &str) -> Result<Box<dyn Duplex>> {
     let mut stream = open(door, visit).await?;
     let mut received = String::new();

@@ -12,7 +12,7 @@ use crate::siege::attack::schedule::Siege;
 use crate::siege::server::target::is_whole;
 use crate::siege::users::polling::{Connection, Way};
 
-/// Addresses that the connections come from.
+/// Source addresses of the connections.
 pub(crate) const SOURCES: u32 = 6_000;
 /// Their address block: `127.66.*.*` is that of other attackers.
 const BLOCK: u8 = 67;
@@ -22,7 +22,7 @@ const SAME_KIND: u32 = 5;
 const REQUESTS_EACH: usize = 3;
 /// Longest wait for an answer. Records are written when the server rejects, not when it answers.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
-/// What fills the fields that records quote from the peer, to the length that they keep.
+/// Fills the fields that records quote from the client, to their maximum length.
 const FILLER: usize = 300;
 
 /// Requests that are rejected. `{host}` is the server's name, `{page}` the origin that it accepts,
@@ -82,7 +82,7 @@ const PACKETS: &[&str] = &[
     "451-",
 ];
 
-/// How a connection goes about being rejected.
+/// The request by which a connection is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Requests over TLS, from this one on.

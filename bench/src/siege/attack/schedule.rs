@@ -1,5 +1,5 @@
-//! When attackers act: by a schedule that no answer changes, and never beyond the attack's end.
-//! Never: as fast as possible; what comes too late by the generator's fault is not sent.
+//! The times of attackers: a schedule that no answer changes, and that ends with the attack.
+//! Never: as fast as possible; operations that the generator delays too long are not sent.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,22 +16,22 @@ use crate::siege::figures::timeline::Timeline;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Longest an attacker waits for one thing.
+/// The longest wait of an attacker for one answer.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
-/// What the generator has on its hands at a time, at most, of one flood.
+/// The maximum of simultaneous operations of one flood.
 const HANDS: u32 = 3_000;
-/// What is later than that would come on top of what is due then: it is held back.
+/// Later operations are not sent, because they would add to operations that are due then.
 const LATE_MS: u64 = 1_000;
 /// How often a flood checks the time.
 const TICK_MS: u64 = 5;
 /// A disconnected attacker connects again after this time.
 pub(crate) const AGAIN_MS: u64 = 1_000;
-/// How long some attackers send more than later.
+/// The time in which some attackers send more than later.
 pub(crate) const FIRST_MS: u64 = 2_000;
-/// All of those who hold something come within so long.
+/// All attackers who hold a resource start within this time.
 pub(crate) const COME_MS: u64 = 2_000;
 
-/// What an attack needs to know.
+/// The context of an attack.
 #[derive(Clone)]
 pub(crate) struct Siege {
     /// Attackers resume no TLS session: each handshake costs all that it can.
@@ -43,7 +43,7 @@ pub(crate) struct Siege {
     pub(crate) busy_room: String,
     /// Returning clients with invalid tokens.
     pub(crate) intruders: Arc<[Visit]>,
-    /// Signs the tokens of those who flood with CONNECT packets.
+    /// Signs the tokens of attackers who flood with CONNECT packets.
     pub(crate) signer: Signer,
     /// Which of the experiment's floods it is.
     pub(crate) flood: usize,
@@ -59,7 +59,7 @@ impl Siege {
         });
     }
 
-    /// Something came through.
+    /// Counts an operation that succeeded.
     pub(crate) fn admitted(&self) {
         self.note(self.timeline.now_ms(), |tally| tally.admitted += 1);
     }
@@ -68,7 +68,7 @@ impl Siege {
         self.timeline.now_ms() >= self.end_ms
     }
 
-    /// Whether what was planned for then can still be sent; notes what becomes of it.
+    /// Whether operations planned for that time can still be sent; counts them either way.
     pub(crate) fn sends(&self, planned_ms: u64, many: u32) -> bool {
         let late_ms = self.timeline.now_ms().saturating_sub(planned_ms);
         if late_ms > LATE_MS || self.is_over() {
@@ -82,7 +82,7 @@ impl Siege {
         true
     }
 
-    /// Starts so many a second, whether the ones before are done or not.
+    /// Starts this many a second, even if earlier ones have not ended.
     pub(crate) async fn every<F>(&self, a_second: u32, act: impl Fn(Self, u32) -> F)
     where
         F: Future<Output = Result<()>> + 'static,
@@ -92,7 +92,7 @@ impl Siege {
         let (mut number, mut at_ms) = (0_u32, self.from_ms);
         while at_ms < self.end_ms {
             self.timeline.wait(at_ms).await;
-            // Even one that is late lets those it started act.
+            // Even a late schedule yields to the tasks that it started.
             tokio::task::yield_now().await;
             at_ms = (at_ms + TICK_MS).min(self.end_ms);
             let due = (at_ms - self.from_ms) * u64::from(a_second) / 1_000;

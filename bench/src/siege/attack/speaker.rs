@@ -14,7 +14,7 @@ use crate::siege::users::polling::{Connection, Way};
 
 /// The messages of an honest-looking flood, which also fill the outbox of a slow consumer.
 pub(crate) const LONG_CHARS: usize = 1_000;
-/// Speakers come from other addresses than readers, who are counted by theirs.
+/// Speakers have other addresses than readers, because readers are counted by address.
 const SPEAKERS_FROM: u32 = 1_000;
 const SPEAKERS_A_FLOOD: u32 = 200;
 /// Connections of a user who floods with CONNECT packets: as many as a user may have.
@@ -29,7 +29,7 @@ pub(crate) struct Speaker {
     pub(crate) speech: Speech,
 }
 
-/// What such an attacker sends.
+/// The packets that such an attacker sends.
 #[derive(Debug, Clone)]
 pub(crate) enum Speech {
     /// Messages to a room; without one, to a room of their own.
@@ -207,7 +207,7 @@ async fn speak(speaker: Speaker, a_second: u32, enter_ms: u64, first_ms: u64) {
             false => 1,
         };
         siege.note(at_ms, |tally| tally.due += many * times);
-        // What fell due while they were out is nobody's fault but the server's.
+        // Messages that were due while the user was disconnected count against the server.
         if let Some((connection, burst)) = &mut here
             && at_ms + every_ms > here_ms
             && siege.sends(at_ms, many * times)

@@ -1,4 +1,4 @@
-//! What an attacker does once: a socket, a log-in, a poll, a stall.
+//! Single operations of an attacker: a socket, a login, a poll, a stall.
 //! Never: traffic beyond this machine.
 
 use anyhow::{Context, Result, bail, ensure};
@@ -108,7 +108,7 @@ impl Siege {
         if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("refused") }
     }
 
-    /// A session is opened, posted a CONNECT without a token, and polled until nothing comes.
+    /// A session is opened, posted a CONNECT without a token, and polled until no packet arrives.
     pub(crate) async fn poll_session(self, number: u32) -> Result<()> {
         let visit = from(number);
         let mut connection = Connection::open(&self.door, &visit, Way::Polling).await?;

@@ -40,7 +40,7 @@ impl Verdict {
     }
 }
 
-/// A verdict and the figure behind it.
+/// A verdict and its figure.
 pub(crate) type LineVerdict = (Verdict, String);
 
 /// The criteria of an experiment under attack; `None` is not a criterion.
@@ -103,7 +103,7 @@ impl Line {
         judged: Judgement::All,
     };
 
-    /// What has to hold beside whatever else the machine does, and what a short run can show.
+    /// The limits that hold under other load of the machine, and that a short run can verify.
     pub(crate) fn in_short(self, part: u32) -> Self {
         Self {
             admitted: self.admitted.map(|most| most / part),
@@ -116,7 +116,7 @@ impl Line {
         }
     }
 
-    /// What each line says of an outcome.
+    /// The verdict of each limit about an outcome.
     pub(crate) fn verdicts(self, outcome: &Outcome) -> Vec<LineVerdict> {
         let mut verdicts = self.of_the_honest(outcome);
         verdicts.extend(self.of_attackers(outcome));
@@ -282,7 +282,7 @@ impl Line {
     }
 }
 
-/// What a rate lets through.
+/// The amount that a rate admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RecordLimit {
     pub(crate) at_once: u32,
@@ -296,7 +296,7 @@ pub(crate) struct Records {
     pub(crate) day_mib: u32,
 }
 
-/// This part of a day's budget may be written at once; the rest comes evenly.
+/// This part of a day's budget can be written at once; the rest is spread evenly.
 const BURST_PART: f64 = 32.0;
 const DAY_S: f64 = 86_400.0;
 
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_read_holds_nothing() {
+    fn missing_figures_satisfy_no_limit() {
         let line = Line {
             arrivals: Some(99.0),
             resident_more_mib: Some(64.0),
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn short_runs_are_judged_by_what_takes_no_time() {
+    fn short_run_evaluates_only_limits_without_time() {
         let line =
             Line { goodput: Some(95.0), disconnected: Some(99.0), ..Line::NOTHING }.in_short(10);
         let mut slow = outcome(0.0, 0.0, &[0]);
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn normal_counts_from_when_it_is_entered_for_good() {
+    fn recovery_time_ends_at_the_last_entry_to_normal() {
         let of = |states: &[Option<u8>]| back_s(&seconds(states));
         assert_eq!(of(&[Some(0); 5]), Some(0));
         assert_eq!(of(&[Some(1), Some(0), Some(0)]), Some(2));

@@ -1,4 +1,4 @@
-//! The outcome of one run: its seconds, its totals, and what became of each flood.
+//! The outcome of one run: its seconds, its totals, and the outcome of each flood.
 //! Never: verdicts; `line.rs` evaluates outcomes.
 
 use crate::siege::attack::floods::Flood;
@@ -7,7 +7,7 @@ use crate::siege::figures::timeline::Second;
 use crate::siege::figures::totals::Totals;
 use crate::siege::server::defence::Defence;
 
-/// What one experiment came to with one defence.
+/// The result of one experiment with one defence.
 pub(crate) struct Outcome {
     pub(crate) defence: Defence,
     pub(crate) seconds: Vec<Second>,
@@ -20,7 +20,7 @@ pub(crate) struct Outcome {
     pub(crate) after: Totals,
     /// From `RECOVERY_S` after the attack on.
     pub(crate) recovered: Totals,
-    /// What was attacked with, and what became of it.
+    /// The floods of the attack, and the outcome of each.
     pub(crate) floods: Vec<(Flood, Tally)>,
     /// How long after its time the attack was over, in milliseconds.
     pub(crate) over_ms: u64,
@@ -36,7 +36,7 @@ impl Outcome {
         self.seconds.get(index(from_s)..index(until_s)).unwrap_or_default()
     }
 
-    /// Memory just before the attack, in MiB: what signing in took is given back by then.
+    /// Memory just before the attack, in MiB: memory used for signing in is freed by then.
     pub(crate) fn before_mib(&self) -> Option<f64> {
         self.part(self.from_s.saturating_sub(1), self.from_s).last()?.resident_mib
     }

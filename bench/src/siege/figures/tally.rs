@@ -1,20 +1,20 @@
-//! What became of the planned operations of a flood.
+//! Outcomes of the planned operations of a flood.
 //! Never: operations of honest users.
 
-/// What became of a flood.
+/// The outcome of a flood.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// What was due by its schedule.
+    /// Operations due by its schedule.
     pub(crate) due: u32,
-    /// What of it was sent.
+    /// Operations that were sent.
     pub(crate) sent: u32,
-    /// What of it the generator had no hands or no time for.
+    /// Operations that the generator could not send in time.
     pub(crate) held_back: u32,
-    /// What of it succeeded.
+    /// Operations that succeeded.
     pub(crate) admitted: u32,
     /// Clients that were disconnected after that, or rejected where tokens are checked.
     pub(crate) rejected: u32,
-    /// How late something was sent at most, in milliseconds.
+    /// The largest delay of an operation that was sent, in milliseconds.
     pub(crate) late_ms: u64,
 }
 

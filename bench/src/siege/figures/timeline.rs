@@ -1,4 +1,4 @@
-//! What happened in each second of a run, by the time at which it was meant to happen.
+//! Operations in each second of a run, by their planned time.
 //! Never: a latency from the moment of sending; a late sender must not look fast.
 
 use std::sync::{Mutex, PoisonError};
@@ -32,11 +32,11 @@ impl Arrival {
     pub(crate) const ALL: [Self; 3] = [Self::Returning, Self::Elsewhere, Self::Unauthenticated];
 }
 
-/// Those of one kind who come in during a second.
+/// Users of one kind who connect during a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Coming {
     pub(crate) wanted: u32,
-    /// Those who were in time.
+    /// Users who connected in time.
     pub(crate) came: u32,
 }
 
@@ -45,19 +45,19 @@ pub(crate) struct Coming {
 pub(crate) struct Second {
     /// Messages honest users were to send.
     pub(crate) due: u32,
-    /// Those acknowledged in time.
+    /// Messages acknowledged in time.
     pub(crate) good: u32,
-    /// Those that were refused.
+    /// Messages that were rejected.
     pub(crate) refused: u32,
     /// How long the other acknowledgements took, in milliseconds.
     pub(crate) latencies_ms: Vec<u32>,
-    /// How long at least an answer to what was due in it was waited for, in milliseconds.
+    /// The minimum wait for an answer to a message due in this second, in milliseconds.
     pub(crate) waited_ms: u32,
     /// Honest users who tried to connect, in the order of [`Arrival::ALL`].
     pub(crate) coming: [Coming; 3],
     /// Connections of honest users that were lost.
     pub(crate) lost: u32,
-    /// What became of each flood, in the experiment's order.
+    /// The outcome of each flood, in the experiment's order.
     pub(crate) floods: [Tally; FLOODS_MAX],
     /// Processor time of the server, in percent of one; none where it was not read.
     pub(crate) processor: Option<f64>,
@@ -99,7 +99,7 @@ impl Timeline {
         }
     }
 
-    /// An acknowledgement of what was to be sent then, with its effect.
+    /// An acknowledgement of a message planned for that time, with its effect.
     pub(crate) fn acknowledged(&self, due_ms: u64) {
         let took_ms = self.now_ms().saturating_sub(due_ms);
         self.note(due_ms, |second| {
@@ -108,7 +108,7 @@ impl Timeline {
         });
     }
 
-    /// How many of a flood came through so far.
+    /// Operations of a flood that succeeded so far.
     pub(crate) fn admitted(&self, flood: usize) -> u32 {
         let seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
         seconds.iter().filter_map(|second| second.floods.get(flood)).map(|it| it.admitted).sum()
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_late_counts_for_the_second_it_was_meant_for() {
+    fn late_operation_counts_for_its_planned_second() {
         let timeline = Timeline::new(2);
         timeline.note(0, |second| second.due += 2);
         timeline.acknowledged(0);

@@ -1,4 +1,4 @@
-//! What some seconds of a run come to.
+//! Totals of some seconds of a run.
 //! Never: something that was not answered counted as fast, or something not read as zero.
 
 use std::fmt;
@@ -15,12 +15,12 @@ pub(crate) enum Delay {
     Nothing,
     /// So many milliseconds.
     Took(u32),
-    /// Longer than it was waited for: it never came.
+    /// No answer within this wait.
     Beyond(u32),
 }
 
 impl Delay {
-    /// In milliseconds, if it came.
+    /// In milliseconds, if an answer arrived.
     pub(crate) fn took(self) -> Option<u32> {
         match self {
             Self::Took(ms) => Some(ms),
@@ -39,14 +39,14 @@ impl fmt::Display for Delay {
     }
 }
 
-/// What some seconds come to.
+/// The totals of some seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Totals {
     /// Good messages of those due, in percent.
     pub(crate) goodput: f64,
     /// Messages stored at all of those due, in percent.
     pub(crate) stored: f64,
-    /// Messages that were refused, in percent of those due.
+    /// Messages that were rejected, in percent of those due.
     pub(crate) refused: f64,
     /// Connected clients of those with an admission token who tried, in percent; `None` without
     /// attempts.
@@ -108,7 +108,7 @@ impl Totals {
     }
 }
 
-/// The delay at a rank; what was never answered is behind everything that was.
+/// The delay at a rank; unanswered operations rank after all answered ones.
 fn rank(seconds: &[Second], permille: usize) -> Delay {
     let mut answered: Vec<_> =
         seconds.iter().flat_map(|second| second.latencies_ms.iter().copied()).collect();
@@ -174,12 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_answered_is_slower_than_anything() {
+    fn unanswered_operation_is_slower_than_any_answer() {
         let totals = Totals::of(&[second(4, 3, &[1, 2, 3])]);
         assert_eq!((totals.p50, totals.p99), (Delay::Took(2), Delay::Beyond(7_000)));
         assert_eq!(totals.p99.to_string(), "> 7000 ms");
         assert_eq!(Totals::of(&[second(4, 0, &[])]).p50, Delay::Beyond(7_000));
-        // What is refused was answered, and stands apart.
+        // A rejected message was answered, and is counted separately.
         let refused = Second { refused: 1, ..second(4, 3, &[1, 2, 3]) };
         let totals = Totals::of(&[refused]);
         assert_eq!((totals.p99, totals.refused), (Delay::Took(3), 25.0));

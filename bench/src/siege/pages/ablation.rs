@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_decides() {
+    fn ablation_compares_the_medians() {
         let with = rounds(&[99.0, 100.0, 98.0], Delay::Took(20));
         assert!(!rounds(&[100.0, 60.0, 97.0], Delay::Took(40)).is_worse_than(&with));
         assert!(rounds(&[100.0, 60.0, 70.0], Delay::Took(20)).is_worse_than(&with));

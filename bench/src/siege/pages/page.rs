@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_experiment_is_replaced_in_its_places_and_nothing_else() {
+    fn experiment_is_replaced_in_summary_and_section_only() {
         let page = "## Summary\n| D-1 | a |\n| D-6 | b |\n| D-6 | c |\n| D-60 | d |\n\n\
                     ## D-1: one\nx\n## D-6: six\ny\nz\n## D-60: more\nw\n";
         let expect = "## Summary\n| D-1 | a |\n| D-6 | new |\n| D-60 | d |\n\n\
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_done_is_a_page_without_lines() {
+    fn summary_without_experiments_has_no_rows() {
         assert!(summary(&[], &[]).ends_with("|---|---|---|---|\n\n"));
     }
 }

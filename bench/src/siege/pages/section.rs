@@ -197,7 +197,7 @@ fn states(seconds: &[Second]) -> String {
 pub(crate) fn line(experiment: &Experiment, outcome: &Outcome, round: usize) -> String {
     let Outcome { defence, normal, attack, seconds, floods, over_ms, .. } = outcome;
     let mut out = format!(
-        "{} {} {round}: goodput {:.1} → {:.1} %, stored {:.1} %, refused {:.1} %, come in {}, \
+        "{} {} {round}: goodput {:.1} → {:.1} %, stored {:.1} %, rejected {:.1} %, admitted {}, \
          p99 {} → {}, processor {}, memory {} → {} MiB, {}, late {} ms, over {over_ms} ms",
         experiment.name,
         defence.name(),
@@ -217,7 +217,7 @@ pub(crate) fn line(experiment: &Experiment, outcome: &Outcome, round: usize) -> 
     for (flood, tally) in floods {
         let _written = write!(
             out,
-            "\n    {}: due {}, sent {}, held back {}, admitted {}, rejected {}, late {} ms",
+            "\n    {}: due {}, sent {}, not sent in time {}, admitted {}, rejected {}, late {} ms",
             flood.title(),
             tally.due,
             tally.sent,
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_without_answers_is_not_drawn_as_fast() {
+    fn second_without_answers_is_not_drawn_as_fast() {
         let [_, (_, _, latency)] = CHARTS;
         let silent = Second { due: 3, ..Second::default() };
         assert!(latency(&Totals::of(&[silent])) >= f64::from(CHART_MAX_MS));

@@ -1,4 +1,4 @@
-//! What a server writes to its data directory: security records, and everything together.
+//! Bytes that a server writes to its data directory: security records, and all files together.
 //! Never: a file that is counted twice because it was renamed.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What a user's browser asks for over HTTPS: the page, an account, a log-in and its renewal.
+//! HTTPS requests of a user's browser: the page, an account, a login and its renewal.
 //! Never: two requests at a time on one connection.
 
 use anyhow::{Context, Result, bail};

@@ -392,7 +392,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_users_come_as_would_be_five_hundred_in_half_an_hour() {
+    fn full_plan_has_the_arrival_rate_of_500_in_30_minutes() {
         let arrivals = plan(Size::Full).arrivals_ms().len();
         assert!((80..120).contains(&arrivals), "{arrivals}");
         assert!(plan(Size::Quick).arrivals_ms().len() >= 2);

@@ -1,4 +1,4 @@
-//! What experiments with one shared address have in common: constants, counts, outcomes.
+//! Parts of all experiments with one shared address: constants, counts, outcomes.
 //! Never: the course of an experiment.
 
 use std::collections::BTreeMap;

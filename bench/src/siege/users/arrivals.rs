@@ -1,4 +1,4 @@
-//! Honest people who come in while the server is besieged, and leave again.
+//! Honest users who arrive while the server is under attack, and leave again.
 //! Never: waits longer than a stock client; a client without a connection after two seconds gives
 //! up.
 
@@ -15,7 +15,7 @@ use crate::siege::figures::timeline::{ARRIVED_MS, Arrival, Coming, Timeline};
 use crate::siege::server::target::Target;
 use crate::siege::users::polling::{Connection, Way};
 
-/// People who come in: with the admission each has, if any.
+/// Users who connect during the attack, each with an admission token or without one.
 #[derive(Clone)]
 pub(crate) struct Arrivals {
     pub(crate) people: Vec<Visit>,
@@ -33,7 +33,7 @@ impl Arrival {
         }
     }
 
-    /// How the `number`th of them comes.
+    /// The kind of the `number`th user.
     fn visit(self, person: &Visit, number: u64) -> Visit {
         let [.., high, low] = number.to_be_bytes();
         let fresh = |second| Some(Ipv4Addr::new(127, second, high, low));
@@ -65,7 +65,7 @@ impl Arrivals {
             }
             self.timeline.until(due_ms).await;
             self.note(arrival, due_ms, |coming| coming.wanted += 1);
-            let attempt = come_in(door.clone(), arrival.visit(person, number), number);
+            let attempt = connect(door.clone(), arrival.visit(person, number), number);
             let arrivals = self.clone();
             tasks.spawn_local(async move {
                 let came = timeout(Duration::from_millis(ARRIVED_MS), attempt).await;
@@ -90,7 +90,7 @@ impl Arrivals {
 
 /// Tries until it is connected, as the stock client does: about a second after a rejection, plus or
 /// minus half of that.
-async fn come_in(door: Door, visit: Visit, number: u64) -> Result<()> {
+async fn connect(door: Door, visit: Visit, number: u64) -> Result<()> {
     let pause_ms = 500 + number.wrapping_mul(7_919) % 1_000;
     loop {
         match Connection::sign_in(&door, &visit, Way::Socket).await {

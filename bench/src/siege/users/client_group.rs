@@ -1,4 +1,4 @@
-//! The honest: people who talk in rooms, over WebSockets and a few by long-polling.
+//! Honest users: they talk in rooms, over WebSockets and a few by long-polling.
 //! Never: a message sent when its time has passed and counted from then.
 
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ pub(crate) struct ClientGroup {
     people: Vec<Person>,
     /// Some of them, with the admissions they have.
     pub(crate) returning: Vec<Visit>,
-    /// The first room, for those who come to listen and never read.
+    /// The first room, for listeners that never read.
     pub(crate) busy_room: String,
 }
 
@@ -155,7 +155,7 @@ struct Talk {
 }
 
 impl Person {
-    /// Says something every second; comes back when the connection is lost.
+    /// Sends a message every second; reconnects when the connection is lost.
     async fn talk(mut self, talk: Talk, mut due_ms: u64) {
         let Talk { target, timeline, end_ms, text } = talk;
         let mut request = HashMap::new();
@@ -211,7 +211,7 @@ impl Person {
     }
 }
 
-/// Notes an acknowledgement, if that is what a packet is.
+/// Counts a packet if it is an acknowledgement.
 fn receive(packet: &str, request: &mut HashMap<u32, u64>, timeline: &Timeline) {
     let number = packet.strip_prefix("43").and_then(|rest| rest.split('[').next());
     let due_ms = number.and_then(|number| request.remove(&number.parse::<u32>().ok()?));

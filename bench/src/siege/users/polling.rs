@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::clients::client::{Client, Door, Duplex, Visit, open};
 use crate::siege::server::target::is_whole;
 
-/// What stands between two packets of a body.
+/// The separator of two packets of a body.
 const SEPARATOR: char = '\u{1e}';
 
 /// The transport of a client.
@@ -78,7 +78,7 @@ impl Connection {
 
 /// A long-polling session: one connection for polls, one for posts.
 pub(crate) struct Poller {
-    /// What every request of it has: path, then headers.
+    /// The parts of every request: path, then headers.
     path: String,
     headers: String,
     polls: Http,
@@ -107,7 +107,7 @@ impl Poller {
     }
 
     /// Signs in at `/` with this packet and moves the session to a WebSocket at the same time, as
-    /// the stock client does. Gives the WebSocket, or why the session goes on by long-polling.
+    /// the stock client does. Returns the WebSocket, or why the session stays on long-polling.
     pub(crate) async fn sign_in_and_upgrade(
         &mut self,
         door: &Door,

@@ -64,7 +64,7 @@ impl Stock {
     }
 }
 
-/// What a failed attempt failed by, as its client sees it.
+/// The reason of a failed attempt, as its client sees it.
 pub(crate) fn cause(error: &Error) -> String {
     let text = format!("{error:#}");
     let status = text.split_once("HTTP/1.1 ").and_then(|(_, rest)| rest.get(..3));

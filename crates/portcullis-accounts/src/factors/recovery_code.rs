@@ -53,7 +53,7 @@ impl RecoveryCode {
     /// The hash that is stored: HMAC-SHA-256 under a key of the second factor of this user.
     ///
     /// The secret of the factor is random, belongs to one user, and is sealed in the database. So
-    /// the hash is salted, and the database alone does not tell whether a guess is right. Codes of
+    /// the hash is salted, and the database alone does not reveal if a guess is correct. Codes of
     /// older versions are stored as a plain digest.
     pub(crate) fn stored_hash(&self, factor: &Secret<Vec<u8>>) -> [u8; 32] {
         if self.is_old {

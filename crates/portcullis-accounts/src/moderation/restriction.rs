@@ -100,7 +100,7 @@ pub(crate) trait RestrictionEvent: Event {
     fn into_restriction(self) -> Restriction;
 }
 
-/// What a moderator does to a user.
+/// The restriction that a moderator sets for a user.
 pub(crate) struct Restriction {
     user: UserId,
     kind: RestrictionKind,

@@ -73,7 +73,7 @@ pub(crate) fn is_common(password: &str, context: &[&str]) -> bool {
     if pieces(&folded, &known, MarkCost::One) <= PIECES_MAX {
         return true;
     }
-    // Marks in front of, between and behind pieces are what everyone adds.
+    // Many users add marks before, between and after pieces.
     let bare: Vec<char> = folded.iter().copied().filter(|seen| seen.is_alphanumeric()).collect();
     let least = pieces(&folded, &known, MarkCost::None).min(pieces(&bare, &known, MarkCost::One));
     bare.len() >= BARE_MIN_CHARS && least.saturating_add(marks_cost(&folded)) <= PIECES_MAX
@@ -113,14 +113,14 @@ fn with_digraphs(text: &str) -> String {
     lower.replace('ä', "ae").replace('ö', "oe").replace('ü', "ue")
 }
 
-/// What a mark between pieces counts.
+/// The weight of a mark between pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MarkCost {
     None,
     One,
 }
 
-/// What the marks add when they are free otherwise: one for each kind beyond the first three.
+/// The weight of marks that otherwise count nothing: one for each kind beyond the first three.
 fn marks_cost(text: &[char]) -> usize {
     let mut marks: Vec<char> =
         text.iter().copied().filter(|seen| !seen.is_alphanumeric()).collect();

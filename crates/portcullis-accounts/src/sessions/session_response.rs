@@ -16,7 +16,7 @@ use crate::request::view::UserView;
 use crate::tokens::access_token::{ACCESS_TOKEN_LIFE_S, AccessClaims};
 use crate::tokens::refresh_token::RefreshToken;
 
-/// The user of a session, with what the response states about them.
+/// The user of a session, with the facts in the response.
 pub(crate) struct SessionHolder {
     pub(crate) user: UserId,
     pub(crate) username: Arc<str>,

@@ -87,7 +87,7 @@ pub(super) async fn world_with(
         origins: vec![String::from("https://localhost")],
         login_per_prefix: Rate::per(1_000, 60_000),
         login_per_user: Rate::per(5, 60_000),
-        // Logins would wait, because the clock stands still.
+        // Logins would wait, because the clock does not advance.
         login_total: Rate::per(10_000, 1_000),
         rate_keys_max: 1024,
         second_factor,

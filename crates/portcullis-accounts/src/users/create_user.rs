@@ -78,7 +78,7 @@ pub(crate) async fn create_user(
 
 /// Reserves the name, which has to be free. The first administrator needs no reservation.
 ///
-/// A rejected name tells that such a user exists. Where an invitation is required, only a client
+/// A rejected name reveals that such a user exists. Where an invitation is required, only a client
 /// with a valid one gets that answer.
 async fn reserve_name(
     accounts: &Arc<Accounts>,

@@ -57,7 +57,7 @@ pub(crate) async fn write(
     if !is_own && !signed_in.user.roles().contains(Role::Admin) {
         username.check_unreserved(&accounts.roles)?;
     }
-    // A rejected name tells that such a user exists, so the limits of registration apply.
+    // A rejected name reveals that such a user exists, so the limits of registration apply.
     let account = format!(":rename:{}", signed_in.user.id);
     let from = portcullis_guard::LoginSource::Anywhere;
     request.login_allowed(&account, from).await?;

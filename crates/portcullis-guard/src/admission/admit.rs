@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn t_070_t_073_rates_are_by_endpoint_and_by_peer() {
+    fn t_070_t_073_rates_count_by_endpoint_and_address() {
         let options = GateOptions { request_per_prefix: Rate::per(3, 1000), ..Default::default() };
         let gate = gate(options);
         let passes = |endpoint, peer: u8, count: u8| {

@@ -47,7 +47,7 @@ pub fn is_app_origin(origin: &str) -> bool {
     }
 }
 
-/// What Capacitor (`localhost`) and Tauri (`tauri.localhost`) use; with a port it is a development
+/// The hosts of Capacitor (`localhost`) and Tauri (`tauri.localhost`); a port is a development
 /// server.
 fn is_local_app(host: &str) -> bool {
     is_host(host) && !host.contains(':') && (host == "localhost" || host.ends_with(".localhost"))

@@ -1,4 +1,4 @@
-//! Where a request comes from: its client, its page and its session.
+//! The source of a request: its client, its page and its session.
 //! Never: a header of a peer that is not one of the operator's proxies.
 
 use std::net::IpAddr;
@@ -65,7 +65,7 @@ impl Admission {
         }
     }
 
-    /// What the session of an admitted request is bound to; `channel` names the TLS session.
+    /// The binding of the session of an admitted request; `channel` names the TLS session.
     pub fn bind(
         &self,
         ask: &Handshake<'_>,

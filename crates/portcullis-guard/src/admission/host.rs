@@ -56,7 +56,7 @@ fn is_name(name: &[u8], host: &[u8]) -> bool {
 /// A host without its port; `None` when the text after the colon is not a port.
 fn bare(host: &[u8]) -> Option<&[u8]> {
     let colon = host.iter().rposition(|byte| *byte == b':');
-    // The colons of an IPv6 address stand in brackets, as all of it does.
+    // An IPv6 address is in brackets, with all its colons.
     let Some(colon) = colon.filter(|_| !host.ends_with(b"]")) else { return Some(host) };
     let (name, port) = host.split_at(colon);
     let port = std::str::from_utf8(port).ok()?.strip_prefix(':')?;
@@ -103,7 +103,7 @@ mod tests {
     use crate::admission::handshake::Endpoint;
 
     #[test]
-    fn only_names_a_browser_would_send_can_be_listed() {
+    fn host_that_no_browser_sends_cannot_be_listed() {
         let long = format!("{}.com", "a".repeat(64));
         let cases = [
             ("myapp.com", true),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn t_017_one_host_of_ours_and_no_other_authority() {
+    fn t_017_foreign_or_repeated_host_is_rejected() {
         let hosts =
             Hosts::parse(&["myapp.com".into(), "[::1]:8443".into()], &Danger::default()).unwrap();
         let check = |headers: &[(&str, &[u8])], authority: Option<&str>| {

@@ -1,4 +1,4 @@
-//! Which page is asking: exact bytes on a list, decided before anything is allocated.
+//! The check of a request's page: exact bytes on a list, before anything is allocated.
 //! Never: a pattern, a prefix, `null`, or `Referer` in place of `Origin`.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::admission::host::is_host;
 use crate::disabled_guards::Danger;
 use crate::error::GateError;
 
-/// What a socket without an `Origin` needs to be admitted.
+/// The requirement for a socket without an `Origin`.
 ///
 /// Browsers always send one (RFC 6455 section 4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -120,7 +120,7 @@ impl Origins {
 /// origin"), or as web views of apps send it.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The fault.
 pub fn check_origin(text: &str) -> Result<(), &'static str> {
     if text == "null" {
         return Err("is sent by sandboxed frames of any site, so it does not identify a page");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn t_007_t_008_t_012_without_an_origin() {
+    fn t_007_t_008_t_012_missing_origin_is_decided_by_endpoint() {
         const BEARER: (&str, &[u8]) = ("Authorization", b"Bearer x");
         const COOKIE: (&str, &[u8]) = ("Cookie", b"a=b");
         const REFERER: (&str, &[u8]) = ("Referer", b"https://myapp.com/");
@@ -235,7 +235,7 @@ mod tests {
         const SITE: (&str, &[u8]) = ("Sec-Fetch-Site", b"same-site");
         const CROSS: (&str, &[u8]) = ("Sec-Fetch-Site", b"cross-site");
         const NONE: (&str, &[u8]) = ("Sec-Fetch-Site", b"none");
-        // The doors that let pass: when tokens are enough, and when an origin is demanded.
+        // The endpoints that admit: when a token suffices, and when an origin is required.
         type Case<'a> = (&'a str, &'a [(&'a str, &'a [u8])], &'a [Endpoint], &'a [Endpoint]);
         let (page, api, io, plain, polling) = (
             Endpoint::Page,

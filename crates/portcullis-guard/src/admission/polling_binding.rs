@@ -8,7 +8,7 @@ use portcullis_model::Denial;
 
 use crate::capacity::address::{Prefix, prefixes};
 
-/// What shows that a request from another address comes from the client that opened the session.
+/// Evidence that a request from another address is from the client that opened the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PollingBinding {
     /// The same IPv4 address or IPv6 /64, or the same TLS session.
@@ -141,7 +141,7 @@ mod tests {
     const RULE: PollingBinding = PollingBinding::Address;
 
     #[test]
-    fn t_170_a_session_belongs_to_where_it_was_opened() {
+    fn t_170_session_is_bound_to_its_page_address_and_client() {
         let (a, b) = (Some("https://a.example"), Some("https://b.example"));
         let opened = binding(a, "192.0.2.1", Some(1));
         let cases = [

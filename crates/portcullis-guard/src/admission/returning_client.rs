@@ -1,4 +1,4 @@
-//! Which class of client a request belongs to, by the admission token it shows.
+//! The class of a request's client, by its admission token.
 //! Never: an identity; a token gives a faster rate and nothing else.
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 
 use crate::admission::handshake::{Endpoint, Handshake, Line};
 
-/// What a request's headers say about the page that caused it.
+/// The facts in a request's headers about the page that caused it.
 ///
 /// A page of another site can make its visitor's browser send requests, and the visitor must not be
 /// blocked for them. So only [`Source::Attributable`] requests are charged to their address.
@@ -118,7 +118,7 @@ mod tests {
             (Endpoint::Api, "POST", &[JSON], Attributable),
             (Endpoint::Api, "PUT", &[], Attributable),
             (Endpoint::Plain, "GET", &[UPGRADE], Attributable),
-            // What Chromium sends for an image, a script, a WebSocket, a form and a fetch.
+            // The headers of Chromium for an image, a script, a WebSocket, a form and a fetch.
             (Endpoint::Plain, "GET", &[CROSS, NO_CORS, IMAGE], CrossSite),
             (Endpoint::SocketIo, "GET", &[EVIL, UPGRADE], CrossSite),
             (Endpoint::Api, "POST", &[EVIL, CROSS, NAVIGATE, FORM], CrossSite),
@@ -175,7 +175,7 @@ mod tests {
                 }
             }
         }
-        // What the visitor does is not rejected.
+        // Navigation by the visitor is not rejected.
         for _ in 0..5 {
             let visit = ask(Endpoint::Page, "GET", &[HOST, NONE, NAVIGATE]);
             assert!(gate.admit(&visit, Now::default()).is_ok());

@@ -1,5 +1,5 @@
 //! The second stage: a credential becomes a principal.
-//! Never: an answer that tells why; every rejection of a token reads the same to the client.
+//! Never: an answer that names the reason; every rejection of a token reads the same to the client.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -212,7 +212,7 @@ impl Authentication {
         if is_valid { Ok(()) } else { Err(Denial::Token(TokenFault::Revoked)) }
     }
 
-    /// The session of an own token; it has to stand. Other issuers' sessions are theirs.
+    /// The session of an own token; it must be active. Other issuers check their own sessions.
     fn session_of(
         &self,
         verified: &VerifiedCredential,

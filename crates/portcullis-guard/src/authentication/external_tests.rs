@@ -297,7 +297,7 @@ impl Client {
 }
 
 #[test]
-fn copied_token_of_another_issuer_does_nothing_in_strict() {
+fn copied_token_of_another_issuer_is_rejected_in_strict() {
     let world = world(GateOptions { proof_required: true, ..GateOptions::default() });
     let gate = &world.gate;
     let copied = token(json!({}));

@@ -210,7 +210,7 @@ mod tests {
         );
         let over = limit_of(gate.verify(shown, None, now()));
         assert_eq!(over, Some(Limit::SignaturePerUser));
-        // A token that is not believed names no user, so that it uses up nothing of anyone.
+        // An unverified token names no user, so that it counts toward no user's limits.
         let forged = format!("{}x", &token[..token.len() - 1]);
         let forged = gate.verify(Credential::Bearer(&forged), None, now());
         assert!(matches!(forged, Err(Denial::Token(_))), "{forged:?}");

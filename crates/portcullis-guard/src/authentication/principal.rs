@@ -340,7 +340,7 @@ pub struct Caller {
     pub(crate) sequence: Cell<u64>,
     /// Messages rejected since then before their number was read.
     pub(crate) unread: Cell<u32>,
-    /// What signatures on this connection cover, so that none counts on another.
+    /// The nonce that signatures on this connection cover, so that none is valid on another.
     nonce: Box<str>,
     replays: Cell<u8>,
     strikes: Gcra,
@@ -369,7 +369,7 @@ impl Caller {
         Self { usage: ConnectionUsage::of(buckets), ..self }
     }
 
-    /// What signatures on this connection cover.
+    /// The nonce that signatures on this connection cover.
     #[must_use]
     pub fn nonce(&self) -> &str {
         &self.nonce
@@ -383,7 +383,7 @@ impl Caller {
     /// Counts a message that was rejected for its rate.
     ///
     /// # Errors
-    /// For how many milliseconds nothing more is to be read.
+    /// The time in milliseconds during which the connection is not read.
     pub fn over_rate(&self, now: Now) -> Result<(), u64> {
         self.over_rate.spend(&OVER_RATE, now, 1)
     }

@@ -1,4 +1,4 @@
-//! Which users need a second factor, and which roles are withheld without one.
+//! Rules for second factors: users who need one, and roles that are withheld without one.
 //! Never: how a factor is proved; this server's accounts and other issuers do that.
 
 use portcullis_model::{Role, Roles};
@@ -20,7 +20,7 @@ pub enum SecondFactorRule {
     All,
 }
 
-/// What a user of this server lacks without a second factor.
+/// The restrictions of a user of this server without a second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FactorGap {
     /// Roles that the user holds and that have no effect.
@@ -57,7 +57,7 @@ impl SecondFactorRule {
         }
     }
 
-    /// What is missing for a user of this server with these roles, with or without a second factor.
+    /// The restrictions of a user of this server with these roles, with or without a second factor.
     #[must_use]
     pub fn gap(self, roles: Roles, has_factor: bool) -> FactorGap {
         if has_factor {

@@ -101,7 +101,7 @@ impl World {
         self.gate.permit(&self.rule, caller, &ask, at).map(|_| ())
     }
 
-    /// What an honest client signs: nonce, namespace, event, number, time, payload.
+    /// The values that an honest client signs: nonce, namespace, event, number, time, payload.
     fn sign(&self, parts: [&str; 6]) -> String {
         let [nonce, namespace, event, seq, ts, payload] = parts;
         let sum = encode(digest(&SHA256, payload.as_bytes()));
@@ -116,7 +116,7 @@ fn message(payload: &str, seq: &str, ts: &str, sig: &str) -> String {
 }
 
 #[test]
-fn t_144_t_149_a_signature_counts_once_here_and_now() {
+fn t_144_t_149_signature_of_another_message_or_a_replay_is_rejected() {
     let world = world(true);
     let ts = now().unix_ms.to_string();
     let good = ["n1", "/", "test:announce", "1", ts.as_str(), PAYLOAD];
@@ -204,7 +204,7 @@ fn t_068_old_login_and_muted_user_are_rejected() {
 }
 
 #[test]
-fn t_059_a_session_that_ends_ends_its_connections_and_tokens() {
+fn t_059_ended_session_ends_its_connections_and_tokens() {
     let world = world(false);
     let caller = world.connect("n1");
     let text = format!(r#"["test:announce",{PAYLOAD}]"#);
@@ -218,7 +218,7 @@ fn t_059_a_session_that_ends_ends_its_connections_and_tokens() {
 }
 
 #[test]
-fn t_057_a_connection_ends_idle_and_at_its_absolute_end() {
+fn t_057_connection_ends_when_idle_and_at_its_absolute_end() {
     let world = world(false);
     let caller = world.connect("n1");
     let check =

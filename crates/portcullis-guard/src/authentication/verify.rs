@@ -36,7 +36,7 @@ impl Authentication {
             }
         };
         self.limits.count_user_signature(&verified.user, now)?;
-        // A bound token without proof is a stolen one until shown otherwise (RFC 9449 section 7.2).
+        // A bound token without proof is treated as stolen (RFC 9449 section 7.2).
         match verified.keys.bound {
             Some(_) => Err(Denial::Token(TokenFault::Bound)),
             None => Ok(verified),

@@ -20,7 +20,7 @@ pub(crate) struct AllowedRoles {
 }
 
 impl AllowedRoles {
-    /// What an event's own rule says, before the operator's table.
+    /// The rule of the event itself, before the operator's table.
     pub(crate) fn by_rule(access: Access) -> Self {
         let everyone = Role::BUILT_IN.into_iter().fold(Roles::NONE, Roles::with);
         let (roles, anywhere) = match access {
@@ -209,7 +209,7 @@ mod tests {
                 let shown = format!("{access:?} {room:?} {name}");
                 assert_eq!(outcome.is_ok(), expect.contains(&name), "{shown}");
                 if let Err(denial) = outcome {
-                    // T-065: the peer reads the same for a room that is not there.
+                    // T-065: the client gets the same answer for a missing room.
                     assert_eq!(denial.answer(), Denial::Forbidden("missing").answer(), "{shown}");
                 }
             }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn t_066_a_change_counts_at_the_next_message() {
+    fn t_066_role_change_applies_to_the_next_message() {
         let directory = directory();
         let mia = directory.user(&UserId::parse("mia").unwrap()).unwrap();
         let open = RoomId::parse("open").unwrap();

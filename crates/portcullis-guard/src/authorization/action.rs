@@ -25,12 +25,12 @@ pub struct Action {
     pub usual: UsualAction,
 }
 
-/// What an event declares under the profile, before `[access]`, `[replay]` and `[rate]`.
+/// The declaration of an event under the profile, before `[access]`, `[replay]` and `[rate]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsualAction {
     /// Users with one of these roles may send it.
     pub roles: Vec<String>,
-    /// What a copy is recognized by.
+    /// The identification of copies.
     pub replay: Replay,
     /// The rate of one user for this event, if it has one.
     pub rate: Option<Rate>,

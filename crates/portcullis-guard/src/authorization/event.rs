@@ -36,7 +36,7 @@ pub trait Event: DeserializeOwned + 'static {
         None
     }
 
-    /// Replaces text by what is safe to store and show. Runs last, after access.
+    /// Replaces text by text that is safe to store and display. Runs last, after access.
     ///
     /// # Errors
     /// The errors of the cleaner, and others about content that the event does not accept.
@@ -58,7 +58,7 @@ pub struct Rule {
     pub rate: Option<Rate>,
     /// Which users may send it.
     pub access: Access,
-    /// What keeps a second copy from having a second effect.
+    /// The protection against a second effect of a copy.
     pub replay: Replay,
     /// It releases something (leave): counted, never rejected for its rate.
     pub release: bool,
@@ -68,7 +68,7 @@ pub struct Rule {
     pub sensitive: bool,
     /// The greatest age of the login, in seconds; 0 for any age.
     pub login_max_age_s: u32,
-    /// What happens to it when the server is overloaded.
+    /// The reaction of an overloaded server.
     pub priority: Priority,
     /// Binary attachments a message may carry, at most 10; their bytes count to its size.
     pub attachments_max: u8,
@@ -78,7 +78,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// What a rule says where nothing else is asked: signed-in users, 10 KiB, text only.
+    /// The default rule: signed-in users, 10 KiB, text only.
     pub const DEFAULT: Self = Self {
         fields: &[],
         size_max_bytes: 10 * 1024,
@@ -136,7 +136,7 @@ pub enum Access {
     OwnerOr(Role),
 }
 
-/// What keeps a second copy of a message from having a second effect.
+/// The protection against a second effect of a copy of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replay {
     /// Nothing: the effect is the same however often. A `mid` must be an id and is dropped.
@@ -205,7 +205,7 @@ impl UntypedEvent {
     }
 }
 
-/// What holds for an event once the operator's options are laid over its rule.
+/// The rule of an event with the operator's options applied.
 #[derive(Debug)]
 pub(crate) struct EffectiveRule {
     pub(crate) rate: Option<Rate>,

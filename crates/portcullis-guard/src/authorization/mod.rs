@@ -7,7 +7,7 @@ pub(crate) mod action; // the table of permissions
 pub(crate) mod sealing; // fields that are sealed last
 pub(crate) mod permit; // the proof that a message may have its effect
 pub(crate) mod request; // one event as it was received
-pub(crate) mod event; // what an event declares
+pub(crate) mod event; // the declaration of an event
 pub(crate) mod rules; // the operator's rules for events
 pub(crate) mod access; // roles and room relations
 pub(crate) mod raw; // events without a type

@@ -44,7 +44,7 @@ impl<E> Permit<E> {
         &self.payload
     }
 
-    /// What this was permitted on; asked again, with the store's help, when it takes effect.
+    /// The basis of the permit; checked again with the store when it takes effect.
     #[must_use]
     pub fn lease(&self) -> Arc<Lease> {
         Arc::clone(&self.lease)
@@ -63,7 +63,7 @@ impl<E> Permit<E> {
         self.room.as_ref()
     }
 
-    /// What its text was accepted with, and has to be recorded.
+    /// The findings in its accepted text, which have to be recorded.
     #[must_use]
     pub fn findings(&self) -> Findings {
         self.findings
@@ -81,11 +81,11 @@ impl<E> Permit<E> {
         self.envelope.mid.as_ref()
     }
 
-    /// SHA-256 of the payload as sent, to tell a retry from another message; only with a `mid`.
+    /// SHA-256 of the payload as sent, to distinguish a retry from a new message; with a `mid`.
     ///
     /// Sealed fields are not part of it, because a hash of a short secret can be guessed. So two
     /// messages that differ in sealed fields alone have one digest: the second one with the same
-    /// `mid` counts as a retry of the first. A handler that has to tell them apart compares the
+    /// `mid` counts as a retry of the first. A handler that has to distinguish them compares the
     /// opened values.
     #[must_use]
     pub fn digest(&self) -> Option<[u8; 32]> {

@@ -21,7 +21,7 @@ const SIGNED_WINDOW_MS: u64 = 30_000;
 /// The start of every signed text, so that other signatures of the key are invalid here.
 const SIGNED_CONTEXT: &str = "portcullis-event-v1";
 
-/// What a message says about itself, checked.
+/// The verified envelope of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Envelope {
     /// The idempotency key.
@@ -137,7 +137,7 @@ pub(crate) fn check_complete(replay: Replay, envelope: &Envelope) -> Result<(), 
     }
 }
 
-/// A number is the last one's successor, from 1 on. What was refused before its number could be
+/// A number is the last one's successor, from 1 on. A message rejected before its number could be
 /// read may have had one: so many may be left out. A number is used up even if a later guard
 /// refuses.
 pub(crate) fn check_sequence(seq: Option<u64>, caller: &Caller) -> Result<(), Denial> {
@@ -159,7 +159,7 @@ pub(crate) fn count_unread(unread: &Cell<u32>) {
     unread.set(unread.get().saturating_add(1));
 }
 
-/// What a signature covers.
+/// The content that a signature covers.
 pub(crate) struct SignatureInput<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) event: &'a str,

@@ -14,7 +14,7 @@ pub struct EventRequest<'a> {
     pub namespace: &'a str,
     /// The event's name, as the rule was found by it.
     pub event: &'a str,
-    /// What came with it.
+    /// The parts that accompany it.
     pub body: EventBody<'a>,
     /// How large all of it is on the wire, in bytes, attachments included.
     pub size_bytes: usize,
@@ -31,7 +31,7 @@ pub enum EventBody<'a> {
     Parts {
         /// JSON text of the payload; none reads as `{}`.
         payload: Option<&'a str>,
-        /// What the message says about itself, unchecked.
+        /// The envelope of the message, not verified.
         envelope: LooseEnvelope<'a>,
     },
 }

@@ -6,7 +6,7 @@ use portcullis_model::{Role, RoleTable, Roles};
 use crate::authorization::access::AllowedRoles;
 use crate::authorization::event::{Access, Replay, Rule};
 
-/// What an action's name ends in when it is granted for every room.
+/// The suffix of an action that is granted for every room.
 const ANYWHERE: &str = ":any";
 
 /// The defined roles, and their permissions in addition to those that events declare.
@@ -14,7 +14,7 @@ const ANYWHERE: &str = ":any";
 pub struct RoleRules {
     /// Names of all roles.
     pub table: RoleTable,
-    /// What a role of the operator may send: an event's name, or, for events that are the
+    /// A grant of a role of the operator: an event's name, or, for events that are the
     /// owner's, the name and `:any`.
     pub grants: Vec<(Role, String)>,
     /// The roles that may send an event, in place of the declared ones, by its name.
@@ -85,7 +85,7 @@ impl RoleRules {
     }
 }
 
-/// How copies of messages are recognized, in addition to what events declare.
+/// How copies of messages are recognized, in addition to the declarations of events.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayRules {
     /// By event.
@@ -102,7 +102,7 @@ impl ReplayRules {
         self.usual(rule)
     }
 
-    /// What holds for an event that is not set apart.
+    /// The rule for events without an entry.
     pub(crate) fn usual(&self, rule: &Rule) -> Replay {
         match (self.strict, rule.sensitive, rule.replay) {
             (true, true, _) => Replay::Signed,

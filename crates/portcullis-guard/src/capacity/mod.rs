@@ -1,4 +1,4 @@
-//! How many connections there are, by pool and by address prefix.
+//! Counts of connections, by pool and by address prefix.
 //! Never: rates; a connection that ends gives its capacity back.
 
 pub(crate) mod client_class; // unauthenticated, returning, administrator

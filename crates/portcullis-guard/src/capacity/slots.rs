@@ -1,4 +1,4 @@
-//! How many connections there are, in one word.
+//! The count of connections, in one machine word.
 //! Never: one count that is newer than the other.
 
 /// How many connections there are, read at one moment.

@@ -13,7 +13,7 @@ use crate::content::text::{self, Fault};
 /// rejection names it.
 const MESSAGE_MAX_CHARS: usize = 1000;
 
-/// What happens to markup that would run as a script, if a page took it for its own.
+/// The action for markup that a page would run as a script.
 ///
 /// Either way it is never part of `html`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,7 +95,7 @@ impl Cleaner<'_> {
         Ok(clean)
     }
 
-    /// What the texts so far were accepted with.
+    /// The findings in the texts accepted so far.
     #[must_use]
     pub fn findings(&self) -> Findings {
         self.findings

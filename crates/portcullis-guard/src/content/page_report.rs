@@ -1,4 +1,4 @@
-//! What a browser reports about a violated policy of a page, reduced to facts that are recorded.
+//! A browser's report of a violated page policy, reduced to the facts that are recorded.
 //! Never: text of the page, a query, a fragment, or a word that is not on a list.
 
 use portcullis_model::Denial;

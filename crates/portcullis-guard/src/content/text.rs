@@ -27,10 +27,10 @@ pub(crate) type Fault = &'static str;
 const MARKS_MAX: usize = 8;
 /// The same for marks of no script of their own: four occur in phonetic writing.
 const DIACRITICS_MAX: usize = 4;
-/// Line breaks with nothing to see between them; more only push what stood above out of sight.
+/// Line breaks without visible text between them; more would push earlier text out of view.
 const BREAKS_MAX: usize = 30;
 
-/// A message's text in normal form C, without what could deceive; line breaks are `\n`.
+/// A message's text in normal form C, without deceptive characters; line breaks are `\n`.
 ///
 /// Applying it twice is applying it once.
 pub(crate) fn normalise(raw: &str) -> Result<Cow<'_, str>, Fault> {

@@ -1,4 +1,4 @@
-//! Which names are shown for users of other issuers, and which names are reserved.
+//! Display names of users of other issuers, and reserved names.
 //! Never: a name that reads as one of this server's own users, or as an office of the server.
 //!
 //! A name passes when it is one line of letters, digits and few separators that Unicode recommends
@@ -20,16 +20,16 @@ use crate::directory::look_alike::{forms, has_few_letter_signs};
 const NAME_MAX_CHARS: usize = 64;
 /// Combining marks in a row; more would cover the lines above and below.
 const MARKS_MAX: usize = 2;
-/// What can stand between words.
+/// The separators of words.
 const SEPARATORS: [char; 7] = [' ', '.', '_', '-', '\'', '@', '|'];
 /// The beginning of a neutral name, and how many characters of the id follow.
 const NEUTRAL_WORD: &str = "guest";
 const NEUTRAL_TAIL_CHARS: usize = 8;
-/// What no name contains.
+/// Substrings that no name contains.
 const RESERVED_ANYWHERE: [&str; 3] = ["administrat", "moderator", "portcullis"];
-/// What no word begins or ends with.
+/// Prefixes and suffixes that no word has.
 const RESERVED_AT_ENDS: [&str; 1] = ["admin"];
-/// What no word is, digits at its ends aside.
+/// Reserved words; digits at the ends of a word are ignored.
 const RESERVED_WORDS: [&str; 15] = [
     "admins",
     "mod",
@@ -160,7 +160,7 @@ fn offices(roles: &RoleTable) -> Vec<String> {
     offices.map(|role| skeleton(roles.name(role))).collect()
 }
 
-/// What a word can be read as: letters for letters or with digits in their place, and both without
+/// The readings of a word: letters for letters or with digits in their place, and both without
 /// the digits at its ends.
 fn readings(word: &str) -> [String; 4] {
     let inner = word.trim_matches(|letter: char| letter.is_numeric());
@@ -185,7 +185,7 @@ fn unmasked(text: &str) -> String {
 pub struct NameClaim<'a> {
     /// The name the issuer gives.
     pub name: Option<&'a str>,
-    /// What the issuer calls the user.
+    /// The subject: the issuer's id of the user.
     pub subject: &'a str,
     /// The user here.
     pub id: &'a UserId,

@@ -36,7 +36,7 @@ pub(crate) struct RoomIndex {
 type Entry = (Reverse<i64>, RoomId, Arc<Room>);
 
 impl RoomIndex {
-    /// Lists a room, or moves it to where its activity puts it.
+    /// Lists a room, or moves it to the position of its activity.
     pub(crate) fn put(&mut self, owner: &UserId, room: &Arc<Room>) {
         let entry = (Reverse(room.active_minute()), room.id.clone(), Arc::clone(room));
         self.change(owner, &room.id, Some(entry));
@@ -84,7 +84,7 @@ fn position(rank: usize, active_minute: Reverse<i64>, id: &RoomId) -> Position {
     Position { turn: rank / ROOMS_PER_TURN, active_minute, id: id.clone() }
 }
 
-/// Where a page of the list ended; a client sends it back to read the next page.
+/// The end of a page of the list; a client sends it back to read the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomCursor(pub(crate) Place);
 
@@ -99,7 +99,7 @@ pub(crate) enum Place {
 }
 
 impl RoomCursor {
-    /// Reads what [`RoomCursor::to_text`] wrote; nothing when it is something else.
+    /// Reads what [`RoomCursor::to_text`] wrote; `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(4, ':');
@@ -138,7 +138,7 @@ fn room_id(text: &str) -> Option<RoomId> {
 pub struct RoomQuery<'a> {
     /// The user.
     pub user: &'a UserId,
-    /// Where the page before ended.
+    /// The end of the previous page.
     pub after: Option<&'a RoomCursor>,
     /// Only rooms whose name contains this, in lower case.
     pub search: Option<&'a str>,
@@ -151,7 +151,7 @@ pub struct RoomQuery<'a> {
 pub struct RoomPage {
     /// The rooms.
     pub rooms: Vec<Arc<Room>>,
-    /// Where the next page begins; nothing after the last one.
+    /// The start of the next page; `None` after the last one.
     pub next: Option<RoomCursor>,
 }
 

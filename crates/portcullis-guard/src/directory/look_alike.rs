@@ -1,5 +1,5 @@
-//! Which names look alike: the readings of a name, and the own names that are too similar.
-//! Never: which names are allowed; `display_name.rs` decides that.
+//! Names that look alike: the readings of a name, and the own names that are too similar.
+//! Never: a decision about a name; `display_name.rs` decides.
 //!
 //! Two rules, because a mistake costs different things. A user of another issuer whose name looks
 //! like an own user's is shown under another name, so that rule is coarse: `i`, `l` and `1` are the

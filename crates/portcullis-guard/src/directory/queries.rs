@@ -26,7 +26,7 @@ impl Directory {
         others.any(|(_, other)| is_look_alike(name, other))
     }
 
-    /// Whether another issuer vouches for a user.
+    /// Whether the user belongs to another issuer.
     #[must_use]
     pub fn is_external(&self, user: &UserId) -> bool {
         self.user(user).is_some_and(|user| user.external)

@@ -1,11 +1,11 @@
-//! Which users can act on which: administrators, then moderators, then all other users.
+//! Ranks of users: administrators, then moderators, then all other users.
 //! Never: an operation on a user of a higher rank, even if a role grants it.
 
 use portcullis_model::{Denial, Role, Roles};
 
 use crate::directory::user::User;
 
-/// What a user's roles make of them, for operations on other users.
+/// The rank that a user's roles give, for operations on other users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// Neither of the above, with any other roles.

@@ -42,7 +42,7 @@ pub struct RoomFacts {
     pub visibility: Visibility,
 }
 
-/// What the directory stores of a room beside its facts.
+/// The state of a room that the directory stores in addition to its facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Charge {
     /// The party that the room and its owner's membership are charged to.

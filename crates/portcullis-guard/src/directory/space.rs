@@ -1,4 +1,4 @@
-//! How full the tables of the directory are, and how much of them each address prefix holds.
+//! Usage of the tables of the directory, in total and by address prefix.
 //! Never: a check of committed entries; those are always in force.
 
 use std::collections::HashMap;
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn one_party_fills_half_of_a_table_and_others_still_find_space() {
+    fn party_that_fills_its_share_leaves_space_for_others() {
         let directory = directory(100);
         let share = "rooms_per_prefix";
         assert_eq!(fill(&directory, party("203.0.113.7"), "a"), (50, share));

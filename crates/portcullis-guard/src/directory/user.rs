@@ -13,7 +13,7 @@ pub use crate::directory::user_facts::UserFacts;
 /// A mute that lasts longer has no end that a user would read: a year has four digits.
 const YEAR_10000_UNIX_MS: i64 = 253_402_300_800_000;
 
-/// What restricts a user: disabled, banned, muted, tokens revoked.
+/// Restrictions of a user: disabled, banned, muted, tokens revoked.
 struct Restrictions {
     disabled: AtomicBool,
     valid_after_unix_ms: AtomicI64,
@@ -27,7 +27,7 @@ struct Restrictions {
 pub struct User {
     /// The id.
     pub id: UserId,
-    /// Whether another issuer vouches for the user.
+    /// Whether the user belongs to another issuer.
     pub external: bool,
     name: RwLock<Arc<str>>,
     roles: AtomicU32,
@@ -63,7 +63,7 @@ impl User {
         }
     }
 
-    /// What is known of the user, now.
+    /// The current facts of the user.
     #[must_use]
     pub fn facts(&self) -> UserFacts {
         UserFacts {
@@ -87,7 +87,7 @@ impl User {
         Arc::clone(&self.name.read())
     }
 
-    /// What the user may do at all, now.
+    /// The current roles of the user that are in force.
     #[must_use]
     pub fn roles(&self) -> Roles {
         Roles::from_bits(self.roles.load(Ordering::Acquire))
@@ -106,7 +106,7 @@ impl User {
         now.unix_ms < self.restrictions.muted_until_unix_ms.load(Ordering::Acquire)
     }
 
-    /// Whether the user may send what other users read.
+    /// Whether the user may send content that other users read.
     ///
     /// # Errors
     /// [`Denial::Muted`] with the end of the mute.
@@ -134,7 +134,7 @@ impl User {
         self.setup_only.load(Ordering::Acquire)
     }
 
-    /// What a missing second factor takes from the user.
+    /// The restrictions that a missing second factor causes.
     #[must_use]
     pub fn factor_gap(&self) -> FactorGap {
         FactorGap { withheld: self.withheld(), setup_only: self.is_setup_only() }
@@ -168,8 +168,8 @@ impl User {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Counts what ends sessions: being disabled or banned, revocations, and losing a second factor
-    /// that all users need.
+    /// Counts changes that end sessions: being disabled or banned, revocations, and the loss of a
+    /// second factor that all users need.
     ///
     /// A changed role ends none; it is in force at the next message.
     #[must_use]
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn t_084_a_silent_connection_is_evicted_and_one_that_answers_is_not() {
+    fn t_084_longest_silent_connection_is_evicted() {
         let user = Arc::new(User::new(facts()));
         let at = |ms| Now { monotonic_ms: ms, unix_ms: 0 };
         let connect = |since_ms, ms| user.connect(3, WhenFull::EvictSilent { since_ms }, at(ms));
@@ -433,10 +433,10 @@ mod tests {
         slots[0].record_activity(at(100));
         slots[2].record_activity(at(50));
         assert!(!user.has_silent_connection(2) && user.has_silent_connection(3));
-        assert!(connect(2, 200).is_none(), "all were heard since");
+        assert!(connect(2, 200).is_none(), "all were active since");
         let fourth = connect(100, 200).unwrap();
         let evicted: Vec<_> = slots.iter().map(UserSlot::is_evicted_silent).collect();
-        assert_eq!(evicted, [false, true, false], "the one that was heard longest ago");
+        assert_eq!(evicted, [false, true, false], "the connection with the oldest activity");
         assert!(fourth.evicts() && user.connections() == 3);
         assert!(connect(50, 200).is_none());
     }
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_seen_through_the_same_user() {
+    fn change_of_a_user_is_visible_to_every_holder() {
         let cases: [(UserFacts, u64, u64); 10] = [
             (facts(), 0, 0),
             (UserFacts { name: String::from("Anna"), ..facts() }, 0, 0),

@@ -3,14 +3,14 @@
 
 use portcullis_model::{Roles, UserId};
 
-/// What storage knows of a user.
+/// The stored facts of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserFacts {
     /// The id.
     pub id: UserId,
     /// The name others see.
     pub name: String,
-    /// What the user may do at all.
+    /// The roles of the user.
     pub roles: Roles,
     /// Whether the user is locked out.
     pub disabled: bool,
@@ -26,7 +26,7 @@ pub struct UserFacts {
     pub withheld: Roles,
     /// Whether the user can do nothing until then.
     pub setup_only: bool,
-    /// Whether another issuer vouches for the user; never changes.
+    /// Whether the user belongs to another issuer; never changes.
     pub external: bool,
 }
 

@@ -191,7 +191,7 @@ pub enum Attempt {
     },
 }
 
-/// What may have caused a request.
+/// The possible causes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestCause {

@@ -1,4 +1,4 @@
-//! How much one connection has used of its rates, and which buckets its address takes from.
+//! The usage of one connection's rates, and the buckets of its address.
 //! Never: a lock or a table of its own.
 
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ pub struct AddressBuckets {
     pub(crate) connection: u64,
 }
 
-/// What one connection has used of its rates: no lock, no table.
+/// The usage of one connection's rates: no lock, no table.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionUsage {
     pub(crate) messages: Gcra,

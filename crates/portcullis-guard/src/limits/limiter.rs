@@ -21,7 +21,7 @@ use crate::tables::buckets::{Rates, TableUse};
 use crate::tables::rate::Rate;
 use crate::tables::shares::{EntryOwner, Owner};
 
-/// Rates, capacities and the load of the server: what each client may take.
+/// The limits of each client: rates, capacities and the load of the server.
 pub struct Limiter {
     pub(crate) options: Arc<GateOptions>,
     pub(crate) rates: Rates,

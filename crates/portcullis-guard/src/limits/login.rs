@@ -152,7 +152,7 @@ impl Limiter {
         self.judged(limit, taken)
     }
 
-    /// Gives back what [`Limiter::take_code_attempt`] has taken: the code was right.
+    /// Returns the attempt of [`Limiter::take_code_attempt`]: the code was correct.
     pub fn return_code_attempt(&self, username: &str, from: LoginSource<'_>, now: Now) {
         let keys = self.login_keys(username, from);
         let LoginKeys { name, own: device } = keys;
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn t_027_a_flood_on_a_name_leaves_its_owners_devices_alone() {
+    fn t_027_flood_on_a_name_does_not_block_known_devices() {
         let gate = gate(Rate::per(100, 86_400_000));
         assert_eq!(tries(&gate, "ann", LoginSource::Anywhere, 1, 50), 3, "however many addresses");
         assert_eq!(tries(&gate, "ANN", LoginSource::Anywhere, 1, 50), 0, "however it is spelled");
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn t_027_a_slow_guesser_is_held_to_so_many_a_day() {
+    fn t_027_slow_guesses_are_limited_a_day() {
         let gate = gate(Rate::per(10, 86_400_000));
         let mut closed = 0;
         let mut fail = |minute: u64| {

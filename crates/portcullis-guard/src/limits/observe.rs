@@ -1,4 +1,4 @@
-//! Limits in observe mode: they count what they would have rejected, and never reject.
+//! Limits in observe mode: they count the requests they would reject, and reject none.
 //! Never: the limits that bound memory; those are always enforced.
 
 use std::sync::atomic::{AtomicU64, Ordering};

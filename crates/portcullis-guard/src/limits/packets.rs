@@ -12,7 +12,7 @@ use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
 use crate::tables::rate::{Gcra, Rate};
 
-/// What one connection has used of its packet limits: 32 bytes, no lock, no table.
+/// The usage of one connection's packet limits: 32 bytes, no lock, no table.
 ///
 /// A connection that shows a token a second time has the token's digest here as well, so that
 /// further repetitions need no signature check.

@@ -109,7 +109,7 @@ fn keys(name: u64, own: Option<u64>) -> LoginKeys {
     LoginKeys { name, own }
 }
 
-/// Repeats what cannot be rejected.
+/// Replays the operations that cannot be rejected.
 fn apply(gate: &Gate, attempt: &Attempt, now: Now) -> Result<(), Denial> {
     match attempt {
         Attempt::SignIn { client, class } => gate.limits.count_sign_in(*client, *class),

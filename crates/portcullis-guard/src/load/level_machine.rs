@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_left_slowly_one_step_at_a_time() {
+    fn load_level_falls_one_step_at_a_time_after_a_delay() {
         let mut machine = LoadMachine::new(0.5);
         play(&mut machine, &sample(LoadSignal::Lag, 300.0), 0, 10_000);
         assert_eq!(machine.state(), LoadState::Critical);

@@ -1,5 +1,5 @@
 //! Binary attachments of a message: where its JSON names them, and that it names each once.
-//! Never: a placeholder that points to bytes that are not there.
+//! Never: a placeholder that points to missing bytes.
 
 use portcullis_model::Denial;
 use serde::Deserialize;

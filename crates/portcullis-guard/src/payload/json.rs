@@ -8,7 +8,7 @@ use portcullis_model::limits::{
     INTEGER_MAX, JSON_DEPTH_MAX, JSON_ITEMS_MAX, JSON_KEYS_MAX, JSON_NODES_MAX,
 };
 
-/// What a scan finds.
+/// The findings of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JsonScan<'a> {
     /// The first three elements, when the text is an array.
@@ -67,7 +67,7 @@ enum Value {
     Opened,
 }
 
-/// What follows a value.
+/// The token after a value.
 enum Next {
     /// Another value.
     Value,
@@ -551,7 +551,7 @@ mod tests {
     }
 
     #[test]
-    fn the_elements_of_the_outermost_array_are_found() {
+    fn elements_of_the_outermost_array_are_found() {
         let check = |text: &'static str, expect: &[&str]| {
             let found = scan(text).unwrap();
             let elements: Vec<_> = found.elements.into_iter().flatten().collect();

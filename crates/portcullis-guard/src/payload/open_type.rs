@@ -1,8 +1,8 @@
 //! Payload types that take members which they do not declare, found when an event is declared.
 //! Never: a client's message; types are read with made-up values.
 //!
-//! What is found: structs, variants and enums with a tag at any depth, also in options, lists and
-//! maps. What cannot be found: a struct inside an enum with `#[serde(tag)]` or
+//! Found: structs, variants and enums with a tag at any depth, also in options, lists and
+//! maps. Not found: a struct inside an enum with `#[serde(tag)]` or
 //! `#[serde(untagged)]`, a struct in a tuple behind a type that rejects made-up values, and a
 //! hand-written `Deserialize` that asks for `deserialize_any`.
 

@@ -1,5 +1,5 @@
 //! References that explain themselves: which row of the table of denials, and when.
-//! Never: readable without the key; a reference tells a client nothing.
+//! Never: readable without the key; a reference reveals nothing to a client.
 
 use std::fmt;
 use std::hash::Hasher;
@@ -36,7 +36,7 @@ impl fmt::Debug for ReferenceKey {
     }
 }
 
-/// What a reference says.
+/// The content of a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReferenceFacts {
     /// The row of the denial.

@@ -204,7 +204,7 @@ fn allowed(name: &str, fields: &'static [&'static str]) -> Option<&'static str> 
     fields.iter().copied().find(|field| *field == name)
 }
 
-/// One word for the operator, out of what serde says.
+/// One word for the operator, from the error of serde.
 fn rule_of(message: &str) -> &'static str {
     let words =
         [("missing field", "missing"), ("unknown variant", "choice"), ("invalid type", "type")];

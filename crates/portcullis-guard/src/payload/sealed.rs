@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 /// The name under which `serde` reads a sealed field.
 pub(crate) const SEALED_TYPE: &str = "portcullis.sealed";
-/// What the text of a sealed value begins with.
+/// The prefix of the text of a sealed value.
 const TEXT_PREFIX: &str = "sealed1.";
 
 /// Where a sealed field belongs. It opens at this place and at no other.
@@ -71,7 +71,7 @@ impl From<SealFault> for Denial {
     }
 }
 
-/// What holds the keys. It is called on the thread of the caller and must not wait.
+/// The holder of the keys. It is called on the thread of the caller and must not wait.
 pub trait FieldSealer: Send + Sync {
     /// Seals a value for its place.
     ///
@@ -145,7 +145,7 @@ impl<T> Sealed<T> {
     /// Changes the plain value, in [`crate::Event::clean`] only.
     ///
     /// # Errors
-    /// What `change` rejects; [`Denial::Internal`] once it is sealed.
+    /// The error of `change`; [`Denial::Internal`] once the value is sealed.
     pub fn edit(
         &mut self,
         change: impl FnOnce(&mut T) -> Result<(), Denial>,
@@ -236,7 +236,7 @@ impl<'de, T: DeserializeOwned + Serialize + Send + 'static> Visitor<'de> for Sea
 /// Seals the plain value of the field with this number in the rule.
 pub(crate) type SealField<'a> = &'a dyn Fn(usize, &[u8]) -> Result<Vec<u8>, Denial>;
 
-/// What the gate marks plain values with: random, so that no client can mark one.
+/// The mark of plain values: random, so that no client can mark one.
 pub(crate) fn mark() -> u64 {
     static MARK: OnceLock<u64> = OnceLock::new();
     *MARK.get_or_init(|| {

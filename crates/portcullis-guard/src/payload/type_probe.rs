@@ -106,7 +106,7 @@ impl Probe<'_> {
             self.walk.report("the payload", OpenFault::AnyPayload);
             return Err(ProbeError::Stop);
         }
-        // What derived code reads an untagged enum by.
+        // Derived code of an untagged enum reads its value under this name.
         if name == "any value" {
             self.walk.ask_untagged();
             let members = vec![(UNDECLARED, None)].into_iter();

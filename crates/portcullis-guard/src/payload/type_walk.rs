@@ -14,7 +14,7 @@ const RUNS_MAX: usize = 20_000;
 /// The member that no type declares.
 pub(crate) const UNDECLARED: &str = "portcullis.undeclared";
 
-/// What reading a made-up value ends with; most runs are stopped on purpose.
+/// The result of reading a generated value; most runs are stopped on purpose.
 #[derive(Debug)]
 pub(crate) enum ProbeError {
     /// The run is over.
@@ -67,7 +67,7 @@ enum Pending {
     Untagged(String),
 }
 
-/// What an enum with `#[serde(tag)]` has shown about itself.
+/// The facts found about an enum with `#[serde(tag)]`.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct TagFacts {
     pub(crate) tag: Option<&'static str>,
@@ -109,7 +109,7 @@ pub(crate) struct Walk {
     facts: TypeFacts,
 }
 
-/// What a walk finds out about a type that is closed.
+/// The findings of a walk over a closed type.
 #[derive(Debug, Default)]
 pub(crate) struct TypeFacts {
     /// JSON pointers of the fields of type [`crate::Sealed`].
@@ -219,7 +219,7 @@ impl Walk {
         self.pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
     }
 
-    /// What [`Walk::go_back`] takes.
+    /// The argument of [`Walk::go_back`].
     pub(crate) fn place(&self) -> usize {
         self.pointer.len()
     }
@@ -287,7 +287,7 @@ impl Walk {
     }
 }
 
-/// What a visitor says it expects; derived code says there what it is.
+/// The expectation text of a visitor; derived code names its type there.
 pub(crate) fn expected<'de, V: Visitor<'de>>(visitor: &V) -> String {
     let expected: &dyn Expected = visitor;
     expected.to_string()

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn one_owner_holds_a_part_and_another_owner_still_fits() {
+    fn full_share_of_an_owner_leaves_space_for_another_owner() {
         let mut shares = Shares::new("test", 9_000, 8, usize::MAX);
         assert_eq!(fill(&mut shares, 1), 1_000, "a ninth of the table");
         assert_eq!(shares.take(1, || String::from("ann")), Err(ShareError::ShareFull));

@@ -15,7 +15,7 @@ const HEADER_MAX_BYTES: usize = 2048;
 /// Longest name of an algorithm (RFC 7518 section 7.1 has none longer than 18 bytes).
 const NAME_MAX_BYTES: usize = 64;
 
-/// Parameters that carry a key, name its location, or change what the signature covers.
+/// Parameters that carry a key, name its location, or change the bytes that the signature covers.
 ///
 /// RFC 7515 lets a recipient ignore the first four. They are rejected all the same: this server
 /// never reads keys from tokens, and a token that offers one is an attack far more often than not

@@ -14,7 +14,7 @@ use crate::error::GateError;
 use crate::tokens::rules::IssuerRules;
 use crate::tokens::secret_strength::{check_secret, is_monotonous};
 
-/// Smallest RSA modulus: what identity providers use by default (RFC 7518 section 3.3).
+/// Smallest RSA modulus: the default of identity providers (RFC 7518 section 3.3).
 const RSA_MIN_BYTES: usize = 256;
 /// Smallest RSA modulus for 128 bits of security (ASVS 5.0, 11.2.3).
 const RSA_STRONG_MIN_BYTES: usize = 384;
@@ -72,7 +72,7 @@ impl Issuer {
 /// The required strength of keys of issuers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KeyStrength {
-    /// What identity providers use by default: RSA keys of 2048 bits, RS256 too.
+    /// The default of identity providers: RSA keys of 2048 bits, RS256 too.
     #[default]
     Usual,
     /// 128 bits of security: RSA keys of 3072 bits and PS256, no RS256 (ASVS 5.0, Appendix C).

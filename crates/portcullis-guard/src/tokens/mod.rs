@@ -2,10 +2,10 @@
 //! Never: users, tickets, permissions.
 
 pub(crate) mod token; // the acceptance profile of tokens
-pub(crate) mod header; // its header, and what rejects it
+pub(crate) mod header; // its header, and the checks of it
 pub(crate) mod claims; // claims with exact types
 pub(crate) mod key; // keys pinned to issuer and algorithm
-pub(crate) mod rules; // what an issuer's tokens have to be beside genuine
+pub(crate) mod rules; // rules for an issuer's tokens in addition to the signature
 pub(crate) mod secret_strength; // which shared secrets can be guessed
 pub(crate) mod jwks; // an issuer's keys as it publishes them
 #[cfg(test)]

@@ -23,11 +23,11 @@ pub struct IssuerRules {
     pub scope: Vec<String>,
     /// The type that the header has to name (`typ`).
     pub typ: Option<String>,
-    /// What shows that the user signed in with a second factor.
+    /// Evidence that the user signed in with a second factor.
     pub factors: FactorRule,
 }
 
-/// What shows that a user of another issuer signed in with a second factor.
+/// Evidence that a user of another issuer signed in with a second factor.
 ///
 /// One matching value is enough. Without any value nothing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,18 +80,18 @@ impl FactorRule {
 pub struct RuleFault {
     /// The key of `[[token.issuer]]`.
     pub key: &'static str,
-    /// What it holds.
+    /// The value that it must have.
     pub seen: String,
     /// Why that is rejected.
     pub why: &'static str,
-    /// What to do.
+    /// The remedy.
     pub mend: &'static str,
 }
 
 /// Longest text of a rule, in bytes, and most texts of one rule.
 const TEXT_MAX_BYTES: usize = 255;
 const TEXTS_MAX: usize = 16;
-/// Methods and classes that stand for one factor or none.
+/// Methods and classes of one factor or none.
 const ONE_FACTOR: [&str; 18] = [
     "0",
     "1",
@@ -243,7 +243,7 @@ fn kind_of(typ: Option<&str>, claims: &Value) -> ClaimsKind {
             }
         }
     }
-    // Digests of what was issued beside an id-token (OpenID Connect Core section 3.3.2.11).
+    // Digests of values issued together with an id-token (OpenID Connect Core section 3.3.2.11).
     if ["at_hash", "c_hash", "s_hash"].into_iter().any(|name| holds(claims, name)) {
         return ClaimsKind::Id;
     }
@@ -320,7 +320,7 @@ pub(crate) fn short_type(typ: &str) -> &str {
     }
 }
 
-/// Whether a claim is there and says something; `null` and `[]` do not.
+/// Whether a claim is present and not empty; `null` and `[]` are empty.
 fn holds(claims: &Value, name: &str) -> bool {
     let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
     claims.get(name).is_some_and(|value| !is_empty(value))

@@ -541,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn key_ids_of_any_kind_are_compared_and_steer_nothing() {
+    fn key_id_of_any_content_is_only_compared() {
         let kids = [
             "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
             "https://id.example/keys/1",

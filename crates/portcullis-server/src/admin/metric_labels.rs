@@ -18,7 +18,7 @@ pub(crate) struct LimitLabel {
     pub(crate) limit: &'static str,
 }
 
-/// What becomes of a report; the label of its counter.
+/// The outcome of a report; the label of its counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReportOutcome {
     /// It is recorded; the security log samples such records.

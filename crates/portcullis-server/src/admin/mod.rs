@@ -5,8 +5,8 @@ pub(crate) mod private; // health, readiness, metrics for operators
 pub(crate) mod private_connections; // the open connections of a private listener
 pub(crate) mod listen; // the listeners of operators and probes
 pub(crate) mod host; // the names of the private listener
-pub(crate) mod requests; // what operators read and change
-pub(crate) mod readiness; // what `/ready` reports
+pub(crate) mod requests; // requests of operators
+pub(crate) mod readiness; // the answer of `/ready`
 pub(crate) mod metric_labels; // the labels of metrics
 pub(crate) mod metrics; // counters and gauges
 pub(crate) mod alert_metrics; // counts of the alert engine

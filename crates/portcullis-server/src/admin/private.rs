@@ -53,7 +53,7 @@ impl Answer {
     }
 }
 
-/// What the private listeners share.
+/// The shared state of the private listeners.
 #[derive(Clone)]
 pub(crate) struct Private {
     pub(crate) server: Server,

@@ -22,7 +22,7 @@ pub(crate) struct Measure {
     pub(crate) read: MeasureReader,
 }
 
-/// What a metric of the product is.
+/// The type of a metric of the product.
 #[derive(Clone)]
 pub(crate) enum MeasureReader {
     Gauge(GaugeReader),

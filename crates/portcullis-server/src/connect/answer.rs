@@ -1,4 +1,4 @@
-//! What a client reads after a CONNECT, in its wire form.
+//! The answer to a CONNECT, in its wire form.
 //! Never: the decision.
 
 use bytes::Bytes;

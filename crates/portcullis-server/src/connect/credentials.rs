@@ -56,7 +56,7 @@ impl Credentials {
         self.pre_auth.as_mut()?.plain_id.take()
     }
 
-    /// Frees what only an unauthenticated connection needs.
+    /// Frees resources that only an unauthenticated connection needs.
     pub(crate) fn clear(&mut self) {
         self.pre_auth = None;
     }

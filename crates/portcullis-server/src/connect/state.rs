@@ -9,7 +9,7 @@ use crate::delivery::hub::PendingBatches;
 use crate::events::namespace::HookFuture;
 use crate::rooms::kept_sockets::RecoveryFuture;
 
-/// What a CONNECT waits for.
+/// The event that a CONNECT waits for.
 pub(crate) enum ConnectState {
     /// The user is being authenticated: a key is looked up, the product adds the user, or a
     /// connection slot is freed.

@@ -49,7 +49,7 @@ impl Link {
         }
     }
 
-    /// Records and counts a denial with what is known of this connection.
+    /// Records and counts a denial with the known facts of this connection.
     pub(crate) fn reject(&self, denial: &Denial, event: Option<&str>, now: Now) -> Rejection {
         let source = RejectionSource { event, ..RejectionSource::default() };
         self.reject_from(denial, source, now)

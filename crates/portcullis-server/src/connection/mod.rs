@@ -2,7 +2,7 @@
 //! Never: HTTP requests; the input of the client.
 
 pub(crate) mod client_info; // the client that opened the connection
-pub(crate) mod state; // what a shard and the connection's task share
+pub(crate) mod state; // state shared by a shard and the connection's task
 pub(crate) mod parts; // timers, lifecycle, wire format, output, memberships
 pub(crate) mod queueing; // frames queued in the client's form
 pub(crate) mod slow_consumer; // when a client that does not read is ended

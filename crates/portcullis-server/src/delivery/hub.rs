@@ -151,7 +151,7 @@ impl Batch {
 
 /// Sends deliveries to every shard.
 ///
-/// Order: what one thread sends arrives at each shard in that order. Delivery: nothing is dropped;
+/// Order: each shard receives the messages of one thread in order. Delivery: nothing is dropped;
 /// `deliver_blocking` waits for a shard whose queue is full.
 #[derive(Clone)]
 pub struct Hub {

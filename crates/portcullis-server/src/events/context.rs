@@ -112,7 +112,7 @@ impl Context {
         self.covered().to(room)
     }
 
-    /// Adds the socket to a room. It receives what is passed to the hub after this call.
+    /// Adds the socket to a room. It receives messages that are passed to the hub after this call.
     ///
     /// # Errors
     /// [`Denial::RoomLimit`] when it is in as many rooms as it may be, [`Denial::Busy`] when the

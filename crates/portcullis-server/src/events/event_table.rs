@@ -80,7 +80,7 @@ fn begin_answer<E: Event>(
     context.answers.begin(&permit.user().id, key, permit.digest(), context.now).map(Some)
 }
 
-/// Records what the content checks found in an accepted text.
+/// Records the findings of content checks in an accepted text.
 fn record_findings(
     findings: Findings,
     event: &'static str,

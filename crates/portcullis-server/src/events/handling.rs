@@ -66,7 +66,7 @@ pub(crate) struct EventJob {
     pub(crate) started: Moment,
 }
 
-/// What the handling of events uses of a connection's task.
+/// The part of a connection's task that event handling uses.
 pub(crate) struct EventHandling<'t> {
     pub(crate) link: &'t Link,
     pub(crate) progress: &'t mut Progress,
@@ -224,7 +224,7 @@ impl EventHandling<'_> {
         self.progress.job_ended(outcome.as_ref().err(), since_ms, timeout_ms, self.now);
     }
 
-    /// Sends what a handler returned to the client.
+    /// Sends the result of a handler to the client.
     ///
     /// Its denial is an answer: only [`Denial::SessionEnded`] ends the connection, even if the same
     /// denial ends connections elsewhere. So a full queue of another shard does not disconnect the

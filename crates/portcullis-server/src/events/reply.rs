@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn reply_with_a_reserved_member_is_at_fault_and_holds_nothing() {
+    fn reply_with_a_reserved_member_is_a_fault_without_fields() {
         let reserved = [
             Reply::fields(&serde_json::json!({"ok": false})),
             Reply::fields(&serde_json::json!({"a": 1, "error": "x"})),

@@ -180,7 +180,7 @@ impl ApiRequest {
     }
 }
 
-/// The user of a request, and what the request's token allows.
+/// The user of a request, and the roles and limits of its token.
 #[derive(Debug)]
 pub struct ApiCaller {
     /// The verified token.

@@ -36,7 +36,7 @@ impl HttpConnection {
         Self { shard, io, client, slot: None, requests: RequestBudget::default() }
     }
 
-    /// What responds to the current request.
+    /// The responder to the current request.
     pub(crate) fn responder(&mut self) -> Responder<'_> {
         Responder { shard: &self.shard, client: &self.client, io: &mut self.io }
     }

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cors_without_an_allowed_origin() {
+    fn cors_headers_need_an_allowed_origin() {
         let security = SecurityHeaders::new(&Options::default(), &gate(&[], &[]));
         let plain = lines(&security, ResponseKind::Api, None);
         assert!(!plain.contains("Access-Control"), "{plain}");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_transport_says_what_is_configured() {
+    fn strict_transport_header_follows_the_configuration() {
         let base = StrictTransport::default();
         let cases = [
             (Some(base), Some("max-age=63072000; includeSubDomains")),

@@ -7,8 +7,8 @@ pub(crate) mod request_client; // the client of a request
 pub(crate) mod headers; // security headers and CORS on every response
 pub(crate) mod responder; // responses, with their security headers
 pub(crate) mod connection; // a TCP connection in the HTTP stage
-pub(crate) mod next; // what follows a request
-pub(crate) mod decision; // what a head requests, and whether it is permitted
+pub(crate) mod next; // the next step after a request
+pub(crate) mod decision; // the request of a head, and whether it is permitted
 pub(crate) mod source; // requests that a page of another site may have caused
 pub(crate) mod report_call; // reports of browsers about the policy of a page
 pub(crate) mod route_call; // the handler of a route

@@ -1,11 +1,11 @@
-//! What follows a request.
+//! The next step after a request.
 //! Never: the content of a response.
 
 use crate::http::connection::HttpConnection;
 use crate::http::responder::OutgoingResponse;
 use crate::websocket::upgrade::Upgrade;
 
-/// What follows a request.
+/// The next step after a request.
 pub(crate) enum Next {
     KeepAlive,
     Close,

@@ -29,7 +29,7 @@ pub(crate) struct OutgoingResponse<'a> {
     pub(crate) keep_alive: bool,
 }
 
-/// What responds to one request of a connection.
+/// The responder to one request of a connection.
 pub(crate) struct Responder<'a> {
     pub(crate) shard: &'a Rc<Shard>,
     pub(crate) client: &'a RequestClient,

@@ -169,7 +169,7 @@ impl Stream {
         outcome.map_ok(|()| target.filled().len())
     }
 
-    /// Writes what the socket takes at once; the waker is registered when it takes no bytes.
+    /// Writes as many bytes as the socket accepts; the waker is registered when it takes no bytes.
     pub(crate) fn poll_write(
         &mut self,
         context: &mut Context<'_>,

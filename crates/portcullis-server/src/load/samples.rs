@@ -27,7 +27,7 @@ impl Delays {
     }
 }
 
-/// What was reported since the last sample.
+/// The reports since the last sample.
 #[derive(Debug, Default)]
 pub(crate) struct LoadSamples {
     pub(crate) queue: Delays,

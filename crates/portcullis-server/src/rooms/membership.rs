@@ -98,7 +98,7 @@ pub(crate) fn leave_room(shard: &Shard, socket: &Rc<Socket>, room: &RoomId) -> b
         })
 }
 
-/// Removes a connection from all namespaces and frees what it held.
+/// Removes a connection from all namespaces and frees its resources.
 pub(crate) fn remove_connection(
     shard: &Shard,
     connection: &Rc<Connection>,

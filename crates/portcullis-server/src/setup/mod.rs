@@ -1,9 +1,9 @@
-//! What a product registers, and how the server starts and stops.
+//! Registrations of a product, and the start and stop of the server.
 //! Never: a request; a connection.
 
 pub(crate) mod options; // the options of the engine
 pub(crate) mod operator_keys; // the keys of operators' programs
-pub(crate) mod builder; // what a product registers before the start
+pub(crate) mod builder; // registrations of a product before the start
 pub(crate) mod registered; // the registrations, as all shards share them
 pub(crate) mod start; // listeners, threads and their shards
 pub(crate) mod running; // a running server, and its drain

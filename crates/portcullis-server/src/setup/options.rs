@@ -131,7 +131,7 @@ pub enum ConnectAnswer {
     /// `sid`, the nonce for signed messages, the server's time; denials with code and reference.
     #[default]
     Full,
-    /// Only what the Socket.IO protocol requires, for tests of that protocol.
+    /// Only the requirements of the Socket.IO protocol, for tests of that protocol.
     Bare,
 }
 

@@ -72,7 +72,7 @@ pub(crate) struct Hooks {
     pub(crate) room_unwatched: Option<RoomHook>,
 }
 
-/// What the product reports to operators.
+/// The product's reports to operators.
 #[derive(Default)]
 pub(crate) struct Reports {
     pub(crate) queues: Vec<QueueReport>,

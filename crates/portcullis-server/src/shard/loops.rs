@@ -30,7 +30,7 @@ pub(crate) async fn write_loop(shard: Rc<Shard>) {
     }
 }
 
-/// Measures delays, and does what is due at fixed intervals.
+/// Measures delays, and runs periodic tasks.
 pub(crate) async fn tick_loop(shard: Rc<Shard>) {
     let mut ticks = tokio::time::interval(Duration::from_millis(TICK_MS));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -65,7 +65,7 @@ impl Tick {
             self.shed_at_ms = now.monotonic_ms + SHED_EVERY_MS;
             shed_connections(shard);
         }
-        // One shard is enough for what all share: admission queues and summaries of records.
+        // One shard serves the state that all share: admission queues and summaries of records.
         if shard.index == 0 {
             shard.server.queues.call(self.load);
         }

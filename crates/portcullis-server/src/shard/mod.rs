@@ -1,7 +1,7 @@
 //! A shard: one thread, its connections and its deadlines.
 //! Never: a decision of the guard.
 
-pub(crate) mod server; // what all shards share
+pub(crate) mod server; // state shared by all shards
 pub(crate) mod state; // the state of one shard
 pub(crate) mod connections; // its connections: open ones, those of each user, closing ones
 pub(crate) mod connection_numbers; // the numbers of a user's connections

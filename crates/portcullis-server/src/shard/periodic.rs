@@ -13,7 +13,7 @@ use crate::setup::task_health::BackgroundTask;
 use crate::shard::load::load_loop;
 use crate::shard::state::Shard;
 
-/// The interval between two records of what limits in observe mode would have rejected.
+/// The interval between two records of requests that limits in observe mode would have rejected.
 const OBSERVE_MS: u64 = 1_000;
 /// The interval between two samples of the tables; each one counts all buckets of limits.
 const TABLES_MS: u64 = 5_000;
@@ -44,7 +44,7 @@ async fn product_loop(shard: Rc<Shard>, index: usize) {
     }
 }
 
-/// Records what limits in observe mode would have rejected.
+/// Records the requests that limits in observe mode would have rejected.
 async fn observe_loop(shard: Rc<Shard>) {
     let mut before = shard.server.gate.limits().observed_rejections();
     while !shard.drain.started.get() {

@@ -59,7 +59,7 @@ pub(crate) struct Intake {
     pub(crate) tls: TlsSchedule,
 }
 
-/// What a drain waits for.
+/// The event that a drain waits for.
 pub(crate) struct Drain {
     pub(crate) started: Cell<bool>,
     /// Cloned by each HTTP route that runs and each request that waits for a slot.

@@ -51,7 +51,7 @@ pub(crate) fn begin_closing(link: &Link, connect: &mut ConnectFlow) {
     shard.add_closing(connection);
 }
 
-/// After the close frame: waits a bounded time for the peer to close, and drops what it sends.
+/// After the close frame: waits a bounded time for the peer to close, and drops its messages.
 pub(crate) fn poll_closing(
     link: &Link,
     lingered_bytes: &mut usize,

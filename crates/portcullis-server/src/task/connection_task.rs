@@ -27,7 +27,7 @@ use crate::task::progress::Progress;
 /// Reads of one connection before other tasks of the shard continue.
 const READS_PER_TURN: usize = 8;
 
-/// What runs for the connection; its next packet waits for the end of the job.
+/// The running job of the connection; its next packet waits for the end of the job.
 pub(crate) enum Job {
     /// A handler.
     Event(EventJob),

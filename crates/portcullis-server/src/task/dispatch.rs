@@ -1,4 +1,4 @@
-//! What each packet of a client causes.
+//! Dispatches each packet of a client to its effect.
 //! Never: the parsing of a packet; `inbound.rs` does that.
 
 use std::rc::Rc;

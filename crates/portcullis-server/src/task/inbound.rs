@@ -46,7 +46,7 @@ pub(crate) enum Inbound<'a> {
     Close,
 }
 
-/// What the reader of a connection's input needs.
+/// The context of the reader of a connection's input.
 pub(crate) struct InboundReader<'c> {
     pub(crate) form: Form,
     pub(crate) session: &'c RefCell<Session>,

@@ -8,7 +8,7 @@ pub(crate) mod reading; // reading from a WebSocket
 pub(crate) mod polled_input; // packets of long-polling, and the switch to a WebSocket
 pub(crate) mod inbound; // bytes become a closed list of packets
 pub(crate) mod partial_packet; // a packet whose attachments are missing
-pub(crate) mod dispatch; // what each packet causes
+pub(crate) mod dispatch; // dispatches each packet
 pub(crate) mod progress; // how long the input has waited
 pub(crate) mod pause; // pauses in reading above a rate
 pub(crate) mod closing; // the end of a connection

@@ -1,4 +1,4 @@
-//! What a WebSocket negotiated about compression (RFC 7692).
+//! The compression parameters that a WebSocket negotiated (RFC 7692).
 //! Never: the compression itself; the wire crate does that.
 
 /// The agreement of one WebSocket.

@@ -13,9 +13,9 @@ const FLOOR_DIVISOR: u64 = 4;
 pub enum Health {
     /// Everything works.
     Ok,
-    /// The disk is full, or nearly: clients' changes are rejected, reads go on.
+    /// The disk is full, or nearly: clients' changes are rejected, reads continue.
     Full,
-    /// Writes to the disk fail: clients' changes are rejected, reads go on.
+    /// Writes to the disk fail: clients' changes are rejected, reads continue.
     Failing,
     /// The file is damaged: changes are rejected until an operator has restored it.
     Corrupt,
@@ -82,7 +82,7 @@ pub(crate) enum WriteKind {
     Removal,
 }
 
-/// The state, and what it depends on.
+/// The state, and its inputs.
 #[derive(Debug)]
 pub(crate) struct HealthMonitor {
     min_free_bytes: u64,

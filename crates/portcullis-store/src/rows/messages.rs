@@ -57,7 +57,7 @@ pub struct NewMessage {
     pub reply_to: Option<MessageId>,
     /// The client's idempotency key.
     pub mid: Option<Mid>,
-    /// The digest of what the client sent under that key.
+    /// The digest of the content that the client sent under that key.
     pub digest: Option<[u8; 32]>,
     /// When the server accepted it.
     pub sent_unix_ms: i64,

@@ -12,7 +12,7 @@ pub struct OperatorAction {
     pub kind: OperatorActionKind,
     /// The affected user, if there is one.
     pub user: Option<UserId>,
-    /// What was done, and by which operator, in words; nothing secret.
+    /// The operation and the operator, in words; no secrets.
     pub detail: String,
     /// Its time.
     pub at_unix_ms: i64,
@@ -77,13 +77,13 @@ impl OperatorActionKind {
 pub struct DeleteUserRequest {
     /// The user.
     pub user: UserId,
-    /// What happens to the rooms that the user owns.
+    /// The action for the rooms that the user owns.
     pub rooms: OwnedRooms,
     /// The current time.
     pub at_unix_ms: i64,
 }
 
-/// What happens to the rooms of a deleted user.
+/// The action for the rooms of a deleted user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnedRooms {
     /// They are deleted too.

@@ -74,7 +74,7 @@ pub enum CreateUserOutcome {
     InvitationInvalid,
 }
 
-/// What a login is checked against.
+/// The stored data that a login is checked against.
 #[derive(Debug, Clone)]
 pub struct CredentialsRow {
     /// The user.
@@ -127,7 +127,7 @@ pub struct AccountRow {
 pub struct UserChange {
     /// The user.
     pub user: UserId,
-    /// What changes.
+    /// The changes.
     pub what: UserChangeKind,
     /// The current time.
     pub at_unix_ms: i64,

@@ -29,7 +29,7 @@ const BUFFER_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// A client's connection to a server under test.
 pub struct Connection {
     stream: Stream,
-    /// What was read and not yet used.
+    /// Bytes that were read and not yet used.
     pub buffer: Vec<u8>,
 }
 
@@ -92,7 +92,7 @@ impl Connection {
     /// Connects with these TLS versions and application protocols, and finishes the handshake.
     ///
     /// # Errors
-    /// What the handshake failed with, such as a version the server does not speak.
+    /// The error of the handshake, such as a version that the server does not support.
     pub fn open_tls(
         server: &TestServer,
         versions: &[&'static SupportedProtocolVersion],
@@ -174,7 +174,7 @@ impl Connection {
 
     /// Waits for so long at most; whether something came, be it the end of the stream.
     ///
-    /// What came is in the buffer.
+    /// The received bytes are in the buffer.
     pub fn is_readable(&mut self, wait: Duration) -> bool {
         if !self.buffer.is_empty() {
             return true;
@@ -200,7 +200,7 @@ impl Connection {
         std::mem::take(&mut self.buffer)
     }
 
-    /// Says that nothing more will be sent (FIN); reading goes on.
+    /// Closes the sending side (FIN); reading continues.
     pub fn half_close(&self) {
         self.socket().shutdown(Shutdown::Write).unwrap();
     }
@@ -231,7 +231,7 @@ impl Connection {
         }
     }
 
-    /// Whether the TLS session goes on from an earlier one, `None` without TLS.
+    /// Whether the TLS session resumes an earlier one; `None` without TLS.
     #[must_use]
     pub fn handshake_kind(&self) -> Option<HandshakeKind> {
         match &self.stream {
@@ -279,7 +279,7 @@ fn tls_trusting(
     ClientConnection::new(Arc::new(config), localhost()).unwrap()
 }
 
-/// What a client of the server is configured with.
+/// The TLS configuration of a client of the server.
 pub(crate) fn client_config(server: &TestServer) -> ClientConfig {
     let authority = server.authority.as_ref().expect("a server that speaks TLS");
     let authority = CertificateDer::from_pem_file(authority).unwrap();
@@ -305,7 +305,7 @@ fn config_trusting(
         .with_no_client_auth()
 }
 
-/// A socket to the server, without a word said on it.
+/// A TCP connection to the server on which nothing was sent.
 pub(crate) fn tcp_to(server: &TestServer) -> TcpStream {
     tcp(server.public, IpAddr::from([127, 0, 0, 1]), None)
 }

@@ -1,4 +1,4 @@
-//! Parts of a TLS handshake, what a second one resumes of a first, and what a client finds wrong.
+//! Parts of a TLS handshake, resumption by a second one, and the errors that a client finds.
 //! Never: more of a client than the handshake.
 
 use std::path::Path;
@@ -105,7 +105,7 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// What it finds wrong, if anything.
+    /// The error that it finds, if any.
     ///
     /// # Panics
     /// When the handshake fails for another reason than the certificate.
@@ -139,7 +139,7 @@ pub struct Shows<'a> {
     pub version: &'static SupportedProtocolVersion,
     /// The authority whose certificates it takes.
     pub authority: CertificateDer<'static>,
-    /// What it shows: its certificate and its key, in PEM.
+    /// Its certificate and its key, in PEM.
     pub shown: Option<(&'a str, &'a str)>,
 }
 
@@ -165,7 +165,7 @@ impl Shows<'_> {
         let mut client = ClientConnection::new(Arc::new(config), localhost()).unwrap();
         let mut socket = tcp_to(server);
         while client.is_handshaking() {
-            // TLS 1.2 refuses within the handshake, 1.3 right after the client has ended it.
+            // TLS 1.2 rejects within the handshake, 1.3 right after the client has ended it.
             if client.complete_io(&mut socket).is_err() {
                 return Answer { status: 0, headers: Vec::new(), body: Vec::new() };
             }

@@ -1,5 +1,5 @@
 //! Requests written by hand, answers read.
-//! Never: mends what a test writes wrong on purpose.
+//! Never: corrects invalid bytes that a test writes on purpose.
 
 use serde_json::Value;
 
@@ -50,7 +50,7 @@ impl Request {
             .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
     }
 
-    /// Adds a header, even one that is there already.
+    /// Adds a header, even if the request has it already.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push(format!("{name}: {value}"));
@@ -122,7 +122,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads one answer; what follows it stays in the connection's buffer.
+    /// Reads one answer; later bytes stay in the connection's buffer.
     pub fn read(connection: &mut Connection) -> Self {
         let deadline = Deadline::after(WAIT);
         let head_end = loop {
@@ -161,7 +161,7 @@ impl Answer {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Every value of a header, for those that may stand once only.
+    /// Every value of a header, for headers that may occur once only.
     #[must_use]
     pub fn values(&self, name: &str) -> Vec<&str> {
         let found = self.headers.iter().filter(|(known, _)| known == name);

@@ -1,5 +1,5 @@
 //! A socket through which next to nothing fits: small segments, a small window.
-//! Never: read from by itself; what a test does not read stays on the server's side.
+//! Never: reads by itself; bytes that a test does not read stay on the server's side.
 
 use std::net::{SocketAddr, TcpStream};
 

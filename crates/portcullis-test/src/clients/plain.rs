@@ -60,7 +60,7 @@ impl PlainClient {
         self.wait_message(|message| message["event"] == name)["data"].take()
     }
 
-    /// Waits for a message that fits; what comes before it is kept in `events`.
+    /// Waits for a matching message; earlier messages are kept in `events`.
     ///
     /// # Panics
     /// If the server closes first, or nothing arrives in time.

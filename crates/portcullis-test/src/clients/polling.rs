@@ -13,7 +13,7 @@ use crate::deadline::{Deadline, WAIT};
 use crate::servers::example::ExampleServer;
 use crate::servers::server::TestServer;
 
-/// What stands between two packets.
+/// The separator of two packets.
 pub const SEPARATOR: char = '\u{1e}';
 
 /// Which server a client talks to.
@@ -60,7 +60,7 @@ impl Peer<'_> {
     }
 }
 
-/// A long-polling client. Its fields are what each of its requests says: change one, and it is
+/// A long-polling client. Each request is built from its fields: change one, and it is
 /// another client with the same `sid`.
 #[derive(Clone)]
 pub struct PollingClient<'a> {
@@ -76,7 +76,7 @@ pub struct PollingClient<'a> {
     pub agent: String,
     /// The session.
     pub sid: String,
-    /// What the open packet said.
+    /// The content of the open packet.
     pub opened: Value,
     /// The id of the next event that asks for an acknowledgement.
     pub next_ack: u64,
@@ -289,7 +289,7 @@ impl<'a> PollingClient<'a> {
         event_payload(&self.wait_packet(|packet| packet.starts_with(&prefix)))
     }
 
-    /// Waits for a packet that fits; what comes before it is kept in `seen`.
+    /// Waits for a matching packet; earlier packets are kept in `seen`.
     ///
     /// # Panics
     /// If the session ends first, or nothing arrives in time.

@@ -105,7 +105,7 @@ impl SioClient {
         event_payload(&self.wait_packet(|packet| packet.starts_with(&prefix)))
     }
 
-    /// Waits for a packet that fits; what comes before it is kept in `seen`.
+    /// Waits for a matching packet; earlier packets are kept in `seen`.
     ///
     /// # Panics
     /// If the server closes first, or nothing arrives in time.
@@ -126,7 +126,7 @@ impl SioClient {
         }
     }
 
-    /// Reads until the server closes; gives the close code. What came before is in `seen`.
+    /// Reads until the server closes; returns the close code. Earlier packets are in `seen`.
     pub fn close_code(&mut self) -> Option<u16> {
         let deadline = Deadline::after(WAIT);
         while let Some(frame) = self.socket.next_frame() {

@@ -1,5 +1,5 @@
 //! Frames written by hand, frames read.
-//! Never: mends what a test writes wrong on purpose.
+//! Never: corrects invalid bytes that a test writes on purpose.
 
 use crate::clients::connection::Connection;
 use crate::clients::http::{Answer, Request};
@@ -51,7 +51,7 @@ pub struct ClientFrame {
     pub mask: Option<[u8; 4]>,
     /// How the length is written.
     pub length: Length,
-    /// What really follows the header.
+    /// The bytes that follow the header.
     pub payload: Vec<u8>,
 }
 
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn server_frames_are_taken_once_they_are_whole() {
+    fn incomplete_server_frame_is_not_decoded() {
         for length in [0, 5, 125, 126, 65_535, 65_536] {
             let frame = ClientFrame::new(0x81, &vec![b'x'; length]).unmasked();
             let bytes = frame.bytes();

@@ -115,7 +115,7 @@ impl Config {
         Self { plaintext: true, ..Self::default() }
     }
 
-    /// The production profile with the page [`Config::PAGE`], for what development rejects, such as
+    /// The production profile with the page [`Config::PAGE`], for settings rejected in development:
     /// proxies. With TLS the server has a certificate of the operator's.
     #[must_use]
     pub fn production(mut self) -> Self {
@@ -193,7 +193,7 @@ impl Config {
     }
 }
 
-/// The lines of a section; where a key stands twice, the later line.
+/// The lines of a section; if a key occurs twice, the later line.
 fn last_of_each_key(lines: &[String]) -> Vec<&str> {
     let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
     let is_last = |(index, line): &(usize, &String)| {

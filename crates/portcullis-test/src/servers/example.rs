@@ -18,7 +18,7 @@ pub struct ExampleServer {
     pub public: SocketAddr,
     /// The origin its own pages would have.
     pub origin: String,
-    /// What it wrote.
+    /// Its output.
     pub records: Records,
 }
 
@@ -89,7 +89,7 @@ impl ExampleServer {
     }
 }
 
-/// Examples stand beside the folder the test program is in.
+/// Examples are in the parent folder of the test program.
 fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     tests.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(name)

@@ -1,4 +1,4 @@
-//! What a server under test holds: its own gauges, and what its machine says of the process.
+//! Gauges of a server under test: its own metrics, and its process as the machine reports it.
 //! Never: decides by one sample of a state that changes later.
 
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub fn open_files(server: &TestServer) -> usize {
 #[must_use]
 pub fn processor_ms(server: &TestServer) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
-    // The name stands in parentheses and may hold spaces; user and system time are the 12th and
+    // The name is in parentheses and can contain spaces; user and system time are the 12th and
     // 13th word behind it, in ticks of 10 ms.
     let (_, rest) = stat.rsplit_once(')').unwrap();
     let words: Vec<&str> = rest.split_whitespace().collect();

@@ -20,7 +20,7 @@ struct Shared {
     read_again: Condvar,
 }
 
-/// What was printed for people: no records.
+/// The lines printed for people, without records.
 #[derive(Default)]
 struct PrintedLines {
     lines: Vec<String>,
@@ -68,7 +68,7 @@ impl Records {
         })
     }
 
-    /// What was printed behind a prefix, if it has been.
+    /// The text printed after a prefix, if any.
     pub(crate) fn printed(&self, prefix: &str) -> Option<String> {
         printed_after(&self.shared.printed.lock().unwrap(), prefix)
     }
@@ -118,7 +118,7 @@ impl Records {
         lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// How many lines there are: where records of what follows begin.
+    /// The number of lines: later records begin there.
     #[must_use]
     pub fn mark(&self) -> usize {
         self.shared.lines.lock().unwrap().len()

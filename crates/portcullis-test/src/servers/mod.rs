@@ -1,8 +1,8 @@
 //! Servers under test: configuration, process, records, metrics.
 //! Never: a server in the process of the test.
 
-pub(crate) mod config; // what it is configured with
+pub(crate) mod config; // its configuration
 pub(crate) mod server; // the real binary, started and stopped
 pub(crate) mod log; // its security records
-pub(crate) mod gauges; // what a server holds
+pub(crate) mod gauges; // gauges of a server
 pub(crate) mod example; // an example server, started and stopped

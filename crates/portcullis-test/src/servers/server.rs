@@ -22,7 +22,7 @@ use crate::wait::until;
 /// How much of the server's own log a failed test shows.
 const SHOWN_MAX_BYTES: usize = 8 * 1024;
 
-/// What is started, and how.
+/// The program that is started, and its options.
 #[derive(Clone)]
 struct Launch {
     program: PathBuf,
@@ -40,7 +40,7 @@ impl Launch {
 /// A running server.
 pub struct TestServer {
     child: Child,
-    /// What reads its outputs.
+    /// The threads that read its outputs.
     followers: Vec<JoinHandle<()>>,
     directory: Arc<tempfile::TempDir>,
     launch: Launch,
@@ -58,7 +58,7 @@ pub struct TestServer {
     pub authority: Option<PathBuf>,
     /// The one-time token of the set-up link, while there is one.
     pub setup_token: Option<String>,
-    /// What it recorded.
+    /// Its records.
     pub records: Records,
 }
 
@@ -75,7 +75,7 @@ impl TestServer {
     /// it said.
     ///
     /// # Panics
-    /// When it goes on running.
+    /// If it continues to run.
     #[must_use]
     pub fn refuse(program: &str, config: &Config) -> (Option<i32>, String) {
         let directory = tempfile::tempdir().unwrap();
@@ -90,7 +90,7 @@ impl TestServer {
     }
 
     /// Runs the program beside the server, on the same configuration and data, as an operator does;
-    /// `input` is what it reads.
+    /// `input` is its standard input.
     #[must_use]
     pub fn operate(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = self.begin(arguments);
@@ -145,7 +145,7 @@ impl TestServer {
         let records = self.records.clone();
         self.followers.push(records.follow_errors(self.child.stderr.take().unwrap()));
         self.followers.push(records.follow(self.child.stdout.take().unwrap()));
-        // The last line of the start: what else there is to say was said before.
+        // The last line of the start: all other lines are printed before it.
         let public = records.wait_until_printed("listening public ");
         self.origin = public.expect("a server that listens");
         self.public = address(&self.origin);
@@ -195,7 +195,7 @@ impl TestServer {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         threads.flatten().all(|thread| {
             let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-            // The state stands behind the name, which may hold anything.
+            // The state follows the name, which can contain any character.
             stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
         })
     }
@@ -240,7 +240,7 @@ impl TestServer {
         self.directory.path().join("data")
     }
 
-    /// What an operator's own program shows on the private listener.
+    /// The metrics of the product on the private listener.
     #[must_use]
     pub fn operator_key(&self) -> String {
         let secret = std::fs::read(self.data().join("sessions.secret")).unwrap();

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base_32_is_read_as_rfc_4648_writes_it() {
+    fn base_32_decoding_matches_rfc_4648() {
         assert_eq!(base32("MZXW6YTBOI"), b"foobar");
         assert_eq!(base32("MY"), b"f");
     }

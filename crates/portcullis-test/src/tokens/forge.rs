@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hmac_is_that_of_the_rfc() {
+    fn hmac_matches_the_rfc_vectors() {
         // RFC 7515, A.1: header, claims and key as printed there.
         let key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjA\
                    zZr1Z9CAow";

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-/// What stands before the 32 bytes of an Ed25519 key in DER (RFC 8410, section 4).
+/// The prefix of the 32 bytes of an Ed25519 key in DER (RFC 8410, section 4).
 const DER_HEAD: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 
 /// The public half of a key as a JWK.
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms_are_those_of_the_rfc() {
+    fn key_forms_match_the_rfc() {
         // RFC 8410, section 10.1.
         let raw = b"\x19\xbf\x44\x09\x69\x84\xcd\xfe\x85\x41\xba\xc1\x67\xdc\x3b\x96\
                     \xc8\x50\x86\xaa\x30\xb6\xb6\xcb\x0c\x5c\x38\xad\x70\x31\x66\xe1";

@@ -5,4 +5,4 @@ pub(crate) mod forge; // tokens of any shape
 pub(crate) mod client_key; // a client's own key, its proofs and signatures
 pub(crate) mod key_forms; // a public key in every form
 pub(crate) mod authenticator; // codes of a second factor
-pub(crate) mod published_key; // keys issuers publish, and what they sign
+pub(crate) mod published_key; // keys that issuers publish, and their signatures

@@ -1,4 +1,4 @@
-//! Keys that issuers publish: pairs of every kind, their key sets, and what they sign.
+//! Keys that issuers publish: pairs of every kind, their key sets, and tokens that they sign.
 //! Never: a private key in a set.
 
 use aws_lc_rs::rand::SystemRandom;
@@ -24,7 +24,7 @@ enum Pair {
 pub struct PublishedKey {
     /// Its name (`kid`).
     pub id: String,
-    /// What it is for: `RS256`, `PS256`, `ES256` or `EdDSA`.
+    /// Its algorithm: `RS256`, `PS256`, `ES256` or `EdDSA`.
     pub algorithm: &'static str,
     pair: Pair,
 }

@@ -45,7 +45,7 @@ pub enum Expiry {
     Connect,
 }
 
-/// What a packet means for the layer above.
+/// The meaning of a packet for the layer above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionEvent<'a> {
     /// A message for that layer.

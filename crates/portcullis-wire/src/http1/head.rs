@@ -60,7 +60,7 @@ pub struct Head<'a> {
 /// Why a head is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadFault {
-    /// The head violates the grammar of RFC 9112. The word tells the operator where.
+    /// The head violates the grammar of RFC 9112. The word names the part for the operator.
     Malformed(&'static str),
     /// More bytes than allowed, or a header name longer than any real one.
     TooLarge,

@@ -22,7 +22,7 @@ pub struct UpgradeRequest<'a> {
 /// Why a request for a WebSocket is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpgradeFault {
-    /// The request violates RFC 6455 section 4.2.1. The word tells the operator where.
+    /// The request violates RFC 6455 section 4.2.1. The word names the part for the operator.
     Malformed(&'static str),
     /// The version is missing or not 13; answered by 426 with version 13 (RFC 6455 section 4.4).
     Version,

@@ -66,7 +66,7 @@ impl Assembly {
         if cut { Err(FrameFault::Utf8) } else { Ok(()) }
     }
 
-    /// Doubles the capacity, up to the end of the frame: at most twice what has arrived.
+    /// Doubles the capacity, up to the end of the frame: at most twice the received bytes.
     fn reserve(&mut self, arriving: usize, ahead: usize) {
         let needed = self.payload.len() + arriving;
         let capacity = self.payload.capacity();

@@ -56,7 +56,7 @@ pub(crate) struct Header {
     pub(crate) size: usize,
 }
 
-/// What has arrived of the message that a frame would continue.
+/// The received part of the message that a frame would continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) frames: u16,

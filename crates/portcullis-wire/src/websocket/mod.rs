@@ -1,7 +1,7 @@
 //! RFC 6455 from the server's side: frames to messages, messages to frames.
 //! Never: masked frames of the server, or memory that a header only announces.
 
-mod message; // a message, and what one call of the decoder returns
+mod message; // a message, and the result of one call of the decoder
 mod fault; // limits of frames, and why a peer is disconnected
 mod decoder; // bytes to messages
 mod header; // the header of one frame

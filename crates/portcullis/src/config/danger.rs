@@ -15,7 +15,7 @@ use crate::config::read::error::ConfigError;
 pub(crate) struct Danger {
     /// The key of `[danger]`.
     pub(crate) key: &'static str,
-    /// What an attacker can do.
+    /// The consequence: the attack that becomes possible.
     pub(crate) text: &'static str,
 }
 

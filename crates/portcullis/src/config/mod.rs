@@ -12,7 +12,7 @@ mod audit; // [audit]
 mod alert; // [alert]
 mod channel; // [[alert.channel]]
 mod danger; // [danger]
-mod development; // what the development profile rejects
+mod development; // settings that the development profile rejects
 mod warning; // settings that are allowed and probably a mistake
 mod weakening; // settings weaker than the default of the profile
 mod summary; // all settings in force, as text

@@ -8,7 +8,7 @@ use std::fmt;
 pub(crate) struct Warning {
     /// The key of the configuration.
     pub(crate) key: &'static str,
-    /// The value, why it matters, and what to do.
+    /// The value, the risk, and the remedy.
     pub(crate) text: String,
 }
 

@@ -109,7 +109,7 @@ impl ServerBuilder {
         self
     }
 
-    /// What a client without an `Origin` (not a browser) needs to connect.
+    /// The requirement for a client without an `Origin` (not a browser).
     pub fn without_origin(mut self, rule: WithoutOrigin) -> Self {
         self.gate.without_origin = rule;
         self

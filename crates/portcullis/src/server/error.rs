@@ -45,7 +45,7 @@ pub enum Error {
     /// Another system call failed.
     #[error("cannot {what}: {source}")]
     System {
-        /// What the server tried.
+        /// The operation that failed.
         what: &'static str,
         /// The error of the system.
         source: std::io::Error,

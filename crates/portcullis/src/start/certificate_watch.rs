@@ -1,4 +1,4 @@
-//! What the server reports about its certificate: a metric, a daily reminder, an alert.
+//! Reports the state of the certificate: a metric, a daily reminder, an alert.
 //! Never: a new certificate; the operator renews it.
 
 use std::sync::Arc;

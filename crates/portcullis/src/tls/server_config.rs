@@ -207,7 +207,7 @@ mod tests {
 
     // T-104
     #[test]
-    fn no_early_data_and_one_protocol() {
+    fn server_config_has_no_early_data_and_one_protocol() {
         let directory = tempfile::tempdir().unwrap();
         let tls = development(directory.path());
         assert_eq!(tls.config.max_early_data_size, 0);

@@ -1,4 +1,4 @@
-//! What the tests share: a server, and whether it still serves.
+//! Fixtures of the tests: a server, and a check that it still serves.
 //! Never: an assertion about a refusal; each test makes its own.
 
 use portcullis_test::{Answer, Config, Connection, SioClient, TestServer, hs256};

@@ -1,4 +1,4 @@
-//! What the tests share: servers, rooms, and whether a server still serves.
+//! Fixtures of the tests: servers, rooms, and a check that a server still serves.
 //! Never: a client that the test under way also uses.
 
 use portcullis_test::{

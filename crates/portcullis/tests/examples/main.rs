@@ -35,7 +35,7 @@ fn connect(public: SocketAddr, token: &str) -> SioClient {
 }
 
 #[test]
-fn echo_answers_what_its_rule_allows() {
+fn echo_answers_messages_that_its_rule_allows() {
     let server = ExampleServer::start("echo", &[("ECHO_SECRET", SECRET)]);
     let mut client = connect(server.public, &token("https://echo.example", "ann"));
     let answer = client.ask("echo", &json!({"text": "hello"}));

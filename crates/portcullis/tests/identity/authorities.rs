@@ -102,7 +102,7 @@ fn server(
 }
 
 #[test]
-fn only_named_authorities_vouch_for_the_address_of_a_key_set() {
+fn key_set_is_fetched_under_trusted_authorities_only() {
     let (public, private) = (Authority::new(), Authority::new());
     let cases = [
         (&public, None, true),

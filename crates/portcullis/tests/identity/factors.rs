@@ -65,7 +65,7 @@ fn code_is_required_and_accepted_once_also_for_twenty_at_once() {
 }
 
 #[test]
-fn t063_in_production_an_administrator_needs_two_factors() {
+fn t063_administrator_needs_two_factors_in_production() {
     let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let server = start(&Config {
         profile: String::from("production"),
@@ -101,7 +101,7 @@ fn t063_in_production_an_administrator_needs_two_factors() {
 }
 
 #[test]
-fn an_invitation_is_for_one_even_if_twenty_try_it_at_once() {
+fn simultaneous_uses_of_an_invitation_register_one_user() {
     let invited = "[accounts]\nregistration = \"invitation\"\n";
     let server = start(&Config { more: invited.to_owned(), ..Config::default() });
     let root = set_up(&server, "root");

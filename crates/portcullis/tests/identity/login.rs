@@ -29,7 +29,7 @@ fn login_from(server: &TestServer, name: &str, password: &str, cookie: &str) -> 
 }
 
 #[test]
-fn t027_a_flood_on_a_name_is_stopped_and_its_owner_still_gets_in() {
+fn t027_flood_on_a_name_is_rejected_and_its_owner_is_admitted() {
     let server = start(&config());
     let _ann = sign_up(&server, "ann");
     let device = device_of(&login(&server, "ann", PASSWORD));
@@ -60,7 +60,7 @@ fn t027_a_flood_on_a_name_is_stopped_and_its_owner_still_gets_in() {
 }
 
 #[test]
-fn t027_an_address_has_a_budget_over_all_names() {
+fn t027_address_has_one_login_limit_over_all_names() {
     let mut config = Config::strict_rates();
     config.rate = vec![String::from("request_per_prefix = \"100000/60s\"")];
     let server = start(&config);
@@ -110,7 +110,7 @@ fn t028_whatever_is_wrong_is_answered_alike() {
 }
 
 #[test]
-fn t029_passwords_are_taken_as_they_are_or_refused_before_they_cost() {
+fn t029_password_is_unchanged_or_rejected_before_it_is_hashed() {
     let server = start(&config());
     let longest = "pæsswörd-🦊 "
         .chars()

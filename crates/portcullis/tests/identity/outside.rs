@@ -80,7 +80,7 @@ fn administrator_of_another_issuer_needs_a_second_factor_in_the_token() {
 }
 
 #[test]
-fn role_taken_here_stays_taken_for_tokens_issued_before() {
+fn removed_role_stays_removed_for_tokens_issued_before() {
     let server = production("roles_claim = [\"roles\"]\nprivileged_amr = [\"mfa\"]", "");
     let issued = |ago_s: i64, roles: &[&str]| {
         let mut more = json!({ "roles": roles, "amr": ["mfa"] });
@@ -112,7 +112,7 @@ fn role_taken_here_stays_taken_for_tokens_issued_before() {
 }
 
 #[test]
-fn t054_tokens_of_another_kind_open_nothing_and_the_record_names_it() {
+fn t054_token_of_another_kind_is_rejected_and_the_record_names_it() {
     let server = start(&Config { more: String::from("scope = [\"chat\"]"), ..Config::plaintext() });
     let scoped = |more: Value| {
         let mut all = json!({ "scope": "openid chat" });

@@ -1,4 +1,4 @@
-//! What records say of log-ins and sessions: the factors, the session, the target.
+//! Records of logins and sessions: the factors, the session, the target.
 //! Never: a session id, or text that was typed where a name belongs.
 
 use portcullis_test::{Config, Request, SioClient, TestServer, authenticator_code, sign_up};

@@ -1,4 +1,4 @@
-//! What the time of an answer tells: nothing.
+//! The time of an answer reveals no secret.
 //! Never: one run that decides; classes alternate, outliers are cut alike, and the sign may vary.
 
 use std::time::Duration;
@@ -58,7 +58,7 @@ fn quartile(times: &Times) -> f64 {
 }
 
 #[test]
-fn the_test_notices_a_difference() {
+fn timing_test_detects_a_difference() {
     let base = |index: usize| 1_000.0 + ((index * 7_919) % 100) as f64;
     let same = [(0..4_000).map(base).collect(), (0..4_000).map(|index| base(index + 13)).collect()];
     assert!(welch(&same).abs() < 4.5);
@@ -67,7 +67,7 @@ fn the_test_notices_a_difference() {
 }
 
 #[test]
-fn t025_a_ticket_that_is_nearly_right_takes_as_long_as_any() {
+fn t025_nearly_valid_ticket_takes_as_long_as_any_other() {
     let server = start(&Config {
         rate: [Config::default().rate, vec![String::from("ticket_per_user = \"100000/60s\"")]]
             .concat(),
@@ -103,7 +103,7 @@ fn t025_a_ticket_that_is_nearly_right_takes_as_long_as_any() {
 }
 
 #[test]
-fn t028_an_unknown_name_takes_as_long_as_a_wrong_password() {
+fn t028_unknown_name_takes_as_long_as_a_wrong_password() {
     let lines = ["login_per_user = \"100000/60s\"", "login_failed_per_user = \"100000/24h\""];
     let mut config = Config::default();
     config.rate.extend(lines.map(String::from));
@@ -121,7 +121,7 @@ fn t028_an_unknown_name_takes_as_long_as_a_wrong_password() {
 }
 
 #[test]
-fn t064_a_room_that_is_not_there_takes_as_long_as_one_that_is_not_for_one() {
+fn t064_missing_room_takes_as_long_as_a_forbidden_room() {
     let lines = [
         "message_per_user = \"1000000/60s\"",
         "message_per_connection = \"1000000/60s\"",

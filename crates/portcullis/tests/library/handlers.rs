@@ -1,4 +1,4 @@
-//! What a handler may do, and what it may not break.
+//! Handlers of applications: their operations, and faults that the server contains.
 //! Never: another client that notices.
 
 use std::time::Duration;
@@ -63,7 +63,7 @@ fn served() -> ServedApp {
 }
 
 #[test]
-fn t_199_a_panic_ends_its_own_connection_and_nothing_else() {
+fn t_199_panic_ends_only_its_own_connection() {
     let served = served();
     let mut other = served.connect("other");
     for event in ["panic", "panic:at-once"] {
@@ -76,7 +76,7 @@ fn t_199_a_panic_ends_its_own_connection_and_nothing_else() {
 }
 
 #[test]
-fn a_handler_that_takes_too_long_is_given_up_and_the_connection_goes_on() {
+fn handler_over_its_timeout_is_cancelled_and_the_connection_stays() {
     let served = served();
     let mut client = served.connect("patient");
     let error = &client.ask("slow", &json!({}))["error"];
@@ -85,7 +85,7 @@ fn a_handler_that_takes_too_long_is_given_up_and_the_connection_goes_on() {
 }
 
 #[test]
-fn an_acknowledgement_comes_after_what_its_handler_emitted() {
+fn acknowledgement_follows_the_events_of_its_handler() {
     let served = served();
     let mut client = served.connect("listener");
     for _ in 0..50 {

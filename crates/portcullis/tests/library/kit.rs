@@ -58,7 +58,7 @@ fn failure(act: impl FnOnce()) -> String {
 }
 
 #[test]
-fn clients_of_the_kit_see_what_the_server_does() {
+fn test_kit_clients_observe_the_server() {
     let server = TestServer::start(declare);
     let (mut ann, mut bob) = (server.connect("ann"), server.connect("bob"));
     bob.accepted("say", json!({"text": "first"}));

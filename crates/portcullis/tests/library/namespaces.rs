@@ -50,7 +50,7 @@ fn served(left: &Departures) -> ServedApp {
 }
 
 #[test]
-fn a_pattern_makes_one_namespace_for_each_name() {
+fn pattern_creates_one_namespace_for_each_name() {
     let served = served(&Departures::default());
     let mut first = served.open();
     let mut second = served.open();
@@ -71,7 +71,7 @@ fn a_pattern_makes_one_namespace_for_each_name() {
 }
 
 #[test]
-fn hooks_and_roles_refuse_and_the_connection_goes_on_where_it_is() {
+fn hook_or_role_rejection_keeps_the_connection() {
     let served = served(&Departures::default());
     let mut client = served.open();
     client.join_namespace("/doc-1", &credential("ann")).unwrap();
@@ -114,7 +114,7 @@ fn after_the_last_namespace_another_connect_may_come() {
 }
 
 #[test]
-fn no_more_namespaces_than_the_limit() {
+fn namespace_over_the_limit_is_rejected() {
     let served = served(&Departures::default());
     let mut client = served.open();
     for number in 0..8 {
@@ -126,7 +126,7 @@ fn no_more_namespaces_than_the_limit() {
 }
 
 #[test]
-fn an_unknown_namespace_is_refused_by_its_name() {
+fn unknown_namespace_is_rejected_by_its_name() {
     let served = served(&Departures::default());
     let mut client = served.connect("ann");
     for name in ["/nothing", "/doc-", "/doc-1/x"] {

@@ -241,7 +241,7 @@ fn events_from_outside_of_handlers_reach_everyone() {
 
 /// Only so that the type of a running server is named once: it can be sent to other threads.
 #[test]
-fn a_running_server_can_be_handed_around() {
+fn running_server_is_send() {
     fn sendable<T: Send>(_: Option<Arc<T>>) {}
     sendable::<Running>(None);
 }

@@ -1,4 +1,4 @@
-//! What `/ready` answers when a thread or task of the server has ended by a fault.
+//! `/ready` after a thread or task of the server has ended by a fault.
 //! Never: a fault that the product's own code could cause; the tests bring parts that panic.
 
 use std::sync::Arc;
@@ -223,7 +223,7 @@ fn chore_that_has_ended_makes_the_server_not_ready() {
 }
 
 #[test]
-fn sessions_that_nothing_confirms_any_more_make_the_server_not_ready() {
+fn unconfirmed_sessions_make_the_server_not_ready() {
     let mut fixture = Fixture::new();
     fixture.start(|_, _| ());
     fixture.live.authority().confirm(fixture.clock.now());

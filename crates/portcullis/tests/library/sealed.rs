@@ -112,7 +112,7 @@ fn handler_and_other_clients_get_a_field_sealed() {
 }
 
 #[test]
-fn records_and_rejections_hold_nothing_of_a_sealed_field() {
+fn records_and_rejections_omit_the_content_of_a_sealed_field() {
     let (keys, directory) = keys();
     let log = directory.path().join("security.log");
     let builder = Server::builder()

@@ -373,7 +373,7 @@ fn play(seed: u64) -> (usize, usize) {
 }
 
 #[test]
-fn nothing_is_lost_doubled_or_left_behind() {
+fn random_world_loses_and_duplicates_no_note() {
     let (mut recovered, mut received) = (0, 0);
     for seed in 1..=8 {
         let (came_back, notes) = play(seed);

@@ -1,4 +1,4 @@
-//! What the tests share: a server without rates, rooms, and clients that are refused a lot.
+//! Fixtures of the tests: a server without rates, rooms, and clients that are often rejected.
 //! Never: a connection that ends for its violations unless the test wants that.
 
 use std::net::IpAddr;

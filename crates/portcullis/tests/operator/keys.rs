@@ -53,7 +53,7 @@ fn rotation_keeps_old_tokens_and_revocation_ends_them() {
 }
 
 #[test]
-fn fields_are_sealed_anew_beside_a_running_server() {
+fn fields_are_resealed_while_the_server_runs() {
     let server = start(&Config::default());
     let root = set_up(&server, "root");
     let mut client = SioClient::connect(&server, &root.token);

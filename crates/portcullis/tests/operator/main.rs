@@ -1,4 +1,4 @@
-//! What an operator types beside a running server, and what its clients see of it.
+//! Commands of an operator while the server runs, and their effect on its clients.
 //! Never: a change that waits for a restart.
 #![expect(
     clippy::unwrap_used,

@@ -182,7 +182,7 @@ fn t378_syslog_server_that_restarts_gets_every_line_unchanged() {
 
 // T-378
 #[test]
-fn t378_server_with_another_certificate_gets_nothing_and_is_recorded() {
+fn t378_untrusted_syslog_server_gets_no_records_and_is_recorded() {
     let mut rsyslog = Rsyslog::new();
     rsyslog.start("other");
     let server = start(&rsyslog.config());

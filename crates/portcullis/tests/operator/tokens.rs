@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{done, refused, start};
 
 #[test]
-fn what_is_made_connects_and_what_is_wrong_is_explained() {
+fn made_token_connects_and_rejected_token_is_explained() {
     let server = start(&Config::default());
     let ann = sign_up(&server, "ann");
     let own = done(&server, &["token", "make", "ann"], "");

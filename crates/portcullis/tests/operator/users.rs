@@ -19,7 +19,7 @@ fn recorded(server: &TestServer, words: &str) -> Value {
 }
 
 #[test]
-fn t066_a_role_counts_while_connected_and_is_recorded() {
+fn t066_role_change_applies_while_connected_and_is_recorded() {
     let server = start(&Config::default());
     let root = set_up(&server, "root");
     let ann = sign_up(&server, "ann");

@@ -9,7 +9,7 @@ use crate::started::{Behind, Kind, NAME};
 const ALL: [Kind; 3] = [Kind::Nginx, Kind::HaproxyEnds, Kind::HaproxyThrough];
 
 #[test]
-fn the_client_counts_and_not_the_proxy() {
+fn rates_behind_a_proxy_count_by_client() {
     for kind in ALL {
         let behind = Behind::start(kind, Config::strict_rates());
         let ask = |source, spoofed: &str| {
@@ -27,7 +27,7 @@ fn the_client_counts_and_not_the_proxy() {
 }
 
 #[test]
-fn a_bad_head_is_nobodys_and_least_of_all_the_last_clients() {
+fn bad_head_behind_a_proxy_does_not_block_other_clients() {
     for kind in [Kind::Nginx, Kind::HaproxyEnds] {
         let mut config = Config::strict_rates();
         config.rate = vec![String::from("penalty_per_prefix = \"3/60s\"")];
@@ -78,7 +78,7 @@ fn socket_behind_a_proxy_stays_open_and_gets_a_close_frame() {
 }
 
 #[test]
-fn a_session_over_polling_works_over_kept_connections() {
+fn polling_session_works_over_kept_connections() {
     for kind in ALL {
         let behind = Behind::start(kind, Config::default());
         let ask =

@@ -32,7 +32,7 @@ fn blamed(server: &TestServer, rule: &str) -> String {
 }
 
 #[test]
-fn t073_only_headers_of_a_trusted_proxy_are_read() {
+fn t073_forwarded_header_of_an_untrusted_client_is_ignored() {
     let server = start(&["trusted_proxies = [\"127.0.0.2\"]"], true);
     let names = ["X-Forwarded-For", "Forwarded", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP"];
     for (last, name) in names.into_iter().enumerate() {
@@ -46,7 +46,7 @@ fn t073_only_headers_of_a_trusted_proxy_are_read() {
 }
 
 #[test]
-fn t074_t075_the_address_a_trusted_proxy_adds_counts_and_nothing_before_it() {
+fn t074_t075_only_the_address_added_by_a_trusted_proxy_counts() {
     let server = start(&["trusted_proxies = [\"127.0.0.2\"]"], true);
     // Each of them is another client.
     assert_eq!(passes(&server, PROXY, "X-Forwarded-For", |n| format!("198.51.100.{n}")), 20);
@@ -118,7 +118,7 @@ fn t072_thousands_of_addresses_use_little_memory_and_unblock_none() {
 }
 
 #[test]
-fn a_session_over_polling_belongs_to_the_client_and_not_to_the_proxy() {
+fn polling_session_behind_a_proxy_is_bound_to_the_client() {
     let server = start(&["trusted_proxies = [\"127.0.0.2\"]"], true);
     let ask = |path: &str, client: &str| {
         let request = Request::get(&server, path)
@@ -188,7 +188,7 @@ fn connection_of_a_proxy_without_a_header_is_rejected() {
 }
 
 #[test]
-fn a_proxy_that_says_nothing_at_all_is_not_waited_for() {
+fn incomplete_proxy_header_ends_at_the_deadline() {
     let mut config = Config::plaintext();
     config.transport.push(String::from("handshake_timeout_ms = 200"));
     config.listen = vec![

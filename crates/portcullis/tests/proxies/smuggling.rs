@@ -86,7 +86,7 @@ fn requests(behind: &Behind) -> u64 {
 }
 
 #[test]
-fn t249_what_is_hidden_in_a_request_is_never_a_request() {
+fn t249_smuggled_request_is_never_processed() {
     for kind in [Kind::Nginx, Kind::HaproxyEnds, Kind::HaproxyThrough] {
         let behind = Behind::start(kind, Config::default());
         for (name, bytes) in shapes() {

@@ -1,4 +1,4 @@
-//! What the files in the data directory tell, and what changing them does.
+//! Files of the data directory: they reveal no secret, and changes to them are detected.
 //! Never: a text, a factor or a token in the clear; a changed field that is read.
 
 use std::path::Path;
@@ -56,7 +56,7 @@ fn t150_t155_neither_texts_nor_factors_nor_tokens_lie_in_the_clear() {
 }
 
 #[test]
-fn t151_t156_what_is_moved_or_changed_does_not_open_and_is_recorded() {
+fn t151_t156_moved_or_changed_value_does_not_open_and_is_recorded() {
     let server = start(&unlimited());
     let root = set_up(&server, "root");
     let mut client = SioClient::connect(&server, &root.token);
@@ -102,7 +102,7 @@ fn t151_t156_what_is_moved_or_changed_does_not_open_and_is_recorded() {
 }
 
 #[test]
-fn t153_without_the_ring_of_what_is_sealed_there_is_no_start() {
+fn t153_missing_keyring_of_sealed_values_stops_the_start() {
     let mut server = start(&unlimited());
     let root = set_up(&server, "root");
     let mut client = SioClient::connect(&server, &root.token);

@@ -77,7 +77,7 @@ const SENDERS: usize = 20;
 const EACH: usize = 5;
 
 #[test]
-fn a_hundred_sends_while_the_member_is_removed() {
+fn concurrent_sends_of_a_removed_member_stop_at_the_kick() {
     let mut config = unlimited();
     config.capacity.push(format!("connections_per_user = {SENDERS}"));
     let server = start(&config);

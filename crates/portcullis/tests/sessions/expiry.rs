@@ -1,4 +1,4 @@
-//! What ends by time, and what prolongs it in place.
+//! Sessions and connections that end by time, and their renewal in place.
 //! Never: a connection that outlives its token by a second.
 
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn ended(server: &TestServer, reason: &str) {
 }
 
 #[test]
-fn t057_a_token_that_ends_ends_its_connection_within_a_second() {
+fn t057_expired_token_ends_its_connection_within_a_second() {
     let server = start(&unlimited());
     let mut socketio = SioClient::connect(&server, &lasting("ann", 2));
     let mut plain = PlainClient::connect(&server, &lasting("bob", 2));
@@ -44,7 +44,7 @@ fn t057_a_token_that_ends_ends_its_connection_within_a_second() {
 }
 
 #[test]
-fn t057_an_idle_connection_ends_and_an_old_one_does_whatever_it_says() {
+fn t057_idle_connection_ends_and_active_one_ends_at_its_absolute_end() {
     let server = start(&config("idle_s = 1"));
     let mut silent = SioClient::connect(&server, &hs256("ann"));
     let (end, took) = timed(|| silent.close_code());
@@ -90,7 +90,7 @@ fn client_is_warned_before_expiry_and_renews_in_place() {
 }
 
 #[test]
-fn rejected_renewal_changes_nothing_and_reveals_nothing() {
+fn rejected_renewal_keeps_the_session_and_reveals_no_reason() {
     let server = start(&unlimited());
     let mut client = SioClient::connect(&server, &lasting("ann", 300));
     let good = changed("ann", &json!({}));

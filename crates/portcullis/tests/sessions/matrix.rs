@@ -27,7 +27,7 @@ fn printed(server: &TestServer) -> String {
 }
 
 #[test]
-fn the_document_is_what_the_server_does() {
+fn matrix_page_matches_the_output_of_access() {
     let server = start(&Config { issuer: false, ..Config::default() });
     let printed = printed(&server);
     assert!(rows(&printed, "| namespace").len() > 10);
@@ -189,7 +189,7 @@ fn t063_t064_t069_every_event_is_tried_by_every_role() {
 }
 
 #[test]
-fn t064_t069_what_is_not_there_and_what_is_not_for_one_are_answered_alike() {
+fn t064_t069_missing_and_forbidden_targets_get_equal_answers() {
     let server = start(&unlimited());
     let cast = Cast {
         actors: ["olga", "eve"]

@@ -8,7 +8,7 @@ use crate::browser::Browser;
 use crate::{start, unlimited};
 
 #[test]
-fn t020_t054_the_cookie_is_for_refreshing_alone() {
+fn t020_t054_refresh_cookie_is_accepted_for_refresh_only() {
     let server = start(&unlimited());
     let _ann = sign_up(&server, "ann");
     let browser = Browser::log_in(&server, "ann");
@@ -50,7 +50,7 @@ fn t020_t054_the_cookie_is_for_refreshing_alone() {
 }
 
 #[test]
-fn t146_a_copy_from_another_device_ends_the_session_for_both() {
+fn t146_refresh_from_another_device_ends_the_session_for_both() {
     let server = start(&unlimited());
     let _ann = sign_up(&server, "ann");
     let mut browser = Browser::log_in(&server, "ann");
@@ -74,7 +74,7 @@ fn t146_a_copy_from_another_device_ends_the_session_for_both() {
 }
 
 #[test]
-fn t062_a_log_in_takes_over_nothing_of_what_was_there() {
+fn t062_login_with_planted_cookies_starts_a_new_session() {
     let server = start(&unlimited());
     let (_ann, _eve) = (sign_up(&server, "ann"), sign_up(&server, "eve"));
     let planted = Browser::log_in(&server, "eve");

@@ -37,7 +37,7 @@ fn refused(outcome: &Result<Value, Value>) {
 }
 
 #[test]
-fn t140_a_ticket_opens_one_door_in_any_form_and_a_copy_is_an_alarm() {
+fn t140_ticket_opens_one_socket_and_its_copy_is_recorded() {
     let server = start(&unlimited());
     let ann = sign_up(&server, "ann");
     for token in [ann.token.as_str(), &hs256("foreign")] {
@@ -67,7 +67,7 @@ fn t140_a_ticket_opens_one_door_in_any_form_and_a_copy_is_an_alarm() {
 }
 
 #[test]
-fn t140_one_of_twenty_clients_with_one_ticket_is_admitted() {
+fn t140_simultaneous_uses_of_a_ticket_admit_one_client() {
     let server = start(&unlimited());
     for round in 0..5 {
         let good = ticket(&server, &hs256(&format!("ann{round}")));
@@ -86,7 +86,7 @@ fn t140_one_of_twenty_clients_with_one_ticket_is_admitted() {
 }
 
 #[test]
-fn t141_a_ticket_is_for_its_page_and_dies_with_its_session() {
+fn t141_ticket_is_valid_for_its_page_and_while_its_session_lasts() {
     let mut config = unlimited();
     config.origin.push(String::from("allowed = [\"https://other.test\"]"));
     let server = start(&config);
@@ -117,7 +117,7 @@ fn t141_a_ticket_is_for_its_page_and_dies_with_its_session() {
 }
 
 #[test]
-fn t142_a_retry_has_one_effect_even_from_many_connections_at_once() {
+fn t142_simultaneous_retries_of_a_message_have_one_effect() {
     let mut config = unlimited();
     config.capacity.push(String::from("connections_per_user = 20"));
     let server = start(&config);
@@ -156,7 +156,7 @@ fn t142_a_retry_has_one_effect_even_from_many_connections_at_once() {
 }
 
 #[test]
-fn t143_t144_an_operators_rule_asks_for_more() {
+fn t143_t144_replay_rule_of_the_operator_is_enforced() {
     let mut config = unlimited();
     config.more =
         String::from("[replay]\n\"chat:send\" = \"seq+mid\"\n\"room:delete\" = \"mid\"\n");

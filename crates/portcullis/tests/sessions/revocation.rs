@@ -51,7 +51,7 @@ impl<'a> Everywhere<'a> {
 }
 
 #[test]
-fn t059_a_log_out_ends_the_sessions_connections_in_every_form_and_no_others() {
+fn t059_logout_ends_all_connections_of_its_session_only() {
     let server = start(&unlimited());
     let _ann = sign_up(&server, "ann");
     let (this, other) = (Browser::log_in(&server, "ann"), Browser::log_in(&server, "ann"));
@@ -105,7 +105,7 @@ fn t068_fresh_proof_voids_older_tokens_and_keeps_the_open_connections() {
 }
 
 #[test]
-fn t059_one_session_is_ended_from_another_and_by_its_own_user_only() {
+fn t059_session_can_be_ended_by_its_own_user_only() {
     let server = start(&unlimited());
     let (_ann, bob) = (sign_up(&server, "ann"), sign_up(&server, "bob"));
     let (this, lost) = (Browser::log_in(&server, "ann"), Browser::log_in(&server, "ann"));
@@ -197,7 +197,7 @@ fn t066_user_without_the_role_of_a_namespace_is_removed_from_it_alone() {
 }
 
 #[test]
-fn t058_what_is_changed_in_the_database_reaches_connections_without_a_word() {
+fn t058_database_change_ends_connections_without_a_notification() {
     let server = start(&unlimited());
     let _root = set_up(&server, "root");
     let database = || {
@@ -257,7 +257,7 @@ fn t058_what_is_changed_in_the_database_reaches_connections_without_a_word() {
 }
 
 #[test]
-fn t059_nothing_that_waits_behind_a_log_out_is_done_after_it() {
+fn t059_request_queued_after_a_logout_is_rejected() {
     let server = start(&unlimited());
     let _ann = sign_up(&server, "ann");
     let _bob = sign_up(&server, "bob");

@@ -112,7 +112,7 @@ fn open(server: &TestServer) -> SioClient {
 }
 
 #[test]
-fn t148_a_log_in_proves_a_key_and_its_token_is_worth_nothing_without_it() {
+fn t148_token_without_a_proof_of_its_key_is_rejected() {
     let server = start(&config());
     let client = Client::new(&server, "ann");
     let without = post(&server, "/auth/login", &credentials("ann")).ask(&server);

@@ -76,7 +76,7 @@ impl Drop for StartedServer {
 
 // T-011, T-035, T-270, T-271, T-273
 #[test]
-fn bad_configurations_end_with_code_2_and_touch_nothing() {
+fn invalid_configuration_exits_with_code_2_and_changes_no_files() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     std::fs::write(path.join("weak.key"), "changeme").unwrap();
@@ -137,7 +137,7 @@ fn check_prints_a_file_that_says_the_same() {
 }
 
 #[test]
-fn a_start_says_what_comes_next_and_sigterm_ends_it() {
+fn start_prints_the_next_steps_and_sigterm_ends_the_server() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("portcullis-data");
     let mut first = StartedServer::new(directory.path());

@@ -1,4 +1,4 @@
-//! What `/ready` reports of the store and of what serves.
+//! `/ready` reports the state of the store and of the threads that serve.
 //! Never: ready while the database is damaged.
 
 use std::io::{Seek, SeekFrom, Write};

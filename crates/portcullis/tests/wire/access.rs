@@ -25,7 +25,7 @@ fn open_server() -> TestServer {
 }
 
 #[test]
-fn t063_only_administrators_announce() {
+fn t063_announcement_of_a_user_without_the_role_is_rejected() {
     let server = start(&Config::default());
     let admin = set_up(&server, "the_admin");
     let user = sign_up(&server, "a_user");
@@ -68,7 +68,7 @@ fn t064_t069_foreign_private_room_looks_like_a_missing_room() {
 }
 
 #[test]
-fn t065_a_room_id_is_a_short_plain_string() {
+fn t065_room_id_other_than_a_short_plain_string_is_rejected() {
     let server = open_server();
     let cases = [
         json!({}),
@@ -95,7 +95,7 @@ fn t065_a_room_id_is_a_short_plain_string() {
 }
 
 #[test]
-fn an_acknowledged_message_survives_kill_and_is_there_once() {
+fn acknowledged_message_survives_a_kill_and_is_stored_once() {
     let server = open_server();
     let mut writer = SioClient::connect(&server, &hs256("writer"));
     let id = room(&mut writer, "public");

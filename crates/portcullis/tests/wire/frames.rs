@@ -22,7 +22,7 @@ fn fragments(first: &[u8], rest: &[u8], count: usize) -> Vec<u8> {
 }
 
 #[test]
-fn t213_t215_t216_t225_headers_are_refused_before_their_payload() {
+fn t213_t215_t216_t225_invalid_header_is_rejected_before_its_payload() {
     let server = start(&Config::plaintext());
     let claiming = |first, length| ClientFrame::new(first, b"").claiming(length).bytes();
     let before = server.resident_kib();
@@ -57,7 +57,7 @@ fn t217_t218_fragments_are_counted_even_empty_ones() {
 }
 
 #[test]
-fn t218_a_message_that_never_ends_has_a_deadline() {
+fn t218_endless_message_has_a_deadline() {
     let mut config = Config::plaintext();
     config.transport = vec!["assembly_timeout_ms = 200".into()];
     let server = start(&config);
@@ -120,7 +120,7 @@ fn t227_close_frames() {
 }
 
 #[test]
-fn t228_a_peer_that_never_closes_loses_its_socket() {
+fn t228_client_that_never_closes_is_disconnected() {
     let server = start(&Config::plaintext());
     let mut socket = RawWebSocket::open(&server, "/ws");
     socket.connection.send(&frame_bytes(0x81, b"\xff"));
@@ -131,7 +131,7 @@ fn t228_a_peer_that_never_closes_loses_its_socket() {
 }
 
 #[test]
-fn t230_the_cut_of_the_bytes_changes_nothing() {
+fn t230_cut_of_the_bytes_does_not_change_the_result() {
     let server = start(&Config::plaintext());
     let token = portcullis_test::hs256("cutter");
     let connect = format!(r#"{{"event":"connect","data":{{"token":"{token}"}},"id":1}}"#);

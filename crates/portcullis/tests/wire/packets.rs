@@ -75,7 +75,7 @@ fn t193_t196_t198_t200_malformed_packets_end_the_connection() {
 }
 
 #[test]
-fn t194_reserved_and_unknown_events_are_refused_and_nothing_ends() {
+fn t194_reserved_or_unknown_event_is_rejected_and_the_socket_stays() {
     let server = start(&Config::plaintext());
     let mut client = SioClient::connect(&server, &hs256("reserved"));
     let names = [

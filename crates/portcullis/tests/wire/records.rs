@@ -1,4 +1,4 @@
-//! What is written about attacks: once, whole, and without anything secret.
+//! Records of attacks: each is written once, complete, and without secrets.
 //! Never: a message body, a token, a session id.
 
 use std::net::IpAddr;
@@ -46,7 +46,7 @@ fn t160_every_family_leaves_a_record_in_one_unbroken_sequence() {
 }
 
 #[test]
-fn t166_a_flood_of_violations_is_counted_and_not_written_down() {
+fn t166_flood_of_violations_is_counted_and_sampled() {
     let server = start(&Config::default());
     let evil = Request::upgrade(&server, "/ws").with("Origin", "https://evil.example");
     for _ in 0..400 {
@@ -127,7 +127,7 @@ fn t166_however_many_sources_and_rules_the_lines_are_bounded() {
 }
 
 #[test]
-fn t161_t162_what_a_peer_writes_cannot_break_a_line() {
+fn t161_t162_text_of_a_client_cannot_break_a_log_line() {
     let server = start(&Config::plaintext());
     let agent = format!("\u{1b}[31m{}", "A".repeat(10_000));
     let request = Request::upgrade(&server, "/ws").with("Origin", "https://evil.example");
@@ -144,7 +144,7 @@ fn t161_t162_what_a_peer_writes_cannot_break_a_line() {
 }
 
 #[test]
-fn t163_nothing_secret_is_written() {
+fn t163_secrets_are_in_no_record() {
     let server = start(&Config::default());
     let person = sign_up(&server, "secretive");
     let mut client = SioClient::connect(&server, &person.token);
@@ -162,7 +162,7 @@ fn t163_nothing_secret_is_written() {
 }
 
 #[test]
-fn t164_metrics_do_not_grow_with_what_peers_invent() {
+fn t164_metrics_do_not_grow_with_input_of_clients() {
     let mut config = Config::plaintext();
     config.rate.push("message_per_connection = \"100000/60s\"".into());
     let server = start(&config);
@@ -196,7 +196,7 @@ fn t171_session_ids_are_long_and_never_the_same() {
 }
 
 #[test]
-fn t223_resets_leave_nothing_behind() {
+fn t223_reset_connections_release_everything() {
     let server = start(&Config::plaintext());
     for stage in 0..60 {
         let mut connection = Connection::open(&server);

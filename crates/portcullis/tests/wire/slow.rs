@@ -145,7 +145,7 @@ fn nothing_is_held(server: &TestServer) {
 }
 
 #[test]
-fn a_server_that_stops_says_so_and_leaves_nothing_half_done() {
+fn stopping_server_closes_with_1012_and_keeps_stored_messages() {
     let mut server = start(&wide_rates());
     let mut client = SioClient::connect(&server, &hs256("late"));
     let created = client.ask("room:create", &json!({ "name": "R", "visibility": "public" }));

@@ -355,7 +355,7 @@ fn t053_roles_in_a_token_are_nobodys() {
 }
 
 #[test]
-fn t057_the_end_of_a_token_ends_its_connection() {
+fn t057_expired_token_ends_its_connection() {
     let server = start(&Config::plaintext());
     let short = with("exp", json!(now_s() + 2));
     let mut client = SioClient::connect(&server, &short);
@@ -380,7 +380,7 @@ fn t028_log_ins_that_fail_look_alike() {
 }
 
 #[test]
-fn t032_an_issuer_without_an_algorithm_stops_the_start() {
+fn t032_issuer_without_an_algorithm_stops_the_start() {
     let mut config = Config { issuer: false, ..Config::plaintext() };
     config.more = String::from(
         "[[token.issuer]]\nissuer = \"https://id.example\"\naudience = \"portcullis\"\n\

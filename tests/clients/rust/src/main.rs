@@ -1,4 +1,4 @@
-//! What two people with `rust_socketio` live through on one board, by one transport.
+//! A session of two users with `rust_socketio` on one board, over one transport.
 //! Never: an assertion about internals of the client; only about packets that it sends and gets.
 //!
 //! ```sh

@@ -12,7 +12,7 @@ const COORDINATE_BYTES: usize = 32;
 /// Bytes of an ES256 signature, `r` and `s` (RFC 7518 section 3.4).
 pub(crate) const SIGNATURE_BYTES: usize = 64;
 
-/// A JSON Web Key of the one kind taken here (RFC 7517, 7518 section 6.2.1).
+/// A JSON Web Key of the one accepted kind (RFC 7517, 7518 section 6.2.1).
 ///
 /// A key with a private or unknown member is rejected.
 #[derive(Deserialize)]

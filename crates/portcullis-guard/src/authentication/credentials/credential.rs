@@ -140,7 +140,7 @@ pub fn presents_ticket(payload: Option<&str>) -> bool {
     matches!(presented_in_payload(payload), Ok(Some(PresentedCredential::Ticket(_))))
 }
 
-/// What a client that reconnects sends in its CONNECT payload.
+/// The recovery data in the CONNECT payload of a client that reconnects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryClaim {
     /// The private id of the lost session; it proves only that the client had the session.

@@ -17,7 +17,7 @@ const TOKENS_PART: usize = 256;
 
 /// The keys of tokens that their issuer has bound to none.
 ///
-/// The first key a token is shown with becomes its key, so a copy that is shown later does nothing.
+/// The first key a token is shown with becomes its key, so a copy that is shown later is rejected.
 /// An entry is evicted when the token has expired by the wall clock and by the monotonic clock. The
 /// table ends with the process.
 pub(crate) struct FirstKeys {

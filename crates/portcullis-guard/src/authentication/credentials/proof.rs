@@ -1,5 +1,5 @@
 //! Proofs that a client holds its key (DPoP, RFC 9449).
-//! Never: a proof taken twice, or one made for another request, token or time.
+//! Never: a proof accepted twice, or one made for another request, token or time.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
@@ -103,7 +103,7 @@ impl Proofs {
         URL_SAFE_NO_PAD.encode(tag.as_ref().get(..16).unwrap_or_default())
     }
 
-    /// Until when a nonce is accepted, of the monotonic clock; nothing when it is not.
+    /// Until when a nonce is accepted, of the monotonic clock; `None` when it is not.
     fn nonce_ends_ms(&self, shown: &str, now: Now) -> Option<u64> {
         let period = now.monotonic_ms / NONCE_LIFE_MS;
         let found = [Some(period), period.checked_sub(1)].into_iter().flatten();
@@ -156,7 +156,7 @@ impl Proofs {
     }
 }
 
-/// What is remembered of a proof: a digest of its key and `jti`.
+/// The stored part of a proof: a digest of its key and `jti`.
 fn name_of(point: &[u8], jti: &str) -> OnceKey {
     let mut name = [0; 16];
     let made = digest(&SHA256, &[point, jti.as_bytes()].concat());

@@ -28,7 +28,7 @@ const USES_MAX: usize = 65_536;
 const USES_PART: usize = 512;
 /// Longest ticket read, in bytes: a CONNECT payload holds 5 KiB.
 const TICKET_MAX_BYTES: usize = 5 * 1024 - 64;
-/// What the key is for (RFC 5869 section 3.2).
+/// The purpose of the key (RFC 5869 section 3.2).
 const KEY_INFO: &[u8] = b"portcullis ticket v2";
 
 /// The claims of a ticket. Times are of this process's monotonic clock.
@@ -94,7 +94,7 @@ impl Tickets {
         Some(Self { key, next: AtomicU64::new(0), used: OnceTable::new(shares) })
     }
 
-    /// Issues a ticket for a believed credential; stores nothing.
+    /// Issues a ticket for a verified credential; stores nothing.
     ///
     /// # Errors
     /// [`Denial::PayloadTooLarge`] when the claims do not fit into a ticket.

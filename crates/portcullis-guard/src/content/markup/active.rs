@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t_120_to_t_129_markup_that_runs_is_found() {
+    fn t_120_to_t_129_active_markup_is_found() {
         for source in [
             "<script>alert(1)</script>",
             "<SCRIPT/x>alert(1)</SCRIPT>",

@@ -108,7 +108,7 @@ pub(crate) fn is_space(byte: u8) -> bool {
 /// Longest name of a tag that is read, in bytes.
 const NAME_MAX_BYTES: usize = 128;
 
-/// Reads the name of a tag: what begins with a letter, up to a byte that can follow a name.
+/// Reads the name of a tag: from a letter up to a byte that can follow a name.
 pub(crate) fn tag_name(text: &str) -> Option<&str> {
     let start = text.bytes().take(NAME_MAX_BYTES + 1);
     let length = start.into_iter().position(|byte| is_space(byte) || matches!(byte, b'/' | b'>'));

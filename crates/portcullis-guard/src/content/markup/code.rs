@@ -37,7 +37,7 @@ pub(crate) fn code_spans(source: &str) -> Vec<(usize, usize)> {
     spans
 }
 
-/// Where backticks stand side by side.
+/// A run of adjacent backticks.
 fn runs(source: &str) -> Vec<(usize, usize)> {
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for at in memchr::memchr_iter(b'`', source.as_bytes()) {

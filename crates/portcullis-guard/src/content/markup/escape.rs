@@ -23,7 +23,7 @@ pub(crate) struct FormattedText {
 const FORMATTING: [&str; 5] = ["b", "i", "em", "strong", "code"];
 const LINK: &str = "a";
 
-/// What a tag does.
+/// The effect of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Opens,
@@ -217,7 +217,7 @@ struct Writer<'a> {
     done: usize,
     html: String,
     open: Vec<(&'static str, String)>,
-    /// Closed for the sake of order; they go on with the next text.
+    /// Closed to keep the order; they are opened again with the next text.
     suspended: Vec<(&'static str, String)>,
     has_formatting: bool,
 }
@@ -301,7 +301,7 @@ fn opening(tag: &Tag<'_>) -> String {
     format!("<a href=\"{href}\">")
 }
 
-/// Escapes a text, without its references. A tag that is text is shown as it was written, with the
+/// Escapes a text, without its references. A tag that is text is displayed as written, with the
 /// references inside.
 fn escape(html: &mut String, text: &str) {
     let mut done = 0;

@@ -3,7 +3,7 @@
 //!
 //! Three steps:
 //! 1. Text outside formatting is escaped; with [`Markup::Strip`], ordinary text only.
-//! 2. html5ever reads the rest as a browser does, and ammonia drops what is not on the list.
+//! 2. html5ever reads the rest as a browser does, and ammonia drops unlisted tags and attributes.
 //! 3. The result is read again. Formatting that reads differently then is dropped.
 
 use std::borrow::Cow;
@@ -18,16 +18,16 @@ use crate::content::text::Fault;
 /// A text in its two forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MarkupText {
-    /// Without tags, references decoded once; with [`Markup::Escape`] only inside formatting.
+    /// Without tags, references decoded once; with [`Markup::Escape`] only if it has formatting.
     pub(crate) text: String,
-    /// Only when there is formatting.
+    /// Safe HTML; `None` if the text has no formatting.
     pub(crate) html: Option<String>,
 }
 
-/// What happens to markup that is not formatting.
+/// The action for markup that is not formatting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Markup {
-    /// It is text, and is shown as it was written.
+    /// It is text, and is displayed as written.
     #[default]
     Escape,
     /// It is removed, and scripts, styles and the like with their content.
@@ -45,7 +45,7 @@ pub(crate) enum Links {
 
 /// Longest source, in bytes: html5ever takes about 1 us per 20 bytes and 100 bytes a tag.
 const SOURCE_MAX_BYTES: usize = 16 * 1024;
-/// How often the formatting is read until it no longer changes.
+/// Most readings of the formatting until it no longer changes.
 const READINGS_MAX: usize = 3;
 
 const FORMATTING: [&str; 5] = ["b", "i", "em", "strong", "code"];
@@ -106,7 +106,7 @@ fn from_nothing() -> Builder<'static> {
     builder
 }
 
-/// Reads a text that may hold formatting.
+/// Reads a text that can contain formatting.
 pub(crate) fn clean(source: &str, links: Links, markup: Markup) -> Result<MarkupText, Fault> {
     if memchr::memchr2(b'<', b'&', source.as_bytes()).is_none() {
         return Ok(MarkupText { text: String::from(source), html: None });
@@ -146,7 +146,7 @@ fn settle(first: Read, read_again: impl Fn(&str) -> Option<Read>) -> MarkupText 
     let mut reading = first;
     for _ in 1..READINGS_MAX {
         let Some(again) = read_again(&reading.html) else { return plain };
-        // Read again, the tags are not formatting. They are left out: the writer did not type them.
+        // Read again, the tags are not formatting. They are omitted: the user did not write them.
         if !again.formatted {
             return plain;
         }
@@ -158,7 +158,7 @@ fn settle(first: Read, read_again: impl Fn(&str) -> Option<Read>) -> MarkupText 
     plain
 }
 
-/// One reading: ammonia's output, taken apart.
+/// One reading: the parsed output of ammonia.
 #[derive(PartialEq, Eq)]
 struct Read {
     text: String,
@@ -166,7 +166,7 @@ struct Read {
     formatted: bool,
 }
 
-/// What ammonia writes is canonical: `<` begins a tag, double quotes surround attributes, and only
+/// ammonia's output is canonical: `<` begins a tag, double quotes surround attributes, and only
 /// five references occur. So one pass finds the text, and drops links that lost their target.
 fn read(builder: &Builder<'_>, source: &str) -> Read {
     let written = builder.clean(source).to_string();
@@ -182,8 +182,8 @@ fn read(builder: &Builder<'_>, source: &str) -> Read {
         } else {
             from_here.find(';').map_or(from_here.len(), |end| end + 1)
         };
-        let (token, behind) = from_here.split_at_checked(length).unwrap_or((from_here, ""));
-        rest = behind;
+        let (token, after) = from_here.split_at_checked(length).unwrap_or((from_here, ""));
+        rest = after;
         let is_dead = match token {
             "</a>" => dead_links.pop().unwrap_or(false),
             _ if token.starts_with("<a") => {
@@ -230,11 +230,11 @@ pub(crate) fn targets(html: &str) -> impl Iterator<Item = &str> {
 pub(crate) fn is_link(value: &str) -> bool {
     let Some(rest) = value.strip_prefix("https://") else { return false };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host_sound = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-    let path_sound = |c: char| !c.is_whitespace() && !c.is_control() && !"\\\"'`<>^{}|".contains(c);
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    let is_path = |c: char| !c.is_whitespace() && !c.is_control() && !"\\\"'`<>^{}|".contains(c);
     host.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'[')
-        && host.bytes().all(host_sound)
-        && rest.chars().all(path_sound)
+        && host.bytes().all(is_host)
+        && rest.chars().all(is_path)
 }
 
 #[cfg(test)]
@@ -243,7 +243,7 @@ mod tests {
 
     use super::*;
 
-    /// The string oracle: nothing but text, balanced tags of the list, and links as we write them.
+    /// Checks the string: only text, balanced listed tags, and links as the cleaner writes them.
     fn assert_safe(source: &str, html: &str) {
         let mut open = Vec::new();
         let mut rest = html;

@@ -2,7 +2,7 @@
 //! Never: a safety decision; the parser that follows reads all that is left.
 //!
 //! People write `a<b`, `Vec<String>`, `<3` and `?x=1&copy=2`. A browser's parser would swallow all
-//! of them. What does not look like a tag or a complete reference is escaped, which is always safe.
+//! of them. Text other than a tag or a complete reference is escaped, which is always safe.
 
 use memchr::memchr;
 
@@ -65,7 +65,7 @@ impl Counts {
     }
 }
 
-/// What a `<` is.
+/// The kind of a `<`.
 enum AngleBracket {
     Text,
     /// A `<br>`; `end` is the position of its `>`.
@@ -75,7 +75,7 @@ enum AngleBracket {
     Tag(Tag),
 }
 
-/// What a tag does to the depth of the tree.
+/// The effect of a tag on the depth of the tree.
 #[derive(Clone, Copy)]
 enum Tag {
     Opens,

@@ -17,7 +17,7 @@ const LINKS_MAX: usize = 2;
 /// Different hosts that [`SpamRule::ManyLinks`] accepts.
 const HOSTS_MAX: usize = 2;
 
-/// A rule; what it finds can be rejected, recorded or ignored.
+/// A rule; messages that it matches are rejected, recorded or ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpamRule {
     /// A link directly after the scheme of another one: `http://http://x`.
@@ -70,7 +70,7 @@ impl SpamRule {
         }
     }
 
-    /// What happens unless the operator says otherwise: the last three find ordinary text too.
+    /// The default action; the last three rules also match ordinary text.
     fn usual(self) -> SpamAction {
         match self {
             Self::LinkInLink
@@ -84,7 +84,7 @@ impl SpamRule {
     }
 }
 
-/// What happens to a text that a rule finds.
+/// The action for a text that a rule matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpamAction {
     /// It is rejected, with the name of the rule.
@@ -110,11 +110,11 @@ impl SpamAction {
     }
 }
 
-/// The rules and what they do; the phrases.
+/// The actions of the rules, and the phrases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpamOptions {
     actions: [SpamAction; SpamRule::ALL.len()],
-    /// What the rules about phrases look for; 1,000 at most, each of 4 to 128 letters.
+    /// The phrases that rules search for; 1,000 at most, each of 4 to 128 letters.
     pub phrases: Vec<String>,
 }
 
@@ -126,7 +126,7 @@ impl Default for SpamOptions {
 }
 
 impl SpamOptions {
-    /// What a rule does.
+    /// The action of a rule.
     #[must_use]
     pub fn action(&self, rule: SpamRule) -> SpamAction {
         let actions = SpamRule::ALL.into_iter().zip(self.actions);
@@ -134,7 +134,7 @@ impl SpamOptions {
         actions.next().map_or(SpamAction::Refuse, |(_, action)| action)
     }
 
-    /// Sets what a rule does.
+    /// Sets the action of a rule.
     pub fn set(&mut self, rule: SpamRule, action: SpamAction) {
         for (known, place) in SpamRule::ALL.into_iter().zip(&mut self.actions) {
             if known == rule {
@@ -152,7 +152,7 @@ pub(crate) struct SpamFilter {
 }
 
 impl SpamFilter {
-    /// Reads the phrases; an error is the phrase and what is wrong with it.
+    /// Reads the phrases; an error is the phrase and its fault.
     pub(crate) fn build(options: SpamOptions) -> Result<Self, (String, &'static str)> {
         let phrases = Phrases::build(&options.phrases)?;
         Ok(Self { options, phrases })
@@ -170,7 +170,7 @@ impl SpamFilter {
         let targets: Vec<&str> = targets.collect();
         let readable = links::may_point_anywhere(text).then(|| readable(text));
         let mut links = readable.as_deref().map(Links::of).unwrap_or_default();
-        // The text of a link often is its target: what counts is the larger number.
+        // The text of a link often is its target, so the larger number counts.
         links.links = links.links.max(targets.len());
         let shown = readable.as_deref().unwrap_or_default();
         let mut recorded = None;
@@ -219,7 +219,7 @@ impl SpamFilter {
     }
 }
 
-/// The text in compatibility form and lower case, without what cannot be seen.
+/// The text in compatibility form and lower case, without invisible characters.
 fn readable(text: &str) -> Cow<'_, str> {
     if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Cow::Borrowed(text);

@@ -42,7 +42,7 @@ impl<'a> Links<'a> {
         links
     }
 
-    /// How many different hosts there are; 3 stands for any more.
+    /// How many different hosts there are; 3 means three or more.
     pub(crate) fn hosts(&self) -> usize {
         self.hosts.iter().filter(|host| !host.is_empty()).count()
     }
@@ -59,7 +59,7 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// Every `http://` and `https://` in a word, however many stand inside one another.
+    /// Every `http://` and `https://` in a word, at any depth of nesting.
     fn add_links(&mut self, word: &'a str) {
         let mut scheme_end = usize::MAX;
         for (at, mark) in word.match_indices("://") {
@@ -126,10 +126,10 @@ fn is_public_ip_address(word: &str) -> bool {
     let Some(end) = word.find(['/', ':']) else { return false };
     let (host, rest) = word.split_at_checked(end).unwrap_or((word, ""));
     let Ok(ip) = host.parse::<Ipv4Addr>() else { return false };
-    let behind = rest.get(1..).unwrap_or_default();
-    let is_number = !behind.is_empty() && behind.bytes().all(|byte| byte.is_ascii_digit());
-    let is_network = rest.starts_with('/') && is_number && behind.len() <= 2;
-    let is_address = rest.starts_with('/') || behind.starts_with(|c: char| c.is_ascii_digit());
+    let after = rest.get(1..).unwrap_or_default();
+    let is_number = !after.is_empty() && after.bytes().all(|byte| byte.is_ascii_digit());
+    let is_network = rest.starts_with('/') && is_number && after.len() <= 2;
+    let is_address = rest.starts_with('/') || after.starts_with(|c: char| c.is_ascii_digit());
     is_address && !is_network && !ip.is_private() && !ip.is_loopback() && !ip.is_unspecified()
 }
 
@@ -182,8 +182,8 @@ fn address_length(text: &str) -> usize {
         }
         other => is_separator(other),
     };
-    let behind = text.get(scheme..).unwrap_or_default();
-    behind.find(ends).map_or(text.len(), |end| scheme + end)
+    let after = text.get(scheme..).unwrap_or_default();
+    after.find(ends).map_or(text.len(), |end| scheme + end)
 }
 
 /// Whether the text is one link, three times or more, and nothing else.
@@ -204,18 +204,18 @@ pub(crate) fn may_point_anywhere(text: &str) -> bool {
     }
     let bytes = text.as_bytes();
     memchr::memchr2_iter(b':', b'.', bytes).any(|at| {
-        let behind = bytes.get(at + 1..).unwrap_or_default();
+        let after = bytes.get(at + 1..).unwrap_or_default();
         if bytes.get(at) == Some(&b':') {
-            return behind.starts_with(b"//");
+            return after.starts_with(b"//");
         }
-        is_www(bytes.get(..at).unwrap_or_default()) || has_ending(behind) || is_octet(behind)
+        is_www(bytes.get(..at).unwrap_or_default()) || has_ending(after) || is_octet(after)
     })
 }
 
 /// Whether a number in front ends as the host of an address may: `3/` or `3:`.
-fn is_octet(behind: &[u8]) -> bool {
-    let length = behind.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(0);
-    (1..=3).contains(&length) && matches!(behind.get(length), Some(b'/' | b':'))
+fn is_octet(after: &[u8]) -> bool {
+    let length = after.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(0);
+    (1..=3).contains(&length) && matches!(after.get(length), Some(b'/' | b':'))
 }
 
 fn is_www(before: &[u8]) -> bool {
@@ -223,14 +223,14 @@ fn is_www(before: &[u8]) -> bool {
     before.get(start..).is_some_and(|word| word.eq_ignore_ascii_case(b"www"))
 }
 
-/// Whether the letters in front stand for a domain.
-fn has_ending(behind: &[u8]) -> bool {
-    let length = behind.iter().position(|byte| !byte.is_ascii_alphabetic());
-    let word = behind.get(..length.unwrap_or(behind.len())).unwrap_or_default();
+/// Whether a text begins with the ending of a domain.
+fn has_ending(after: &[u8]) -> bool {
+    let length = after.iter().position(|byte| !byte.is_ascii_alphabetic());
+    let word = after.get(..length.unwrap_or(after.len())).unwrap_or_default();
     ENDINGS.iter().any(|ending| word.eq_ignore_ascii_case(ending.as_bytes()))
 }
 
-/// The same of text beyond ASCII, whose characters may stand for others.
+/// The same of text beyond ASCII, whose characters can be read as others.
 fn may_point_in_disguise(text: &str) -> bool {
     // The last bytes as they read, the newest lowest: enough for `://` and every ending.
     let mut last = 0_u64;
@@ -269,7 +269,7 @@ fn ends_in_octet(last: u64) -> bool {
     (1..=3).contains(&digits) && bytes.iter().rev().nth(digits) == Some(&b'.')
 }
 
-/// What a character reads as, in an address.
+/// The reading of a character in an address.
 enum LoadSample {
     /// It cannot be seen.
     Nothing,
@@ -277,7 +277,7 @@ enum LoadSample {
     Byte(u8),
     /// No part of a scheme or an ending.
     Foreign,
-    /// Something only its compatibility form tells.
+    /// A character that only its compatibility form identifies.
     Several,
 }
 

@@ -3,7 +3,7 @@
 
 pub(crate) mod filter; // which combinations reject a text
 pub(crate) mod links; // links and hosts
-pub(crate) mod parts; // what phrases are looked for in
+pub(crate) mod parts; // parts of a text that are searched for phrases
 pub(crate) mod phrases; // phrases, however they are spelled
 pub(crate) mod repeats; // characters that repeat
 #[cfg(test)]

@@ -37,14 +37,14 @@ pub(crate) struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Whether something is found that does not stand inside of a link alone. It may begin or end
+    /// Whether a match is found that is not inside one link. It may begin or end
     /// in one: `https://a.example/buy now`.
     pub(crate) fn holds(&self, find: impl Fn(&str) -> bool) -> bool {
         find(self.text) || (find(self.whole) && !self.links.iter().any(|link| find(link)))
     }
 }
 
-/// What the text holds beside its links.
+/// The text without its links.
 pub(crate) fn outside_links(text: &str) -> Vec<Part<'_>> {
     let look = LoadSample::of(text);
     let spans = links::spans(&look.text).into_iter();

@@ -59,7 +59,7 @@ pub(crate) struct Phrases {
 }
 
 impl Phrases {
-    /// Reads the phrases; an error is the phrase and what is wrong with it.
+    /// Reads the phrases; an error is the phrase and its fault.
     pub(crate) fn build(phrases: &[String]) -> Result<Self, (String, &'static str)> {
         if phrases.len() > PHRASES_MAX {
             return Err((phrases.len().to_string(), "there can be 1,000 at most"));

@@ -8,7 +8,7 @@ use crate::content::text::is_invisible;
 
 /// The same character at most this often in a row, spaces and tabs aside.
 pub(crate) const RUN_MAX: usize = 10;
-/// The same for a whole message of what people laugh, clap, count and wonder with.
+/// The same for a whole message of characters of laughter, applause, numbers and surprise.
 pub(crate) const FEELING_MAX: usize = 50;
 
 /// Latin letters and brackets that people laugh and smile with; letters of other scripts all count.
@@ -78,7 +78,7 @@ fn is_blank(cluster: &str) -> bool {
     cluster.chars().all(|character| character.is_whitespace() || is_invisible(character))
 }
 
-/// Whether blanks stand between groups, as in a number or a code: not between single characters.
+/// Whether blanks separate groups, as in a number or a code: not between single characters.
 fn has_groups(text: &str) -> bool {
     let mut words = text.split_whitespace();
     words.clone().nth(1).is_some() && words.any(|word| word.chars().nth(1).is_some())

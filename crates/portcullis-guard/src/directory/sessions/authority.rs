@@ -29,7 +29,7 @@ pub struct RevocationName<'a> {
     pub name: &'a str,
 }
 
-/// What was revoked before its time, and how fresh that knowledge is.
+/// Early revocations, and the time of the last confirmation.
 ///
 /// A caller remembers the epoch it looked up at: one load a message, and a look-up only after
 /// something was revoked.

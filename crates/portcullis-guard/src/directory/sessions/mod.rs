@@ -3,5 +3,5 @@
 
 pub(crate) mod session; // one session
 pub(crate) mod session_table; // the sessions of own users
-pub(crate) mod authority; // what is revoked, and how fresh that knowledge is
+pub(crate) mod authority; // revocations, and the time of their last confirmation
 pub(crate) mod revocations; // the revoked tokens and sessions

@@ -13,7 +13,7 @@ use crate::http::route_call::RouteCall;
 use crate::polling::open::OpenRequest;
 use crate::websocket::upgrade::Upgrade;
 
-/// What a head requests, decided while the head is still in the buffer.
+/// The request of a head, decided while the head is still in the buffer.
 pub(crate) enum Decision {
     Upgrade(Box<Upgrade>),
     /// A new long-polling session.

@@ -7,7 +7,7 @@ use portcullis_wire::http1::Head;
 use crate::events::frame::Form;
 use crate::setup::registered::Registrations;
 
-/// What a request's path names.
+/// The target that a request's path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     /// An Engine.IO path, and the wire form above it.

@@ -9,13 +9,13 @@ use crate::rows::operator::{OperatorAction, OperatorActionKind};
 use crate::rows::users::{FOR_EVER_UNIX_MS, UserChange, UserChangeKind};
 use crate::sqlite::account_tables::transaction::AccountTransaction;
 
-/// What was done to which user; the operator is added when it is stored.
+/// An operation on a user; the operator is added when it is stored.
 pub(crate) struct ActionNote {
     /// The subject.
     pub(crate) kind: OperatorActionKind,
     /// The affected user, if there is one.
     pub(crate) user: Option<UserId>,
-    /// What was done, in words.
+    /// The operation, in words.
     pub(crate) what: String,
 }
 

@@ -11,7 +11,7 @@ use crate::rooms::RoomStore;
 use crate::rows::messages::AppendOutcome;
 use crate::sqlite::fixture::{SilentFeed, ann, lobby, message};
 
-/// Says that a commit is there, then waits until it may go on.
+/// Signals that a commit has arrived, then waits until it can continue.
 struct Gate {
     reached: SyncSender<()>,
     pass: Receiver<()>,
@@ -73,7 +73,7 @@ async fn second_store_is_rejected_and_files_are_private() {
     assert!(matches!(missing, Err(StoreError::File { .. })));
 }
 
-/// What a killed process leaves behind is what is in its files at that moment.
+/// A killed process leaves the content of its files at that moment.
 #[tokio::test]
 async fn confirmed_change_survives_a_kill() {
     let directory = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ async fn moved_database_rejects_changes_until_it_is_restored() {
         std::fs::rename(&name, &away).unwrap();
         let sent = store.append(message(1, 0)).await;
         assert!(matches!(sent, Err(StoreError::Unwritable(Health::Moved))), "{sent:?}");
-        // Also what is always tried: it would be lost.
+        // Also changes that are always tried: they would be lost.
         let removed = store.leave_room(lobby().id, ann().id).await;
         assert!(matches!(removed, Err(StoreError::Unwritable(Health::Moved))), "{removed:?}");
         assert_eq!(store.health().health, Health::Moved);

@@ -1,4 +1,4 @@
-//! What the writer remembers of rooms: members, and the newest message of each room.
+//! The writer's cache of rooms: members, and the newest message of each room.
 //! Never: data that another connection can change unnoticed; a recheck clears the cache.
 
 use std::collections::HashMap;

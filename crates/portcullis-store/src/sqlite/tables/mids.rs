@@ -59,7 +59,7 @@ pub(crate) struct Mids {
     undo: Undo,
 }
 
-/// What the rollback of a batch restores, so that no stored key has to be read again.
+/// The state that the rollback of a batch restores, so that no stored key has to be read again.
 #[derive(Debug, Default)]
 struct Undo {
     /// The values before the batch; `None` between batches, and in a batch that read the tables.

@@ -1,7 +1,7 @@
 //! Rooms, members and messages: the SQL of their changes, and the writer's caches.
 //! Never: a commit.
 
-pub(crate) mod state; // what a change works on
+pub(crate) mod state; // the state that a change works on
 pub(crate) mod statements; // the statements of the hot path
 pub(crate) mod cache; // rooms and members in the writer's memory
 pub(crate) mod mids; // idempotency keys

@@ -1,4 +1,4 @@
-//! What the writer remembers between rechecks of the authority.
+//! State that the writer keeps between rechecks of the authority.
 //! Never: a decision when to recheck.
 
 use rusqlite::Connection;
@@ -58,7 +58,7 @@ impl AuthorityWatch {
         (own.len() <= OWN_MAX).then_some(own)
     }
 
-    /// Records what the writer has committed.
+    /// Records a commit of the writer.
     pub(super) fn committed(&mut self, changes: &[Change]) {
         if std::mem::take(&mut self.actions.is_removing) {
             // The table is empty up to there, and its numbers may start again.

@@ -27,7 +27,7 @@ const STALLED_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Commits batches.
 pub(crate) struct Writer<'c> {
-    /// What changes work on.
+    /// The state that changes work on.
     pub(crate) state: WriteState<'c>,
     /// The changes of other connections.
     pub(super) authority: AuthorityWatch,
@@ -54,7 +54,7 @@ pub(crate) struct PlannedFaults {
     pub(crate) of_commit: Option<StoreError>,
 }
 
-/// What the writer does between two attempts to get the lock.
+/// The writer's work between two attempts to get the lock.
 pub(super) type Between<'a, 'c> = &'a mut dyn FnMut(&mut Writer<'c>, &mut dyn CommitFeed);
 
 impl<'c> Writer<'c> {

@@ -6,5 +6,5 @@ pub(crate) mod queue; // collects batches from the queue of changes
 pub(crate) mod task; // one change and its caller
 pub(crate) mod progress; // started, cancelled, or waiting
 pub(crate) mod commit; // a batch: commit, feed, results
-pub(crate) mod recheck; // finds what other programs have changed
-pub(crate) mod authority_watch; // what the writer remembers between rechecks
+pub(crate) mod recheck; // finds changes of other programs
+pub(crate) mod authority_watch; // state kept between rechecks

@@ -25,7 +25,7 @@ const SNAPSHOT_MAX: Duration = Duration::from_millis(100);
 /// Work between two transactions, which needs no lock on the database.
 pub(crate) type Interlude = Box<dyn FnOnce(&mut Writer<'_>, &mut dyn CommitFeed) + Send>;
 
-/// What a reader found in its snapshot.
+/// The findings of a reader in its snapshot.
 struct ExternalState {
     authority: AccessSnapshot,
     actions: Vec<(i64, OperatorAction)>,
@@ -89,7 +89,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Reports to the feed what a reader found, updated with the writer's own changes since then.
+    /// Reports a reader's findings to the feed, updated with the writer's own changes since then.
     fn report(
         &mut self,
         found: Result<ExternalState, StoreError>,

@@ -28,7 +28,7 @@ const KEYS: [(&str, &str); 17] = [
     ("cnt", "/labels/suppressed"),
     ("cn1", "/http/response/status_code"),
 ];
-/// Members without a key of their own; the label says what they are.
+/// Members without a key of their own; the label names them.
 const LABELLED: [(&str, &str, &str); 6] = [
     ("cs1", "rule", "/rule/name"),
     ("cs2", "ref", "/trace/id"),

@@ -225,7 +225,7 @@ mod tests {
         "/metadata/version",
     ];
 
-    /// What OCSF 1.3.0 requires of each class; `|` separates attributes of which one is needed.
+    /// The attributes that OCSF 1.3.0 requires of each class; `|` separates alternatives.
     fn required(class_uid: u64) -> &'static [&'static str] {
         match class_uid {
             2_004 => &["/finding_info/title", "/finding_info/uid"],

@@ -24,7 +24,7 @@ impl LineOutput {
         Ok(self.out.write_all(b"\n")?)
     }
 
-    /// Writes what is in the buffer.
+    /// Writes the content of the buffer.
     pub(super) fn flush(&mut self) -> Result<(), OutputError> {
         Ok(self.out.flush()?)
     }

@@ -93,7 +93,7 @@ impl OriginSection {
 }
 
 impl Origins {
-    /// Adds what depends on the address: the own pages in development, and the names of the server.
+    /// Adds origins and hosts that depend on the address: own pages in development, server names.
     pub(crate) fn settle(&self, public: SocketAddr, tls: &TlsSettings) -> OriginNames {
         let default_port = match tls {
             TlsSettings::Off => 80,

@@ -55,7 +55,7 @@ impl TransportSection {
         })
     }
 
-    /// What binds requests from another address to a long-polling session.
+    /// The binding of requests from another address to a long-polling session.
     fn polling_binding(&self) -> Result<PollingBinding, ConfigError> {
         match self.polling_binding.as_deref() {
             None | Some("address") => Ok(PollingBinding::Address),

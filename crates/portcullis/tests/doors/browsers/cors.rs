@@ -1,4 +1,4 @@
-//! What pages of other origins may ask for and read at the routes for accounts.
+//! Account requests that pages of other origins can send, and answers that they can read.
 //! Never: `*`, and no answer that a cache could give to another origin.
 
 use portcullis_test::{Config, Request, TestServer};
@@ -22,7 +22,7 @@ fn preflight(server: &TestServer, path: &str, origin: &str) -> Request {
 }
 
 #[test]
-fn t013_preflights_of_foreign_pages_are_refused_without_cors_headers() {
+fn t013_preflight_of_a_foreign_page_is_rejected_without_cors_headers() {
     let server = server();
     for path in ROUTES {
         for origin in ["https://evil.com", "null", "*", "https://myapp.test.evil.com"] {
@@ -40,7 +40,7 @@ fn t013_preflights_of_foreign_pages_are_refused_without_cors_headers() {
 }
 
 #[test]
-fn t014_t015_preflights_of_allowed_pages_name_what_is_allowed_and_no_more() {
+fn t014_t015_preflight_of_an_allowed_page_names_only_allowed_parts() {
     let server = server();
     for path in ROUTES {
         let answer = preflight(&server, path, PAGE).ask(&server);

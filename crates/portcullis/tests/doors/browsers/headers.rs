@@ -136,7 +136,7 @@ fn directives(policy: &str) -> Vec<(&str, Vec<&str>)> {
 }
 
 #[test]
-fn t261_no_policy_allows_more_than_the_servers_own_files() {
+fn t261_page_policy_allows_only_files_of_the_server() {
     let server = start(&Config::default());
     for path in ["/", "/nothing", "/auth/login", "/socket.io/?EIO=4&transport=polling"] {
         let answer = Request::get(&server, path).header("Origin", &server.origin).ask(&server);

@@ -6,7 +6,7 @@ use portcullis_test::{Config, Request};
 use crate::clients::{SOCKETS, alive, start};
 
 #[test]
-fn t017_only_one_host_of_ours_and_no_other_authority() {
+fn t017_foreign_repeated_or_missing_host_is_rejected() {
     let server = start(&Config::default());
     let own = server.public.to_string();
     for path in SOCKETS.into_iter().chain(["/", "/auth/login"]) {
@@ -41,7 +41,7 @@ fn t017_only_one_host_of_ours_and_no_other_authority() {
 }
 
 #[test]
-fn t017_forwarded_names_change_nothing() {
+fn t017_forwarded_host_is_ignored() {
     let server = start(&Config::default());
     let own = server.public.to_string();
     let page = Request::get(&server, "/")

@@ -1,4 +1,4 @@
-//! Which pages get in: the exact bytes of the origin, before there is a socket.
+//! The check of origins: exact bytes, before a socket exists.
 //! Never: a browser's own refusal; the server has to refuse alone.
 
 use portcullis_test::{Config, Connection, RawWebSocket, Request, TestServer, frame_bytes, hs256};
@@ -29,7 +29,7 @@ fn refused(server: &TestServer, origins: &[&str]) {
 }
 
 #[test]
-fn t001_foreign_origin_is_refused_before_the_upgrade_and_recorded() {
+fn t001_foreign_origin_is_rejected_before_the_upgrade_and_recorded() {
     let server = start(&listed());
     refused(&server, &["https://evil.com"]);
     let record = server.records.wait_for_rule("origin_rejected");
@@ -46,7 +46,7 @@ fn t001_foreign_origin_is_refused_before_the_upgrade_and_recorded() {
 }
 
 #[test]
-fn t002_t003_t004_t005_everything_but_the_exact_origin_is_refused() {
+fn t002_t003_t004_t005_inexact_origin_is_rejected() {
     let server = start(&listed());
     let origins = [
         "null",
@@ -91,7 +91,7 @@ fn t002_t003_t004_t005_everything_but_the_exact_origin_is_refused() {
 }
 
 #[test]
-fn t007_t012_nothing_makes_up_for_a_missing_origin() {
+fn t007_t012_missing_origin_is_rejected_with_any_other_header() {
     let server = start(&listed());
     let bearer = format!("Bearer {}", hs256("native"));
     let others: [&[(&str, &str)]; 6] = [
@@ -139,7 +139,7 @@ fn t007_native_clients_come_in_with_a_token_if_that_is_configured() {
 }
 
 #[test]
-fn t009_a_known_sid_opens_no_door_and_the_session_is_untouched() {
+fn t009_websocket_sid_is_rejected_on_other_connections() {
     let server = start(&Config::default());
     let mut socket = RawWebSocket::open(&server, ENGINE);
     let open = socket.next_frame().unwrap().text();
@@ -171,7 +171,7 @@ fn t009_a_known_sid_opens_no_door_and_the_session_is_untouched() {
 }
 
 #[test]
-fn t013_polling_that_is_off_is_refused_and_says_what_to_change() {
+fn t013_disabled_polling_is_rejected_with_the_setting_to_change() {
     let transport = vec![String::from("polling = false")];
     let server = start(&Config { transport, ..Config::default() });
     let poll = "/socket.io/?EIO=4&transport=polling";
@@ -194,7 +194,7 @@ fn t013_polling_that_is_off_is_refused_and_says_what_to_change() {
 }
 
 #[test]
-fn t001_a_refused_upgrade_takes_no_frames() {
+fn t001_rejected_upgrade_reads_no_frames() {
     let server = start(&Config::default());
     let mut connection = Connection::open(&server);
     let request = Request::upgrade(&server, ENGINE).with("Origin", "https://evil.com");

@@ -98,7 +98,7 @@ fn t101_request_that_is_not_a_page_is_rejected_and_never_redirected() {
 }
 
 #[test]
-fn t101_the_same_limits_hold() {
+fn t101_redirect_listener_has_the_same_limits() {
     let rate = vec![String::from("request_per_prefix = \"3/60s\"")];
     let listen = vec![String::from("redirect = \"127.0.0.1:0\"")];
     let capacity = vec![String::from("http_per_prefix = 4")];

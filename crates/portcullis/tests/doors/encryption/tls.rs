@@ -78,7 +78,7 @@ fn t100_plain_http_on_the_tls_port_is_never_an_upgrade() {
 }
 
 #[test]
-fn t102_old_versions_and_weak_suites_are_refused() {
+fn t102_old_tls_version_or_weak_suite_is_rejected() {
     let server = start(&Config::default());
     // The same words with nothing wrong in them are answered.
     assert_eq!(first_record(&server, &hello([3, 3], &GOOD, &[0], &[])), (HANDSHAKE, 0));
@@ -130,7 +130,7 @@ fn t103_neither_compression_nor_heartbeats() {
 }
 
 #[test]
-fn t103_a_ticket_is_good_for_the_name_it_was_given_for() {
+fn t103_tls_ticket_resumes_only_for_its_server_name() {
     let server = start(&Config::default());
     assert!(resumption(&server, ["localhost"; 2]).resumed);
     // A client that connects to an address sends no name (RFC 6066 section 3).
@@ -140,7 +140,7 @@ fn t103_a_ticket_is_good_for_the_name_it_was_given_for() {
 }
 
 #[test]
-fn t104_a_resumed_session_may_send_nothing_early() {
+fn t104_resumed_session_cannot_send_early_data() {
     let server = start(&Config::default());
     let resumption = resumption(&server, ["localhost"; 2]);
     assert!(resumption.resumed, "otherwise there was nothing to send early with");
@@ -149,7 +149,7 @@ fn t104_a_resumed_session_may_send_nothing_early() {
 }
 
 #[test]
-fn t104_data_that_comes_early_uninvited_is_never_a_request() {
+fn t104_uninvited_early_data_is_never_a_request() {
     let server = start(&Config::default());
     let requests = || counter(&server, "portcullis_http_requests_total");
     let (hello, before) = (client_hello(&server), requests());
@@ -189,7 +189,7 @@ fn t106_certificate_with_wrong_name_authority_or_time_is_rejected() {
 }
 
 #[test]
-fn t250_nothing_but_http_1_1_is_agreed_to() {
+fn t250_alpn_selects_http_1_1_only() {
     let server = start(&Config::default());
     let protocol = |offers: &[&[u8]]| {
         let connection = Connection::open_tls(&server, &[&TLS13], offers);
@@ -212,7 +212,7 @@ fn t250_nothing_but_http_1_1_is_agreed_to() {
 }
 
 #[test]
-fn t105_a_hello_in_tiny_records_is_answered_or_refused_and_nothing_breaks() {
+fn t105_client_hello_in_tiny_records_is_answered_or_rejected() {
     let server = start(&Config::default());
     let hello = client_hello(&server);
     let words = &hello[5..];

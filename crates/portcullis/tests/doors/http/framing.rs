@@ -27,7 +27,7 @@ fn refused(server: &TestServer, heads: &[&str]) {
 }
 
 #[test]
-fn t244_transfer_codings_are_refused() {
+fn t244_transfer_coding_is_rejected() {
     let heads = [
         "Content-Length: 5\r\nTransfer-Encoding: chunked",
         "Transfer-Encoding: chunked\r\nContent-Length: 5",
@@ -54,7 +54,7 @@ fn t244_transfer_codings_are_refused() {
 }
 
 #[test]
-fn t247_chunked_bodies_are_refused_before_their_first_size() {
+fn t247_chunked_body_is_rejected_before_its_first_size() {
     for server in [start(&Config::plaintext()), start(&Config::default())] {
         let endless = format!("1;{}\r\nx\r\n", "e".repeat(20_000));
         let trailers = format!("0\r\n{}\r\n", "X-Trailer: 1\r\n".repeat(1_000));

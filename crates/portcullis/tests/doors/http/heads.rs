@@ -16,7 +16,7 @@ fn impatient() -> TestServer {
 }
 
 #[test]
-fn t240_a_head_that_never_ends_is_answered_408_and_closed() {
+fn t240_endless_head_is_answered_408_and_closed() {
     let server = impatient();
     let host = format!("GET / HTTP/1.1\r\nHost: {}\r\n", server.public);
     for start in ["G", "GET / HTTP/1.1", "GET / HTTP/1.1\r\n", host.as_str()] {
@@ -31,7 +31,7 @@ fn t240_a_head_that_never_ends_is_answered_408_and_closed() {
 }
 
 #[test]
-fn t240_a_byte_now_and_then_buys_no_time() {
+fn t240_slow_bytes_do_not_extend_the_deadline() {
     let server = impatient();
     let connection = Connection::open(&server);
     let mut socket = connection.socket();
@@ -57,7 +57,7 @@ fn t240_a_byte_now_and_then_buys_no_time() {
 }
 
 #[test]
-fn t240_a_full_head_in_small_pieces_is_served() {
+fn t240_complete_head_in_small_pieces_is_served() {
     let server = start(&Config::plaintext());
     let padding = "a".repeat(8_000);
     let request = Request::get(&server, "/").header("X-One", &padding).header("X-Two", &padding);
@@ -97,7 +97,7 @@ fn t240_cost_per_byte_of_a_head_in_pieces_is_constant() {
 }
 
 #[test]
-fn t242_a_body_that_never_comes_is_answered_408_and_closed() {
+fn t242_missing_body_is_answered_408_and_closed() {
     let server = impatient();
     let request = Request::post(&server, "/auth/login", "{}").with("Content-Length", "50");
     let text = send_raw(&server, &request.bytes());
@@ -107,7 +107,7 @@ fn t242_a_body_that_never_comes_is_answered_408_and_closed() {
 }
 
 #[test]
-fn t241_heads_over_a_limit_are_refused() {
+fn t241_head_over_a_limit_is_rejected() {
     let server = start(&Config::default());
     for path in SOCKETS.into_iter().chain(["/", "/auth/login", "/nothing"]) {
         let lines = |count: usize| {
@@ -146,7 +146,7 @@ fn t241_heads_at_a_limit_are_served() {
 }
 
 #[test]
-fn t241_long_targets_are_refused() {
+fn t241_long_target_is_rejected() {
     let server = start(&Config::default());
     for path in ["/", "/ws?", "/socket.io/?EIO=4&transport=websocket&t=", "/?"] {
         for length in [2_049, 8_000, 16_000, 20_000, 100_000] {
@@ -243,7 +243,7 @@ fn t242_time_without_a_read_of_the_server_does_not_count() {
 }
 
 #[test]
-fn t242_a_kept_connection_that_stays_silent_is_closed_without_a_word() {
+fn t242_idle_kept_connection_is_closed_without_an_answer() {
     for config in [Config::plaintext(), Config::default()] {
         let transport = vec![String::from("handshake_timeout_ms = 1500")];
         let server = start(&Config { transport, ..config });

@@ -23,7 +23,7 @@ fn t248_unsupported_method_is_rejected() {
 }
 
 #[test]
-fn t251_t263_paths_that_are_not_ours_name_nothing() {
+fn t251_t263_unknown_path_is_not_found() {
     let server = start(&Config::default());
     let paths = [
         "/metrics",

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::clients::{ENGINE, SOCKETS, alive, answers, send_raw, start};
 
 #[test]
-fn t210_only_version_13_and_whole_upgrades() {
+fn t210_upgrade_with_another_version_or_incomplete_is_rejected() {
     let server = start(&Config::default());
     for path in SOCKETS {
         let good = || Request::upgrade(&server, path);
@@ -60,7 +60,7 @@ fn t210_only_version_13_and_whole_upgrades() {
 }
 
 #[test]
-fn t211_only_one_key_of_sixteen_bytes() {
+fn t211_upgrade_without_one_key_of_16_bytes_is_rejected() {
     let server = start(&Config::default());
     for path in SOCKETS {
         let good = || Request::upgrade(&server, path);
@@ -120,7 +120,7 @@ fn t212_t214_offers_of_extensions_are_ignored() {
 }
 
 #[test]
-fn t214_offers_of_subprotocols_are_refused_or_ignored() {
+fn t214_offered_subprotocol_is_rejected_or_ignored() {
     let server = start(&Config::default());
     let many: Vec<String> = (0..1_000).map(|index| format!("p{index}")).collect();
     let many = many.join(", ");

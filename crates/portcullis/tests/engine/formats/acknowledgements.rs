@@ -116,7 +116,7 @@ fn t_198_two_questions_at_once_keep_their_answers_apart() {
 }
 
 #[test]
-fn t_198_answers_that_are_none_count_as_missing_and_break_nothing() {
+fn t_198_invalid_acknowledgement_counts_as_missing() {
     let server = start_board();
     let mut ann = Client::board(&server, "ann");
     ann.enter("b1");

@@ -191,7 +191,7 @@ const TWO: &str =
     "452-[\"message\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]";
 
 #[test]
-fn t_197_what_was_announced_comes_next_and_nothing_else() {
+fn t_197_packet_between_announced_attachments_is_rejected() {
     let server = start_open();
     let cases: [(&str, &[&str]); 6] = [
         ("an event", &["42[\"message\",1]"]),
@@ -226,7 +226,7 @@ fn t_197_what_was_announced_comes_next_and_nothing_else() {
 }
 
 #[test]
-fn t_197_what_never_comes_has_a_deadline() {
+fn t_197_missing_attachment_has_a_deadline() {
     let server = start_open();
     let mut none = Client::anyone(&server);
     let mut one = Client::anyone(&server);
@@ -266,7 +266,7 @@ fn t_197_incomplete_binary_event_is_freed_when_its_client_leaves() {
 }
 
 #[test]
-fn t_197_t_095_by_polling_the_same_rules_hold() {
+fn t_197_t_095_attachments_over_polling_have_the_same_rules() {
     let server = start_open();
     let open = || {
         let mut client = PollingClient::open(&server);

@@ -91,7 +91,7 @@ fn code(server: &TestServer, path: &str, bytes: &[u8]) -> Option<u16> {
 }
 
 #[test]
-fn t_212_t_214_offers_are_kept_or_declined_and_nothing_is_echoed() {
+fn t_212_t_214_offer_is_accepted_or_declined_and_never_echoed() {
     let server = compressing();
     let many = vec!["x-unknown"; 900].join(", ");
     let cases: [(&str, bool); 16] = [
@@ -162,7 +162,7 @@ fn t_212_compressed_messages_are_read_in_every_shape() {
 }
 
 #[test]
-fn t_213_bombs_end_at_the_limit_of_a_message_and_cost_next_to_nothing() {
+fn t_213_decompression_bomb_ends_at_the_message_limit() {
     let server = compressing();
     let bomb = repeated(b'4', 7_000);
     assert!(bomb.len() < 12 * 1024 && 7_000 * 258 > 1_700_000, "{} bytes", bomb.len());
@@ -198,7 +198,7 @@ fn t_213_bombs_end_at_the_limit_of_a_message_and_cost_next_to_nothing() {
 }
 
 #[test]
-fn t_213_a_bomb_on_the_way_from_polling_harms_that_websocket_alone() {
+fn t_213_bomb_in_an_upgrade_ends_only_that_websocket() {
     let server = compressing();
     let mut client = PollingClient::connect(&server, &hs256("ann"));
     for payload in [repeated(b'2', 7_000), repeated(b'2', 1), stored(&[b'2'; 5_000])] {
@@ -214,7 +214,7 @@ fn t_213_a_bomb_on_the_way_from_polling_harms_that_websocket_alone() {
 }
 
 #[test]
-fn t_213_a_message_of_many_streams_costs_no_more_than_its_bytes() {
+fn t_213_cost_of_many_streams_is_bounded_by_their_bytes() {
     let server = compressing();
     let mut socket = open(&server, PATH);
     socket_sign_in(&mut socket, &hs256("ann"));

@@ -35,7 +35,7 @@ pub(crate) fn fragments(text: &[u8], size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn t_213_compressed_zeros_are_refused_at_the_header_and_cost_nothing() {
+fn t_213_compressed_zeros_are_rejected_at_the_header() {
     let server = start(&Config::plaintext());
     // 12 KiB that would inflate to 12 MiB.
     let bomb = [b"\xec\xc1\x01\x01\x00\x00\x00\x80\x90\xfe\xaf".as_slice(), &[0; 12_000]].concat();
@@ -59,7 +59,7 @@ fn t_213_compressed_zeros_are_refused_at_the_header_and_cost_nothing() {
 }
 
 #[test]
-fn t_214_the_worst_headers_of_a_handshake_take_no_time() {
+fn t_214_worst_handshake_headers_take_at_most_five_milliseconds() {
     let server = start(&Config::plaintext());
     let worst = [
         ("Sec-WebSocket-Extensions", format!("a{}b", " ".repeat(15_000))),
@@ -85,7 +85,7 @@ fn t_214_the_worst_headers_of_a_handshake_take_no_time() {
 }
 
 #[test]
-fn t_216_what_is_declared_and_never_sent_reserves_nothing() {
+fn t_216_declared_length_reserves_no_memory() {
     let server = start(&Config::plaintext());
     let held = |declared: u64| -> Vec<RawWebSocket> {
         (0..300)
@@ -117,7 +117,7 @@ fn t_216_what_is_declared_and_never_sent_reserves_nothing() {
 }
 
 #[test]
-fn t_217_t_218_the_64th_frame_of_a_message_may_be_its_last() {
+fn t_217_t_218_message_of_64_frames_is_accepted() {
     let server = start(&Config::plaintext());
     let connect = |socket: &mut RawWebSocket, bytes: &[u8]| socket.connection.send(bytes);
     let token = hs256("ann");
@@ -149,7 +149,7 @@ fn t_217_t_218_the_64th_frame_of_a_message_may_be_its_last() {
 }
 
 #[test]
-fn t_218_a_fragment_now_and_then_buys_no_time() {
+fn t_218_slow_fragments_do_not_extend_the_deadline() {
     let server = start(&transport(&["assembly_timeout_ms = 600"]));
     for (path, fragment) in [("/ws", b"x".as_slice()), (PATH, b"".as_slice())] {
         let mut socket = RawWebSocket::open(&server, path);
@@ -266,7 +266,7 @@ fn t_224_control_frame_between_fragments_is_accepted_and_never_fragmented() {
 }
 
 #[test]
-fn t_230_a_frame_may_be_cut_anywhere() {
+fn t_230_frame_is_decoded_at_every_cut() {
     let server = start(&wide(Config::plaintext()));
     let (mut socket, _) = open_socket(&server);
     socket_sign_in(&mut socket, &hs256("ann"));
@@ -291,7 +291,7 @@ fn t_230_a_frame_may_be_cut_anywhere() {
 }
 
 #[test]
-fn t_225_a_mask_of_zeros_is_a_mask_and_none_is_not() {
+fn t_225_zero_mask_is_accepted_and_a_missing_mask_is_rejected() {
     let server = start(&Config::plaintext());
     let (mut socket, _) = open_socket(&server);
     let zeros =
@@ -310,7 +310,7 @@ fn t_225_a_mask_of_zeros_is_a_mask_and_none_is_not() {
 }
 
 #[test]
-fn t_227_a_close_frame_is_125_bytes_at_most_and_the_last_word() {
+fn t_227_close_frame_has_at_most_125_bytes_and_is_the_last() {
     let server = start(&Config::plaintext());
     let longest = close_payload(1000, &"r".repeat(123));
     closes(&server, "a reason of 123 bytes", &frame_bytes(0x88, &longest), Some(1000));

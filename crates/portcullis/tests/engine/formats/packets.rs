@@ -171,7 +171,7 @@ fn t_201_client_that_left_a_namespace_is_not_in_it() {
 }
 
 #[test]
-fn t_201_one_namespace_is_left_and_the_others_stay() {
+fn t_201_leaving_a_namespace_keeps_the_others() {
     let server = start(&Config::plaintext());
     let admin = set_up(&server, "the_admin");
     let mut client = SioClient::connect(&server, &admin.token);
@@ -190,7 +190,7 @@ fn t_201_one_namespace_is_left_and_the_others_stay() {
 }
 
 #[test]
-fn t_192_a_namespace_that_is_not_there_leaves_nothing() {
+fn t_192_unknown_namespaces_leave_no_memory() {
     let server = start(&Config::plaintext());
     let mut client = SioClient::connect(&server, &hs256("ann"));
     let before = server.resident_kib();
@@ -208,7 +208,7 @@ fn t_192_a_namespace_that_is_not_there_leaves_nothing() {
 }
 
 #[test]
-fn t_191_one_connect_at_a_time_and_one_authentication() {
+fn t_191_simultaneous_connects_authenticate_once() {
     let server = start(&Config::plaintext());
     let (mut socket, _) = open_socket(&server);
     let connect = format!("40{}", json!({ "token": hs256("ann") }));
@@ -223,7 +223,7 @@ fn t_191_one_connect_at_a_time_and_one_authentication() {
 }
 
 #[test]
-fn t_205_no_other_parser_is_spoken() {
+fn t_205_packets_of_other_parsers_are_rejected() {
     let server = start(&Config::plaintext());
     // A CONNECT and an event as MessagePack maps.
     let packets: [&[u8]; 3] = [

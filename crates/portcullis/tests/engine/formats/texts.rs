@@ -122,7 +122,7 @@ fn t_226_invalid_utf_8_is_closed_with_1007_at_every_cut() {
 }
 
 #[test]
-fn t_226_the_first_bad_byte_is_enough() {
+fn t_226_invalid_text_is_rejected_at_its_first_invalid_byte() {
     let server = start(&Config::plaintext());
     // The message is not over, nor is the frame: what came can be no text any more.
     for start_bytes in [

@@ -42,7 +42,7 @@ fn connect_soon() -> TestServer {
 }
 
 #[test]
-fn t_190_nothing_but_a_connect_meets_the_connect_deadline() {
+fn t_190_connect_deadline_is_met_by_a_connect_only() {
     let server = connect_soon();
     let chatters = [
         ("silence", Vec::new()),

@@ -129,7 +129,7 @@ fn client_of_a_half_open_connection_recovers_and_its_slot_is_free() {
 }
 
 #[test]
-fn t_147_another_users_place_is_nobodys() {
+fn t_147_recovery_of_another_users_socket_gets_a_new_socket() {
     let server = start_board();
     let mut speaker = speaker(&server);
     let gone = lose(&server, "ann", &mut speaker);
@@ -148,7 +148,7 @@ fn t_147_another_users_place_is_nobodys() {
 }
 
 #[test]
-fn t_147_the_credential_is_checked_every_time() {
+fn t_147_recovery_checks_the_credential_every_time() {
     let server = start_board();
     let mut speaker = speaker(&server);
     let gone = lose(&server, "ann", &mut speaker);
@@ -178,7 +178,7 @@ fn t_147_the_credential_is_checked_every_time() {
 }
 
 #[test]
-fn t_147_ids_and_offsets_that_are_none_give_a_fresh_place_or_a_refusal() {
+fn t_147_invalid_id_or_offset_gets_a_new_socket_or_a_rejection() {
     let server = start_board();
     let mut speaker = speaker(&server);
     let gone = lose(&server, "ann", &mut speaker);
@@ -373,7 +373,7 @@ fn t_147_recovered_client_gets_no_messages_of_a_room_it_left() {
 }
 
 #[test]
-fn t_147_in_the_product_a_deleted_room_and_another_user_get_nothing() {
+fn t_147_deleted_room_or_other_user_recovers_no_messages() {
     let server = start(&wide(Config::plaintext()));
     let mut owner = SioClient::connect(&server, &hs256("owner"));
     let room = room_id(&owner.ask("room:create", &public_room()));
@@ -411,7 +411,7 @@ fn t_147_recovery_after_a_restart_gives_a_new_connection() {
 }
 
 #[test]
-fn t_147_ten_thousand_places_are_kept_and_no_more() {
+fn t_147_at_most_ten_thousand_sockets_are_kept() {
     let mut config = wide(Config::plaintext());
     config.rate.retain(|line| !line.contains("_per_prefix"));
     config.rate.push("connect_per_prefix = \"10000000/60s\"".into());

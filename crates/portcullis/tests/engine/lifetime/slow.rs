@@ -54,7 +54,7 @@ fn join(client: &mut PollingClient<'_>, room: &str) {
 }
 
 #[test]
-fn t_220_t_221_a_websocket_that_never_reads_gives_its_slot_back() {
+fn t_220_t_221_websocket_that_never_reads_releases_its_slot() {
     let server = start(&wide(transport(&["write_stall_ms = 1000"])));
     let mut sender = SioClient::connect(&server, &hs256("sender"));
     let room = room_id(&sender.ask("room:create", &public_room()));
@@ -90,7 +90,7 @@ fn unread_poll(server: &TestServer, connection: &str) -> (SioClient, TcpStream) 
 }
 
 #[test]
-fn t_183_a_poll_answer_that_is_not_read_ends_the_session() {
+fn t_183_unread_poll_answer_ends_the_session() {
     let server = start(&wide(transport(&["handshake_timeout_ms = 1500"])));
     let (sender, slow) = unread_poll(&server, "keep-alive");
     SENDER.wait_within(Duration::from_secs(8), &server);
@@ -191,7 +191,7 @@ fn t_202_flood_to_slow_consumers_costs_one_copy_and_ends_them() {
 }
 
 #[test]
-fn t_223_resets_at_every_stage_leave_nothing_behind() {
+fn t_223_reset_at_every_stage_releases_everything() {
     let server = start(&wide(transport(&["connect_timeout_ms = 3000"])));
     let upgrade = Request::upgrade(&server, PATH);
     let open = PollingClient::outsider(&server).request("GET", "");
@@ -261,7 +261,7 @@ fn t_223_resets_at_every_stage_leave_nothing_behind() {
 }
 
 #[test]
-fn t_228_a_peer_that_says_goodbye_halfway_is_gone_in_five_seconds() {
+fn t_228_half_closed_connection_ends_in_five_seconds() {
     // The server waits for three seconds; a busy machine may take a while to see that it did.
     let most = Duration::from_secs(10);
     let server = start(&Config::plaintext());
@@ -291,7 +291,7 @@ fn t_228_a_peer_that_says_goodbye_halfway_is_gone_in_five_seconds() {
 }
 
 #[test]
-fn t_183_a_flood_behind_a_waiting_poll_is_not_kept() {
+fn t_183_flood_after_a_waiting_poll_is_not_buffered() {
     let server = start(&Config::plaintext());
     let client = PollingClient::connect(&server, &hs256("ann"));
     let mut waiting = client.start_poll();

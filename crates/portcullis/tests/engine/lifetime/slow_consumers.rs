@@ -71,7 +71,7 @@ fn t_221_slow_consumer_is_not_read_any_more_and_then_disconnected() {
 }
 
 #[test]
-fn t_221_consumer_that_reads_again_in_time_misses_nothing() {
+fn t_221_consumer_that_reads_again_in_time_misses_no_message() {
     let server = start(&wide_bytes(60_000));
     let (mut client, question) = curious(&server);
     let taken = ask_until_not_read(&client, &question);

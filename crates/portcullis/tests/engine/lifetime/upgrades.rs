@@ -32,7 +32,7 @@ fn assert_no_session(answer: &Answer, code: &str, what: &str) {
 }
 
 #[test]
-fn t_178_a_session_moves_once_and_polling_ends_there() {
+fn t_178_session_upgrades_once_and_its_polling_ends() {
     for config in [Config::plaintext(), Config::default()] {
         let server = start(&config);
         let mut client = PollingClient::connect(&server, &hs256("ann"));
@@ -60,7 +60,7 @@ fn t_178_a_session_moves_once_and_polling_ends_there() {
 }
 
 #[test]
-fn t_178_a_second_upgrade_while_one_runs_is_closed_and_the_first_goes_on() {
+fn t_178_second_simultaneous_upgrade_is_closed_and_the_first_continues() {
     let server = start(&Config::plaintext());
     let mut client = PollingClient::connect(&server, &hs256("ann"));
     let mut first = client.probe();
@@ -105,7 +105,7 @@ fn t_178_a_second_upgrade_while_one_runs_is_closed_and_the_first_goes_on() {
 }
 
 #[test]
-fn t_180_what_goes_wrong_in_a_probe_ends_that_websocket_alone() {
+fn t_180_fault_in_a_probe_ends_only_that_websocket() {
     let server = start(&Config::plaintext());
     let mut client = PollingClient::connect(&server, &hs256("ann"));
     let text = |text: &str| frame_bytes(0x81, text.as_bytes());
@@ -147,7 +147,7 @@ fn t_180_what_goes_wrong_in_a_probe_ends_that_websocket_alone() {
 }
 
 #[test]
-fn t_224_a_probe_that_floods_is_ended_and_put_on_record() {
+fn t_224_flooding_probe_is_ended_and_recorded() {
     let server = start(&Config::plaintext());
     let mut client = PollingClient::connect(&server, &hs256("ann"));
     let ping = frame_bytes(0x89, b"p");
@@ -177,7 +177,7 @@ fn t_224_a_probe_that_floods_is_ended_and_put_on_record() {
 }
 
 #[test]
-fn t_180_a_silent_or_vanished_probe_leaves_the_session_polling() {
+fn t_180_silent_or_lost_probe_leaves_the_session_polling() {
     let server = start(&transport(&["connect_timeout_ms = 700"]));
     let mut client = PollingClient::connect(&server, &hs256("ann"));
     assert_closed(client.open_upgrade(), "nothing said");
@@ -290,7 +290,7 @@ fn t_180_limits_identity_and_deadlines_carry_over() {
 }
 
 #[test]
-fn t_180_nothing_is_lost_or_doubled_by_the_switch() {
+fn t_180_upgrade_loses_and_duplicates_no_packet() {
     let server = start(&wide(Config::plaintext()));
     let mut sender = SioClient::connect(&server, &hs256("sender"));
     let room = room_id(&sender.ask("room:create", &public_room()));
@@ -331,7 +331,7 @@ fn sequence(message: &serde_json::Value) -> u64 {
 }
 
 #[test]
-fn t_178_upgrades_in_a_row_leave_nothing_behind() {
+fn t_178_repeated_upgrades_leave_no_memory_or_files() {
     let server = start(&wide(Config::plaintext()));
     let round = || {
         let client = PollingClient::connect(&server, &hs256("ann"));

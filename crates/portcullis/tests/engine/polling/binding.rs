@@ -90,7 +90,7 @@ fn t_009_t_013_every_request_of_a_session_is_checked_again() {
 }
 
 #[test]
-fn t_008_a_browsers_own_poll_needs_no_origin() {
+fn t_008_same_origin_poll_of_a_browser_needs_no_origin() {
     let server = start(&Config::plaintext());
     let mut client = PollingClient { origin: String::new(), ..PollingClient::outsider(&server) };
     assert_eq!(client.send(&client.request("GET", "")).status, 403);
@@ -175,7 +175,7 @@ fn t_170_poll_of_another_client_does_not_end_a_waiting_poll() {
 }
 
 #[test]
-fn t_170_a_credential_that_is_shown_has_to_be_the_sessions_own() {
+fn t_170_poll_with_the_credential_of_another_session_is_rejected() {
     let server = start(&Config::plaintext());
     let mut client = PollingClient::connect(&server, &hs256("ann"));
     let with =
@@ -195,7 +195,7 @@ fn t_170_a_credential_that_is_shown_has_to_be_the_sessions_own() {
 }
 
 #[test]
-fn t_170_an_ended_session_is_nobodys() {
+fn t_170_ended_session_is_rejected_for_every_client() {
     let server = start(&Config::plaintext());
     let client = PollingClient::connect(&server, &hs256("ann"));
     client.say("1");

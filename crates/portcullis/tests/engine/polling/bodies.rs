@@ -29,7 +29,7 @@ fn assert_ends(client: &mut PollingClient<'_>, what: &str) {
 }
 
 #[test]
-fn t_092_a_body_is_looked_over_before_any_packet_has_an_effect() {
+fn t_092_body_is_validated_before_any_packet_has_an_effect() {
     let server = start(&wide(Config::plaintext()));
     let act = "420[\"room:create\",{\"name\":\"made\",\"visibility\":\"public\"}]";
     let bodies = [
@@ -65,7 +65,7 @@ fn t_092_a_body_is_looked_over_before_any_packet_has_an_effect() {
 }
 
 #[test]
-fn t_092_the_worst_bodies_cost_little_and_leave_nothing() {
+fn t_092_worst_bodies_use_bounded_time_and_memory() {
     let server = start(&wide(Config::plaintext()));
     let worst = [joined("4x", BODY_MAX / 3), SEPARATOR.to_string().repeat(BODY_MAX)];
     let round = || {
@@ -88,7 +88,7 @@ fn t_092_the_worst_bodies_cost_little_and_leave_nothing() {
 }
 
 #[test]
-fn t_092_2000_packets_are_taken_in_order() {
+fn t_092_body_of_2000_packets_is_processed_in_order() {
     let server = start(&wide(Config::plaintext()));
     let mut client = PollingClient::connect(&server, &hs256("ann"));
     let body: Vec<String> =
@@ -105,7 +105,7 @@ fn t_092_2000_packets_are_taken_in_order() {
 }
 
 #[test]
-fn t_091_a_body_over_64_kib_is_refused_unread() {
+fn t_091_body_over_64_kib_is_rejected_unread() {
     let server = start(&Config::plaintext());
     let client = PollingClient::open(&server);
     for length in ["65537", "67108864", "9007199254740991"] {
@@ -172,7 +172,7 @@ fn t_087_unauthenticated_client_posts_at_most_16_kib() {
 }
 
 #[test]
-fn t_186_compressed_and_foreign_bodies_are_refused_unread() {
+fn t_186_compressed_or_foreign_body_is_rejected_unread() {
     let server = start(&Config::plaintext());
     let client = PollingClient::open(&server);
     // 10 MiB of zeros by gzip would be this short.

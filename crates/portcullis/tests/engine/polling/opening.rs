@@ -95,7 +95,7 @@ fn t_171_session_id_is_160_random_bits() {
 }
 
 #[test]
-fn t_171_the_secret_id_is_in_no_answer_but_the_first_and_in_no_record() {
+fn t_171_secret_id_is_only_in_the_first_answer_and_in_no_record() {
     let server = start(&Config::plaintext());
     let mut client = PollingClient::open(&server);
     let joined = client.sign_in(&hs256("ann"));
@@ -112,7 +112,7 @@ fn t_171_the_secret_id_is_in_no_answer_but_the_first_and_in_no_record() {
 }
 
 #[test]
-fn t_172_a_session_id_of_the_clients_choice_opens_nothing() {
+fn t_172_session_id_chosen_by_the_client_is_rejected() {
     let server = start(&Config::plaintext());
     let real = PollingClient::open(&server);
     let (first, last) = (&real.sid[..real.sid.len() - 1], real.sid.chars().last().unwrap());
@@ -153,7 +153,7 @@ fn t_172_a_session_id_of_the_clients_choice_opens_nothing() {
 }
 
 #[test]
-fn t_173_guesses_are_refused_alike_and_counted() {
+fn t_173_guessed_session_ids_are_rejected_alike_and_counted() {
     let mut config = Config::plaintext();
     config.rate = vec![
         String::from("connect_per_prefix = \"1000/60s\""),
@@ -238,7 +238,7 @@ fn t_173_client_that_guesses_ids_is_blocked_alone() {
 }
 
 #[test]
-fn t_174_parameters_that_are_not_the_protocols_are_refused() {
+fn t_174_parameter_outside_the_protocol_is_rejected() {
     let server = start(&Config::plaintext());
     let many = (0..100).map(|index| format!("&p{index}=1")).collect::<String>();
     let buster = "&t=".to_owned() + &"x".repeat(1_500);
@@ -306,7 +306,7 @@ fn t_174_parameters_that_are_not_the_protocols_are_refused() {
 }
 
 #[test]
-fn t_175_a_session_is_opened_by_get_and_by_nothing_else() {
+fn t_175_session_is_opened_by_get_only() {
     let server = start(&Config::plaintext());
     let path = "/socket.io/?EIO=4&transport=polling";
     for (method, body) in
@@ -394,7 +394,7 @@ fn t_176_flood_of_handshakes_without_polls_is_limited_and_expires() {
 }
 
 #[test]
-fn t_188_a_session_is_not_for_another_transport() {
+fn t_188_session_is_rejected_on_another_transport() {
     let server = start(&Config::plaintext());
     let (mut socket, opened) = open_socket(&server);
     let sid = opened["sid"].as_str().unwrap().to_owned();

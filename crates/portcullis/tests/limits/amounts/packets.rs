@@ -57,7 +57,7 @@ fn t201_leaving_and_joining_again_and_again_ends_the_connection() {
 }
 
 #[test]
-fn t201_a_polling_session_is_limited_by_the_same_rate() {
+fn t201_polling_session_has_the_packet_rate_of_a_websocket() {
     let config =
         Config { rate: vec!["namespace_per_connection = \"5/60s\"".into()], ..Config::default() };
     let server = start(&config);

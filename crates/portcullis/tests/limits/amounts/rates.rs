@@ -24,7 +24,7 @@ fn assert_limited(answer: &Answer) {
 }
 
 #[test]
-fn t070_the_eleventh_connect_of_an_address_is_refused_and_others_are_not() {
+fn t070_eleventh_connect_of_an_address_is_rejected_for_it_alone() {
     let server = start(&Config::strict_rates());
     let upgrade = Request::upgrade(&server, PATH);
     for _ in 0..10 {
@@ -41,7 +41,7 @@ fn t070_the_eleventh_connect_of_an_address_is_refused_and_others_are_not() {
 }
 
 #[test]
-fn t071_there_is_no_window_that_opens_all_at_once() {
+fn t071_rate_refills_gradually() {
     let mut config = Config::default();
     config.rate.push("login_per_user = \"4/20s\"".into());
     let server = start(&config);
@@ -170,7 +170,7 @@ fn t079_repeated_attempts_cost_the_same_and_block_no_other_client() {
 }
 
 #[test]
-fn t080_the_eleventh_message_in_a_minute_is_refused() {
+fn t080_eleventh_message_in_a_minute_is_rejected() {
     let server = start(&Config::default());
     let mut ann = SioClient::connect(&server, &hs256("ann"));
     let room = create_room(&mut ann, "talk");
@@ -257,7 +257,7 @@ fn message_flood_is_read_slowly_and_costs_little() {
 }
 
 #[test]
-fn t080_all_events_together_have_a_limit_and_leaving_is_never_refused() {
+fn t080_all_events_share_a_limit_that_does_not_apply_to_leaving() {
     let mut config = Config::default();
     let few = [
         "message_per_user = \"100/10h\"",
@@ -346,7 +346,7 @@ fn t080_thousands_of_undeclared_names_leave_no_memory_behind() {
 }
 
 #[test]
-fn t081_a_new_connection_brings_no_new_bucket() {
+fn t081_new_connection_keeps_the_bucket_of_its_user() {
     let server = start(&Config::default());
     let mut ann = SioClient::connect(&server, &hs256("ann"));
     let room = create_room(&mut ann, "talk");

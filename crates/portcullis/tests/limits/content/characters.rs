@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::clients::{Talk, alive, code_of, create_room, join, start, unlimited};
 
 #[test]
-fn t116_the_bounds_are_exact_and_what_looks_empty_is_empty() {
+fn t116_length_bounds_are_exact_and_invisible_text_is_empty() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "bounds");
     let thousand = "ab".repeat(500);

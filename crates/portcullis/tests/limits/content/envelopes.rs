@@ -12,7 +12,7 @@ fn send(talk: &mut Talk<'_>, message: &str, envelope: &str) -> Value {
 }
 
 #[test]
-fn an_envelope_is_what_is_declared_or_refused() {
+fn undeclared_or_malformed_envelope_is_rejected() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "envelopes");
     let long = format!("{{\"mid\":\"{}\"}}", "m".repeat(65));
@@ -72,7 +72,7 @@ fn numbers(talk: &mut Talk<'_>, steps: &[(u64, bool)]) {
 }
 
 #[test]
-fn t143_a_number_is_the_successor_of_the_last_or_a_replay() {
+fn t143_number_other_than_the_successor_is_a_replay() {
     let server = start(&unlimited());
     let last = 9_007_199_254_740_991;
     // Two wrong ones each, on a connection of their own: a third one ends it.
@@ -97,7 +97,7 @@ fn t143_a_number_is_the_successor_of_the_last_or_a_replay() {
 }
 
 #[test]
-fn t143_what_was_refused_unread_may_have_had_a_number_and_no_more() {
+fn t143_unreadable_message_can_use_one_number() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "numbers-unread");
     numbers(&mut talk, &[(1, true)]);
@@ -108,7 +108,7 @@ fn t143_what_was_refused_unread_may_have_had_a_number_and_no_more() {
 }
 
 #[test]
-fn t143_the_third_replay_ends_the_connection() {
+fn t143_third_replay_ends_the_connection() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "numbers-end");
     numbers(&mut talk, &[(1, true), (1, false), (1, false)]);
@@ -119,7 +119,7 @@ fn t143_the_third_replay_ends_the_connection() {
 }
 
 #[test]
-fn the_same_mid_has_one_effect_and_another_content_is_a_conflict() {
+fn same_mid_has_one_effect_and_other_content_is_a_conflict() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "retries");
     let first = send(&mut talk, "one", "{\"mid\":\"m-1\"}");
@@ -137,7 +137,7 @@ fn the_same_mid_has_one_effect_and_another_content_is_a_conflict() {
 }
 
 #[test]
-fn the_plain_form_has_the_same_rules() {
+fn plain_messages_have_the_same_envelope_rules() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "plain-form");
     talk.say("hi");

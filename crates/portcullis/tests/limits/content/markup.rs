@@ -216,7 +216,7 @@ const LINKS: [&str; 20] = [
 ];
 
 #[test]
-fn t124_without_links_every_target_is_gone() {
+fn t124_every_link_target_is_removed_when_links_are_off() {
     check("no-links", false, &["alert", "href"], &LINKS);
     check("not-even", false, &["href"], &["<a href=\"https://ok.example/\">x</a>"]);
 }
@@ -314,7 +314,7 @@ fn t129_strange_tags_comments_and_declarations_are_gone() {
 }
 
 #[test]
-fn t120_to_t129_markup_that_is_not_formatting_is_shown_as_it_was_written() {
+fn t120_to_t129_markup_other_than_formatting_is_escaped() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "shown");
     for raw in [

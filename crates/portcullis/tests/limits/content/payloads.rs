@@ -89,7 +89,7 @@ fn t110_t119_undeclared_payload_is_rejected_without_details() {
 }
 
 #[test]
-fn t110_the_field_at_fault_is_named_and_so_is_one_too_many() {
+fn t110_rejection_names_the_invalid_or_unknown_field() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "fields");
     for (payload, field) in [
@@ -180,7 +180,7 @@ fn t111_depth_is_bounded_and_costs_no_stack() {
 }
 
 #[test]
-fn t113_numbers_are_exact_or_refused() {
+fn t113_inexact_number_is_rejected() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "numbers");
     let long = ["9".repeat(400), format!("0.{}", "1".repeat(400))];
@@ -266,7 +266,7 @@ fn t114_keys_items_and_values_are_counted() {
 }
 
 #[test]
-fn t115_keys_of_other_readers_objects_are_refused() {
+fn t115_prototype_and_operator_keys_are_rejected() {
     let server = start(&unlimited());
     let mut talk = Talk::new(&server, "keys");
     let keys = [

@@ -68,7 +68,7 @@ fn pongs(socket: &mut RawWebSocket, path: &str, count: usize) {
 }
 
 #[test]
-fn t090_a_text_of_12_kib_is_read_and_one_byte_more_is_not() {
+fn t090_text_of_12_kib_is_accepted_and_one_byte_more_is_rejected() {
     let server = start(&unlimited());
     let mut sio = SioClient::connect(&server, &hs256("ann"));
     let filled = |length: usize| {
@@ -88,7 +88,7 @@ fn t090_a_text_of_12_kib_is_read_and_one_byte_more_is_not() {
 }
 
 #[test]
-fn t090_what_is_only_announced_is_refused_at_the_header() {
+fn t090_frame_with_a_too_large_length_is_rejected_at_its_header() {
     let server = start(&unlimited());
     let announced: [u64; 7] =
         [12 * 1024 + 1, 65_535, 65_536, 64 * MIB, 1 << 32, 1 << 40, (1 << 63) - 1];
@@ -142,7 +142,7 @@ fn post(server: &TestServer, length: &str, body: &[u8]) -> Answer {
 }
 
 #[test]
-fn t091_bodies_over_16_kib_are_refused_unread() {
+fn t091_body_over_16_kib_is_rejected_unread() {
     let server = start(&Config::default());
     let over = 16 * 1024 + 1;
     let announced = ["16385", "65537", "67108864", "9007199254740991"];
@@ -167,7 +167,7 @@ fn t091_bodies_over_16_kib_are_refused_unread() {
 }
 
 #[test]
-fn t091_a_length_that_lies_gains_nothing() {
+fn t091_wrong_content_length_smuggles_no_request() {
     let mut config = Config::default();
     config.transport.push("handshake_timeout_ms = 3000".into());
     let server = start(&config);

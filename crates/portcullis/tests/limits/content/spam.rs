@@ -52,7 +52,7 @@ fn t135_links_inside_links_are_spam_and_several_links_are_not() {
 }
 
 #[test]
-fn t136_a_message_of_one_character_is_spam_and_a_run_inside_is_not() {
+fn t136_text_of_one_repeated_character_is_spam_and_a_run_is_not() {
     let (ten, eleven, many) = ("a".repeat(10), "a".repeat(11), "a".repeat(1_000));
     let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
     let families = [family.repeat(50), family.repeat(51)];

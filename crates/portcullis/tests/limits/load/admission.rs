@@ -213,7 +213,7 @@ fn t085_returning_client_is_admitted_during_a_flood() {
 }
 
 #[test]
-fn one_prefix_holds_so_many_and_the_next_one_is_unaffected() {
+fn full_prefix_is_rejected_and_other_prefixes_are_admitted() {
     let mut config = Config::plaintext();
     config.transport.push(String::from("connect_timeout_ms = 60000"));
     config.capacity =
@@ -252,7 +252,7 @@ fn one_prefix_holds_so_many_and_the_next_one_is_unaffected() {
 }
 
 #[test]
-fn t084_the_oldest_connection_makes_room_where_that_is_wanted() {
+fn t084_evict_oldest_ends_the_oldest_connection_of_the_user() {
     let mut config = Config::default();
     config.capacity.push(String::from("when_user_full = \"evict-oldest\""));
     config.capacity.push(String::from("connections_per_user = 2"));

@@ -137,7 +137,7 @@ fn t085_unauthenticated_clients_fill_only_their_own_pool() {
 }
 
 #[test]
-fn t086_churn_of_thousands_gives_each_place_back_once() {
+fn t086_thousands_of_connections_release_each_slot_once() {
     let mut config = Config::plaintext();
     let long = ["connect_timeout_ms = 60000", "handshake_timeout_ms = 60000"];
     config.transport.extend(long.map(String::from));
@@ -282,7 +282,7 @@ fn t088_joining_and_leaving_many_rooms_keeps_cost_and_limit_constant() {
 }
 
 #[test]
-fn t088_a_user_owns_as_many_rooms_as_allowed() {
+fn t088_room_over_the_limit_of_its_owner_is_rejected() {
     let mut config = unlimited();
     config.capacity.extend(["rooms_per_user = 3", "members_per_room = 2"].map(String::from));
     let server = start(&config);

@@ -36,7 +36,7 @@ fn pinged(client: &mut SioClient) {
 }
 
 #[test]
-fn t_089_without_files_sockets_live_on_nothing_spins_and_it_recovers() {
+fn t_089_server_without_file_descriptors_keeps_sockets_and_recovers() {
     let server = few_files();
     let mut ann = SioClient::connect(&server, &hs256("ann"));
     let created = ann.ask("room:create", &json!({ "name": "R", "visibility": "public" }));

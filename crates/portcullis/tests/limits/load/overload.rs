@@ -1,4 +1,4 @@
-//! What each load level admits, how it is entered and pinned, and what operators query and lift.
+//! Load levels: the clients each admits, how one is entered and pinned, requests of operators.
 //! Never: a load level in which a message is not checked.
 
 use portcullis_test::{
@@ -129,7 +129,7 @@ fn critical_disconnects_unauthenticated_clients_and_defers_work() {
 }
 
 #[test]
-fn what_is_measured_changes_the_state_and_is_put_on_record() {
+fn measured_overload_changes_the_load_level_and_is_recorded() {
     let overload = vec![String::from("memory_limit_mib = 1")];
     let server = start(&Config { overload, ..Config::default() });
     let record =
@@ -209,7 +209,7 @@ fn operator_sees_limited_clients_and_lifts_limits() {
 }
 
 #[test]
-fn pages_in_an_operators_browser_change_nothing() {
+fn admin_request_without_key_or_from_a_page_is_rejected() {
     let server = start(&Config::default());
     let host = server.private.to_string();
     let key = server.operator_key();

@@ -49,7 +49,7 @@ fn attack(server: &TestServer) {
 }
 
 #[test]
-fn the_same_limits_decide_the_same_and_others_say_what_would_change() {
+fn simulation_repeats_decisions_and_reports_changes_by_other_limits() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("access.log");
     let mut config = Config::strict_rates();

@@ -117,7 +117,7 @@ async fn database_of_the_second_version_is_migrated() {
     let texts: Vec<_> = rows.iter().map(|row| (row.text.as_str(), row.html.as_deref())).collect();
     assert_eq!(texts, [("one", Some("<b>one</b>")), ("two", None)]);
 
-    // Places and numbers go on, and what is new can be done to what is old.
+    // Rows and numbers continue, and new operations work on old rows.
     let stored = store.append(message(1, 200)).await.unwrap();
     assert!(matches!(stored, AppendOutcome::Stored { seq: 3, .. }), "{stored:?}");
     let (rows, _) = store.history(page()).await.unwrap();
