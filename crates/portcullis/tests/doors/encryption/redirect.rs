@@ -102,7 +102,7 @@ fn t101_redirect_listener_has_the_same_limits() {
     let rate = vec![String::from("request_per_prefix = \"3/60s\"")];
     let listen = vec![String::from("redirect = \"127.0.0.1:0\"")];
     let capacity = vec![String::from("http_per_prefix = 4")];
-    let transport = vec![String::from("handshake_timeout_ms = 2000")];
+    let transport = vec![String::from("handshake_timeout_ms = 5000")];
     let config = Config { rate, listen, capacity, transport, ..Config::default() };
     let server = start(&config);
     let redirect = server.redirect.unwrap();
