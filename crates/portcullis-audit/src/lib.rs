@@ -38,8 +38,8 @@ pub use chain::key::{KeyError, VerifierKey};
 pub use chain::note::{Note, NoteError, SignedNote};
 pub use chain::start::ChainOptions;
 pub use chain::verify::{
-    Finding, FindingKind, ProofGap, Verdict, Verifier, VerifyOptions, VerifyReport, log_files,
-    root_keys, verify_files,
+    Finding, FindingKind, ProofGap, Verdict, Verifier, VerifyError, VerifyOptions, VerifyReport,
+    root_keys, verify_files, verify_log,
 };
 pub use live_log::AuditCounts;
 pub use options::{AuditError, AuditOptions};

@@ -10,6 +10,7 @@ use portcullis_model::Now;
 
 use crate::alert::input::subject::Subject;
 use crate::alert::run::alerts::Alerts;
+use crate::chain::line::INTEGRITY_BYTES;
 use crate::chain::runtime::NewestNote;
 use crate::files::disk::Disk;
 use crate::files::sync::Syncer;
@@ -60,6 +61,8 @@ pub(crate) struct LiveLog {
     status: Arc<WriterStatus>,
     syncer: Option<Syncer>,
     newest_note: NewestNote,
+    /// Bytes that the chain adds to each line.
+    integrity_bytes: u64,
     output: Option<Output>,
     service: Service,
     sampled: AtomicU64,
@@ -109,6 +112,7 @@ impl LiveLog {
             status,
             syncer,
             newest_note,
+            integrity_bytes: if options.chain.is_some() { INTEGRITY_BYTES } else { 0 },
             output,
             service: Service::new(options),
             sampled: AtomicU64::new(0),
@@ -167,7 +171,8 @@ impl LiveLog {
         if Sampler::is_charged(&record, group) {
             let mut line = String::new();
             encode(&mut line, &record, now, Some(u64::MAX), &self.service);
-            self.sampler.charge(&record, group, line.len() as u64, now);
+            let bytes = line.len() as u64 + self.integrity_bytes;
+            self.sampler.charge(&record, group, bytes, now);
         }
         self.queue.push(record, group, now);
     }

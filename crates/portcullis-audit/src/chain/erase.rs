@@ -12,11 +12,11 @@ use flate2::write::GzEncoder;
 use memchr::memmem;
 
 use super::line::{Personal, SealedLine};
-use super::verify::Members;
-use crate::files::lines::{each_line, is_compressed};
 use crate::files::path::{folder_of, with_suffix};
 use crate::files::segment::Naming;
-use crate::files::segment_lock::SegmentLock;
+use crate::files::segment_lock::{SegmentLock, keep_owner};
+use crate::read::line_reader::{LineEnd, LineReader, is_compressed};
+use crate::read::line_text::line_sequence;
 use crate::record::json_line::escape;
 
 /// Bytes written at a time.
@@ -123,14 +123,11 @@ impl Erasure {
     }
 
     fn search(&self, path: &Path) -> io::Result<Option<ErasureFile>> {
-        let members = Members::new();
         let mut found: Option<ErasureFile> = None;
-        each_line(path, |line, _| {
-            let parsed = SealedLine::parse(line.strip_suffix(b"\n").unwrap_or(line));
-            let Some(parsed) = parsed.filter(|line| self.needles.concern(line)) else {
-                return Ok(());
-            };
-            let Some(number) = members.sequence(parsed.public) else { return Ok(()) };
+        let mut lines = LineReader::open(path)?;
+        while let Some(line) = lines.next_line()? {
+            let parsed = SealedLine::parse(line.bytes).filter(|line| self.needles.concern(line));
+            let Some(number) = parsed.and_then(|line| line_sequence(line.public)) else { continue };
             let file = found.get_or_insert_with(|| ErasureFile {
                 path: path.to_owned(),
                 first: number,
@@ -138,16 +135,16 @@ impl Erasure {
                 count: 0,
             });
             (file.last, file.count) = (number, file.count + 1);
-            Ok(())
-        })?;
+        }
         Ok(found)
     }
 
     fn rewrite(&self, path: &Path) -> io::Result<()> {
         let part = with_suffix(path, ".part");
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o640);
+        options.write(true).create(true).truncate(true).mode(0o600);
         let out = options.open(&part)?;
+        keep_owner(&out, &std::fs::metadata(path)?)?;
         let written = self.write_to(path, BufWriter::with_capacity(BUFFER_BYTES, out));
         if let Err(error) = written {
             let _removed = std::fs::remove_file(&part);
@@ -169,13 +166,23 @@ impl Erasure {
     }
 
     fn copy(&self, path: &Path, out: &mut impl Write) -> io::Result<()> {
-        each_line(path, |line, _| {
-            let parsed = SealedLine::parse(line.strip_suffix(b"\n").unwrap_or(line));
-            match parsed.filter(|line| self.needles.concern(line)) {
-                Some(parsed) => out.write_all(&parsed.erased()),
-                None => out.write_all(line),
+        let mut lines = LineReader::open(path)?;
+        while let Some(line) = lines.next_line()? {
+            let parsed = SealedLine::parse(line.bytes).filter(|line| self.needles.concern(line));
+            match (parsed, line.end) {
+                (Some(parsed), _) => out.write_all(&parsed.erased())?,
+                (None, LineEnd::Complete) => {
+                    out.write_all(line.bytes)?;
+                    out.write_all(b"\n")?;
+                }
+                (None, LineEnd::Missing) => out.write_all(line.bytes)?,
+                // The reader has left out a part of it, so the file cannot be copied.
+                (None, LineEnd::TooLong) => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long"));
+                }
             }
-        })
+        }
+        Ok(())
     }
 }
 
@@ -247,11 +254,11 @@ mod tests {
 
     fn read(path: &Path) -> String {
         let mut text = String::new();
-        let add = |line: &[u8], _: u64| {
-            text.push_str(std::str::from_utf8(line).unwrap());
-            Ok(())
-        };
-        each_line(path, add).unwrap();
+        let mut lines = LineReader::open(path).unwrap();
+        while let Some(line) = lines.next_line().unwrap() {
+            text.push_str(std::str::from_utf8(line.bytes).unwrap());
+            text.push('\n');
+        }
         text
     }
 

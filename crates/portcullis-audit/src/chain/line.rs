@@ -14,6 +14,8 @@ const SALT: &[u8] = b"],\"salt\":\"";
 const COMMITMENT: &[u8] = b"],\"commit\":\"";
 const HASH: &[u8] = b"\",\"hash\":\"";
 const END: &[u8] = b"\"}}";
+/// Bytes that the members add to a line of usual length.
+pub(crate) const INTEGRITY_BYTES: u64 = 120;
 /// Digits of an offset.
 const OFFSET_DIGITS: usize = 10;
 
@@ -164,6 +166,8 @@ mod tests {
         for personal in [PERSONAL, ""] {
             let (line, hash) = sealed(personal, &start);
             let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let added = line.trim_end().len() - PUBLIC.len() - personal.len() - "}".len();
+            assert!((INTEGRITY_BYTES - 20..=INTEGRITY_BYTES).contains(&(added as u64)), "{added}");
             assert_eq!(json["integrity"]["part"][0], PUBLIC.len());
             assert_eq!(json["integrity"]["part"][1], PUBLIC.len() + personal.len());
             let line = SealedLine::parse(line.trim_end().as_bytes()).unwrap();

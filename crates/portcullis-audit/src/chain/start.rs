@@ -20,6 +20,7 @@ use super::salts::Salts;
 use super::state::{ChainState, EpochKeys};
 use super::verify::{ChainRecord, Members, label};
 use crate::files::path::with_suffix;
+use crate::read::line_text::line_sequence;
 use crate::read::log_files::list_by_number;
 use crate::record::fields::{Outcome, Record};
 
@@ -27,6 +28,9 @@ use crate::record::fields::{Outcome, Record};
 const ID_BYTES: usize = 16;
 /// Longest line end that is searched for; records are shorter.
 const TAIL_MAX_BYTES: u64 = 128 * 1024;
+
+/// The file of torn lines starts again after this size.
+const TORN_MAX_BYTES: u64 = 1024 * 1024;
 
 /// Where the chain is kept, and how its logs are called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +151,7 @@ fn follow(log: &Path, state: &ChainState) -> io::Result<Tail> {
         let Some(mut lines) = file.lines()? else { continue };
         while let Some(line) = lines.next_complete()? {
             let line = SealedLine::parse(line.bytes);
-            let numbered = line.and_then(|line| Some((members.sequence(line.public)?, line)));
+            let numbered = line.and_then(|line| Some((line_sequence(line.public)?, line)));
             let Some((number, line)) = numbered else {
                 if last.is_some_and(|last| last > state.start || state.note.is_some()) {
                     return Ok(Tail::Broken("changed"));
@@ -162,10 +166,12 @@ fn follow(log: &Path, state: &ChainState) -> io::Result<Tail> {
                 }
                 Some(before) if number <= before && before == state.start => continue,
                 Some(before) if number == before + 1 && line.expected(&head) == line.hash => {
-                    if members.record(line.public) == Some(ChainRecord::Epoch)
-                        && let Some(certificate) = next_epoch(state, &certificates, line.public)
-                    {
-                        certificates.push(certificate);
+                    if members.record(line.public) == Some(ChainRecord::Epoch) {
+                        match next_epoch(state, &certificates, line.public) {
+                            Epoch::Stored => {}
+                            Epoch::Next(certificate) => certificates.push(certificate),
+                            Epoch::Later => return Ok(Tail::Broken("state_old")),
+                        }
                     }
                     (last, head) = (Some(number), line.hash);
                 }
@@ -194,20 +200,30 @@ fn ends_sealed(log: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The certificate in a record, if it is of the epoch after the stored one. Only one key is known
-/// beyond that epoch, so there is one at most.
-fn next_epoch(
-    state: &ChainState,
-    known: &[EpochCertificate],
-    public: &[u8],
-) -> Option<EpochCertificate> {
+/// The epoch that a record of the log starts, compared with the stored one.
+enum Epoch {
+    /// The stored epoch itself.
+    Stored,
+    /// The one after it, whose key is stored too.
+    Next(EpochCertificate),
+    /// A later one: its key is not in the stored state, which is older than the log.
+    Later,
+}
+
+fn next_epoch(state: &ChainState, known: &[EpochCertificate], public: &[u8]) -> Epoch {
     let keys = &state.keys;
-    let certificate = EpochCertificate::parse(&label(public, "certificate")?)?;
+    let text = label(public, "certificate");
+    let Some(certificate) = text.and_then(|text| EpochCertificate::parse(&text)) else {
+        return Epoch::Later;
+    };
+    if certificate.epoch == keys.epoch && certificate.key == keys.current.public() {
+        return Epoch::Stored;
+    }
     let is_next = known.is_empty()
         && certificate.epoch == keys.epoch + 1
         && certificate.key == keys.next.public()
         && certificate.is_signed_by(&state.name, &keys.current.public());
-    is_next.then_some(certificate)
+    if is_next { Epoch::Next(certificate) } else { Epoch::Later }
 }
 
 fn truncated(reason: &'static str) -> Record {
@@ -218,6 +234,7 @@ fn truncated(reason: &'static str) -> Record {
     let detail = match reason {
         "state_missing" => "audit-chain.state is missing: the log before cannot be continued",
         "state_invalid" => "audit-chain.state is damaged: the log before cannot be continued",
+        "state_old" => "audit-chain.state is older than the log, as after a restore of a backup",
         "missing" => "lines that the newest signed note states are missing from the files",
         _ => "lines after the newest signed note do not follow from it",
     };
@@ -241,15 +258,15 @@ fn new_id() -> Result<String, KeyError> {
 /// # Errors
 /// When a file cannot be read or written.
 pub(crate) fn set_torn_line_aside(log: &Path) -> io::Result<Option<Record>> {
-    let mut options = OpenOptions::new();
-    let mut file = match options.read(true).write(true).open(log) {
+    // Checked before it is opened: opening a pipe or a terminal has effects.
+    let facts = match std::fs::metadata(log) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
+        facts => facts?,
     };
-    let facts = file.metadata()?;
     if !facts.is_file() || facts.len() == 0 {
         return Ok(None);
     }
+    let mut file = OpenOptions::new().read(true).write(true).open(log)?;
     let from = facts.len().saturating_sub(TAIL_MAX_BYTES);
     file.seek(SeekFrom::Start(from))?;
     let mut tail = Vec::new();
@@ -262,6 +279,9 @@ pub(crate) fn set_torn_line_aside(log: &Path) -> io::Result<Option<Record>> {
     let aside = with_suffix(log, ".torn");
     let mut options = OpenOptions::new();
     let mut out = options.append(true).create(true).mode(0o600).open(&aside)?;
+    if out.metadata()?.len() > TORN_MAX_BYTES {
+        out.set_len(0)?;
+    }
     out.write_all(torn)?;
     out.write_all(b"\n")?;
     out.sync_all()?;

@@ -13,4 +13,3 @@ pub(crate) mod sync; // the thread that syncs files
 pub(crate) mod reserve; // disk space for operations while the disk is full
 pub(crate) mod disk; // the operations of the disk
 pub(crate) mod path; // folder and suffix of a path
-pub(crate) mod lines; // the lines of one file, plain or compressed

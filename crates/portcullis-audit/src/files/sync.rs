@@ -2,7 +2,6 @@
 //! Never: makes the writer wait.
 
 use std::fs::File;
-use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -228,15 +227,23 @@ impl SyncThread {
     /// Stores the state of the chain, if the lines that it states are on the disk.
     fn store(&self, update: ChainUpdate, is_synced: bool) {
         let Some(files) = &self.chain else { return };
-        let stored = if is_synced { files.write(&update) } else { Err(ErrorKind::Other.into()) };
+        // A sync that failed is reported by the writer.
+        let stored = is_synced.then(|| files.write(&update));
         let mut work = self.lock();
         work.storing = false;
-        work.chain_failed = stored.is_err();
+        let failed_before = std::mem::replace(&mut work.chain_failed, true);
         match stored {
-            Ok(()) => self.stored_epoch.store(update.epoch + 1, Ordering::Release),
-            Err(error) => {
-                let path = files.state_path().display();
-                tracing::error!(%error, %path, "the state of the security log cannot be stored");
+            Some(Ok(())) => {
+                work.chain_failed = false;
+                self.stored_epoch.store(update.epoch + 1, Ordering::Release);
+            }
+            failure => {
+                if let Some(Err(error)) = failure
+                    && !failed_before
+                {
+                    let path = files.state_path().display();
+                    tracing::error!(%error, %path, "the state of the log cannot be stored");
+                }
                 let newer = work.chain.take();
                 work.chain = Some(match newer {
                     Some(newer) => newer.after(Some(update)),

@@ -1,9 +1,11 @@
 //! The lines of one file of the log, plain or compressed, read as a stream.
 //! Never: more than one buffer in memory, however long a line is.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use memchr::memchr;
@@ -73,7 +75,22 @@ struct LineRange {
     end: LineEnd,
 }
 
+/// Whether a file is compressed, by its name.
+pub(crate) fn is_compressed(path: &Path) -> bool {
+    path.extension() == Some(OsStr::new("gz"))
+}
+
 impl LineReader {
+    /// Opens a file; a name that ends with `.gz` is that of a compressed one.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let is_compressed = is_compressed(path);
+        Ok(if is_compressed { Self::compressed(file) } else { Self::plain(file) })
+    }
+
     /// Reads a plain file from its start. The position of the handle is neither used nor changed.
     #[must_use]
     pub fn plain(file: File) -> Self {

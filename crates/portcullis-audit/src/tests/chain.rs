@@ -8,11 +8,11 @@ use std::sync::Arc;
 use portcullis_model::{Code, Now};
 
 use super::{FaultyDisk, all_lines, assert_unbroken, at, count, event_of_user, operation, options};
-use crate::chain::start::ChainOptions;
+use crate::chain::start::{ChainOptions, set_torn_line_aside};
 use crate::options::AuditOptions;
+use crate::read::log_files::list_by_number;
 use crate::{
-    Audit, FindingKind, Verdict, VerifierKey, VerifyOptions, VerifyReport, log_files, root_keys,
-    verify_files,
+    Audit, FindingKind, Verdict, VerifierKey, VerifyOptions, VerifyReport, root_keys, verify_log,
 };
 
 /// Two folders: the log's and that of its keys.
@@ -59,7 +59,7 @@ impl Place {
             certificates: self.certificates(),
             ..VerifyOptions::default()
         };
-        verify_files(&log_files(&self.file()).unwrap(), options).unwrap()
+        verify_log(&self.file(), options).unwrap().unwrap()
     }
 
     /// A copy as a machine leaves it that stops now.
@@ -168,7 +168,8 @@ fn t370_rotated_files_follow_from_each_other_and_end_with_a_note() {
         write(&audit, at(second * 1_000), 200);
     }
     audit.close();
-    let files = log_files(&place.file()).unwrap();
+    let files = list_by_number(&place.file()).unwrap();
+    let files: Vec<_> = files.into_iter().map(|file| file.path).collect();
     assert!(files.len() > 3, "{files:?}");
     for file in &files {
         let text = std::fs::read_to_string(file).unwrap();
@@ -196,7 +197,7 @@ fn t364_older_copy_put_back_while_down_starts_another_log() {
     assert_eq!(place.codes(Code::LogTruncated), 1);
     assert_eq!(place.keys().len(), 2);
     let keys = VerifyOptions { keys: vec![key], note: Some(note), ..VerifyOptions::default() };
-    let report = verify_files(&log_files(&place.file()).unwrap(), keys).unwrap();
+    let report = verify_log(&place.file(), keys).unwrap().unwrap();
     assert_eq!(report.verdict(), Verdict::Tampered);
     assert_eq!(report.findings()[0].kind, FindingKind::Replaced);
 }
@@ -233,6 +234,62 @@ fn changed_tail_or_state_starts_another_log_with_a_record() {
         assert_eq!(super::reasons(&lines, Code::LogTruncated), [reason]);
         assert_eq!(crashed.keys().len(), 2, "{reason}");
     }
+}
+
+#[test]
+fn state_of_an_earlier_epoch_starts_another_log() {
+    let place = Place::new();
+    let audit = place.open();
+    write(&audit, at(0), 5);
+    let state = place.data.path().join("audit-chain.state");
+    let old = std::fs::read(&state).unwrap();
+    for quarter in 1..4 {
+        write(&audit, at(quarter * 15 * 60_000), 5);
+    }
+    audit.close();
+    std::fs::write(&state, old).unwrap();
+    let again = place.open();
+    write(&again, at(0), 3);
+    again.close();
+    let lines = all_lines(place.log.path());
+    assert_eq!(super::reasons(&lines, Code::LogTruncated), ["state_old"]);
+    assert_sound(&place);
+}
+
+#[test]
+fn state_is_stored_before_the_first_line_and_after_synced_lines() {
+    let place = Place::new();
+    let disk = FaultyDisk::with_room(1 << 40);
+    let audit = Audit::open_on(place.options(), None, Arc::<FaultyDisk>::clone(&disk)).unwrap();
+    let state = || std::fs::read_to_string(place.data.path().join("audit-chain.state")).unwrap();
+    let first = state();
+    assert!(first.contains("epoch 0") && !first.contains("note"), "{first}");
+    assert_eq!(std::fs::metadata(place.file()).unwrap().len(), 0);
+    disk.set_hangs(false, true);
+    audit.record(operation(), at(0));
+    audit.wait_idle();
+    disk.wait_hanging();
+    let text = std::fs::read_to_string(place.file()).unwrap();
+    assert!(text.contains("log_checkpoint"), "{text}");
+    assert_eq!(state(), first, "no note before its lines are on the disk");
+    disk.set_hangs(false, false);
+    audit.wait_synced();
+    assert!(state().contains("note"));
+    audit.close();
+    assert_sound(&place);
+}
+
+#[test]
+fn torn_lines_of_many_crashes_use_little_space() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("security.log");
+    for _ in 0..40 {
+        std::fs::write(&log, [&b"{}\n"[..], &[b'x'; 100_000]].concat()).unwrap();
+        assert!(set_torn_line_aside(&log).unwrap().is_some());
+        assert_eq!(std::fs::read(&log).unwrap(), b"{}\n");
+    }
+    let aside = std::fs::metadata(folder.path().join("security.log.torn")).unwrap();
+    assert!(aside.len() < 1_200_000, "{}", aside.len());
 }
 
 #[test]

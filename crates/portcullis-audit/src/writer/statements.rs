@@ -11,7 +11,7 @@ use crate::writer::thread::{PrintStatus, WriteError, Writer};
 impl Writer {
     /// The state of the file, for notes.
     pub(super) fn log_state(&self) -> LogState {
-        self.fault.unwrap_or(LogState::Ok)
+        self.fault.unwrap_or_else(|| self.status.state(self.now))
     }
 
     /// Writes the statements of the chain that are due.

@@ -23,7 +23,6 @@ pub(crate) enum ChainRecord {
 /// Finds members in the public part of lines.
 #[derive(Debug)]
 pub(crate) struct Members {
-    sequence: memmem::Finder<'static>,
     code: memmem::Finder<'static>,
     chain: memmem::Finder<'static>,
 }
@@ -31,18 +30,9 @@ pub(crate) struct Members {
 impl Members {
     pub(crate) fn new() -> Self {
         Self {
-            sequence: memmem::Finder::new("\"sequence\":"),
             code: memmem::Finder::new("\"code\":\"log_"),
             chain: memmem::Finder::new("\"chain\":{\"log\":\""),
         }
-    }
-
-    /// The number of the line.
-    pub(crate) fn sequence(&self, public: &[u8]) -> Option<u64> {
-        let at = self.sequence.find(public)? + self.sequence.needle().len();
-        let digits = public.get(at..)?;
-        let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-        std::str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
     }
 
     /// What the line says about the chain, if it does.
@@ -111,6 +101,7 @@ fn unescape(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read::line_text::line_sequence;
 
     const LINE: &[u8] = concat!(
         r#"{"log":{"level":"info"},"event":{"code":"log_checkpoint","#,
@@ -123,11 +114,11 @@ mod tests {
     fn members_are_found_and_escaped_text_is_not_taken_for_one() {
         let members = Members::new();
         // The text of the action is escaped, so its quotes have backslashes.
-        assert_eq!(members.sequence(LINE), Some(184_467));
+        assert_eq!(line_sequence(LINE), Some(184_467));
         assert_eq!(members.record(LINE), Some(ChainRecord::Checkpoint));
         assert_eq!(members.chain(LINE), Some(("7q", &b"abc"[..])));
         assert_eq!(label(LINE, "note").as_deref(), Some("a\n\u{2014} b\"c"));
         assert_eq!(label(LINE, "other"), None);
-        assert_eq!((members.sequence(b"{}"), members.record(b"{}")), (None, None));
+        assert_eq!(members.record(b"{}"), None);
     }
 }

@@ -12,7 +12,7 @@ mod files; // all files of a log in their order
 #[cfg(test)]
 mod tests; // what an attacker with write access does
 
-pub use files::{log_files, verify_files};
+pub use files::{VerifyError, verify_files, verify_log};
 pub use finding::{Finding, FindingKind};
 pub use keys::root_keys;
 pub(crate) use members::{ChainRecord, Members, label};

@@ -13,6 +13,7 @@ use super::members::{ChainRecord, Members};
 use super::order::{Order, Step};
 use super::report::{Findings, ProofGap, VerifyReport};
 use super::statements::{AbsentLines, Statements};
+use crate::read::line_text::line_sequence;
 use crate::record::timestamp::utc;
 
 /// With `now_unix_ms`, the newest note may be so old.
@@ -100,7 +101,7 @@ impl Verifier {
         }
         self.progress.lines += 1;
         let line = SealedLine::parse(bytes);
-        let sequence = line.as_ref().and_then(|line| self.members.sequence(line.public));
+        let sequence = line.as_ref().and_then(|line| line_sequence(line.public));
         match (line, sequence) {
             (Some(line), Some(sequence)) => self.sealed(sequence, &line),
             (_, _) if self.progress.first.is_none() => self.progress.unsealed_before += 1,

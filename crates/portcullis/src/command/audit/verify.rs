@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use portcullis_audit::{
-    SignedNote, Verdict, VerifierKey, VerifyOptions, VerifyReport, log_files, verify_files,
+    SignedNote, Verdict, VerifierKey, VerifyOptions, VerifyReport, verify_files, verify_log,
 };
 
 use crate::command::installation::Installation;
@@ -46,13 +46,6 @@ pub(crate) struct VerifyArguments {
 pub(super) fn run(installation: &Installation, arguments: &VerifyArguments) -> Result<ExitCode> {
     let settings = &installation.settings;
     let log = &settings.audit.file;
-    let files = match arguments.files.as_slice() {
-        [] => log_files(log).with_context(|| format!("cannot list the files of {}", log.display())),
-        files => Ok(files.to_vec()),
-    }?;
-    if files.is_empty() {
-        bail!("there is no security log at {}: start the server once", log.display());
-    }
     let certificates = settings.storage.data.join(CHAIN_CERTIFICATES);
     let options = VerifyOptions {
         keys: keys(arguments)?,
@@ -63,9 +56,12 @@ pub(super) fn run(installation: &Installation, arguments: &VerifyArguments) -> R
             read => read.with_context(|| format!("cannot read {}", certificates.display()))?,
         },
     };
-    let report = verify_files(&files, options)
-        .map_err(|(path, error)| anyhow::Error::new(error).context(path.display().to_string()))
-        .context("cannot read a file of the security log")?;
+    let report = match arguments.files.as_slice() {
+        [] => verify_log(log, options)?.with_context(|| {
+            format!("there is no security log at {}: start the server once", log.display())
+        })?,
+        files => verify_files(files, options)?,
+    };
     print(&report)?;
     Ok(match report.verdict() {
         Verdict::Sound => ExitCode::SUCCESS,
