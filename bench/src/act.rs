@@ -1,4 +1,4 @@
-//! The command line: what is measured, and where the figures go.
+//! The command line: the measurements to run, and the destination of the figures.
 //! Never: a measurement itself.
 
 use anyhow::{Result, bail, ensure};
@@ -15,7 +15,7 @@ use crate::servers::measure;
 const USAGE: &str = "use [fan-out | echo | connect | refused | growth | product] [--quick] \
                      [--check] [--rounds N] [--only SERVER]";
 
-/// What was asked for.
+/// The parsed command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct RequestKind<'a> {
     name: Option<&'a str>,
@@ -104,7 +104,7 @@ fn awake_runtime() -> Result<tokio::runtime::Runtime> {
     Ok(runtime)
 }
 
-/// What it costs to say no.
+/// The measurements of the cost of a rejection.
 const REFUSED: &[Own] = &[
     Own::RefusedHandshake,
     Own::LeastRefused,

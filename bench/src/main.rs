@@ -5,7 +5,7 @@ mod clients; // clients that load a server
 mod servers; // servers that are measured
 mod rows; // kinds of work, and the rounds that measure them
 mod pages; // the page of the benchmark
-mod siege; // what honest users notice of an attack
+mod siege; // effects of attacks on honest users
 mod act; // the command line
 
 use anyhow::Result;

@@ -30,7 +30,7 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// What browsers would send as `Origin`.
+    /// The `Origin` header that a browser would send.
     pub(crate) fn origin(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         self.page.map_or_else(|| format!("{scheme}://{}", self.address), String::from)
@@ -46,7 +46,7 @@ pub(crate) struct Visit {
     pub(crate) token: Option<String>,
     /// The admission its request shows.
     pub(crate) admission: Option<String>,
-    /// How little its socket takes before it is read, in bytes; the machine's choice for 0.
+    /// Receive buffer of its socket, in bytes; 0 is the default of the machine.
     pub(crate) receive_bytes: u32,
 }
 
@@ -220,7 +220,7 @@ pub(crate) async fn open(door: &Door, visit: &Visit) -> Result<Box<dyn Duplex>> 
     })
 }
 
-/// Where a WebSocket connects that takes no session over.
+/// The address of a WebSocket that does not upgrade a polling session.
 const SOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 /// A WebSocket handshake for the Socket.IO path; bare servers take any path.

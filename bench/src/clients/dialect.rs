@@ -4,7 +4,7 @@
 /// Length of the text in every message.
 const TEXT_BYTES: usize = 100;
 
-/// How one talks with a server.
+/// The protocol between a client and a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// Engine.IO 4 and Socket.IO 5.
@@ -23,7 +23,7 @@ impl Dialect {
         }
     }
 
-    /// How the answer to it starts.
+    /// The prefix of the answer to an echo request.
     pub(crate) fn echoed(self) -> &'static [u8] {
         match self {
             Self::SocketIo => b"431",
@@ -39,7 +39,7 @@ impl Dialect {
         }
     }
 
-    /// How the answer to it starts.
+    /// The prefix of the answer to a subscription.
     pub(crate) fn joined(self) -> &'static [u8] {
         match self {
             Self::SocketIo => b"431",
@@ -55,7 +55,7 @@ impl Dialect {
         }
     }
 
-    /// How it arrives.
+    /// The prefix of a published message on arrival.
     pub(crate) fn published(self) -> &'static [u8] {
         match self {
             Self::SocketIo => b"42[\"news\"",

@@ -2,5 +2,5 @@
 //! Never: figures.
 
 pub(crate) mod token; // tokens of the benchmark's issuer
-pub(crate) mod dialect; // what a client says
+pub(crate) mod dialect; // messages of a client
 pub(crate) mod client; // a raw client over one socket

@@ -16,7 +16,7 @@ pub(crate) const ISSUER: &str = "https://bench.example";
 /// Another issuer, whose tokens are signed with Ed25519 and cost the server more to check.
 pub(crate) const KEYS_ISSUER: &str = "https://keys.example";
 
-/// How tokens are signed.
+/// The signing key and algorithm of tokens.
 #[derive(Clone)]
 pub(crate) enum Signer {
     Hs256,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::clients::token::unix_s;
 use crate::servers::contender::peers_folder;
 
-/// What a reader needs to judge the figures.
+/// The facts about the machine that a reader needs to judge the figures.
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) processors: usize,

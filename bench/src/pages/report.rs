@@ -69,7 +69,7 @@ guarded Node.js stack with a store) has no peer here yet, so this page gives no 
 /// Microseconds of processor time the bare server took where the targets were set.
 const REFERENCE: [(Shared, f64); 2] = [(Shared::EchoOne, 6.8), (Shared::Connect, 17.0)];
 
-/// How this machine compares with the one the targets in µs were set on.
+/// Compares this machine with the one on which the targets in µs were set.
 fn reference(results: &Results) -> String {
     let mut parts = Vec::new();
     for (work, then) in REFERENCE {

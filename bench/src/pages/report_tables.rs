@@ -41,7 +41,7 @@ pub(crate) fn comparison_table(results: &Results) -> String {
     rows.join("\n")
 }
 
-/// What has no peer.
+/// The table of measurements without a peer.
 pub(crate) fn own_table(results: &Results) -> String {
     if results.own.is_empty() {
         return String::new();

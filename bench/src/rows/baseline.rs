@@ -36,7 +36,7 @@ pub(crate) fn serve() -> Result<()> {
     })
 }
 
-/// What a refusal says, no more than has to be said.
+/// The shortest complete response of a rejection.
 const REFUSAL: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// Rejects one connection after another until it is killed: four system calls each.

@@ -10,7 +10,7 @@ use crate::servers::contender::Running;
 /// The first connections pay for pools and tables that are not theirs.
 const FIRST: usize = 200;
 
-/// What was measured.
+/// The measured cost of a connection.
 pub(crate) struct Cost {
     /// CPU from the TCP connection to the answered CONNECT, in microseconds.
     pub(crate) cpu_us: f64,

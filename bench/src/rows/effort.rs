@@ -1,25 +1,25 @@
-//! How much is measured: rounds, time and sizes.
+//! The amount of measurement: rounds, time and sizes.
 //! Never: the same amount of work for all; a slow server would take minutes.
 
 use std::time::Duration;
 
 use crate::rows::work::Own;
 
-/// What a garbage collector needs to settle before memory is read.
+/// The time in which a garbage collector settles before memory is read.
 const SETTLE: Duration = Duration::from_millis(1_500);
 
 /// One run's bounds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
-    /// How often each comparison is run, all servers back to back each time.
+    /// Rounds of each comparison; a round runs all servers back to back.
     pub(crate) rounds: usize,
     /// Processor time a server spends on one measurement, at least.
     pub(crate) cpu_us: f64,
     /// Connections that idle, and that connect, at most.
     pub(crate) connections: usize,
-    /// How long memory may settle before it is read.
+    /// The time in which memory may settle before it is read.
     pub(crate) settle: Duration,
-    /// How often each size is measured when work grows.
+    /// Rounds of each size when work grows.
     pub(crate) growth_rounds: usize,
     /// Rounds of the product measurement.
     pub(crate) product_rounds: usize,
@@ -71,7 +71,7 @@ impl Effort {
         largest: 100,
     };
 
-    /// How often a work of our own is measured; a million handshakes are refused once.
+    /// Rounds of a measurement of our own server; one for a million refusals.
     pub(crate) fn rounds_of(&self, work: Own) -> usize {
         if work == Own::RefusedMemory { 1 } else { self.rounds }
     }

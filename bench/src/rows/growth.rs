@@ -18,7 +18,7 @@ const SHARDS: [usize; 2] = [1, 2];
 pub(crate) struct Growth {
     pub(crate) title: &'static str,
     pub(crate) slug: &'static str,
-    /// What grows.
+    /// The label of the axis that grows.
     pub(crate) along: &'static str,
     pub(crate) lines: Vec<Line>,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// How far the cost leaves the middle of its range, as a part of that middle.
+    /// The largest deviation of the cost from the middle of its range, as a ratio.
     pub(crate) fn deviation(&self) -> f64 {
         let range = Sample(self.points.iter().map(|(_, sample)| sample.median()).collect());
         (range.max() - range.min()) / (range.max() + range.min())

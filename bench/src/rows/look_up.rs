@@ -1,4 +1,4 @@
-//! How long a user waits for a look-up in the database, alone and beside reads of history.
+//! The time of a look-up in the database, alone and beside reads of history.
 //! Never: processor time; what counts here is whether one kind of read waits for another.
 
 use anyhow::{Context, Result, bail, ensure};

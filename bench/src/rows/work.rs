@@ -1,7 +1,7 @@
 //! Every kind of work that is measured: its name, its unit, its target.
 //! Never: how it is measured.
 
-/// What every server does.
+/// The work that every server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shared {
     FanOutOne,
@@ -43,7 +43,7 @@ impl Shared {
         }
     }
 
-    /// What Portcullis may cost.
+    /// The highest allowed cost of Portcullis.
     pub(crate) fn target(self) -> Target {
         match self {
             Self::FanOutOne => Target::Ratio(1.05),
@@ -121,10 +121,10 @@ impl Own {
     }
 }
 
-/// How far a cost may leave the middle of its range as work grows.
+/// The largest allowed deviation of a cost from its middle as work grows.
 pub(crate) const FLAT: f64 = 0.15;
 
-/// What is promised.
+/// The promised bound of a cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Target {
     /// Times the reference, in the same round.

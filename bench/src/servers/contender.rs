@@ -1,4 +1,4 @@
-//! The servers that are measured, and how each is started.
+//! The servers that are measured, and the start of each one.
 //! Never: a figure of a server that did not start.
 
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ impl Contender {
         }
     }
 
-    /// Why it cannot be measured here, if so.
+    /// The reason why the server cannot be measured here, if there is one.
     pub(crate) fn missing(self) -> Option<String> {
         match self {
             Self::Portcullis => None,
@@ -94,7 +94,7 @@ impl Contender {
         Ok(Running { served, door })
     }
 
-    /// Where `cargo xtask bench` puts the program.
+    /// The path to which `cargo xtask bench` writes the program.
     fn program(self) -> Result<PathBuf> {
         let name = match self {
             Self::UWebSockets => "uwebsockets/uwebsockets",

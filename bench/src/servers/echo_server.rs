@@ -60,7 +60,7 @@ impl Event for Join {
     const RULE: Rule = RULE;
 }
 
-/// What of it a benchmark may choose.
+/// The options of the echo server that a benchmark may choose.
 pub(crate) struct Setup {
     /// Threads that carry connections.
     pub(crate) shards: usize,

@@ -51,7 +51,7 @@ async fn metrics(address: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// How often each rule in the text of the metrics has rejected something.
+/// The number of rejections by each rule, from the text of the metrics.
 pub(crate) fn rejections_by_rule(metrics: &str) -> BTreeMap<String, u64> {
     let mut rules = BTreeMap::new();
     for line in metrics.lines() {

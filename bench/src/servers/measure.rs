@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 /// The load has this processor to itself.
 const LOAD_PROCESSOR: usize = 1;
 
-/// Where a server may run.
+/// The processors on which a server may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Processors {
     /// Processor 0.
@@ -22,7 +22,7 @@ pub(crate) enum Processors {
 /// A server under measurement; killed on drop.
 pub(crate) struct MeasuredServer {
     child: Child,
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) address: std::net::SocketAddr,
     /// Lines it printed before that.
     pub(crate) before: Vec<String>,

@@ -28,7 +28,7 @@ pub(crate) struct Experiment {
     pub(crate) floods: &'static [Flood],
     pub(crate) line: Line,
     pub(super) needs: Needs,
-    /// What ours is compared with: itself, with something taken away.
+    /// The defence for comparison: our server without one of its parts.
     pub(crate) against: Defence,
     pub(super) attack_s: u64,
     /// The same in a short run.
@@ -36,18 +36,18 @@ pub(crate) struct Experiment {
     pub(super) after_s: u64,
     /// Whether Socket.IO on Node is besieged in the same way.
     pub(crate) compared: bool,
-    /// How often ours is besieged, with and without priorities.
+    /// Rounds of attacks on our server, with and without priorities.
     pub(crate) rounds: usize,
 }
 
-/// An experiment and what it came to: by defence, one after the other when there were rounds.
+/// An experiment and its outcomes, by defence, with the rounds one after the other.
 pub(crate) type ExperimentResult = (Experiment, Vec<Outcome>);
 
 /// The text of the messages.
 const PRINTED: &str = "a message with some ordinary words in it, number";
-/// How long a server without load levels is measured after an attack.
+/// The time for which a server without load levels is measured after an attack.
 const AFTER_STATELESS_S: u64 = 15;
-/// How much of it is done.
+/// The length of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     Full,

@@ -1,4 +1,4 @@
-//! The experiments: what is attacked with what, and for how long.
+//! The experiments: the target, kind and length of each attack.
 //! Never: how an attack is run.
 
 use crate::siege::attack::floods::Flood;
@@ -177,7 +177,7 @@ pub(crate) const ALL: [Experiment; 12] = [
     },
 ];
 
-/// What both parts of D-11 have in common.
+/// The common fields of both parts of D-11.
 const CONNECTS: Experiment = Experiment {
     line: Line { goodput: Some(95.0), packets_per_user: Some(PACKETS_PER_USER), ..Line::NOTHING },
     needs: Needs { without: NO_PACKET_LIMITS, ..Needs::TALKATIVE },

@@ -1,10 +1,10 @@
-//! The siege: what honest users notice when the server is attacked, beside other ways to defend it.
+//! The siege: effects of attacks on honest users, with several defences.
 //! Never: traffic beyond this machine, or an attack without an end.
 
 mod server; // the server under siege
 mod users; // honest users
 mod attack; // attackers
-mod figures; // what happened, and what has to hold
+mod figures; // events and criteria
 mod experiment; // one experiment, from the start to the outcome
 mod experiments; // all experiments with attackers
 mod shared; // experiments with many users behind one address
@@ -22,7 +22,7 @@ use crate::siege::shared::experiments::SharedAddress;
 
 const USAGE: &str = "use [D-1 … D-14] [--quick] [--no-peers] [--check], or D-1 … D-14 --again";
 
-/// What was asked for.
+/// The parsed command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct RequestKind<'a> {
     only: Vec<&'a str>,

@@ -17,11 +17,11 @@ pub struct ChannelOptions {
     pub severities: Vec<AlertSeverity>,
     /// The channel that gets what this one does not deliver in time.
     pub fallback: Option<String>,
-    /// How it delivers.
+    /// The transport of its messages.
     pub transport: Transport,
 }
 
-/// How a channel delivers.
+/// The transport of a channel.
 #[derive(Clone)]
 pub enum Transport {
     /// It posts JSON.
@@ -34,7 +34,7 @@ impl ChannelOptions {
         self.severities.contains(&severity)
     }
 
-    /// How bodies are written, in the file of the spool.
+    /// The name of the body format, for the file of the spool.
     pub(crate) fn form(&self) -> &'static str {
         match &self.transport {
             Transport::Webhook(webhook) => webhook.shape.name(),

@@ -21,7 +21,7 @@ use crate::{monitor, spool_file, worker};
 /// At most one write of the file in this time.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 
-/// How many messages were delivered, were given up, and wait.
+/// The numbers of delivered, given-up and waiting messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChannelCounts {
     /// Messages that receivers have.
@@ -46,7 +46,7 @@ impl Channels {
     /// Reads the messages that wait, and starts the workers on a thread of their own.
     ///
     /// # Errors
-    /// When the file cannot be read, or the thread cannot be started.
+    /// An I/O error if the file cannot be read or the thread cannot be started.
     pub fn start(
         channels: Vec<ChannelOptions>,
         monitors: Vec<MonitorOptions>,
@@ -119,7 +119,7 @@ impl Channels {
     }
 }
 
-/// How long a channel has before its fallback gets the alert.
+/// The time until the fallback of a channel gets an alert, in milliseconds.
 fn fallback_after_ms(severity: AlertSeverity) -> i64 {
     match severity {
         AlertSeverity::Critical => 60_000,

@@ -18,7 +18,7 @@ const REJECTED_MAX: u32 = 3;
 pub(crate) struct Delivery {
     /// The name of the channel.
     pub(crate) channel: String,
-    /// How the body was written; another form cannot be sent by this channel.
+    /// The format of the body. The channel sends bodies of its own format only.
     pub(crate) form: String,
     /// The id of the alert.
     pub(crate) alert: String,
@@ -56,7 +56,7 @@ pub(crate) enum SendOutcome {
     Failed { why: String, retry_after_s: Option<u64> },
 }
 
-/// What follows from an outcome.
+/// The next step after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NextStep {
     /// Another attempt at this time.

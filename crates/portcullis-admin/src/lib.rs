@@ -1,18 +1,18 @@
-//! What administrators get from the server: alerts, by the channels they choose.
+//! Delivers alerts to administrators through the channels that they choose.
 //! Never: a decision about a client; a wait of the part that reports an alert.
 
 mod admin_sockets; // the event `alert` of the namespace `/admin`
-mod channel; // a channel: which alerts it gets, and how
+mod channel; // a channel: its severities, its transport
 mod channels; // all channels: takes alerts, and starts and ends the workers
-mod shared; // what the engine, the workers and the writer of the file share
+mod shared; // state that the engine, the workers and the writer of the file share
 mod worker; // the worker of one channel
 mod monitor; // Alertmanager and heartbeats: the whole state every minute
 mod trial; // a test alert to each channel
 mod spool; // messages that are not delivered yet
 mod spool_file; // the file of the spool
-mod delivery; // one message for one channel, and when it is sent again
-mod quota; // how many messages a channel gets
-mod shape; // how the body of a webhook is written
+mod delivery; // one message for one channel, and the times of its attempts
+mod quota; // limits of messages to a channel
+mod shape; // formats of the body of a webhook
 mod json; // an alert as JSON
 mod summary; // an alert in a few lines
 mod text; // text that clients chose, made harmless

@@ -13,9 +13,9 @@ use crate::shared::Shared;
 use crate::summary;
 use crate::text::harmless;
 
-/// How long Alertmanager keeps an alert that this server no longer sends.
+/// The time for which Alertmanager keeps an alert that this server no longer sends.
 const ENDS_AFTER_MS: i64 = 300_000;
-/// How long a resolved alert is sent.
+/// The time for which a resolved alert is sent.
 const RESOLVED_FOR_MS: i64 = 300_000;
 /// Most resolved alerts that are sent.
 const RESOLVED_MAX: usize = 256;
@@ -25,11 +25,11 @@ const RESOLVED_MAX: usize = 256;
 pub struct MonitorOptions {
     /// Its name, unique among channels and monitors.
     pub name: String,
-    /// What it is.
+    /// The kind of the monitor.
     pub monitor: Monitor,
 }
 
-/// What watches this server.
+/// A program or service that watches this server.
 #[derive(Clone)]
 pub enum Monitor {
     /// Alertmanagers of Prometheus: each of them gets all open alerts every minute.
@@ -50,7 +50,7 @@ pub enum Monitor {
     },
 }
 
-/// What a monitor got before.
+/// The alerts and restarts that a monitor was sent before.
 #[derive(Debug, Default)]
 pub(crate) struct MonitorState {
     open: Vec<Alert>,

@@ -1,4 +1,4 @@
-//! How many messages a channel gets: 10 a minute and 60 an hour; 20 critical ones an hour apart.
+//! Limits of messages to a channel: 10 a minute, 60 an hour, 20 critical ones.
 //! Never: a lost message; one above the quota waits.
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    /// When the next message can be sent, in the time of the caller.
+    /// The time of the next possible message, on the clock of the caller.
     pub(crate) fn free_at(&self, is_critical: bool) -> i64 {
         let after = |times: &VecDeque<i64>, count: usize, window_ms: i64| {
             let oldest = times.len().checked_sub(count).and_then(|index| times.get(index));
@@ -47,7 +47,7 @@ impl Quota {
 mod tests {
     use super::*;
 
-    /// How many messages pass in an hour, when one always waits.
+    /// The number of messages that pass in an hour when one always waits.
     fn passed(is_critical: bool, minutes: i64) -> usize {
         let mut quota = Quota::default();
         let mut count = 0;

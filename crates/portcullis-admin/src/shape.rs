@@ -1,4 +1,4 @@
-//! How the body of a webhook is written: the standard, or what a product reads.
+//! Formats of the body of a webhook: the standard one, and those of products.
 //! Never: text of clients as markup, a link or a mention.
 
 use portcullis_audit::{Alert, AlertSeverity, utc};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{json, summary};
 
-/// How the body of a webhook is written.
+/// The format of the body of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// JSON of this server, signed as Standard Webhooks.

@@ -1,4 +1,4 @@
-//! What the engine, the workers and the writer of the file share.
+//! The state that the engine, the workers and the writer of the file share.
 //! Never: a lock that is held during a request or a write.
 
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ pub(crate) struct Counters {
     pub(crate) undelivered: AtomicU64,
 }
 
-/// What the engine, the workers and the writer of the file share.
+/// The state that the engine, the workers and the writer of the file share.
 pub(crate) struct Shared {
     pub(crate) channels: Vec<Arc<ChannelOptions>>,
     pub(crate) clock: Arc<dyn Clock>,

@@ -11,10 +11,10 @@ use zeroize::Zeroize;
 const SECRET_MIN_BYTES: usize = 24;
 /// Longest secret, in bytes.
 const SECRET_MAX_BYTES: usize = 64;
-/// What a secret begins with.
+/// The prefix of a secret.
 const PREFIX: &str = "whsec_";
 
-/// Why a text has no secrets of webhooks.
+/// The error of a text without valid secrets of webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// There is no secret, or there are more than two.

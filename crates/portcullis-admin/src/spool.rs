@@ -8,7 +8,7 @@ use crate::quota::Quota;
 const MESSAGES_MAX: usize = 1_000;
 /// Most bytes of all messages together.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
-/// What a message takes beside its body, at most: names, ids and numbers.
+/// The largest size of a message beside its body: names, ids and numbers.
 const BESIDE_BODY_BYTES: usize = 512;
 
 /// Messages that are not delivered yet, oldest first.
@@ -18,7 +18,7 @@ pub(crate) struct Spool {
     bytes: usize,
 }
 
-/// What a worker does next.
+/// The next step of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Send this message.
@@ -27,7 +27,7 @@ pub(crate) enum Next {
     Wait(Option<i64>),
 }
 
-/// What became of a message.
+/// The outcome of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AttemptOutcome {
     /// It is out of the spool, or a newer state replaced it.

@@ -9,12 +9,12 @@ use crate::channel::ChannelOptions;
 use crate::delivery::SendOutcome;
 use crate::monitor::MonitorOptions;
 
-/// What became of the test alert of a channel.
+/// The outcome of the test alert of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrialResult {
     /// The name of the channel.
     pub channel: String,
-    /// Why it was not delivered.
+    /// The reason why it was not delivered.
     pub fault: Option<String>,
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Entry {
     pub(crate) group: RecordGroup,
 }
 
-/// What the writer has to do after it waited.
+/// The work of the writer after a wait.
 #[derive(Debug, Default)]
 pub(crate) struct WriterWork {
     /// The new records: the reserved group first, each group in order.

@@ -3,7 +3,7 @@
 
 use crate::payload::open_type::OpenType;
 
-/// Why no gate can be built from the options, and the remedy.
+/// The reason why no gate can be built from the options, and the remedy.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GateError {
     /// Not a host name a browser would send.

@@ -18,7 +18,7 @@ use crate::tables::rate::{Penalty, Rate};
 use crate::tokens::key::{Algorithm, Issuer};
 use portcullis_model::Limit;
 
-/// How one more connection of a user at the limit is handled.
+/// The handling of one more connection of a user at the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenUserFull {
     /// The server pings all connections of the user. If one does not answer, it ends and the new

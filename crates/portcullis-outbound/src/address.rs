@@ -1,4 +1,4 @@
-//! Which addresses are public, and the kinds of the other ones.
+//! Public addresses, and the kinds of the other ones.
 //! Never: names; the checked address is the one that the client connects to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -87,7 +87,7 @@ fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     ranked.into_iter().take(TRIED_MAX).map(|(_, address)| address).collect()
 }
 
-/// Why a connection to the address is not allowed.
+/// The reason why a connection to the address is not allowed.
 fn fault(target: &Target, policy: &Policy, address: SocketAddr) -> Option<&'static str> {
     match target.scheme() {
         // `localhost` is an ordinary name until its address is known.

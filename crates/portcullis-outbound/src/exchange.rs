@@ -25,13 +25,13 @@ pub struct FetchResponse {
     pub status: u16,
     /// The whole body, no larger than the policy allows.
     pub body: Vec<u8>,
-    /// How many seconds the response may be cached, at most a day; `None` if it does not say.
+    /// Seconds for which it may be cached, at most a day; `None` if it does not say.
     pub max_age_s: Option<u64>,
-    /// How many seconds to wait before the next request (`Retry-After`), at most a day.
+    /// Seconds to wait before the next request (`Retry-After`), at most a day.
     pub retry_after_s: Option<u64>,
 }
 
-/// Which statuses are accepted.
+/// The accepted statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatusRule {
     /// 200 and nothing else.

@@ -1,4 +1,4 @@
-//! How long a response may be cached (RFC 9111 section 5.2.2), and when to ask again.
+//! Freshness of a response (RFC 9111 section 5.2.2), and the next request.
 //! Never: longer than a day.
 
 use hyper::header::{CACHE_CONTROL, HeaderMap, RETRY_AFTER};
@@ -7,14 +7,16 @@ use hyper::header::{CACHE_CONTROL, HeaderMap, RETRY_AFTER};
 const MAX_AGE_S_MAX: u64 = 24 * 60 * 60;
 
 /// How many seconds the response may be cached; `None` if it does not say.
-///
+/// Seconds for which the response may be cached; `None` if it does not say.
 /// The smallest of several values counts. `no-store`, `no-cache` and invalid numbers count as 0.
 pub(crate) fn max_age_s(headers: &HeaderMap) -> Option<u64> {
     let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).filter_map(directive).min()
 }
 
-/// How many seconds to wait before the next request (RFC 9110 section 10.2.3), at most a day.
+/// The wait before the next request (RFC 9110 section 10.2.3), in seconds.
+///
+/// It is a day at most.
 ///
 /// A date counts as none, because the clocks of both machines can differ.
 pub(crate) fn retry_after_s(headers: &HeaderMap) -> Option<u64> {

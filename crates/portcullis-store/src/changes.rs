@@ -143,7 +143,7 @@ pub enum Change {
         row: MessageRow,
         /// The requesting connection.
         origin: u64,
-        /// When the server accepted the request; none for changes of other programs.
+        /// The time of the accepted request; none for changes of other programs.
         accepted: Option<Moment>,
     },
     /// A recovered connection is subscribed to its rooms again from this position on.

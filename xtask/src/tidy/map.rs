@@ -12,7 +12,7 @@ const ROOTS: [&str; 8] =
 /// A file of the repository: its path below the root, and its text.
 type File = (String, String);
 
-/// What is wrong with the files and names of a document, each as `:line what`.
+/// The faults of the files and names of a document, each as `:line fault`.
 pub(crate) fn check(text: &str, files: &[File]) -> Vec<String> {
     let (mut findings, mut in_code, mut in_section) = (Vec::new(), false, false);
     for (number, line) in (1..).zip(text.lines()) {

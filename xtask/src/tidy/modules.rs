@@ -8,7 +8,7 @@ const PARTS: [&str; 2] = ["/src/", "/tests/"];
 /// Files that Cargo finds by itself.
 const ROOTS: [&str; 3] = ["lib", "main", "build"];
 
-/// What is wrong, each as `file: what`. The files are paths below the root with their text.
+/// The findings, each as `file: fault`, of files: paths below the root and texts.
 pub(crate) fn check(files: &[(String, String)]) -> Vec<String> {
     let texts: BTreeMap<&str, &str> =
         files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();

@@ -12,7 +12,7 @@ use crate::siege::attack::speaker::LONG_CHARS;
 use crate::siege::attack::speaker::{CONNECTIONS_EACH, Packets, Speech};
 use crate::siege::users::polling::Way;
 
-/// How much less than others the attackers' thread runs, as `nice` counts.
+/// The `nice` value of the attackers' thread: the lowest priority.
 const GIVES_WAY: i32 = 19;
 
 /// One kind of attack.

@@ -1,7 +1,7 @@
 //! Attackers of the siege.
 //! Never: honest users.
 
-pub(crate) mod schedule; // when attackers send, and what they share
+pub(crate) mod schedule; // the times of operations, and the shared state of attackers
 pub(crate) mod attackers; // their addresses and accounts
 pub(crate) mod reader; // a client that never reads
 pub(crate) mod strikes; // one operation of an attacker

@@ -22,7 +22,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 const HANDS: u32 = 3_000;
 /// Later operations are not sent, because they would add to operations that are due then.
 const LATE_MS: u64 = 1_000;
-/// How often a flood checks the time.
+/// The interval at which a flood checks the time.
 const TICK_MS: u64 = 5;
 /// A disconnected attacker connects again after this time.
 pub(crate) const AGAIN_MS: u64 = 1_000;
@@ -45,7 +45,7 @@ pub(crate) struct Siege {
     pub(crate) intruders: Arc<[Visit]>,
     /// Signs the tokens of attackers who flood with CONNECT packets.
     pub(crate) signer: Signer,
-    /// Which of the experiment's floods it is.
+    /// The index of the flood within the experiment.
     pub(crate) flood: usize,
 }
 

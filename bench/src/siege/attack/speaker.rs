@@ -19,7 +19,7 @@ const SPEAKERS_FROM: u32 = 1_000;
 const SPEAKERS_A_FLOOD: u32 = 200;
 /// Connections of a user who floods with CONNECT packets: as many as a user may have.
 pub(crate) const CONNECTIONS_EACH: u32 = 5;
-/// How many times as many CONNECT packets a WebSocket sends at first.
+/// The factor for CONNECT packets of a WebSocket in the first seconds.
 pub(crate) const TIMES_AT_FIRST: u32 = 5;
 
 /// A signed-in attacker who sends packets by a schedule.
@@ -39,8 +39,9 @@ pub(crate) enum Speech {
 }
 
 impl Speech {
-    /// How often some packets are sent together, in milliseconds. A long-polling user may make ten
-    /// requests a second on all connections together.
+    /// The interval between batches of packets, in milliseconds.
+    ///
+    /// A long-polling user may make ten requests a second on all connections together.
     pub(crate) fn every_ms(&self) -> u64 {
         match self {
             Self::Messages { .. } | Self::Connects { way: Way::Socket, .. } => 50,
@@ -48,8 +49,9 @@ impl Speech {
         }
     }
 
-    /// How many times as many packets are sent in the first seconds: as many as the limits of bytes
-    /// let through at once.
+    /// The factor for packets in the first seconds.
+    ///
+    /// The limits of bytes admit so many at once.
     pub(crate) fn times_at_first(&self) -> u32 {
         match self {
             Self::Connects { way: Way::Socket, .. } => TIMES_AT_FIRST,
@@ -58,7 +60,7 @@ impl Speech {
     }
 }
 
-/// How an attacker repeats CONNECT.
+/// The CONNECT packets that an attacker repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packets {
     /// `40/admin,{"token":…}`: a namespace that rejects ordinary users.

@@ -16,9 +16,9 @@ use crate::siege::server::launch::memory_pressure_file;
 use crate::siege::server::target::ask;
 use crate::siege::users::polling::{Connection, Way};
 
-/// Where the server keeps its data, below its directory.
+/// The path of the database, below the directory of the server.
 const DATABASE: &str = "data/portcullis.db";
-/// How long it takes until all of the memory is filled, in milliseconds.
+/// The time until all of the memory is filled, in milliseconds.
 const RAMP_MS: u64 = 10_000;
 
 impl Siege {
@@ -149,8 +149,10 @@ impl Siege {
     }
 }
 
-/// How many of the first attackers' addresses the server at a port has a connection with, in the
-/// kernel's table: `sl local remote state …`, addresses in hexadecimal, last byte first.
+/// The number of attackers' addresses with a connection to the server at a port.
+///
+/// It covers the first attackers, in the kernel's table: `sl local remote state …`. Addresses are
+/// in hexadecimal, last byte first.
 fn held(table: &str, port: u16, users: u32) -> u32 {
     const ESTABLISHED: &str = "01";
     let local = format!(":{port:04X}");

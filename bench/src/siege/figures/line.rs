@@ -16,7 +16,7 @@ const READ: usize = 80;
 /// Messages that have to be stored by the end of a short run, in percent.
 const STORED: f64 = 99.0;
 
-/// Which criteria are evaluated.
+/// The criteria that are evaluated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Judgement {
     #[default]
@@ -319,8 +319,9 @@ impl Records {
     }
 }
 
-/// What was written of records during an attack beyond what users cause, in KiB: so much was
-/// written before it.
+/// Bytes of records during an attack beyond those that users cause, in KiB.
+///
+/// The rate before the attack is that of the users.
 fn records_more(outcome: &Outcome) -> Option<f64> {
     let (normal, attack) = (outcome.normal.growth?, outcome.attack.growth?);
     let normal_s = outcome.before().len().max(1) as f64;

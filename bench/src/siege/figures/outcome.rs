@@ -22,7 +22,7 @@ pub(crate) struct Outcome {
     pub(crate) recovered: Totals,
     /// The floods of the attack, and the outcome of each.
     pub(crate) floods: Vec<(Flood, Tally)>,
-    /// How long after its time the attack was over, in milliseconds.
+    /// The delay between the planned and the actual end of the attack, in milliseconds.
     pub(crate) over_ms: u64,
     /// Connections of honest users that were lost, in percent of the users.
     pub(crate) lost: f64,

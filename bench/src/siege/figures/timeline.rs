@@ -12,7 +12,7 @@ use crate::siege::server::disk::Growth;
 pub(crate) const IN_TIME_MS: u64 = 250;
 /// A client that connects later has given up.
 pub(crate) const ARRIVED_MS: u64 = 2_000;
-/// How long the honest wait for their last answers after the run.
+/// The time for which honest users wait for their last answers after the run.
 pub(crate) const LAST_MS: u64 = 5_000;
 /// Most floods of one experiment.
 pub(crate) const FLOODS_MAX: usize = 6;
@@ -49,7 +49,7 @@ pub(crate) struct Second {
     pub(crate) good: u32,
     /// Messages that were rejected.
     pub(crate) refused: u32,
-    /// How long the other acknowledgements took, in milliseconds.
+    /// The latencies of the other acknowledgements, in milliseconds.
     pub(crate) latencies_ms: Vec<u32>,
     /// The minimum wait for an answer to a message due in this second, in milliseconds.
     pub(crate) waited_ms: u32,
@@ -65,11 +65,11 @@ pub(crate) struct Second {
     pub(crate) resident_mib: Option<f64>,
     /// Its state: 0 normal to 3 critical; none where it has none or did not say.
     pub(crate) state: Option<u8>,
-    /// How many passwords waited to be hashed.
+    /// The number of passwords in the queue for hashing.
     pub(crate) passwords: Option<u32>,
-    /// How much its data directory grew; none where that was not read.
+    /// The growth of its data directory; none where that was not read.
     pub(crate) growth: Option<Growth>,
-    /// How late the honest were by themselves at most, in milliseconds.
+    /// The largest delay that honest users caused themselves, in milliseconds.
     pub(crate) late_ms: u64,
 }
 

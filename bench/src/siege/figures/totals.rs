@@ -7,7 +7,7 @@ use crate::siege::figures::tally::Tally;
 use crate::siege::figures::timeline::{Arrival, FLOODS_MAX, Second};
 use crate::siege::server::disk::Growth;
 
-/// How long answers took, at some rank among all of them.
+/// The latency of answers at one rank among all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Delay {
     /// Nothing was due.
@@ -60,7 +60,7 @@ pub(crate) struct Totals {
     /// The most that was read.
     pub(crate) resident_mib: Option<f64>,
     pub(crate) passwords: Option<u32>,
-    /// How much the data directory grew, and the most of it in a second.
+    /// The growth of the data directory, and the largest growth in a second.
     pub(crate) growth: Option<Growth>,
     pub(crate) growth_max: Option<Growth>,
     pub(crate) late_ms: u64,

@@ -1,4 +1,4 @@
-//! D-10: what priorities are worth, which is what the same server loses without them.
+//! D-10: the value of priorities: the loss of the same server without them.
 //! Never: a difference that is left out because it is small.
 
 use std::fmt::Display;
@@ -10,7 +10,7 @@ use crate::siege::server::defence::Defence;
 
 /// The experiment D-10 is judged on.
 pub(crate) const JUDGED_ON: &str = "D-9";
-/// What is visible: so many points of a hundred, or so many times as slow.
+/// The smallest visible difference: points of a hundred, or a factor of slowness.
 const POINTS: f64 = 5.0;
 const TIMES: u32 = 2;
 
@@ -74,7 +74,7 @@ impl Rounds {
     }
 }
 
-/// What delays are put in order by.
+/// The sort key of delays.
 fn slowness(delay: &Delay) -> f64 {
     match delay {
         Delay::Took(ms) => f64::from(*ms),
@@ -82,7 +82,7 @@ fn slowness(delay: &Delay) -> f64 {
     }
 }
 
-/// The line of D-10 in the table of what has to hold.
+/// The line of D-10 in the table of criteria.
 pub(crate) fn row(all: &[ExperimentResult]) -> Option<String> {
     let (experiment, outcomes) = all.iter().find(|(it, _)| it.name == JUDGED_ON)?;
     let with = Rounds::of(outcomes, Defence::Priorities)?;
@@ -97,7 +97,7 @@ pub(crate) fn row(all: &[ExperimentResult]) -> Option<String> {
     ))
 }
 
-/// What the other experiments say of the same question.
+/// The results of the other experiments on the same question.
 pub(crate) fn others(all: &[ExperimentResult]) -> String {
     let (mut worse, mut alike) = (Vec::new(), Vec::new());
     for (experiment, outcomes) in all {

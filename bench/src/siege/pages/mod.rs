@@ -2,6 +2,6 @@
 //! Never: measurements.
 
 pub(crate) mod page; // the page and its charts
-pub(crate) mod section; // a part of it: one experiment
-pub(crate) mod shared_section; // a part of the page about them
-pub(crate) mod ablation; // another: with and without priorities
+pub(crate) mod section; // the part of the page about one experiment
+pub(crate) mod shared_section; // the part of the page about shared addresses
+pub(crate) mod ablation; // the part of the page with and without priorities

@@ -1,4 +1,4 @@
-//! The page of the siege: how it is measured, what held, and a part for each experiment.
+//! The page of the siege: the method, the results, and a part for each experiment.
 //! Never: a figure typed in by hand, or a missed line left out.
 
 use std::fmt::Write;
@@ -129,7 +129,7 @@ fn page(
     out
 }
 
-/// The part about how it is measured, at the end of the page.
+/// The part about the method, at the end of the page.
 fn how(people: usize) -> String {
     let how = HOW.replace("{people}", &people.to_string());
     how.replace("{polling}", &(people / 10).to_string())
@@ -149,7 +149,7 @@ figure comes from another source.
 
 const HOW: &str = include_str!("../../../siege_method.md");
 
-/// What had to hold, and whether it did.
+/// The table of criteria and their verdicts.
 pub(crate) fn summary(all: &[ExperimentResult], shared: &[SharedResult]) -> String {
     let mut out =
         String::from("## Summary\n\n| | experiment | requirement | |\n|---|---|---|---|\n");
@@ -167,7 +167,7 @@ pub(crate) fn summary(all: &[ExperimentResult], shared: &[SharedResult]) -> Stri
     out
 }
 
-/// What had to hold in one experiment.
+/// The rows of the summary for one experiment.
 fn rows(experiment: &Experiment, outcomes: &[Outcome]) -> String {
     let mut out = String::new();
     let ours = outcomes.iter().filter(|outcome| outcome.defence == Defence::Priorities);

@@ -13,10 +13,10 @@ use crate::siege::server::defence::Defence;
 
 /// Between two points of a chart, in seconds.
 const STEP_S: usize = 2;
-/// Where a second without answers stands in a chart, in milliseconds.
+/// The position of a second without answers in a chart, in milliseconds.
 const CHART_MAX_MS: u32 = 10_000;
 
-/// What is drawn: a name, its unit, and how some seconds come to a point.
+/// A curve: its name, its unit, and the function from some seconds to a point.
 type Drawn = (&'static str, &'static str, fn(&Totals) -> f64);
 
 const CHARTS: [Drawn; 2] = [
@@ -99,7 +99,7 @@ pub(crate) fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
     out
 }
 
-/// What each server wrote to its data directory, in KiB a second.
+/// The bytes that each server wrote to its data directory, in KiB a second.
 fn written(outcomes: &[Outcome]) -> String {
     let mut out = String::from(
         "\n| KiB a second | records before | records under attack | most in a second | all of the \
@@ -155,7 +155,7 @@ fn attacks(outcomes: &[Outcome]) -> String {
     out
 }
 
-/// What each outcome is called: by its defence, and its round where there are some.
+/// The names of the outcomes: the defence, and the round if there are several.
 fn names(outcomes: &[Outcome]) -> Vec<String> {
     let same = |outcome: &Outcome, among: &[Outcome]| {
         among.iter().filter(|other| other.defence == outcome.defence).count()

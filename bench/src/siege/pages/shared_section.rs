@@ -9,10 +9,10 @@ use crate::siege::server::defence::Defence;
 use crate::siege::shared::experiments::SharedAddress;
 use crate::siege::shared::outcome::{Counts, SharedOutcome};
 
-/// An experiment and what it came to, by defence.
+/// An experiment and its outcomes, by defence.
 pub(crate) type SharedResult = (SharedAddress, Vec<SharedOutcome>);
 
-/// What had to hold, as rows of the summary.
+/// The rows of the summary: criteria and verdicts.
 pub(crate) fn rows(experiment: &SharedAddress, outcomes: &[SharedOutcome]) -> String {
     let mut out = String::new();
     for outcome in outcomes.iter().filter(|it| it.defence == Defence::Priorities) {

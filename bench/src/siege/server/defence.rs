@@ -1,4 +1,4 @@
-//! The kinds of servers under siege, and what experiments need of them.
+//! The kinds of servers under siege, and the needs of experiments.
 //! Never: how a server is started.
 
 /// The budget of records of unauthenticated clients, and the most that it may be.
@@ -34,7 +34,7 @@ impl Defence {
     }
 }
 
-/// What the experiments need of a server beyond its defaults.
+/// The settings that experiments need beyond the defaults of a server.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Needs {
     /// Its configured memory, in MiB; it is loaded with memory pressure that can grow.

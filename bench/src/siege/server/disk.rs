@@ -7,18 +7,18 @@ use std::path::Path;
 
 use anyhow::Result;
 
-/// Where the server keeps its data, below its directory.
+/// The data directory, below the directory of the server.
 const DATA: &str = "data";
-/// How the names of files with security records begin.
+/// The prefix of the names of files with security records.
 const RECORDS: &str = "security";
 const KIB: f64 = 1_024.0;
 
-/// What was added to a directory, in KiB.
+/// The growth of a directory, in KiB.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Growth {
     /// Written to files of security records, deleted ones included.
     pub(crate) records: f64,
-    /// What the directory takes more of the disk; less than nothing when files shrink.
+    /// The growth of the directory on the disk; negative when files shrink.
     pub(crate) directory: f64,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// What was added since the last call.
+    /// The growth since the last call.
     pub(crate) fn growth(&mut self, directory: &Path) -> Result<Growth> {
         let mut growth = Growth::default();
         let mut sizes = HashMap::new();

@@ -1,4 +1,4 @@
-//! How a server under siege is configured and started, once or again with the same data.
+//! The configuration and start of a server, once or again with the same data.
 //! Never: a limit that differs from production without a word on the page.
 
 use std::net::{SocketAddr, TcpListener};

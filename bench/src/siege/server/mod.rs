@@ -1,7 +1,7 @@
-//! The server under siege: how it is configured, started and read.
+//! The server under siege: its configuration, its start and its figures.
 //! Never: clients.
 
-pub(crate) mod defence; // kinds of servers, and what experiments need
-pub(crate) mod disk; // what a server writes to its data directory
-pub(crate) mod launch; // how it is configured and started
+pub(crate) mod defence; // kinds of servers, and the needs of experiments
+pub(crate) mod disk; // bytes that a server writes to its data directory
+pub(crate) mod launch; // configuration and start of a server
 pub(crate) mod target; // the server under siege

@@ -19,7 +19,7 @@ use crate::siege::server::defence::Defence;
 use crate::siege::server::defence::Needs;
 use crate::siege::server::launch::{Launch, PAGE};
 
-/// A server, its door and where it tells how it is.
+/// A server, its door, and the address of its metrics.
 pub(crate) struct Target {
     pub(crate) served: MeasuredServer,
     pub(crate) door: Door,
@@ -31,12 +31,12 @@ pub(crate) struct Target {
     pub(crate) signer: Signer,
 }
 
-/// What a server says of itself.
+/// The state that a server reports.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Look {
     /// Its load level.
     pub(crate) state: Option<u8>,
-    /// How many passwords wait to be hashed.
+    /// The number of passwords in the queue for hashing.
     pub(crate) passwords: Option<u32>,
 }
 
@@ -67,7 +67,7 @@ impl Target {
         Ok(())
     }
 
-    /// What it says of itself; nothing where it does not say.
+    /// The state that the server reports; empty if it reports none.
     pub(crate) async fn look(&self) -> Look {
         let answer = self.metrics().await.unwrap_or_default();
         let figure = |name: &str| {
@@ -81,7 +81,7 @@ impl Target {
         }
     }
 
-    /// What it has rejected since it started, by rule; nothing where it does not say.
+    /// Rejections since the start, by rule; empty if the server reports none.
     pub(crate) async fn rejections(&self) -> Result<BTreeMap<String, u64>> {
         if self.private.is_none() {
             return Ok(BTreeMap::new());
@@ -134,7 +134,7 @@ impl Target {
     }
 }
 
-/// Where a server says how it is, if it does.
+/// The private address of a server for metrics, if it has one.
 fn private(served: &MeasuredServer, door: &Door) -> Result<Option<Door>> {
     let mut lines = served.before.iter();
     let address = lines.find_map(|line| line.strip_prefix("listening private http://"));

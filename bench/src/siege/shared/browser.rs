@@ -46,7 +46,7 @@ impl Browser {
         Ok(Self { stream, host: door.address.to_string(), origin: door.origin() })
     }
 
-    /// What the page loads, itself included; nothing where the server was built without it.
+    /// The page and the files that it loads; empty if the server has no page.
     pub(super) async fn assets(mut self) -> Result<Vec<String>> {
         self.stream.write_all(self.get("/").as_bytes()).await?;
         let page = self.answer().await?;

@@ -49,7 +49,7 @@ impl SharedAddress {
         }
     }
 
-    /// What happens, in sentences.
+    /// The course of the experiment, in sentences.
     pub(crate) fn course(&self, size: Size) -> Vec<String> {
         match self.kind {
             Kind::Restart => restart::course(size),
@@ -65,7 +65,7 @@ impl SharedAddress {
         }
     }
 
-    /// How long a run takes at most, in seconds.
+    /// The longest duration of a run, in seconds.
     #[cfg(test)]
     pub(crate) fn longest_s(&self) -> u64 {
         match self.kind {

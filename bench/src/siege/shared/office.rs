@@ -32,9 +32,9 @@ pub(super) const COLUMNS: &[&str] = &[
     "connections lost",
 ];
 
-/// How much time users who come late have to be in before the run ends, in milliseconds.
+/// The time between the last login and the end of the run, in milliseconds.
 const LAST_LOGIN_MS: u64 = 4_000;
-/// How long the last answers are waited for.
+/// The timeout for the last answers.
 const LAST: Duration = Duration::from_secs(5);
 /// The longest time for the registration of all users.
 #[cfg(test)]
@@ -74,7 +74,7 @@ fn plan(size: Size) -> Plan {
 }
 
 impl Plan {
-    /// When the users who log in meanwhile do so: a Poisson process, the same in each run.
+    /// The times of logins during the run: a Poisson process, the same in each run.
     fn arrivals_ms(&self) -> Vec<u64> {
         const HALF_AN_HOUR_MS: f64 = 1_800_000.0;
         let mean_ms = HALF_AN_HOUR_MS / self.in_half_an_hour as f64;
@@ -92,7 +92,7 @@ impl Plan {
     }
 }
 
-/// How long a run takes at most, in seconds.
+/// The longest duration of a run, in seconds.
 #[cfg(test)]
 pub(super) fn longest_s(size: Size) -> u64 {
     let Plan { before, before_every_ms, length_ms, .. } = plan(size);
@@ -121,7 +121,7 @@ pub(super) fn course(size: Size) -> Vec<String> {
     ]
 }
 
-/// What happened.
+/// The counts of a run.
 #[derive(Default)]
 struct Tally {
     logged_in: usize,
@@ -136,9 +136,9 @@ struct Office {
     door: Door,
     plan: Plan,
     clock: SystemClock,
-    /// When all users stop.
+    /// The end of all users' work.
     end_ms: Cell<u64>,
-    /// What the page loads.
+    /// The files that the page loads.
     assets: Vec<String>,
     rooms: RefCell<Vec<String>>,
     tally: RefCell<Tally>,
@@ -226,7 +226,7 @@ fn outcome(
     }
 }
 
-/// Where a user signs up: at home.
+/// The address from which a user signs up: the user's home.
 fn from(number: usize) -> Visit {
     let [.., high, low] = number.to_be_bytes();
     Visit { source: Some(Ipv4Addr::new(127, 52, high, low)), ..Visit::default() }

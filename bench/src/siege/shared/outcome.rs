@@ -7,20 +7,20 @@ use std::net::Ipv4Addr;
 use crate::siege::figures::line::LineVerdict;
 use crate::siege::server::defence::Defence;
 
-/// Where all users are.
+/// The address of all users.
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 50, 0, 1);
 /// Users in one room.
 pub(super) const MEMBERS: usize = 10;
 
-/// How often something happened, by its name.
+/// The number of occurrences of each event, by its name.
 pub(crate) type Counts = BTreeMap<String, u64>;
 
-/// What one came to with one defence.
+/// The outcome of one experiment with one defence.
 pub(crate) struct SharedOutcome {
     pub(crate) defence: Defence,
     /// In the order of the columns of the experiment.
     pub(crate) figures: Vec<String>,
-    /// What the server rejected, by rule; empty for a server that does not say.
+    /// Rejections of the server, by rule; empty if the server reports none.
     pub(crate) rejections: Counts,
     /// Attempts that failed, by what their clients saw.
     pub(crate) failures: Counts,

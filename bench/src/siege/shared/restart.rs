@@ -27,7 +27,7 @@ use crate::siege::users::stock::{Backoff, Stock, Transports, cause, tries_again}
 const LINE_S: u64 = 60;
 /// A run ends then, whether or not all are back.
 pub(super) const LONGEST_S: u64 = 75;
-/// How long users who are back have to stay connected, so that a later end is noticed.
+/// The time for which returned users stay connected, to notice a later end.
 const STAY: Duration = Duration::from_secs(2);
 /// One user in so many has an admission.
 const WITH_ADMISSION: usize = 4;
@@ -66,10 +66,10 @@ struct User {
     connection: Connection,
 }
 
-/// What happened since the server was killed.
+/// The counts since the server was killed.
 #[derive(Default)]
 struct Tally {
-    /// When users were back, in milliseconds.
+    /// The times at which users reconnected, in milliseconds.
     back_ms: Vec<u64>,
     /// Users whose client gave up.
     gave_up: usize,

@@ -74,7 +74,7 @@ pub(crate) async fn create_room(connection: &mut Connection) -> Result<String> {
     Ok(String::from(id))
 }
 
-/// How a person connects: one of a room polls, where the server lets them.
+/// The transport of a person: one of a room polls, if the server supports polling.
 fn way(person: usize, defence: Defence) -> Way {
     match defence {
         Defence::SocketIo => Way::Socket,
@@ -146,7 +146,7 @@ pub(crate) async fn enter(connection: &mut Connection, room: &str) -> Result<()>
     ask(connection, "room:join", &format!(r#"{{"roomId":"{room}"}}"#)).await.map(drop)
 }
 
-/// What is payload, to whom and until when.
+/// The text, target and end of the messages.
 struct Talk {
     target: Rc<Target>,
     timeline: Arc<Timeline>,

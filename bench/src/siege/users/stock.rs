@@ -1,4 +1,4 @@
-//! A stock Socket.IO client: its transports, and how long it waits before it tries again.
+//! A stock Socket.IO client: its transports, and the delay before its next attempt.
 //! Never: waits longer or shorter than the stock client.
 
 use std::time::Duration;
@@ -82,7 +82,7 @@ pub(crate) fn tries_again(error: &Error) -> bool {
     !format!("{error:#}").contains("not connected: 44")
 }
 
-/// How long a client waits before its next attempt.
+/// The delay before the next attempt of a client.
 pub(crate) struct Backoff {
     attempts: u32,
     random: Random,

@@ -1,9 +1,9 @@
-//! One alert in one of its states, as channels and administrators get it.
+//! One alert in one of its states, in the form for channels and administrators.
 //! Never: text that is longer than a line; text of clients is marked as such by its field.
 
 use portcullis_model::Reference;
 
-/// How soon a person has to act.
+/// The urgency of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AlertSeverity {
     /// For the record.
@@ -32,7 +32,7 @@ impl AlertSeverity {
     }
 }
 
-/// Where an alert is in its life.
+/// The state of an alert in its life cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AlertState {
     /// The threshold was reached.
@@ -74,7 +74,7 @@ impl AlertState {
     }
 }
 
-/// What a rule counts by.
+/// The key of a rule: the kind and value that it counts by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AlertKey {
     /// `user`, `name`, `prefix`, `origin`, `room`, `connection`, `code`, `sink`, `host`, …
@@ -109,18 +109,18 @@ pub enum Suggestion {
     },
 }
 
-/// The administrator who took note of the alert.
+/// The acknowledgement of an alert by an administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// The administrator, by name.
     pub by: String,
-    /// What the administrator typed.
+    /// The note of the administrator.
     pub note: String,
-    /// When, in Unix milliseconds.
+    /// The time, in Unix milliseconds.
     pub unix_ms: i64,
 }
 
-/// How often and when the events of an alert came.
+/// The number and times of the events of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AlertCounts {
     /// Events since it fired first.
@@ -129,15 +129,15 @@ pub struct AlertCounts {
     pub distinct: Vec<(&'static str, u64)>,
     /// The threshold: so many events, in a window of so many seconds.
     pub threshold: Option<(u64, u64)>,
-    /// When the first event was, in Unix milliseconds.
+    /// The time of the first event, in Unix milliseconds.
     pub first_unix_ms: i64,
-    /// When the last event was, in Unix milliseconds.
+    /// The time of the last event, in Unix milliseconds.
     pub last_unix_ms: i64,
-    /// How often it was reopened.
+    /// The number of times it was reopened.
     pub reopened: u32,
 }
 
-/// Where an alert comes from, and what proves it.
+/// The origin of an alert, and its proof.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AlertOrigin {
     /// The node, or "".
@@ -157,17 +157,17 @@ pub struct Alert {
     pub id: String,
     /// The rule: `A1` to `A17`, `F1` to `F3`, `STORM`, or the name of one in the configuration.
     pub rule: String,
-    /// What happened, in a few words, without text of clients.
+    /// The event in a few words, without text of clients.
     pub title: String,
-    /// How soon a person has to act.
+    /// The urgency of the alert.
     pub severity: AlertSeverity,
-    /// Where the alert is in its life.
+    /// The state of the alert in its life cycle.
     pub state: AlertState,
-    /// What the rule counted by; none for rules that count everything.
+    /// The key of the rule; none for rules that count everything.
     pub key: Option<AlertKey>,
-    /// How often and when.
+    /// The number and times of its events.
     pub counts: AlertCounts,
-    /// The administrator who took note of the alert.
+    /// The acknowledgement by an administrator, if there is one.
     pub acknowledged: Option<Acknowledgement>,
     /// The keys that one alert stands for, most frequent first, when too many fired.
     pub group: Vec<(AlertKey, u64)>,
@@ -175,6 +175,6 @@ pub struct Alert {
     pub evidence: Vec<Evidence>,
     /// Operations that would help.
     pub suggest: Vec<Suggestion>,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: AlertOrigin,
 }

@@ -1,4 +1,4 @@
-//! How the alert engine works: its rules, times and thresholds, and where it keeps its state.
+//! Options of the alert engine: rules, times, thresholds and the state file.
 //! Never: channels; they are sinks.
 
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use portcullis_model::Clock;
 
 use super::rule::rules::Rules;
 
-/// How the alert engine works.
+/// The options of the alert engine.
 #[derive(Clone)]
 pub struct AlertOptions {
     /// The rules in force.

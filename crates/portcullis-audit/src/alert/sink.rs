@@ -1,4 +1,4 @@
-//! Where the engine delivers alerts: each channel implements it.
+//! The interface of alert channels: the engine delivers alerts through it.
 //! Never: waits; a sink that has no space says so and gets the newest state later.
 
 use std::sync::Arc;

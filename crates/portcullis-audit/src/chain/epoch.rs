@@ -63,7 +63,7 @@ impl EpochCertificate {
     }
 }
 
-/// What is signed. `log` is the name of the log; its length comes first.
+/// The signed bytes. `log` is the name of the log; its length comes first.
 fn statement(log: &str, epoch: u64, key: &PublicKey, sequence: u64, head: &ChainHash) -> Vec<u8> {
     let length = (log.len() as u64).to_be_bytes();
     let (epoch, sequence) = (epoch.to_be_bytes(), sequence.to_be_bytes());

@@ -44,11 +44,11 @@ pub struct ErasureFile {
     pub first: u64,
     /// The number of the last line concerned.
     pub last: u64,
-    /// How many lines are concerned.
+    /// The number of lines concerned.
     pub count: u64,
 }
 
-/// Why nothing was erased.
+/// The reason why nothing was erased.
 #[derive(Debug, thiserror::Error)]
 pub enum ErasureError {
     /// The server compresses or removes files, or another erasure runs.
@@ -102,7 +102,9 @@ impl Erasure {
         Ok(found)
     }
 
-    /// How many lines of the open file concern the subject; it is erased after its rotation.
+    /// The number of lines of the open file that concern the subject.
+    ///
+    /// They are erased after the rotation of the file.
     ///
     /// # Errors
     /// [`ErasureError::File`] if the file exists and cannot be read.

@@ -37,7 +37,7 @@ pub struct VerifierKey {
     key: PublicKey,
 }
 
-/// Why a key cannot be made or read.
+/// The reason why a key cannot be made or read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
     /// The system returned no random bytes.

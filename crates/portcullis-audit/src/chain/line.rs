@@ -19,7 +19,7 @@ pub(crate) const INTEGRITY_BYTES: u64 = 120;
 /// Digits of an offset.
 const OFFSET_DIGITS: usize = 10;
 
-/// What stands for the personal part of a line.
+/// The personal part of a line, or its commitment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Personal<'a> {
     /// The part itself; its salt and its bytes.

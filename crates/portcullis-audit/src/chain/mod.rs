@@ -7,9 +7,9 @@ pub(crate) mod key; // signing keys and the public keys that verify them
 pub(crate) mod note; // signed statements about the log up to one line
 pub(crate) mod epoch; // the certificate of the next signing key
 pub(crate) mod salts; // random bytes for commitments
-pub(crate) mod state; // what the server keeps to continue a log
+pub(crate) mod state; // the stored state that continues a log
 pub(crate) mod files; // the files of state and certificates
 pub(crate) mod runtime; // the chain of a running log
 pub(crate) mod start; // continues the chain of an earlier process
-pub(crate) mod verify; // what an operator runs to prove that the log is as it was written
+pub(crate) mod verify; // verification of a log by an operator
 pub(crate) mod erase; // personal parts that are erased without breaking the chain

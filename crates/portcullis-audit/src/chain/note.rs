@@ -28,7 +28,7 @@ const ID_BYTES: usize = 4;
 /// Longest note.
 const NOTE_MAX_BYTES: usize = 1_024;
 
-/// What a note states: the log has exactly these lines up to a number.
+/// The statement of a note: the log has exactly these lines up to a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// The name of the log, which is also that of its keys: host, product, id of the log.
@@ -39,7 +39,7 @@ pub struct Note {
     pub head: ChainHash,
     /// The number of the epoch, whose key signs.
     pub epoch: u64,
-    /// When it was signed, in UTC with milliseconds.
+    /// The time of the signature, in UTC with milliseconds.
     pub time: String,
     /// The state of the log's file in one word: `ok`, `slow`, `full`, `failing`.
     pub state: String,
@@ -48,13 +48,13 @@ pub struct Note {
 /// A note with its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedNote {
-    /// What it states.
+    /// The statement.
     pub note: Note,
     key_id: [u8; ID_BYTES],
     signature: [u8; SIGNATURE_BYTES],
 }
 
-/// Why a text is not a note.
+/// The reason why a text is not a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
     /// It has not the form of a signed note of a security log.

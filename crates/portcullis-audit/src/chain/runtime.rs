@@ -1,4 +1,4 @@
-//! The chain of a running log: its head, its keys, and what it states when.
+//! The chain of a running log: its head, its keys, and its statements.
 //! Never: a wait for the disk; another thread stores keys and notes.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +29,7 @@ const EPOCH_LINES: u64 = 10_000;
 /// The newest note, for alerts and the private listener.
 pub(crate) type NewestNote = Arc<Mutex<Option<String>>>;
 
-/// What a batch needs to continue the chain.
+/// The data with which a batch continues the chain.
 pub(crate) struct ChainCursor<'a> {
     /// The hash before the next line.
     pub(crate) head: ChainHash,

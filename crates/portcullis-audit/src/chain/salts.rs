@@ -23,7 +23,7 @@ pub(crate) struct Salts {
 
 impl Salts {
     /// # Errors
-    /// When the system returns no random bytes.
+    /// [`KeyError::Random`] if the system returns no random bytes.
     pub(crate) fn new() -> Result<Self, KeyError> {
         let random = SystemRandom::new();
         let mut secret = vec![0; SECRET_BYTES];

@@ -32,7 +32,7 @@ const TAIL_MAX_BYTES: u64 = 128 * 1024;
 /// The file of torn lines starts again after this size.
 const TORN_MAX_BYTES: u64 = 1024 * 1024;
 
-/// Where the chain is kept, and how its logs are called.
+/// The folder of the chain, and the host in the names of its logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainOptions {
     /// The folder of `audit-chain.state` and `audit-chain.keys`.
@@ -46,13 +46,13 @@ pub(crate) struct ChainStart {
     pub(crate) chain: Chain,
     /// The number of the last line.
     pub(crate) last: u64,
-    /// Records about what was found.
+    /// Records about findings at the start.
     pub(crate) records: Vec<Record>,
     /// The state, which is to be stored.
     pub(crate) update: ChainUpdate,
 }
 
-/// What the files have after the newest note.
+/// The lines of the files after the newest note.
 enum Tail {
     /// Every line follows from the note.
     Follows { last: u64, head: ChainHash, certificates: Vec<EpochCertificate> },
@@ -63,7 +63,7 @@ enum Tail {
 /// Opens the chain of a log. `last` is the number of the last line in its files.
 ///
 /// # Errors
-/// When the system returns no random bytes, or a file cannot be read.
+/// An error if the system returns no random bytes, or a file cannot be read.
 pub(crate) fn start(
     log: &Path,
     options: &ChainOptions,
@@ -256,7 +256,7 @@ fn new_id() -> Result<String, KeyError> {
 /// Moves the bytes of an incomplete last line to a file of their own; returns the record of it.
 ///
 /// # Errors
-/// When a file cannot be read or written.
+/// An I/O error if a file cannot be read or written.
 pub(crate) fn set_torn_line_aside(log: &Path) -> io::Result<Option<Record>> {
     // Checked before it is opened: opening a pipe or a terminal has effects.
     let facts = match std::fs::metadata(log) {

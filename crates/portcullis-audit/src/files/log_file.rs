@@ -219,7 +219,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Why the file has to be closed before the next line; `None` if it does not.
+    /// The reason to close the file before the next line; `None` without one.
     pub(crate) fn rotation_reason(&self, segment_bytes: u64, unix_ms: i64) -> Option<&'static str> {
         if !self.regular || self.bytes == 0 || self.first.is_none() {
             return None;

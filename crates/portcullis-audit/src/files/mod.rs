@@ -5,7 +5,7 @@ pub(crate) mod log_file; // the open file: append, rotate, detect changes
 pub(crate) mod file_id; // device and inode of a file
 pub(crate) mod last_number; // finds the last sequence number in the log's files
 pub(crate) mod sequence; // the last sequence number in a file of its own
-pub(crate) mod segment; // closed files: their names, and which of them expire
+pub(crate) mod segment; // closed files: their names and their expiry
 pub(crate) mod segment_lock; // one program at a time changes closed files
 pub(crate) mod retention; // removes and compresses closed files
 pub(crate) mod compress; // compresses one closed file

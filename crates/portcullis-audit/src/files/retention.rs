@@ -20,7 +20,7 @@ use crate::record::log_events;
 /// A file is compressed only if its size and this many bytes are free.
 const FREE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How long closed files are kept.
+/// The limits for keeping closed files.
 #[derive(Debug)]
 pub(crate) struct Retention {
     naming: Naming,

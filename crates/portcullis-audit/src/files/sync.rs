@@ -51,7 +51,7 @@ struct SyncWork {
     storing: bool,
     /// Whether the thread has seen that it is stopped.
     stopping: bool,
-    /// When the current sync started.
+    /// The start time of the current sync.
     since_ms: Option<u64>,
     failed: bool,
     ended: bool,

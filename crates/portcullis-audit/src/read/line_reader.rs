@@ -15,7 +15,7 @@ pub const LINE_MAX_BYTES: usize = 64 * 1024;
 /// Bytes of the buffer.
 const BUFFER_BYTES: usize = 4 * LINE_MAX_BYTES;
 
-/// How a line ends.
+/// The kind of end of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineEnd {
     /// With a line end, which is not part of its bytes.
@@ -29,11 +29,11 @@ pub enum LineEnd {
 /// One line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLine<'a> {
-    /// Where the line begins in the uncompressed content of its file.
+    /// The offset of the line in the uncompressed content of its file.
     pub offset: u64,
     /// The line, without its line end.
     pub bytes: &'a [u8],
-    /// How it ends.
+    /// The kind of its end.
     pub end: LineEnd,
 }
 

@@ -21,9 +21,11 @@ const ATTEMPTS: u32 = 20;
 pub struct LogFile {
     /// Its path, when the files were listed.
     pub path: PathBuf,
-    /// When it was closed, as in its name (`20261128T214500Z`); empty for the open file.
+    /// The time of its closing, as in its name; empty for the open file.
     ///
-    /// For a file that another program renamed: when it was changed last.
+    /// It has the form `20261128T214500Z`.
+    ///
+    /// For a file that another program renamed: the time of its last change.
     pub closed: String,
     /// The number in its name; `None` for the open file and for files of another program.
     pub named_first: Option<u64>,

@@ -8,7 +8,7 @@ use portcullis_model::{Code, ConnectionId, LimitKey, Reference, Secret, Severity
 use crate::record::client_text;
 use crate::record::kind::Kind;
 
-/// How the recorded event ended (`event.outcome`).
+/// The outcome of the recorded event (`event.outcome`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The operation took effect.
@@ -51,7 +51,7 @@ const TRUNCATION_MARKER: &str = "[cut]";
 pub struct Record {
     /// The event's name in the OWASP vocabulary or our extension of it (`event.code`).
     pub code: Code,
-    /// How the event ended.
+    /// The outcome of the event.
     pub outcome: Outcome,
     /// The severity (`log.level`, `event.severity`).
     pub severity: Severity,

@@ -3,7 +3,7 @@
 
 pub(crate) mod fields; // the fields of a record
 pub(crate) mod client_text; // masks credentials in texts that a client sent
-pub(crate) mod group; // which queue and budget a record uses
+pub(crate) mod group; // the queue and the budget of a record
 pub(crate) mod kind; // code and rule of a record; counts per kind
 pub(crate) mod log_events; // the records that the log makes about itself
 pub(crate) mod encode; // one record as one line of ECS JSON

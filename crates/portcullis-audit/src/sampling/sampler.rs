@@ -114,7 +114,7 @@ mod tests {
         Record { user: UserId::parse(user).ok(), ..rejection(rule, "192.0.2.1") }
     }
 
-    /// How many of `count` equal records at the same time are kept.
+    /// The number of kept records out of `count` equal ones at the same time.
     fn kept(sampler: &Sampler, record: &Record, count: usize, now: Now) -> usize {
         let group = RecordGroup::of(record);
         (0..count).filter(|_| sampler.keep(record, group, now)).count()

@@ -69,7 +69,7 @@ pub(crate) struct SourceTable {
     hasher: RandomState,
     lines: LineBudget,
     bytes: ByteBudget,
-    /// When the totals were last written.
+    /// The time at which the totals were last written.
     totals_ms: AtomicU64,
 }
 

@@ -3,7 +3,7 @@
 
 pub(crate) mod options; // the server, its authorities, the file with the position
 pub(crate) mod message; // one line as a syslog message
-pub(crate) mod position; // which lines have arrived, and the file that keeps it
+pub(crate) mod position; // the last line that has arrived, and the file that keeps its number
 pub(crate) mod connection; // one TLS connection
 pub(crate) mod sender; // the thread that sends
 pub(crate) mod status; // whether the server is connected, for metrics

@@ -70,7 +70,7 @@ impl SyslogTarget {
     }
 }
 
-/// What forwarding needs.
+/// The options of forwarding.
 pub struct SyslogOptions {
     /// The open file of the log.
     pub log: PathBuf,

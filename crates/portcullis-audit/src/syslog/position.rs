@@ -1,4 +1,4 @@
-//! Which lines have arrived at the syslog server, and the file that keeps the number.
+//! The number of the last line that has arrived at the syslog server, in a file.
 //! Never: a line counted as arrived because it was written to a socket.
 
 use std::collections::VecDeque;

@@ -36,7 +36,7 @@ pub struct Syslog {
     shared: Arc<SyslogThread>,
 }
 
-/// What the thread shares with its handle.
+/// The state that the thread shares with its handle.
 #[derive(Debug, Default)]
 struct SyslogThread {
     status: SyslogStatus,
@@ -115,7 +115,7 @@ impl SyslogThread {
     }
 }
 
-/// When the connection was lost, and whether that was recorded.
+/// The loss of the connection: its time, and whether it was recorded.
 #[derive(Debug, Default)]
 struct ConnectionLog {
     lost_ms: Option<u64>,

@@ -1,4 +1,4 @@
-//! Whether the syslog server is connected, and how far it is behind; for metrics.
+//! The connection to the syslog server and the number of lines behind, for metrics.
 //! Never: a lock.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -19,7 +19,7 @@ const ROTATION_MS: u64 = 60_000;
 /// The state that the checks keep from one check to the next.
 #[derive(Debug, Default)]
 pub(crate) struct FileMonitor {
-    /// When another program renamed the file, until SIGHUP or an alert.
+    /// The time at which another program renamed the file, until SIGHUP or an alert.
     renamed_ms: Option<u64>,
     slow: bool,
 }
@@ -28,7 +28,7 @@ impl FileMonitor {
     /// Detects changes by other programs, and opens a renamed or deleted file again.
     ///
     /// # Errors
-    /// When no file can be opened and lines would be lost. The next check tries again.
+    /// An I/O error if no file can be opened and lines would be lost. The next check tries again.
     pub(crate) fn check_file(
         &mut self,
         storage: &mut Storage,

@@ -1,4 +1,4 @@
-//! What the writer thread reports to other threads.
+//! Reports of the writer thread to other threads.
 //! Never: a lock.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -55,7 +55,7 @@ pub(crate) struct WriterStatus {
     pub(crate) unwritten: AtomicU64,
     pub(crate) reserve_bytes: AtomicU64,
     state: AtomicU8,
-    /// When the current write started, plus one; 0 without a current write.
+    /// The start time of the current write, plus one; 0 without a current write.
     writing_since_ms: AtomicU64,
 }
 

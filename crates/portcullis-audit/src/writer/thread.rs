@@ -34,7 +34,7 @@ pub(crate) struct Writer {
     pub(super) monitor: FileMonitor,
     /// The number of the last line.
     pub(super) sequence: u64,
-    /// Why the file cannot be written; `None` while it can.
+    /// The fault of the file; `None` while the file can be written.
     pub(super) fault: Option<LogState>,
     /// Records about the files at the start; written as soon as a time is known.
     pub(super) start_records: Vec<Record>,

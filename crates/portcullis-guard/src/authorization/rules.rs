@@ -85,7 +85,7 @@ impl RoleRules {
     }
 }
 
-/// How copies of messages are recognized, in addition to the declarations of events.
+/// The rules for copies of messages, in addition to the declarations of events.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayRules {
     /// By event.

@@ -192,7 +192,7 @@ fn strip(raw: &str) -> Result<String, Fault> {
     Ok(kept)
 }
 
-/// How many characters after a control character belong to its terminal sequence (ECMA-48).
+/// The characters of a terminal sequence after its control character (ECMA-48).
 ///
 /// Such as a colour, a movement of the cursor, a title. 0 when the sequence has no end.
 ///

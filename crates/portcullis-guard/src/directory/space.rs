@@ -131,7 +131,7 @@ impl Sizes {
     }
 }
 
-/// How much the directory holds before it rejects new entries; see [`Directory::check_space`].
+/// The limits of the directory; see [`Directory::check_space`].
 ///
 /// Committed entries are in force beyond these limits too: rows that were stored under larger
 /// limits, or beside the server. Worst-case memory: 750 bytes a user, 1,050 a room, 170 a

@@ -272,7 +272,7 @@ impl std::fmt::Debug for User {
     }
 }
 
-/// How one more connection of a user at the limit is handled.
+/// The handling of one more connection of a user at the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     Reject,
@@ -291,7 +291,7 @@ const EVICTED_SILENT: u8 = 2;
 struct HeldConnection {
     /// 0 while it is open, otherwise how it was evicted.
     evicted: AtomicU8,
-    /// When the client last sent something, on the monotonic clock.
+    /// The time of the last data from the client, on the monotonic clock.
     last_received_ms: AtomicU64,
 }
 
@@ -305,7 +305,7 @@ impl HeldConnection {
     }
 }
 
-/// When the client of a connection last sent something, readable outside the connection.
+/// The time of the last data from a client, readable outside its connection.
 #[derive(Debug, Clone)]
 pub struct LastActivity(Arc<HeldConnection>);
 

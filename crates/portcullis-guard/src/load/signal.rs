@@ -4,9 +4,9 @@
 /// A metric that the load is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LoadSignal {
-    /// How long a ready task waits for the processor, in ms.
+    /// The wait of a ready task for the processor, in ms.
     Queue,
-    /// How late timers fire, in ms.
+    /// The delay of timers, in ms.
     Lag,
     /// Memory in use, in percent of the limit.
     Memory,

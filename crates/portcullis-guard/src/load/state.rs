@@ -44,7 +44,7 @@ impl LoadState {
         }
     }
 
-    /// How long the load has to be lower before this state is left, in milliseconds.
+    /// The time of lower load before this state is left, in milliseconds.
     pub(crate) fn leave_after_ms(self) -> u64 {
         match self {
             Self::Normal => 0,

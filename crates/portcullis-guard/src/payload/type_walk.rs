@@ -74,7 +74,7 @@ pub(crate) struct TagFacts {
     pub(crate) variants: &'static [&'static str],
 }
 
-/// How a type used an undeclared member.
+/// The use of an undeclared member by a type.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MemberUse {
     /// Its name was not read, or rejected.
@@ -99,7 +99,7 @@ pub(crate) struct Walk {
     around: Vec<&'static str>,
     tags: HashMap<String, TagFacts>,
     pending: Option<Pending>,
-    /// How a struct used the undeclared member.
+    /// The use of the undeclared member by a struct.
     undeclared: MemberUse,
     /// Whether the type has requested something that an object can be.
     requested_object: bool,

@@ -21,7 +21,7 @@ const WAYS: usize = 8;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Bucket {
     key: u64,
-    /// When the bucket has drained. From then on it is free, because it is empty.
+    /// The time at which the bucket has drained: then it is empty and free.
     pub(crate) arrival_ns: u64,
 }
 
@@ -54,7 +54,7 @@ impl Table {
         buckets.find(|bucket| bucket.key == key).map_or(0, |bucket| bucket.arrival_ns)
     }
 
-    /// How many buckets are not empty, and how many there are. Reads one part at a time.
+    /// The numbers of used buckets and of all buckets. Reads one part at a time.
     pub(crate) fn fill(&self, now_ns: u64) -> (usize, usize) {
         self.shards.iter().fold((0, 0), |(used, max), shard| {
             let sets = shard.lock();

@@ -38,7 +38,7 @@ impl Deadline {
         Self { at, accepted }
     }
 
-    /// When the request was accepted.
+    /// The time at which the request was accepted.
     #[must_use]
     pub fn accepted(self) -> Moment {
         self.accepted

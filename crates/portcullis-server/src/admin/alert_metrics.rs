@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 
 use crate::admin::metrics::follow;
 
-/// How soon a person has to act.
+/// The urgency of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SeverityLabel {
     severity: &'static str,

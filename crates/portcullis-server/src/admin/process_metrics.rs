@@ -96,7 +96,7 @@ impl Stat {
     }
 }
 
-/// When the machine was started, in seconds since 1970.
+/// The start time of the machine, in seconds since 1970.
 fn booted_s(stat: &str) -> Option<u64> {
     stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }

@@ -5,7 +5,7 @@ pub(crate) mod client_info; // the client that opened the connection
 pub(crate) mod state; // state shared by a shard and the connection's task
 pub(crate) mod parts; // timers, lifecycle, wire format, output, memberships
 pub(crate) mod queueing; // frames queued in the client's form
-pub(crate) mod slow_consumer; // when a client that does not read is ended
+pub(crate) mod slow_consumer; // the end of a client that does not read
 pub(crate) mod opening; // the start of a connection
 pub(crate) mod socket; // one connection in one namespace
 pub(crate) mod socket_id; // the public id of a socket

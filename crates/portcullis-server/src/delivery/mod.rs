@@ -3,7 +3,7 @@
 
 pub(crate) mod broadcast; // recipients of an event
 pub(crate) mod operation; // an operation on selected sockets
-pub(crate) mod timing; // how long a delivery takes
+pub(crate) mod timing; // the duration of a delivery
 pub(crate) mod collector; // responses collected from every shard
 pub(crate) mod hub; // the queues into every shard
 pub(crate) mod apply; // deliveries applied in order

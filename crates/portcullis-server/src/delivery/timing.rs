@@ -1,4 +1,4 @@
-//! How long a delivery takes: from the acceptance of its event to the last outbox.
+//! The duration of a delivery: from the acceptance of its event to the last outbox.
 //! Never: a time for an event that no request of a client has caused.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use portcullis_model::{Deadline, Moment};
 
-/// When the event of a delivery was accepted, and how many threads have applied the delivery.
+/// The acceptance time of an event, and the number of threads that delivered it.
 ///
 /// All threads share it with the delivery itself, so it needs no memory of its own.
 #[derive(Debug, Default)]

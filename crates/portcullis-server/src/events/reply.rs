@@ -71,7 +71,7 @@ impl Reply {
     /// The first argument of the answer as JSON, for tests of handlers; `null` when it has none.
     ///
     /// # Panics
-    /// When it cannot be sent, because it has a member of a reserved name.
+    /// If the answer cannot be sent, because it has a member of a reserved name.
     #[must_use]
     #[track_caller]
     pub fn value(&self) -> serde_json::Value {

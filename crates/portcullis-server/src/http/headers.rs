@@ -13,7 +13,7 @@ const PREFLIGHT_MAX_AGE: &str = "600";
 pub(crate) const API_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; \
                                      frame-ancestors 'none'; sandbox";
 
-/// Where browsers send reports about the policy of a page; `report-to` names it.
+/// The endpoint of reports about the policy of a page; `report-to` names it.
 const REPORTING_ENDPOINTS: &str = "csp=\"/csp-report\"";
 
 /// The security headers of all responses, built once for a server.

@@ -16,7 +16,7 @@ use crate::shard::state::Shard;
 /// Bytes that are read and dropped after the last response.
 const LINGER_MAX_BYTES: usize = 256 * 1024;
 
-/// Why a read failed.
+/// The reason why a read failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReadFault {
     /// The peer closed the connection or sent nothing: no response is possible.

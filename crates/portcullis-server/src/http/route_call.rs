@@ -18,7 +18,7 @@ use crate::shard::state::Shard;
 
 /// The deadline of a request to a route: a log-in waits for a slot and for the store.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long after the deadline a route may still report its outcome.
+/// The time after the deadline in which a route may still report its outcome.
 const ROUTE_GRACE: Duration = Duration::from_millis(250);
 
 /// An admitted request to a route, before its handler runs.

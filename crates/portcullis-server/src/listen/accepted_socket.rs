@@ -78,7 +78,7 @@ impl AcceptedSocket {
         reject_socket(&self.shard, denial, self.peer);
     }
 
-    /// How long a TLS handshake has to wait; `None` when that is too long.
+    /// The wait before a TLS handshake; `None` if it is too long.
     ///
     /// Handshakes are the most expensive request of unauthenticated clients. A burst of them must
     /// not delay messages of users.

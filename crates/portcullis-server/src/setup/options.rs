@@ -145,7 +145,7 @@ pub enum Credentials {
     Allowed,
 }
 
-/// How long after its deadline a handler may still report its outcome.
+/// The time after its deadline in which a handler may still report its outcome.
 const HANDLER_GRACE_MS: u64 = 250;
 
 impl Options {

@@ -9,7 +9,7 @@ pub(crate) fn acknowledgement(prefix: &str, packet: &str) -> Value {
     arguments.remove(0)
 }
 
-/// How a packet of an event begins that has a payload.
+/// The prefix of a packet of an event with a payload.
 pub(crate) fn event_prefix(name: &str) -> String {
     format!("42[\"{name}\",")
 }

@@ -7,6 +7,6 @@ pub(crate) mod http; // requests written by hand, answers read
 pub(crate) mod websocket; // frames written by hand, frames read
 pub(crate) mod events; // packets of events as text
 pub(crate) mod socketio; // a Socket.IO client that can misbehave
-pub(crate) mod narrow; // a socket through which next to nothing fits
+pub(crate) mod narrow; // a socket with a tiny receive buffer
 pub(crate) mod polling; // a long-polling client that can misbehave
 pub(crate) mod plain; // the plain form

@@ -39,12 +39,12 @@ pub struct Config {
     pub page: Option<String>,
 }
 
-/// How the process of a server is started.
+/// The options of the process of a server.
 #[derive(Debug, Clone, Default)]
 pub struct ProcessOptions {
     /// Variables, such as `PORTCULLIS__SECTION__KEY`.
     pub environment: Vec<(String, String)>,
-    /// How many files the process may have open; `None` keeps the limit of the test.
+    /// The limit of open files of the process; `None` keeps the limit of the test.
     pub files_max: Option<u64>,
 }
 

@@ -102,7 +102,7 @@ impl TestServer {
     /// Starts a command beside the server; its inputs and outputs are pipes. The caller ends it.
     ///
     /// # Panics
-    /// When the program does not start.
+    /// If the program does not start.
     #[must_use]
     pub fn begin(&self, arguments: &[&str]) -> Child {
         let directory = self.directory.path();

@@ -36,11 +36,11 @@ pub(crate) struct AlertSection {
     update_every_s: Option<u64>,
     /// More keys of one rule than these become one alert; 20.
     storm_keys: Option<u64>,
-    /// What differs from the rules of the server, by rule.
+    /// Changes to the rules of the server, by rule.
     rule: BTreeMap<String, RuleSection>,
     /// Further rules.
     custom: Vec<CustomSection>,
-    /// How alerts reach administrators.
+    /// Channels that deliver alerts to administrators.
     channel: Vec<ChannelSection>,
 }
 
@@ -69,7 +69,7 @@ struct CustomSection {
     /// The rules of records that it counts; all.
     #[serde(default)]
     rule: Vec<String>,
-    /// What it counts by.
+    /// The kind of key that it counts by.
     key: String,
     /// Records until it fires.
     count: u64,
@@ -79,7 +79,7 @@ struct CustomSection {
     severity: String,
 }
 
-/// When administrators get alerts.
+/// The settings of alerts.
 #[derive(Debug, Clone)]
 pub(crate) struct AlertSettings {
     pub(crate) rules: Rules,

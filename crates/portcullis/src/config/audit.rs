@@ -1,4 +1,4 @@
-//! `[audit]`: where security records are written, and how long they are kept (a full disk).
+//! `[audit]`: the files of security records and their retention (a full disk).
 //! Never: no file, or a file without a bound.
 
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub(crate) struct AuditSection {
     access_total_mib: Option<u64>,
 }
 
-/// Where security records are written, and how long they are kept.
+/// The settings of the security log: its files and their retention.
 #[derive(Debug, Clone)]
 pub(crate) struct AuditSettings {
     pub(crate) file: PathBuf,

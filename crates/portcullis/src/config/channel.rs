@@ -1,4 +1,4 @@
-//! `[[alert.channel]]`: how alerts reach administrators (an alert that reaches no administrator).
+//! `[[alert.channel]]`: channels (an alert that reaches no administrator).
 //! Never: a secret in the file, in an error, or in the output of `check`.
 
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub(crate) struct ChannelSection {
     name: String,
     /// `webhook`, `alertmanager` or `heartbeat`.
     kind: String,
-    /// How the body is written: `standard`, `slack`, `discord`, `teams` or `pagerduty`.
+    /// The format of the body: `standard`, `slack`, `discord`, `teams` or `pagerduty`.
     #[serde(default)]
     shape: Option<String>,
     /// A private file with the URL; for `alertmanager`, one URL a line.
@@ -69,7 +69,7 @@ pub(crate) struct ChannelSettings {
     private_address: bool,
 }
 
-/// What gets the alerts.
+/// The receiver of alerts.
 #[derive(Clone)]
 pub(crate) enum Receiver {
     /// It gets messages.

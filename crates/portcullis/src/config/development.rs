@@ -8,7 +8,7 @@ use crate::config::network::origin::{Origins, is_local};
 use crate::config::profile::Profile;
 use crate::config::read::error::ConfigError;
 
-/// Why other machines must not reach a server in development.
+/// The reason why other machines must not reach a server in development.
 const WHY: &str = "the development profile is for this machine only: its certificate is trusted \
                    nowhere else, administrators need no second factor, and browsers get no HSTS";
 

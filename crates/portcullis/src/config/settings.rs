@@ -60,7 +60,7 @@ pub(crate) struct Settings {
     pub(crate) origins: Origins,
 }
 
-/// Where data is stored, and how.
+/// The places and the protection of stored data.
 #[derive(Clone)]
 pub(crate) struct StorageSettings {
     /// The directory of the database, the keys and the security log.
@@ -90,7 +90,7 @@ pub(crate) struct IdentitySettings {
     pub(crate) issuers: Vec<IssuerFacts>,
     /// Issuers whose keys are fetched.
     pub(crate) remote: Vec<RemoteIssuer>,
-    /// How long sessions last.
+    /// The lifetimes of sessions.
     pub(crate) times: SessionTimes,
 }
 

@@ -10,7 +10,7 @@ mod alerts; // rules of a running server
 mod audit_commands; // the security log, read by commands
 mod monitoring; // metrics, dashboard and rules
 mod monitors; // an Alertmanager and a heartbeat
-mod channels; // what receivers of alerts get
+mod channels; // messages to receivers of alerts
 mod audit; // the log verified, personal data erased
 mod keys; // rotated, revoked, sealed anew
 mod references; // what clients quote

@@ -1,4 +1,4 @@
-//! What administrators and other parts of the server do with alerts.
+//! Operations of administrators and of other parts of the server on alerts.
 //! Never: acts on its own.
 
 use portcullis_model::Now;

@@ -8,7 +8,7 @@ use crate::alert::rule::rules::{Measure, Trigger};
 use crate::alert::rule::slot::{Slot, WindowTime};
 use crate::alert::rule::table::Table;
 
-/// What a trigger measured of a key.
+/// The measurement of a key by a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Measurement {
     pub(crate) count: u64,

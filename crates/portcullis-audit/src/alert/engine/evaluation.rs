@@ -59,7 +59,7 @@ struct IndexedTrigger {
     trigger: Trigger,
 }
 
-/// What the engine did.
+/// Counters of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct EngineCounts {
     pub(crate) evaluated: u64,
@@ -87,7 +87,7 @@ pub(crate) struct Engine {
     pub(crate) random: u128,
 }
 
-/// What holds messages back.
+/// The limits and silences that hold messages back.
 #[derive(Debug, Default)]
 pub(crate) struct Policy {
     pub(crate) budget: ClientBudget,
@@ -343,7 +343,7 @@ impl Engine {
     }
 }
 
-/// Where a record belongs.
+/// The rule, trigger and key of a matching record.
 #[derive(Debug, Clone, Copy)]
 struct Hit {
     rule: usize,

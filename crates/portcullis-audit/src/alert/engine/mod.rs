@@ -4,7 +4,7 @@
 pub(crate) mod evaluation; // rules over notes
 pub(crate) mod counters; // tables of all triggers
 pub(crate) mod incidents; // open alerts by key
-pub(crate) mod turn; // four times a second: what is sent
+pub(crate) mod turn; // the messages of a turn, four times a second
 pub(crate) mod control; // acknowledgements, silences, reports of other parts
 #[cfg(test)]
 mod tests; // rules from records to alerts

@@ -32,7 +32,7 @@ pub(super) struct World {
     pub(super) queues: NoteQueues,
     pub(super) now: Now,
     pub(super) sent: Vec<Arc<Alert>>,
-    /// When each was sent.
+    /// The time of each message.
     pub(super) sent_ms: Vec<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! One turn of the engine: what resolved, which alerts stand together, and what is sent.
+//! One turn of the engine: resolved alerts, groups of alerts, and messages.
 //! Never: sends a state that a newer one replaced.
 
 use std::cmp::Reverse;
@@ -252,7 +252,7 @@ impl Engine {
             .then_some(AlertState::Updated)
     }
 
-    /// Which rules a storm stands for, with their open alerts.
+    /// Counts the rules of a storm and their open alerts.
     fn count_storm(&mut self) {
         let mut rules: BTreeMap<&str, u64> = BTreeMap::new();
         let mut events = 0;

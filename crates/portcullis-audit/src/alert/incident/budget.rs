@@ -1,4 +1,4 @@
-//! How many messages an hour clients can cause: eight, and four of the alert that sums up.
+//! The hourly budget of messages that clients cause: eight, and four of storms.
 //! Never: limits what the server itself reports.
 
 use std::collections::VecDeque;

@@ -31,7 +31,7 @@ pub(crate) struct Tally {
     pub(crate) threshold: Option<(u64, u64)>,
     pub(crate) first_ms: i64,
     pub(crate) last_ms: i64,
-    /// When the threshold was reached last.
+    /// The last time at which the threshold was reached.
     pub(crate) over_ms: i64,
     /// The first time of the alert that a storm counted.
     pub(crate) storm_ms: Option<i64>,
@@ -39,7 +39,7 @@ pub(crate) struct Tally {
     pub(crate) note: u64,
 }
 
-/// What was sent.
+/// The last message of an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct LastMessage {
     pub(crate) state: Option<AlertState>,
@@ -47,7 +47,7 @@ pub(crate) struct LastMessage {
     pub(crate) events: u64,
     pub(crate) severity: Option<AlertSeverity>,
     pub(crate) reopened: u32,
-    /// When messages of the last hour were sent; as many as an incident may send.
+    /// The times of messages in the last hour; as many as an incident may send.
     pub(crate) times: Vec<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! Which message of an incident is due, and whether it may be sent.
+//! The message of an incident that is due, and its limit.
 //! Never: more than four messages an hour of one incident, unless it gets worse.
 
 use super::lifecycle::{Incident, Phase};

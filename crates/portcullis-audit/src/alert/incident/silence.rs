@@ -14,7 +14,7 @@ const REASON_CHARS: std::ops::RangeInclusive<usize> = 3..=200;
 /// Rules that cannot be silenced.
 const NEVER: [&str; 2] = ["A13", "A14"];
 
-/// Which alerts are silenced. Each part that is set has to match.
+/// A request for a silence of alerts. Each part that is set has to match.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SilenceRequest {
     /// The rule; none is every rule but A13 and A14.
@@ -23,7 +23,7 @@ pub struct SilenceRequest {
     pub key: Option<(String, String)>,
     /// Alerts up to this severity.
     pub severity: Option<AlertSeverity>,
-    /// Why, in 3 to 200 characters.
+    /// The reason, in 3 to 200 characters.
     pub reason: String,
     /// The administrator.
     pub by: String,
@@ -36,11 +36,11 @@ pub struct SilenceRequest {
 pub struct Silence {
     /// Names it, to end it early.
     pub id: u64,
-    /// What it holds back.
+    /// The alerts that it holds back.
     pub request: SilenceRequest,
 }
 
-/// Why a silence is rejected.
+/// The reason for which a silence is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SilenceError {
     /// The rule can never be silenced.

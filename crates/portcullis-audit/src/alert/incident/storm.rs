@@ -17,12 +17,12 @@ const ALERTS_MS: i64 = 10 * 60_000;
 /// Alerts that are remembered.
 const LOG_MAX: usize = 256;
 
-/// What fired within the last ten minutes, and the alert that stands for it.
+/// Rules that fired within ten minutes, and the alert that stands for them.
 #[derive(Debug, Default)]
 pub(crate) struct Storm {
     fired: VecDeque<(i64, String)>,
     pub(crate) incident: Option<Incident>,
-    /// What it stands for: rules with their open alerts.
+    /// The rules that it stands for, with their open alerts.
     pub(crate) rules: Vec<(AlertKey, u64)>,
     /// The rules of its last message.
     pub(crate) sent: BTreeSet<String>,

@@ -11,7 +11,7 @@ use crate::alert::notification::{
 
 /// Keys that one alert lists.
 pub(crate) const GROUP_MAX: usize = 10;
-/// How long a suggested block lasts.
+/// The duration of a suggested block, in seconds.
 const BLOCK_S: u64 = 3_600;
 /// Digits of ids, in Crockford's alphabet.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -19,7 +19,7 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const TIME_DIGITS: u32 = 10;
 const ID_DIGITS: u32 = 26;
 
-/// What an alert needs beside its incident.
+/// The parts of an alert beside its incident.
 #[derive(Debug)]
 pub(crate) struct ViewParts<'a> {
     pub(crate) title: &'a str,

@@ -1,4 +1,4 @@
-//! Which records alert rules need, and which of their texts, for each code.
+//! The records that alert rules need, and the texts of them, for each code.
 //! Never: changes; it is made from the rules at the start.
 
 use portcullis_model::Code;
@@ -7,7 +7,7 @@ use super::note::{Note, Text};
 use crate::alert::rule::condition::Condition;
 use crate::alert::rule::rules::Rules;
 
-/// What rules need of the records of one code.
+/// The interest of rules in the records of one code.
 #[derive(Debug, Default)]
 pub(crate) struct CodeInterest {
     /// Bits of [`Text`]; `None` when no rule counts the code.
@@ -16,7 +16,7 @@ pub(crate) struct CodeInterest {
     whole: Vec<(usize, Condition)>,
 }
 
-/// What rules need of all records.
+/// The interest of rules in all records.
 #[derive(Debug)]
 pub(crate) struct Interest {
     codes: Vec<CodeInterest>,
@@ -42,7 +42,7 @@ impl Interest {
         Self { codes, triggers }
     }
 
-    /// How many triggers there are.
+    /// The number of triggers.
     pub(crate) fn triggers(&self) -> usize {
         self.triggers
     }

@@ -1,4 +1,4 @@
-//! What a rule counts by, as it stands in a note and as people read it.
+//! The key of a rule, in the form of a note and in the form for people.
 //! Never: a text of a client that is longer than 64 characters.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use super::note::{Flag, Note, Text};
 use crate::alert::notification::AlertKey;
 use crate::record::client_text;
 
-/// What a trigger counts by.
+/// The kind of key of a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum KeyKind {
     /// All records together.

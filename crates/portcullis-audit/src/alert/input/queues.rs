@@ -24,7 +24,7 @@ const KINDS: usize = 128;
 const USER_PARTS: usize = 7;
 const UNAUTHENTICATED_PARTS: usize = 5;
 
-/// What waits in one queue. About 480 KiB when full.
+/// The notes in one queue. About 480 KiB when full.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) notes: Vec<Note>,

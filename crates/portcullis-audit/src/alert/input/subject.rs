@@ -1,4 +1,4 @@
-//! What a record is about, borrowed, so that alert rules see it also when the record is not kept.
+//! The subject of a record, borrowed, so that rules see records that are not kept.
 //! Never: written anywhere; the fields of the record are.
 
 use portcullis_model::{Reference, Role, Roles};
@@ -47,7 +47,7 @@ pub enum Device {
     New,
 }
 
-/// What alert rules count a record by, beside the record's own code, user, client and connection.
+/// The parts by which alert rules count a record, beside its code and client.
 ///
 /// All texts are borrowed: nothing is built for a record that sampling does not keep.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,7 +71,7 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// What is known from a complete record.
+    /// The subject of a complete record.
     pub(crate) fn of(record: &'a Record) -> Self {
         let label =
             |name| record.labels.iter().find(|(label, _)| *label == name).map(|(_, text)| &**text);

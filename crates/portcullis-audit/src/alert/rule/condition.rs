@@ -1,4 +1,4 @@
-//! Which records a trigger counts: by code, rule, reason, outcome, severity and flags.
+//! The condition of a trigger: code, rule, reason, outcome, severity and flags.
 //! Never: text that a client chose.
 
 use portcullis_model::{Code, Severity};

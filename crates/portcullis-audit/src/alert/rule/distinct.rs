@@ -1,4 +1,4 @@
-//! How many different values all records of a trigger have, without a key.
+//! The number of different values among all records of a trigger, without a key.
 //! Never: more than 4,096 values; the count stays there.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What was seen before: networks of privileged users, and codes of records.
+//! Values that were seen before: networks of privileged users, and codes.
 //! Never: addresses; values are hashed.
 
 use std::collections::HashMap;

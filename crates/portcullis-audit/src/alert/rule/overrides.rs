@@ -1,4 +1,4 @@
-//! What the configuration changes: thresholds of rules, disabled rules, and rules of its own.
+//! Changes by the configuration: thresholds, disabled rules and further rules.
 //! Never: a value outside its bounds.
 
 use portcullis_model::{Code, Severity};
@@ -12,7 +12,7 @@ use crate::alert::notification::AlertSeverity;
 /// Most rules of the configuration.
 pub const CUSTOM_RULES_MAX: usize = 32;
 
-/// What the configuration changes of one rule.
+/// The changes to one rule by the configuration.
 ///
 /// Count, window and severity are those of the rule's first threshold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct RuleOverride {
     pub count: Option<u64>,
     /// Seconds in which they come.
     pub window_s: Option<u64>,
-    /// How soon a person has to act.
+    /// The urgency of its alerts.
     pub severity: Option<AlertSeverity>,
 }
 
@@ -44,7 +44,7 @@ pub struct CustomRule {
     pub count: u64,
     /// Seconds in which they come.
     pub window_s: u64,
-    /// How soon a person has to act.
+    /// The urgency of its alerts.
     pub severity: AlertSeverity,
 }
 
@@ -59,7 +59,7 @@ pub struct RuleSummary {
     pub threshold: Option<(u64, u64, AlertSeverity)>,
 }
 
-/// Why rules of the configuration cannot be used.
+/// The reason why rules of the configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuleError {
     /// No rule of the server has this name.

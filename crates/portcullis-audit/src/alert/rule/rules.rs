@@ -33,7 +33,7 @@ impl Variety {
         }
     }
 
-    /// What it reads from a note.
+    /// The kind of key that it reads from a note.
     pub(crate) fn key(self) -> KeyKind {
         match self {
             Self::Names => KeyKind::Name,
@@ -42,14 +42,14 @@ impl Variety {
     }
 }
 
-/// How a trigger measures the records of a key.
+/// The measure of the records of a key by a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Measure {
-    /// How many.
+    /// The number of records.
     Count,
-    /// How many, of at least so many different values (32 at most).
+    /// The number of records, of at least so many different values (32 at most).
     CountOf(Variety, u64),
-    /// How many different values.
+    /// The number of different values.
     Distinct(Variety),
     /// A state that lasts until a record of `ends`.
     Gauge,
@@ -64,7 +64,7 @@ pub(crate) enum Measure {
 pub(crate) struct Trigger {
     /// Any of these.
     pub(crate) conditions: Vec<Condition>,
-    /// What ends the state of a gauge.
+    /// The conditions that end the state of a gauge.
     pub(crate) ends: Vec<Condition>,
     pub(crate) key: KeyKind,
     pub(crate) measure: Measure,

@@ -8,12 +8,12 @@ pub(crate) const SLOTS: usize = 4_096;
 /// A key can be in so many slots.
 const WAYS: usize = 8;
 
-/// What decides which key is evicted, beside the slots: eight of them are two cache lines.
+/// The data that decide which key is evicted: eight heads fill two cache lines.
 #[derive(Debug, Clone, Copy, Default)]
 struct Head {
     /// The keyed hash of the key; zero is a free slot.
     hash: u64,
-    /// When the key was counted last, and its count then.
+    /// The part in which the key was counted last, and its count then.
     part: u32,
     count: u32,
 }

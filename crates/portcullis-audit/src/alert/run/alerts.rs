@@ -27,7 +27,7 @@ use crate::record::group::RecordGroup;
 /// The longest note of an acknowledgement that is kept, in bytes.
 const NOTE_MAX_BYTES: usize = 800;
 
-/// How the engine is doing; for metrics.
+/// Counters of the engine, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AlertEngineCounts {
     /// Open alerts: info, medium, high, critical.
@@ -44,7 +44,7 @@ pub struct AlertEngineCounts {
     pub restarts: u64,
 }
 
-/// What the threads share.
+/// The state that the threads share.
 pub(crate) struct Shared {
     pub(crate) options: AlertOptions,
     pub(crate) queues: NoteQueues,
@@ -193,7 +193,7 @@ impl Alerts {
         *lock(&self.shared.note) = Some(note);
     }
 
-    /// How the engine is doing.
+    /// The counters of the engine.
     #[must_use]
     pub fn counts(&self) -> AlertEngineCounts {
         let mut open = [0; 4];

@@ -12,7 +12,7 @@ use crate::alert::notification::AlertSeverity;
 /// The first line.
 const HEADER: &str = "portcullis-alerts\t1";
 
-/// Why a state cannot be used: the number of the line.
+/// The fault of a state that cannot be used: the number of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StateFault(pub(crate) usize);
 

@@ -10,9 +10,9 @@ use crate::alert::incident::view::suggestions;
 use crate::alert::input::key::KINDS;
 use crate::alert::notification::{Acknowledgement, AlertKey, AlertSeverity, AlertState};
 
-/// What an alert counts different ones of.
+/// The kinds of different values that an alert counts.
 const DISTINCT: [&str; 4] = ["names", "prefixes", "keys", "rules"];
-/// What stands for "none".
+/// The text for "none".
 const NONE: &str = "-";
 
 /// The fields of a line, escaped and separated by tabs.

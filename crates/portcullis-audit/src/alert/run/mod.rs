@@ -1,7 +1,7 @@
-//! What runs the engine: its thread, its state file, and the handle of the other parts.
+//! Runs the engine: its thread, its state file, and the handle of the other parts.
 //! Never: a wait for the disk on the thread that sends alerts.
 
-pub(crate) mod alerts; // the handle, and what the threads share
+pub(crate) mod alerts; // the handle, and the state that the threads share
 pub(crate) mod thread; // four turns a second, restarted after a panic
 pub(crate) mod records; // alerts as records of the log
 pub(crate) mod sequences; // the numbers of the lines of records
@@ -11,4 +11,4 @@ pub(crate) mod state_file; // the state on the disk
 #[cfg(test)]
 mod tests; // the engine behind a real log
 #[cfg(test)]
-mod timing; // what alerts cost
+mod timing; // the cost of alerts

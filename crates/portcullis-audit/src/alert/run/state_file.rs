@@ -13,7 +13,7 @@ const BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// At most one write in this time.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 
-/// What is to be written; the newest state replaces one that was not written yet.
+/// The state to write; the newest one replaces a state that was not written yet.
 #[derive(Debug, Default)]
 struct Slot {
     state: Option<String>,

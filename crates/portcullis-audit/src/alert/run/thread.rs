@@ -26,7 +26,7 @@ const SAVE_COUNTS_MS: u64 = 60_000;
 /// The engine is started again at most once in this time.
 const RESTART_EVERY_MS: u64 = 60_000;
 
-/// What the thread keeps from turn to turn.
+/// The state of the thread between turns.
 struct Worker {
     shared: Arc<Shared>,
     pending: Pending,
@@ -91,7 +91,7 @@ impl Worker {
         }
     }
 
-    /// What came before is judged first: then the lines of its records are written.
+    /// Evaluates earlier records first; then the lines of these records are written.
     fn turn(&mut self, stop: Stop, now: Now) -> Vec<Arc<Alert>> {
         let shared = Arc::clone(&self.shared);
         let note = lock(&shared.note).clone();

@@ -1,4 +1,4 @@
-//! What alerts cost: a note on the data path, and a note in the engine. People read the figures.
+//! The cost of alerts: a note on the data path, and a note in the engine.
 //! Never: part of the ordinary tests; `cargo test --release -p portcullis-audit timing -- --ignored
 //! --nocapture` runs them.
 

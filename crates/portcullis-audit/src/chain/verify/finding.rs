@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// What is wrong.
+/// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FindingKind {
     /// A line was changed.
@@ -48,15 +48,15 @@ impl FindingKind {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What is wrong.
+    /// The kind of the finding.
     pub kind: FindingKind,
     /// The number of the line, or of the first line concerned.
     pub sequence: u64,
-    /// How many lines are concerned, as far as it is known.
+    /// The number of lines concerned, as far as it is known.
     pub lines: u64,
     /// The file, and the offset of the line in its uncompressed content.
     pub place: Option<(PathBuf, u64)>,
-    /// What was seen, in a sentence.
+    /// The observation, in a sentence.
     pub detail: String,
 }
 

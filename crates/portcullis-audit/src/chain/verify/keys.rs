@@ -1,4 +1,4 @@
-//! Which key signs each epoch of a log, starting from a key that the operator keeps.
+//! The key of each epoch of a log, starting from a key that the operator keeps.
 //! Never: a key without an unbroken row of certificates from that key.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ pub(super) struct LogKeys {
     by_epoch: HashMap<u64, PublicKey>,
 }
 
-/// What became of a certificate.
+/// The outcome of the check of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CertificateOutcome {
     /// Its key is trusted.

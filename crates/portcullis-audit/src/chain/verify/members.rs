@@ -35,7 +35,7 @@ impl Members {
         }
     }
 
-    /// What the line says about the chain, if it does.
+    /// The chain record of the line, if it is one.
     pub(crate) fn record(&self, public: &[u8]) -> Option<ChainRecord> {
         let at = self.code.find(public)?;
         let rest = public.get(at..)?;

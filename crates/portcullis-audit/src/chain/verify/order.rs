@@ -9,7 +9,7 @@ use super::super::line::SealedLine;
 /// Most possible hashes of one line that are tried.
 const HASHES_MAX: usize = 3;
 
-/// Where a line stands in relation to the lines before it.
+/// The position of a line in relation to the lines before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// It follows from the line before.

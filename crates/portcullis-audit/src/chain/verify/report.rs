@@ -1,4 +1,4 @@
-//! The result of a verification: what is wrong, and what cannot be said.
+//! The result of a verification: the findings, and the gaps of the proof.
 //! Never: "sound" when a part of the proof is missing.
 
 use std::fmt;
@@ -11,14 +11,14 @@ use super::finding::{Finding, FindingKind};
 /// Most findings that are kept; all are counted.
 const FINDINGS_MAX: usize = 100;
 
-/// What is wrong; the first hundred findings, and how many there are.
+/// The first hundred findings, and the number of all findings.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Findings {
     kept: Vec<Finding>,
     count: u64,
 }
 
-/// Why it cannot be said whether the log is sound.
+/// The reason why a verification cannot decide whether the log is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProofGap {
     /// No line is of a chain.
@@ -54,7 +54,7 @@ pub enum Verdict {
 #[derive(Debug, Clone)]
 pub struct VerifyReport {
     pub(super) findings: Findings,
-    /// Why the log cannot be called sound, beside the findings.
+    /// The gaps of the proof, beside the findings.
     pub undecided: Vec<ProofGap>,
     /// Lines read.
     pub lines: u64,
@@ -119,7 +119,7 @@ impl VerifyReport {
         &self.findings.kept
     }
 
-    /// How many findings there are.
+    /// The number of findings.
     #[must_use]
     pub fn findings_count(&self) -> u64 {
         self.findings.count

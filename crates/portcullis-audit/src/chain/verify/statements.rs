@@ -1,4 +1,4 @@
-//! What the records of the chain state: notes, certificates, removed and erased lines.
+//! Statements of the chain: notes, certificates, removed and erased lines.
 //! Never: belief in a statement that no trusted key signed.
 
 use std::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use super::super::note::SignedNote;
 use super::keys::{CertificateOutcome, LogKeys};
 use super::members::{ChainRecord, label};
 
-/// What is wrong with a statement.
+/// The fault of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StatementFault {
     /// The record does not hold what such a record holds.

@@ -19,7 +19,7 @@ use crate::record::timestamp::utc;
 /// With `now_unix_ms`, the newest note may be so old.
 const NOTE_AGE_MAX_MS: i64 = 180_000;
 
-/// What a log is verified against.
+/// The keys, notes and times against which a log is verified.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyOptions {
     /// Keys that the operator keeps elsewhere, one for each log. Without one nothing is proved.
@@ -51,7 +51,7 @@ pub struct Verifier {
 /// A file and the offset of a line in it.
 type Place = Option<(PathBuf, u64)>;
 
-/// What was read so far.
+/// The progress of a verification.
 #[derive(Debug)]
 struct Progress {
     /// Whether the next line is the first of a file.

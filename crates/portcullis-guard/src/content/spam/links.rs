@@ -42,7 +42,7 @@ impl<'a> Links<'a> {
         links
     }
 
-    /// How many different hosts there are; 3 means three or more.
+    /// The number of different hosts; 3 means three or more.
     pub(crate) fn hosts(&self) -> usize {
         self.hosts.iter().filter(|host| !host.is_empty()).count()
     }

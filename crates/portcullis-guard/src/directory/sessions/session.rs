@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use parking_lot::RwLock;
 use portcullis_model::{Now, SessionId, UserId};
 
-/// How long a connection keeps a token that a newer proof of identity has replaced.
+/// The grace time of a token that a newer proof of identity has replaced.
 ///
 /// The client receives `auth:expiring` a minute earlier. By then it has the new token.
 const HANDOVER_MS: i64 = 65_000;
@@ -66,7 +66,7 @@ impl Session {
         !self.is_ended() && now.unix_ms < self.ends_unix_ms.load(Ordering::Acquire)
     }
 
-    /// When the user last proved an identity, in milliseconds since 1970.
+    /// The time of the last proof of identity, in milliseconds since 1970.
     #[must_use]
     pub fn authenticated_unix_ms(&self) -> i64 {
         self.authenticated_unix_ms.load(Ordering::Acquire)

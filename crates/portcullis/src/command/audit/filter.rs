@@ -1,4 +1,4 @@
-//! Which records a command is about: conditions on the command line.
+//! The filter of the records of a command: conditions on the command line.
 //! Never: a JSON parser for a line that cannot fit.
 
 use std::net::IpAddr;

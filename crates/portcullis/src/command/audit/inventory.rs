@@ -1,4 +1,4 @@
-//! `portcullis audit inventory`: what is logged, in which format, where, how long.
+//! `portcullis audit inventory`: events, formats, places and retention.
 //! Never: a list of its own beside the code's.
 
 use anyhow::Result;

@@ -1,7 +1,7 @@
 //! `portcullis audit`: reads, verifies and erases records of the security log.
 //! Never: a change of a line that `verify` would not find; a running server is not needed.
 
-mod filter; // which records a command is about
+mod filter; // the filter of the records of a command
 mod time_argument; // times on the command line
 mod record_text; // one record as a line for a person
 mod output; // buffered lines on standard output

@@ -17,7 +17,7 @@ const LABEL_MIN_CHARS: usize = 3;
 /// The rules for new passwords.
 ///
 /// # Errors
-/// When the file cannot be read, is too large or holds no password.
+/// An error if the file cannot be read, is too large or holds no password.
 pub(crate) fn password_policy(settings: &Settings) -> Result<PasswordPolicy, ConfigError> {
     let mut settled = settings.clone();
     settled.settle_anywhere();

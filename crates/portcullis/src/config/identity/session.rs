@@ -1,4 +1,4 @@
-//! `[session]`: how long sessions and their connections last (T-057, T-146).
+//! `[session]`: lifetimes of sessions and their connections (T-057, T-146).
 //! Never: without an end.
 
 use portcullis_accounts::{SESSION_TIME_LONGEST_S, SessionTimes};

@@ -1,4 +1,4 @@
-//! `[capacity]`: how many connections, rooms and users there can be (exhaustion, T-083 to T-087).
+//! `[capacity]`: limits of connections, rooms and users (T-083 to T-087).
 //! Never: an unbounded number.
 
 use portcullis_chat::ChatOptions;
@@ -29,7 +29,7 @@ pub(crate) struct CapacitySection {
     admin_reserve: Option<u32>,
     /// Connections of one user; 5.
     connections_per_user: Option<u32>,
-    /// What happens when they are full: `"evict-silent"`, `"refuse"` or `"evict-oldest"`.
+    /// The action when they are full: `"evict-silent"`, `"refuse"` or `"evict-oldest"`.
     when_user_full: Option<String>,
     /// Rooms that one user can own; 100.
     rooms_per_user: Option<u32>,

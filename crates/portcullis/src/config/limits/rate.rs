@@ -64,7 +64,7 @@ pub(crate) struct RateSection {
     penalty_per_prefix: Option<String>,
     /// Violations of a user; `20/60s`.
     penalty_per_user: Option<String>,
-    /// How long a client is blocked after too many violations, in seconds; 60.
+    /// Duration of a block after too many violations, in seconds; 60.
     penalty_s: Option<u64>,
     /// Longest block after repeated violations, in seconds; 3600.
     penalty_longest_s: Option<u64>,

@@ -1,4 +1,4 @@
-//! `[spam]`: the rules for spam, and what happens to spam (T-135 to T-139).
+//! `[spam]`: the rules for spam, and the action on spam (T-135 to T-139).
 //! Never: the removal of an unknown phrase.
 
 use portcullis_guard::{GateOptions, SpamAction, SpamOptions, SpamRule};

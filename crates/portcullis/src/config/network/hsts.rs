@@ -15,7 +15,7 @@ use crate::config::warning::Warning;
 pub(crate) struct HstsSection {
     /// Whether `Strict-Transport-Security` is sent; true, in development false.
     enabled: Option<bool>,
-    /// How long browsers apply it, in seconds; 63072000, two years. 0 removes it.
+    /// Seconds for which browsers apply it; 63072000, two years. 0 removes it.
     max_age_s: Option<u64>,
     /// Whether it covers all subdomains of the name; true.
     include_subdomains: Option<bool>,

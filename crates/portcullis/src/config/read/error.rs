@@ -1,4 +1,4 @@
-//! Configuration errors: the value, why it is rejected, and what to do.
+//! Configuration errors: the value, the reason for the rejection, and the remedy.
 //! Never: the content of a secret.
 
 use std::path::{Path, PathBuf};

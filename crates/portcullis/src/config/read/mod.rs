@@ -1,4 +1,4 @@
-//! How the configuration is read: file, environment, private files, errors.
+//! Reads the configuration: file, environment, private files, errors.
 //! Never: a default value.
 
 pub(crate) mod file; // the file with all sections

@@ -1,7 +1,7 @@
 //! Settings that are weaker than the default of the profile, and their report.
 //! Never: a change of a setting.
 
-pub(crate) mod rule; // which values of a key are weaker
+pub(crate) mod rule; // the weaker values of a key
 pub(crate) mod custom_rules; // rules that need more than one value
 pub(crate) mod table; // the rule of every key
 pub(crate) mod check; // the weakenings of settings

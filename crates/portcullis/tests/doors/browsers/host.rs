@@ -1,4 +1,4 @@
-//! By which name the server is asked: DNS rebinding ends here.
+//! The host name of a request: DNS rebinding ends here.
 //! Never: a name of the request in an answer.
 
 use portcullis_test::{Config, Request};

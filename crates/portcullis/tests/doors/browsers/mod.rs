@@ -1,8 +1,8 @@
 //! Requests of browsers: origins, CORS, host names, security headers.
 //! Never: a sleep; every wait has a deadline.
 
-mod origin; // which pages get in
-mod cors; // what other pages may read
-mod host; // by which name the server is asked
+mod origin; // the check of origins
+mod cors; // answers that other pages may read
+mod host; // the host name of a request
 mod reports; // reports about the policy of a page
 pub(crate) mod headers; // security headers on every answer

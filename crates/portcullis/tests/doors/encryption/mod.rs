@@ -3,4 +3,4 @@
 
 mod tls; // missing, old and weak TLS
 mod mutual; // clients that have to show a certificate
-mod redirect; // plain text where TLS is spoken next door
+mod redirect; // plain-text requests to a TLS server

@@ -5,5 +5,5 @@ mod frames; // exact bounds, floods, every bad text
 mod texts; // text that is not UTF-8
 mod packets; // numbers, payloads, namespaces left
 mod binary; // attachments
-mod acknowledgements; // answers to what the server asks
-mod compression; // permessage-deflate, where it is switched on
+mod acknowledgements; // answers to requests of the server
+mod compression; // permessage-deflate, if it is enabled

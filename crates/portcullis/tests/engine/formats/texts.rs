@@ -75,7 +75,7 @@ const BAD: &[&[u8]] = &[
     b"\xed\xaf\xbf\xed\xbf\xbf",
 ];
 
-/// What looks odd and is UTF-8 all the same: ends of ranges, non-characters.
+/// Unusual text that is valid UTF-8: ends of ranges, non-characters.
 const GOOD: &[&[u8]] = &[
     b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5",
     b"\x00",
