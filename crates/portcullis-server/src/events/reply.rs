@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use memchr::memchr_iter;
 use serde::Serialize;
 
 use crate::events::payload::Payload;
@@ -97,11 +98,15 @@ impl Reply {
 
 /// Whether an object has a reserved member. It is parsed only if such a name occurs at any depth.
 fn has_reserved(json: &[u8]) -> bool {
-    let occurs = |name: &str| {
-        let quoted = format!("\"{name}\":");
-        json.windows(quoted.len()).any(|part| part == quoted.as_bytes())
+    let is_name = |colon: usize| {
+        let quoted = json.get(..colon).and_then(|before| before.strip_suffix(b"\""));
+        let ends_with = |name: &str| {
+            let opening = quoted.and_then(|quoted| quoted.strip_suffix(name.as_bytes()));
+            opening.is_some_and(|opening| opening.ends_with(b"\""))
+        };
+        RESERVED_MEMBERS.iter().any(|name| ends_with(name))
     };
-    if !RESERVED_MEMBERS.iter().any(|name| occurs(name)) {
+    if !memchr_iter(b':', json).any(is_name) {
         return false;
     }
     let members = serde_json::from_slice::<HashMap<String, serde::de::IgnoredAny>>(json);
