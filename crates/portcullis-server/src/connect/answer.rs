@@ -75,9 +75,14 @@ pub(crate) fn unknown_namespace(link: &Link, name: &str, rejection: &Rejection) 
 }
 
 /// Queues the reason of a denial that ends the connection, for each of its sockets.
-pub(crate) fn queue_end_reason(link: &Link, denial: &Denial, now: Now) {
+pub(crate) fn queue_end_reason(
+    link: &Link,
+    denial: &Denial,
+    last_event: Option<&'static str>,
+    now: Now,
+) {
     let is_panic = *denial == Denial::Internal("handler_panic");
-    let event = link.connection.lifecycle.last_event.get().filter(|_| is_panic);
+    let event = last_event.filter(|_| is_panic);
     let rejection = link.reject(denial, event, now);
     let (connection, options) = (&link.connection, &link.shard.server.options);
     if let Denial::Draining | Denial::SlowConsumer | Denial::PingTimeout = denial {

@@ -27,8 +27,6 @@ pub(crate) struct Timers {
     pub(crate) stalled_since_ms: Cell<u64>,
     /// The end of a pause in reading, because the client exceeded a rate.
     pub(crate) paused_until_ms: Cell<u64>,
-    /// The sum of all pauses, which do not count against the peer.
-    pub(crate) paused_ms: Cell<u32>,
     /// The last ping that checks whether the client still answers.
     pub(crate) probed_ms: Cell<u64>,
     /// The end of the credential that the client was last informed of, in Unix time.
@@ -42,8 +40,6 @@ pub(crate) struct Lifecycle {
     /// The time at which the socket is closed in any case; 0 while the connection is open.
     pub(crate) closing_until_ms: Cell<u64>,
     pub(crate) waker: RefCell<Option<Waker>>,
-    /// The event whose handler was started last, for the record of a panic.
-    pub(crate) last_event: Cell<Option<&'static str>>,
 }
 
 /// The wire format that the transport negotiated.
@@ -68,8 +64,6 @@ impl Default for WireFormat {
 #[derive(Default)]
 pub(crate) struct Output {
     pub(crate) outbox: RefCell<Outbox>,
-    /// Whether the connection is in the shard's write queue.
-    pub(crate) is_queued: Cell<bool>,
 }
 
 /// The namespaces of a connection.

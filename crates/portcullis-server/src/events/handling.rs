@@ -70,6 +70,8 @@ pub(crate) struct EventJob {
 pub(crate) struct EventHandling<'t> {
     pub(crate) link: &'t Link,
     pub(crate) progress: &'t mut Progress,
+    /// The event whose handler was started last.
+    pub(crate) last_event: &'t mut Option<&'static str>,
     pub(crate) now: Now,
 }
 
@@ -159,7 +161,7 @@ impl EventHandling<'_> {
 
     /// Authorizes an event and starts its handler.
     fn start(
-        &self,
+        &mut self,
         socket: &Rc<Socket>,
         caller: &Rc<Caller>,
         request: &EventRequest<'_>,
@@ -171,7 +173,7 @@ impl EventHandling<'_> {
         match declared.filter(|_| !socketio::is_reserved(request.event)) {
             Some((name, event)) => {
                 *event_name = EventName::Declared(name);
-                self.link.connection.lifecycle.last_event.set(Some(name));
+                *self.last_event = Some(name);
                 let context = self.link.context(socket, caller, now);
                 event.start(EventCall { gate: &server.gate, caller, request, now, context })
             }

@@ -20,13 +20,17 @@ use crate::rooms::membership::remove_connection;
 const LINGER_MAX_BYTES: usize = 256 * 1024;
 
 /// Informs the client of the reason, frees everything the connection holds, and starts to close.
-pub(crate) fn begin_closing(link: &Link, connect: &mut ConnectFlow) {
+pub(crate) fn begin_closing(
+    link: &Link,
+    connect: &mut ConnectFlow,
+    last_event: Option<&'static str>,
+) {
     let Link { shard, connection } = link;
     let now = shard.now();
     let reason = connection.end_reason().unwrap_or(EndReason::PeerClosed);
     let code = reason.close_code();
     if let EndReason::Denied(denial) = &reason {
-        queue_end_reason(link, denial, now);
+        queue_end_reason(link, denial, last_event, now);
     }
     if !connection.is_polling() {
         connection.queue_last(close_frame(code, ""), &shard.server.options);

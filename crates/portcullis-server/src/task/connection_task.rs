@@ -44,6 +44,8 @@ pub(crate) struct ConnectionTask {
     pub(crate) input: Input,
     pub(crate) progress: Progress,
     pub(crate) job: Option<Job>,
+    /// The event whose handler was started last, for the record of a panic.
+    last_event: Option<&'static str>,
     lingered_bytes: usize,
     /// Turns that this connection skips for connections of other users.
     turns_to_skip: u16,
@@ -63,6 +65,7 @@ impl ConnectionTask {
             input: Input::default(),
             progress: Progress::default(),
             job: None,
+            last_event: None,
             lingered_bytes: 0,
             turns_to_skip: 0,
         }
@@ -228,7 +231,8 @@ impl ConnectionTask {
 
     /// The part of the task that handles events.
     pub(crate) fn events(&mut self, now: Now) -> EventHandling<'_> {
-        EventHandling { link: &self.link, progress: &mut self.progress, now }
+        let Self { link, progress, last_event, .. } = self;
+        EventHandling { link, progress, last_event, now }
     }
 
     /// Starts the next state of a CONNECT as a job.
@@ -269,7 +273,7 @@ impl Future for ConnectionTask {
                     self.job = None;
                     self.input.clear();
                     let task = &mut *self;
-                    begin_closing(&task.link, &mut task.connect);
+                    begin_closing(&task.link, &mut task.connect, task.last_event);
                 }
             }
         }
