@@ -27,6 +27,8 @@ pub(crate) struct Timers {
     pub(crate) stalled_since_ms: Cell<u64>,
     /// The end of a pause in reading, because the client exceeded a rate.
     pub(crate) paused_until_ms: Cell<u64>,
+    /// The sum of all pauses, which do not count against the peer.
+    pub(crate) paused_ms: Cell<u32>,
     /// The last ping that checks whether the client still answers.
     pub(crate) probed_ms: Cell<u64>,
     /// The end of the credential that the client was last informed of, in Unix time.
@@ -64,6 +66,8 @@ impl Default for WireFormat {
 #[derive(Default)]
 pub(crate) struct Output {
     pub(crate) outbox: RefCell<Outbox>,
+    /// Whether the connection is in the shard's write queue.
+    pub(crate) is_queued: Cell<bool>,
 }
 
 /// The namespaces of a connection.

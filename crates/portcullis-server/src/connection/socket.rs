@@ -82,15 +82,19 @@ impl Socket {
 #[derive(Default)]
 pub(crate) struct Sockets {
     first: Option<Rc<Socket>>,
-    more: Vec<Rc<Socket>>,
+    /// Boxed, so that a connection stays in its size class.
+    more: Option<Box<MoreSockets>>,
 }
+
+#[derive(Default)]
+struct MoreSockets(Vec<Rc<Socket>>);
 
 impl Sockets {
     pub(crate) fn add(&mut self, socket: Rc<Socket>) {
         if self.first.is_none() {
             self.first = Some(socket);
         } else {
-            self.more.push(socket);
+            self.more.get_or_insert_default().0.push(socket);
         }
     }
 
@@ -98,13 +102,13 @@ impl Sockets {
         let is_same = |other: &Rc<Socket>| Rc::ptr_eq(other, socket);
         if self.first.as_ref().is_some_and(is_same) {
             self.first = None;
-        } else {
-            self.more.retain(|other| !is_same(other));
+        } else if let Some(more) = &mut self.more {
+            more.0.retain(|other| !is_same(other));
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Rc<Socket>> {
-        self.first.iter().chain(&self.more)
+        self.first.iter().chain(self.more.iter().flat_map(|more| &more.0))
     }
 
     pub(crate) fn find(&self, namespace: &str) -> Option<&Rc<Socket>> {
@@ -116,7 +120,7 @@ impl Sockets {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.more.is_empty()
+        self.iter().next().is_none()
     }
 }
 

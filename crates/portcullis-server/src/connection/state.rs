@@ -1,7 +1,7 @@
 //! The state of one connection that its shard and its task share.
 //! Never: bytes of the peer; the connection's task reads those.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
@@ -36,8 +36,6 @@ pub(crate) enum Transport {
 }
 
 /// One connection after its handshake.
-///
-/// Its small fields are its own and not in its parts, which would pad each of them.
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) form: Form,
@@ -52,10 +50,6 @@ pub(crate) struct Connection {
     pub(crate) output: Output,
     pub(crate) timers: Timers,
     pub(crate) lifecycle: Lifecycle,
-    /// The sum of all pauses in milliseconds, which do not count against the peer.
-    pub(crate) paused_ms: Cell<u32>,
-    /// Whether the connection is in the shard's write queue.
-    pub(crate) is_queued: Cell<bool>,
 }
 
 impl Connection {
@@ -80,8 +74,6 @@ impl Connection {
             output: Output::default(),
             timers: Timers::default(),
             lifecycle: Lifecycle::default(),
-            paused_ms: Cell::default(),
-            is_queued: Cell::default(),
         }
     }
 

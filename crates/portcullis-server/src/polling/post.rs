@@ -95,9 +95,9 @@ async fn wait_until_handled(shard: &Shard, connection: &Connection) -> bool {
     let limit_ms = shard.server.options.handshake_timeout_ms;
     let started_ms = shard.now().monotonic_ms;
     let resumes_ms = connection.timers.paused_until_ms.get().max(started_ms);
-    let paused_before_ms = connection.paused_ms.get();
+    let paused_before_ms = connection.timers.paused_ms.get();
     loop {
-        let paused_ms = connection.paused_ms.get().saturating_sub(paused_before_ms);
+        let paused_ms = connection.timers.paused_ms.get().saturating_sub(paused_before_ms);
         let due_ms = resumes_ms.saturating_add(u64::from(paused_ms)).saturating_add(limit_ms);
         let Some(left_ms) = due_ms.checked_sub(shard.now().monotonic_ms) else {
             return false;

@@ -22,7 +22,7 @@ pub(crate) async fn write_loop(shard: Rc<Shard>) {
         shard.writes.take(&mut batch).await;
         let now = shard.now();
         for connection in batch.drain(..) {
-            connection.is_queued.set(false);
+            connection.output.is_queued.set(false);
             if !connection.is_stalled() {
                 shard.flush(&connection, now);
             }

@@ -18,7 +18,7 @@ pub(crate) struct WriteQueue {
 impl WriteQueue {
     /// Has the connection's outbox written at the end of this turn.
     pub(crate) fn add(&self, connection: &Rc<Connection>) {
-        if !connection.is_queued.replace(true) {
+        if !connection.output.is_queued.replace(true) {
             self.queued.borrow_mut().push(Rc::clone(connection));
             self.wanted.notify_one();
         }

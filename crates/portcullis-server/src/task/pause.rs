@@ -24,8 +24,9 @@ pub(crate) fn pause_reading(link: &Link, progress: &mut Progress, pause_ms: u64,
     let until_ms = now.monotonic_ms.saturating_add(pause_ms);
     let until_ms = shard.deadlines.fires_at(until_ms).max(until_ms);
     let pause_ms = u32::try_from(until_ms.saturating_sub(now.monotonic_ms)).unwrap_or(u32::MAX);
-    connection.paused_ms.update(|paused_ms| paused_ms.saturating_add(pause_ms));
-    connection.timers.paused_until_ms.set(until_ms);
+    let timers = &connection.timers;
+    timers.paused_ms.update(|paused_ms| paused_ms.saturating_add(pause_ms));
+    timers.paused_until_ms.set(until_ms);
     progress.advance(until_ms);
     let options = shard.server.options.session();
     connection.session.borrow_mut().excuse_pong(until_ms, &options);
