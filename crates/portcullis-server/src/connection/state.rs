@@ -311,6 +311,9 @@ mod tests {
     #[test]
     fn connection_stays_in_its_size_class() {
         let counts = 2 * size_of::<usize>();
-        assert!(size_of::<Connection>() + counts <= 512, "{}", size_of::<Connection>());
+        // In debug builds mio keeps the id of a selector with each socket.
+        let debug_bytes = if cfg!(debug_assertions) { size_of::<usize>() } else { 0 };
+        let bytes = size_of::<Connection>() - debug_bytes;
+        assert!(bytes + counts <= 512, "{bytes}");
     }
 }
