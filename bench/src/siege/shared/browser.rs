@@ -53,7 +53,9 @@ impl Browser {
         if !page.starts_with("HTTP/1.1 200") {
             return Ok(Vec::new());
         }
-        let linked = page.split(['"', '\'']).filter(|it| it.starts_with('/') && it.len() > 1);
+        // A header names the address for reports, which a browser does not load.
+        let (_, body) = page.split_once("\r\n\r\n").context("no body")?;
+        let linked = body.split(['"', '\'']).filter(|it| it.starts_with('/') && it.len() > 1);
         Ok(std::iter::once("/").chain(linked).map(String::from).collect())
     }
 
