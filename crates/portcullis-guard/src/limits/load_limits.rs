@@ -79,6 +79,25 @@ impl Limiter {
         }
     }
 
+    /// Checks whether an open connection stays open at the current load. Returning clients stay:
+    /// they were admitted to sign in, and have the time for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ShedKind::UnauthenticatedConnection`].
+    pub fn check_shed_connection(
+        &self,
+        class: ClientClass,
+        is_signed_in: bool,
+    ) -> Result<(), Denial> {
+        let critical = self.load() == LoadState::Critical;
+        if critical && !is_signed_in && class == ClientClass::Unauthenticated {
+            Err(Denial::Shed(ShedKind::UnauthenticatedConnection))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Counts a connection of a returning client. From [`LoadState::Shedding`] on, these clients
     /// share a part of `connect_total`.
     pub(crate) fn take_returning(&self, now: Now) -> Result<(), Denial> {
@@ -214,6 +233,21 @@ mod tests {
             (false, true, false, 125, 50, 1_000, 50, 5_000),
         ];
         assert_eq!(seen, expect);
+    }
+
+    #[test]
+    fn only_unauthenticated_connections_end_and_only_at_critical() {
+        let gate = gate();
+        for state in LoadState::ALL {
+            gate.limits.pin_load(Some(state), Now::default());
+            let stays = |class, is_signed_in| {
+                gate.limits.check_shed_connection(class, is_signed_in).is_ok()
+            };
+            let is_critical = state == LoadState::Critical;
+            assert_eq!(stays(ClientClass::Unauthenticated, false), !is_critical);
+            assert!(stays(ClientClass::Unauthenticated, true));
+            assert!(stays(ClientClass::Returning, false));
+        }
     }
 
     #[test]

@@ -1,18 +1,14 @@
 //! The load of the server: measured four times a second, and recorded when the level changes.
-//! Never: the consequences of a level; the gate decides them.
+//! Never: the consequences of a level: the guard chooses them, `shedding.rs` ends connections.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{
-    ClientClass, LoadChange, LoadMachine, LoadSample, LoadState, SAMPLE_INTERVAL_MS,
-};
-use portcullis_model::{Code, Denial, Now, Severity, ShedKind};
+use portcullis_guard::{LoadChange, LoadMachine, LoadSample, LoadState, SAMPLE_INTERVAL_MS};
+use portcullis_model::{Code, Now, Severity};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::connection::end::EndReason;
-use crate::events::frame::Form;
 use crate::shard::state::Shard;
 
 /// Files that the process has open beside sockets: database, logs, listeners, timers.
@@ -85,25 +81,6 @@ fn record_change(shard: &Shard, change: &LoadChange) {
     let (from, to) = (change.from.name(), change.to.name());
     record.detail = Some(format!("{from} to {to}: {why}{pinned}"));
     shard.server.audit.record(record, shard.now());
-}
-
-/// Ends the connections of this shard that a server at the level `critical` does not keep.
-pub(crate) fn shed_connections(shard: &Shard) {
-    for connection in shard.connections.all() {
-        // Returning clients were admitted to sign in, and have the time for it.
-        let is_unauthenticated = connection.form != Form::Engine
-            && connection.caller().is_none()
-            && connection.client.class == ClientClass::Unauthenticated;
-        if is_unauthenticated {
-            connection.end(EndReason::Denied(Denial::Shed(ShedKind::UnauthenticatedConnection)));
-        } else if !connection.end_if_far_behind(&shard.server.options) {
-            continue;
-        }
-        connection.wake();
-    }
-    if shard.index == 0 {
-        shard.server.recovery.clear();
-    }
 }
 
 /// CPU time that the process has used, and the time of that sample.

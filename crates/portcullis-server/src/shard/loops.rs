@@ -7,7 +7,7 @@ use std::time::Duration;
 use portcullis_guard::LoadState;
 use portcullis_model::Now;
 
-use crate::shard::load::shed_connections;
+use crate::shard::shedding::shed_connections;
 use crate::shard::state::{Shard, TICK_MS};
 
 /// The interval between two summaries of suppressed security records.

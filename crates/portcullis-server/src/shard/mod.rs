@@ -11,5 +11,6 @@ pub(crate) mod buffers; // shared buffers and compressors
 pub(crate) mod write_queue; // connections to write at the end of a turn
 pub(crate) mod loops; // writes, ticks and deadlines
 pub(crate) mod load; // the load, measured and recorded
+pub(crate) mod shedding; // connections that end at the level `critical`
 pub(crate) mod periodic; // tasks that run at intervals
 pub(crate) mod run; // the shard's life, from its listeners to the drain
