@@ -5,7 +5,9 @@ use portcullis_audit::{Alert, AlertSeverity};
 use portcullis_model::Now;
 use portcullis_server::random_id;
 
+use crate::command::Program;
 use crate::delivery::{Delivery, Progress, SendOutcome};
+use crate::shape::Shape;
 use crate::webhook::Webhook;
 
 /// One channel.
@@ -26,6 +28,8 @@ pub struct ChannelOptions {
 pub enum Transport {
     /// It posts JSON.
     Webhook(Webhook),
+    /// It runs a program.
+    Program(Program),
 }
 
 impl ChannelOptions {
@@ -37,7 +41,8 @@ impl ChannelOptions {
     /// The name of the body format, for the file of the spool.
     pub(crate) fn form(&self) -> &'static str {
         match &self.transport {
-            Transport::Webhook(webhook) => webhook.shape.name(),
+            Transport::Webhook(webhook) => webhook.shape().name(),
+            Transport::Program(_) => Shape::Standard.name(),
         }
     }
 
@@ -47,7 +52,8 @@ impl ChannelOptions {
     pub(crate) fn delivery(&self, alert: &Alert, now: Now) -> Option<Delivery> {
         let message = format!("msg_{}", random_id::<16>().ok()?);
         let body = match &self.transport {
-            Transport::Webhook(webhook) => webhook.shape.body(alert, now).to_string(),
+            Transport::Webhook(webhook) => webhook.shape().body(alert, now).to_string(),
+            Transport::Program(_) => Shape::Standard.body(alert, now).to_string(),
         };
         Some(Delivery {
             channel: self.name.clone(),
@@ -64,6 +70,7 @@ impl ChannelOptions {
     pub(crate) async fn send(&self, delivery: &Delivery, now: Now) -> SendOutcome {
         match &self.transport {
             Transport::Webhook(webhook) => webhook.send(delivery, now).await,
+            Transport::Program(program) => program.send(delivery).await,
         }
     }
 }

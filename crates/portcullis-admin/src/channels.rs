@@ -87,6 +87,8 @@ impl Channels {
                 tokio::spawn(keep(Arc::clone(&of_thread)));
                 ends.notified().await;
             });
+            // A program or a disk that hangs does not keep the server from ending.
+            runtime.shutdown_background();
         })?;
         Ok(Self { shared, end, thread: Some(thread) })
     }

@@ -17,11 +17,13 @@ mod json; // an alert as JSON
 mod summary; // an alert in a few lines
 mod text; // text that clients chose, made harmless
 mod webhook; // the channel that posts JSON
+mod command; // the channel that runs a program
 mod signature; // signatures of webhooks
 
 pub use admin_sockets::AdminSockets;
 pub use channel::{ChannelOptions, Transport};
 pub use channels::{ChannelCounts, Channels};
+pub use command::Program;
 pub use monitor::{Monitor, MonitorOptions};
 pub use shape::Shape;
 pub use signature::{SecretError, WebhookSecrets};

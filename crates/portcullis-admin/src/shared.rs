@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     spool: Mutex<Spool>,
     /// Channels whose receivers want no more messages.
     off: Mutex<BTreeSet<String>>,
+    /// Held while the file is written.
+    writing: Mutex<()>,
     pub(crate) audit: Audit,
     file: PathBuf,
 }
@@ -53,6 +55,7 @@ impl Shared {
             changed: Notify::new(),
             spool: Mutex::new(spool),
             off: Mutex::default(),
+            writing: Mutex::default(),
             audit,
             file,
         }
@@ -104,6 +107,7 @@ impl Shared {
 
     /// Writes the file; an error is logged.
     pub(crate) fn save(&self) {
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let deliveries = self.spool().all().to_vec();
         if let Err(error) = spool_file::write(&self.file, &deliveries) {
             let path = self.file.display();

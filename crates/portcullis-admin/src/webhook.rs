@@ -24,7 +24,7 @@ pub enum WebhookSecret {
 pub struct Webhook {
     client: Client,
     target: Target,
-    pub(crate) shape: Shape,
+    shape: Shape,
     secret: WebhookSecret,
 }
 
@@ -33,6 +33,12 @@ impl Webhook {
     #[must_use]
     pub fn new(client: Client, target: Target, shape: Shape, secret: WebhookSecret) -> Self {
         Self { client, target, shape, secret }
+    }
+
+    /// The format of its bodies.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        self.shape
     }
 
     pub(crate) async fn send(&self, delivery: &Delivery, now: Now) -> SendOutcome {

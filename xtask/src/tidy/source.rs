@@ -9,7 +9,13 @@ const LINE_MAX_CHARS: usize = 100;
 const TABLES: [&str; 1] = ["crates/portcullis-model/src/rejection/table.rs"];
 
 /// Crates of tests and tools; only these can start processes.
-const PROCESS_STARTERS: [&str; 3] = ["crates/portcullis-test/", "xtask/", "bench/"];
+const PROCESS_STARTERS: [&str; 4] = [
+    "crates/portcullis-test/",
+    "xtask/",
+    "bench/",
+    // Programs that the operator configures, with fixed arguments and without a shell.
+    "crates/portcullis-admin/src/command.rs",
+];
 
 /// Words without a meaning in the name of a type or file.
 const EMPTY_WORDS: [&str; 4] = ["Manager", "Util", "Helper", "Common"];

@@ -33,7 +33,7 @@ fn test(installation: &Installation) -> Result<()> {
     for channel in channels {
         let now = installation.now();
         let result = match &channel.receiver {
-            Receiver::Channel(channel, _) => block_on(send_trial(channel, now))?,
+            Receiver::Channel(channel) => block_on(send_trial(channel, now))?,
             Receiver::Monitor(monitor) => block_on(send_monitor_trial(monitor, now))?,
         };
         match result.fault {

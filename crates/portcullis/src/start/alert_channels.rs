@@ -22,7 +22,7 @@ pub(crate) fn start(
     let (mut options, mut monitors) = (Vec::new(), Vec::new());
     for channel in &settings.audit.alert.channels {
         match &channel.receiver {
-            Receiver::Channel(channel, _) => options.push(channel.clone()),
+            Receiver::Channel(channel) => options.push(channel.clone()),
             Receiver::Monitor(monitor) => monitors.push(monitor.clone()),
         }
     }

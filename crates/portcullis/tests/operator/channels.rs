@@ -192,3 +192,40 @@ fn t403_alert_test_prints_the_result_of_each_channel() {
     let output = server.operate(&["alert", "test"], "");
     assert_eq!(output.status.code(), Some(0), "the other receiver answers now");
 }
+
+#[test]
+fn t402_program_gets_the_alert_and_literal_arguments() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let script = "cat > \"$1.new\"; printf %s \"$2\" >> \"$1.new\"; mv \"$1.new\" \"$1\"";
+    let command = ["/bin/sh", "-c", script, "sh", out.to_str().unwrap(), "; $(touch x) `id`"];
+    let channel = format!(
+        "[[alert.channel]]\nname = \"script\"\nkind = \"command\"\ncommand = {command:?}\n"
+    );
+    let server = start(&config(&[channel]));
+    guess(&server, "ann", 12);
+    let text = until("the output", || std::fs::read_to_string(&out).ok());
+    let json = text.strip_suffix("; $(touch x) `id`").unwrap();
+    let json: Value = serde_json::from_str(json).unwrap();
+    assert_eq!((&json["type"], &json["data"]["rule"]), (&json!("alert.firing"), &json!("A2")));
+}
+
+#[test]
+fn t402_program_that_hangs_is_killed_after_ten_seconds() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("child");
+    let command = ["/bin/sh", "-c", "sleep 100 & echo $! > \"$0\"; wait", out.to_str().unwrap()];
+    let channel = format!(
+        "[[alert.channel]]\nname = \"script\"\nkind = \"command\"\ncommand = {command:?}\n"
+    );
+    let server = start(&config(&[channel]));
+    let output = server.operate(&["alert", "test"], "");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed, "script: failed: the program took longer than 10s and was killed\n");
+    let child = std::fs::read_to_string(&out).unwrap();
+    let state = format!("/proc/{}/stat", child.trim());
+    until("the end of the child", || {
+        let is_running = std::fs::read_to_string(&state).is_ok_and(|state| !state.contains(") Z "));
+        (!is_running).then_some(())
+    });
+}

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::channel::ChannelSettings;
 use crate::config::identity::token::KeySource;
 use crate::config::network::tls::TlsSettings;
 use crate::config::settings::Settings;
@@ -33,12 +34,7 @@ pub(crate) fn input_files(settings: &Settings) -> Vec<(Option<&'static str>, &Pa
             (Some("token.issuer.jwks_ca_file"), authorities.as_ref())
         }
     }));
-    files.extend(settings.audit.alert.channels.iter().flat_map(|channel| {
-        [
-            (Some("alert.channel.url_file"), Some(&channel.url_file)),
-            (Some("alert.channel.secret_file"), channel.secret_file.as_ref()),
-            (Some("alert.channel.ca_file"), channel.ca_file.as_ref()),
-        ]
-    }));
-    files.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
+    let files = files.into_iter().filter_map(|(key, path)| Some((key, path?.as_path())));
+    let of_channels = settings.audit.alert.channels.iter().flat_map(ChannelSettings::files);
+    files.chain(of_channels.map(|(key, path)| (Some(key), path))).collect()
 }

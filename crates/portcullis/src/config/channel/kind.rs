@@ -1,0 +1,118 @@
+//! The kinds of channels, and which keys each of them has.
+//! Never: a key that the kind ignores.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use portcullis_admin::{ChannelOptions, Monitor, MonitorOptions, Program, Transport, Webhook};
+
+use super::receiver::Receiver;
+use super::secret::read_secret;
+use super::section::ChannelSection;
+use super::settings::ChannelSettings;
+use super::value::{check_name, read_severities, read_shape};
+use crate::config::read::error::ConfigError;
+
+impl ChannelSection {
+    pub(super) fn read(self) -> Result<ChannelSettings, ConfigError> {
+        check_name(&self.name)?;
+        let receiver = match self.kind.as_str() {
+            "webhook" => self.webhook()?,
+            "command" => self.program()?,
+            "alertmanager" | "heartbeat" => self.monitor()?,
+            kind => {
+                let mend = "write \"webhook\", \"command\", \"alertmanager\" or \"heartbeat\"";
+                return Err(ConfigError::no_such_choice("alert.channel.kind", kind, mend));
+            }
+        };
+        Ok(ChannelSettings { receiver, section: self })
+    }
+
+    fn webhook(&self) -> Result<Receiver, ConfigError> {
+        self.reject_unused(&[("command", self.command.is_some())])?;
+        let shape = read_shape(self.shape.as_deref())?;
+        let (client, targets) = self.targets()?;
+        let target = self.one(targets)?;
+        let secret = read_secret(shape, self.secret_file.as_deref())?;
+        let options = ChannelOptions {
+            name: self.name.clone(),
+            severities: read_severities(self.severities.as_deref())?,
+            fallback: self.fallback.clone(),
+            transport: Transport::Webhook(Webhook::new(client, target, shape, secret)),
+        };
+        Ok(Receiver::Channel(options))
+    }
+
+    fn program(&self) -> Result<Receiver, ConfigError> {
+        const KEY: &str = "alert.channel.command";
+        self.reject_unused(&[
+            ("shape", self.shape.is_some()),
+            ("secret_file", self.secret_file.is_some()),
+            ("url_file", self.url_file.is_some()),
+            ("ca_file", self.ca_file.is_some()),
+            ("private_address", self.private_address),
+        ])?;
+        let argv = self.command.as_deref().unwrap_or_default();
+        let found = argv.split_first().filter(|(program, _)| Path::new(program).is_file());
+        let Some((program, arguments)) = found.filter(|(program, _)| program.starts_with('/'))
+        else {
+            let why = "its first item is not the absolute path of a program";
+            let mend = "write [\"/path/to/program\", \"argument\"]";
+            return Err(ConfigError::refused(KEY, format!("{argv:?}"), why, mend));
+        };
+        check_program(program)?;
+        let options = ChannelOptions {
+            name: self.name.clone(),
+            severities: read_severities(self.severities.as_deref())?,
+            fallback: self.fallback.clone(),
+            transport: Transport::Program(Program::new(program.clone(), arguments.to_vec())),
+        };
+        Ok(Receiver::Channel(options))
+    }
+
+    /// Rejects keys that this kind of channel does not have.
+    fn reject_unused(&self, unused: &[(&str, bool)]) -> Result<(), ConfigError> {
+        let Some((key, _)) = unused.iter().find(|(_, is_set)| *is_set) else { return Ok(()) };
+        let (key, kind) = (format!("alert.channel.{key}"), &self.kind);
+        let why = format!("a channel of the kind {kind:?} does not have it");
+        Err(ConfigError::refused(key, "set", why, "remove it"))
+    }
+
+    fn monitor(&self) -> Result<Receiver, ConfigError> {
+        let is_heartbeat = self.kind == "heartbeat";
+        self.reject_unused(&[
+            ("shape", self.shape.is_some()),
+            ("secret_file", self.secret_file.is_some()),
+            ("fallback", self.fallback.is_some()),
+            ("command", self.command.is_some()),
+            ("severities", is_heartbeat && self.severities.is_some()),
+        ])?;
+        let (client, targets) = self.targets()?;
+        let monitor = if is_heartbeat {
+            Monitor::Heartbeat { client, target: self.one(targets)? }
+        } else {
+            let severities = read_severities(self.severities.as_deref())?;
+            Monitor::Alertmanager { client, targets, severities }
+        };
+        Ok(Receiver::Monitor(MonitorOptions { name: self.name.clone(), monitor }))
+    }
+}
+
+/// Rejects a program that other users can change: they could run programs as this user.
+fn check_program(program: &str) -> Result<(), ConfigError> {
+    const KEY: &str = "alert.channel.command";
+    /// The mode bits that let the group and others write.
+    const WRITE: u32 = 0o022;
+    let path = Path::new(program);
+    let facts = std::fs::metadata(path).map_err(|error| {
+        let why = format!("it cannot be read ({error})");
+        ConfigError::file(KEY, path, why, "name a program that this user can run")
+    })?;
+    let mode = facts.permissions().mode() & 0o777;
+    if mode & WRITE == 0 {
+        return Ok(());
+    }
+    let why = format!("other users can change it (mode {mode:o})");
+    let mend = format!("run: chmod go-w {}", path.display());
+    Err(ConfigError::file(KEY, path, why, &mend))
+}
