@@ -27,8 +27,10 @@ pub(crate) struct LogFile {
     /// Whether it is a file; devices and pipes are never rotated.
     regular: bool,
     bytes: u64,
-    /// Whether the last line is incomplete.
+    /// Whether the last line is incomplete, and not of this process.
     torn: bool,
+    /// A part of a line that a failed write left, and that could not be removed yet.
+    rest: Option<WrittenRest>,
     /// The number of the first line.
     first: Option<u64>,
     /// The date of the first line.
@@ -43,6 +45,14 @@ pub(crate) struct AppendError {
     pub(crate) error: io::Error,
     /// Bytes of the batch that are in the file, all of them whole lines.
     pub(crate) whole: usize,
+}
+
+/// A part of a line at the end of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct WrittenRest {
+    /// The end of the last whole line.
+    from: u64,
+    bytes: u64,
 }
 
 /// A change of the file by another program.
@@ -77,6 +87,7 @@ impl LogFile {
             regular: false,
             bytes: 0,
             torn: false,
+            rest: None,
             first: None,
             date: String::new(),
             truncated: None,
@@ -91,8 +102,10 @@ impl LogFile {
     /// Opens the path again after another program moved the file.
     ///
     /// # Errors
-    /// Also when a device or pipe replaced the file: lines written there would be lost.
+    /// Also when a device or pipe replaced the file: lines written there would be lost. And when
+    /// the open file still ends with a part of a line.
     pub(crate) fn reopen(&mut self) -> io::Result<()> {
+        self.remove_rest()?;
         let allowed = if self.regular { AllowedType::File } else { AllowedType::FileOrDevice };
         self.file = Arc::new(open_at(&self.path, allowed)?);
         self.examine().map(|_last| ())
@@ -125,7 +138,8 @@ impl LogFile {
     /// Appends whole lines; the first one has the number `first`.
     ///
     /// # Errors
-    /// [`AppendError`]; the file then ends with its last whole line.
+    /// [`AppendError`]; the file then ends with its last whole line. If the disk does not even
+    /// truncate it, the next call does so first, and writes nothing until that succeeds.
     pub(crate) fn append(
         &mut self,
         lines: &str,
@@ -142,14 +156,23 @@ impl LogFile {
             self.first = Some(first);
             self.date = date(unix_ms);
         }
-        if result.is_err() && done > whole {
-            self.torn = !self.shorten((done - whole) as u64);
-        }
         self.bytes += whole as u64;
+        if result.is_err() && done > whole {
+            let bytes = (done - whole) as u64;
+            if self.regular {
+                self.rest = Some(WrittenRest { from: self.bytes, bytes });
+            } else {
+                self.torn = true;
+            }
+            if let Err(error) = self.remove_rest() {
+                tracing::error!(%error, bytes, "a part of a line stays in the security log");
+            }
+        }
         result.map_err(|error| AppendError { error, whole })
     }
 
     fn append_all(&mut self, bytes: &[u8], done: &mut usize) -> io::Result<()> {
+        self.remove_rest()?;
         if self.regular {
             let length = self.file.metadata()?.len();
             self.update_length(length)?;
@@ -175,13 +198,20 @@ impl LogFile {
         }
     }
 
-    /// Removes the last `bytes` of the file; whether that succeeded.
-    fn shorten(&self, bytes: u64) -> bool {
-        if !self.regular {
-            return false;
+    /// Removes the part of a line that a failed write left.
+    ///
+    /// The writer still has its record, so nothing is lost.
+    fn remove_rest(&mut self) -> io::Result<()> {
+        let Some(WrittenRest { from, bytes }) = self.rest else { return Ok(()) };
+        let metadata = self.file.metadata()?;
+        // If another program changed the end of the file, it stays as evidence. The end of a
+        // deleted file has no reader.
+        if metadata.len() == from + bytes && metadata.nlink() > 0 {
+            self.disk.shrink(&self.file, from)?;
+            self.bytes = from;
         }
-        let length = self.file.metadata().map(|metadata| metadata.len());
-        length.is_ok_and(|length| self.file.set_len(length.saturating_sub(bytes)).is_ok())
+        self.rest = None;
+        Ok(())
     }
 
     /// The change by another program since the last write or check.

@@ -12,7 +12,7 @@ use crate::chain::start::{ChainOptions, set_torn_line_aside};
 use crate::options::AuditOptions;
 use crate::read::log_files::list_by_number;
 use crate::{
-    Audit, FindingKind, Verdict, VerifierKey, VerifyOptions, VerifyReport, root_keys, verify_log,
+    Audit, FindingKind, LogState, Verdict, VerifierKey, VerifyOptions, VerifyReport, root_keys, verify_log,
 };
 
 /// Two folders: the log's and that of its keys.
@@ -344,9 +344,11 @@ fn t373_log_is_sound_after_any_order_of_faults_rotations_and_restarts() {
             let options = AuditOptions { segment_bytes: 32 * 1024, ..place.options() };
             let audit = Audit::open_on(options, None, Arc::<FaultyDisk>::clone(&disk)).unwrap();
             for _step in 0..40 {
-                match random.below(8) {
+                match random.below(10) {
                     0 => disk.set_room(random.below(5_000) as i64),
                     1 => disk.set_broken(true),
+                    8 => disk.tear_next_write(),
+                    9 => disk.set_grows_only(true),
                     2 => now_ms += random.below(20) * 60_000,
                     3 => {
                         rename(&place, &mut random);
@@ -354,6 +356,7 @@ fn t373_log_is_sound_after_any_order_of_faults_rotations_and_restarts() {
                     }
                     _ => {
                         disk.set_broken(false);
+                        disk.set_grows_only(false);
                         disk.set_room(1 << 40);
                         for _ in 0..random.below(60) {
                             audit.record(event_of_user(), at(now_ms));
@@ -366,6 +369,7 @@ fn t373_log_is_sound_after_any_order_of_faults_rotations_and_restarts() {
                 audit.wait_idle();
             }
             disk.set_broken(false);
+            disk.set_grows_only(false);
             disk.set_room(1 << 40);
             audit.tick(at(now_ms));
             audit.wait_idle();
@@ -374,6 +378,53 @@ fn t373_log_is_sound_after_any_order_of_faults_rotations_and_restarts() {
         let report = assert_sound(&place);
         assert!(report.lines > 50, "seed {seed}: {}", report.lines);
         assert_unbroken(&all_lines(place.log.path()));
+    }
+}
+
+// T-373
+#[test]
+fn t373_part_of_a_line_that_cannot_be_removed_waits_and_is_removed_later() {
+    type Fault = fn(&FaultyDisk);
+    let faults: [Fault; 2] = [FaultyDisk::tear_next_write, |disk| disk.set_room(1_300)];
+    for fault in faults {
+        let place = Place::new();
+        let disk = FaultyDisk::with_room(1 << 40);
+        let audit = Audit::open_on(place.options(), None, Arc::<FaultyDisk>::clone(&disk)).unwrap();
+        write(&audit, at(0), 5);
+        disk.set_grows_only(true);
+        fault(&disk);
+        write(&audit, at(1_000), 5);
+        let text = std::fs::read_to_string(place.file()).unwrap();
+        assert!(!text.ends_with('\n'), "the disk does not remove the part");
+        // The disk takes bytes again, and still does not truncate: nothing follows the part.
+        disk.set_broken(false);
+        disk.set_room(1 << 40);
+        write(&audit, at(2_000), 5);
+        assert_eq!(std::fs::read_to_string(place.file()).unwrap(), text);
+        assert_ne!(audit.counts().state, LogState::Ok);
+        // A process that stops now leaves the part to the next one.
+        let crashed = place.crash();
+        let again = crashed.open();
+        write(&again, at(0), 3);
+        again.close();
+        assert_sound(&crashed);
+        assert_eq!(crashed.codes(Code::LogTorn), 1);
+        // A renamed file gets no part of a line either.
+        std::fs::rename(place.file(), place.log.path().join("security.log.1")).unwrap();
+        audit.tick(at(3_000));
+        audit.wait_idle();
+        disk.set_grows_only(false);
+        audit.tick(at(4_000));
+        audit.wait_idle();
+        audit.reopen(at(5_000));
+        write(&audit, at(5_000), 3);
+        assert_eq!((audit.counts().state, audit.counts().lost), (LogState::Ok, 0));
+        audit.close();
+        assert_sound(&place);
+        let lines = all_lines(place.log.path());
+        assert_unbroken(&lines);
+        assert_eq!(count(&lines, Code::WsConnected), 18);
+        assert_eq!(count(&lines, Code::AuthzAdmin), 4);
     }
 }
 

@@ -28,6 +28,10 @@ use crate::record::fields::{Outcome, Record};
 pub(crate) struct FaultyDisk {
     room: AtomicI64,
     broken: AtomicBool,
+    /// Whether the next write takes half of its bytes, and then breaks the disk.
+    tears: AtomicBool,
+    /// Whether files cannot be truncated.
+    grows_only: AtomicBool,
     hangs: Mutex<HangState>,
     changed: Condvar,
 }
@@ -42,8 +46,14 @@ struct HangState {
 impl FaultyDisk {
     pub(crate) fn with_room(bytes: i64) -> Arc<Self> {
         let hangs = Mutex::default();
-        let (room, broken) = (AtomicI64::new(bytes), AtomicBool::new(false));
-        Arc::new(Self { room, broken, hangs, changed: Condvar::new() })
+        Arc::new(Self {
+            room: AtomicI64::new(bytes),
+            broken: AtomicBool::new(false),
+            tears: AtomicBool::new(false),
+            grows_only: AtomicBool::new(false),
+            hangs,
+            changed: Condvar::new(),
+        })
     }
 
     fn set_room(&self, bytes: i64) {
@@ -52,6 +62,15 @@ impl FaultyDisk {
 
     fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::Relaxed);
+    }
+
+    /// The next write takes half of its bytes; then all writes fail.
+    fn tear_next_write(&self) {
+        self.tears.store(true, Ordering::Relaxed);
+    }
+
+    fn set_grows_only(&self, grows_only: bool) {
+        self.grows_only.store(grows_only, Ordering::Relaxed);
     }
 
     fn set_hangs(&self, writes: bool, syncs: bool) {
@@ -95,7 +114,11 @@ impl Disk for FaultyDisk {
         if self.broken.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
-        let taken = self.take(bytes.len() as u64)?;
+        let mut taken = self.take(bytes.len() as u64)?;
+        if self.tears.swap(false, Ordering::Relaxed) {
+            self.set_broken(true);
+            taken = taken.div_ceil(2);
+        }
         file.write_all(&bytes[..taken])?;
         Ok(taken)
     }
@@ -115,6 +138,9 @@ impl Disk for FaultyDisk {
     }
 
     fn shrink(&self, file: &File, length: u64) -> io::Result<()> {
+        if self.grows_only.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let released = file.metadata()?.len() - length;
         self.room.fetch_add(released as i64, Ordering::Relaxed);
         file.set_len(length)
