@@ -8,7 +8,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 
 use crate::files::path::with_suffix;
-use crate::files::segment::Naming;
+use crate::files::segment::{Naming, Segment};
 
 /// Bytes that are read at the start or end of a file; a line is shorter.
 pub(crate) const TAIL_BYTES: u64 = 64 * 1024;
@@ -17,15 +17,22 @@ pub(crate) const TAIL_BYTES: u64 = 64 * 1024;
 pub(crate) fn last_in_older_files(log: &Path) -> io::Result<u64> {
     let mut last = 0;
     if let Some(newest) = Naming::of(log).list()?.pop() {
-        let file = File::open(&newest.path)?;
-        last = if newest.compressed { last_in_compressed(file)? } else { last_in_plain(file)? };
-        last = last.max(newest.first);
+        last = last_in_segment(&newest)?.unwrap_or(newest.first);
     }
     // The name that `logrotate` gives the file.
     match File::open(with_suffix(log, ".1")) {
         Ok(file) => Ok(last.max(last_in_plain(file)?)),
         Err(_) => Ok(last),
     }
+}
+
+/// The number of the last line of a closed file; `None` if its end has no number.
+///
+/// A compressed file is read as a whole: about 0.2 s for 64 MiB.
+pub(crate) fn last_in_segment(segment: &Segment) -> io::Result<Option<u64>> {
+    let file = File::open(&segment.path)?;
+    let last = if segment.compressed { last_in_compressed(file)? } else { last_in_plain(file)? };
+    Ok(Some(last).filter(|last| *last >= segment.first))
 }
 
 /// The last number in a text. A client's text cannot contain it: its quotes are escaped.

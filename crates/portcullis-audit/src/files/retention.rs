@@ -7,6 +7,7 @@ use portcullis_model::{Now, Severity};
 
 use crate::files::compress::compress;
 use crate::files::disk::Disk;
+use crate::files::last_number::last_in_segment;
 use crate::files::segment::{Naming, RemovalReason, Segment, removals};
 use crate::files::segment_lock::SegmentLock;
 use crate::options::AuditOptions;
@@ -66,13 +67,14 @@ impl Retention {
         };
         let removals = removals(&segments, now.unix_ms, self.days, self.max_bytes);
         for (at, (segment, reason)) in removals.iter().enumerate() {
-            let next = match segments.get(at + 1) {
-                Some(next) => Some(next.first),
-                None => first_number(&self.naming),
-            };
+            // Read before the file is removed.
+            let last = last_in_segment(segment).ok().flatten().map_or_else(
+                || LastLine::Unreadable(next_number(&self.naming, segments.get(at + 1))),
+                LastLine::Read,
+            );
             match std::fs::remove_file(&segment.path) {
                 Ok(()) => {
-                    let record = removal_record(segment, next, *reason);
+                    let record = removal_record(segment, last, *reason);
                     queue.push(record, RecordGroup::Reserved, now);
                 }
                 Err(error) => {
@@ -99,27 +101,50 @@ impl Retention {
     }
 }
 
+/// The number of the last line of a removed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastLine {
+    /// Read at the end of the file.
+    Read(u64),
+    /// The end of the file is damaged; the line before the next file, if there is one.
+    Unreadable(Option<u64>),
+}
+
+/// The number before the first line of the next closed file, or of the open one.
+fn next_number(naming: &Naming, next: Option<&Segment>) -> Option<u64> {
+    let first = next.map_or_else(|| first_number(naming), |next| Some(next.first));
+    first.and_then(|first| first.checked_sub(1))
+}
+
 /// The number of the first line in the open file.
 fn first_number(naming: &Naming) -> Option<u64> {
     let mut lines = LineReader::plain(File::open(naming.open()).ok()?);
     line_sequence(lines.next_complete().ok()??.bytes)
 }
 
-/// `next` is the number of the first line after the file; the verification needs it.
-fn removal_record(segment: &Segment, next: Option<u64>, reason: RemovalReason) -> Record {
-    let severity = match reason {
+/// The verification needs the numbers of the removed lines.
+fn removal_record(segment: &Segment, last: LastLine, reason: RemovalReason) -> Record {
+    let mut severity = match reason {
         RemovalReason::Age => Severity::Info,
         RemovalReason::Space => Severity::Warning,
     };
-    let detail = format!(
+    let mut detail = format!(
         "{}: {} bytes, from line {}, closed {}",
         segment.name(),
         segment.bytes,
         segment.first,
         segment.closed
     );
+    let last = match last {
+        LastLine::Read(last) => Some(last),
+        LastLine::Unreadable(last) => {
+            severity = Severity::Warning;
+            detail.push_str("; its end was damaged, so its last line is that before the next file");
+            last
+        }
+    };
     let mut record = log_events::file_removed(reason.name(), severity, detail);
-    if let Some(last) = next.and_then(|next| next.checked_sub(1)) {
+    if let Some(last) = last {
         record.labels.push(("first", segment.first.to_string()));
         record.labels.push(("last", last.to_string()));
     }
@@ -169,6 +194,9 @@ pub(crate) mod tests {
         for name in CLOSED {
             std::fs::write(folder.path().join(name), vec![b'x'; 1_000]).unwrap();
         }
+        // Its last line has not the number before the next file: numbers were left out.
+        let line = format!("{{\"event\":{{\"sequence\":490}},\"x\":\"{}\"}}\n", "x".repeat(966));
+        std::fs::write(folder.path().join(CLOSED[0]), &line).unwrap();
         std::fs::write(folder.path().join("security.log"), "x").unwrap();
         std::fs::write(folder.path().join("security-notes.log"), vec![b'x'; 9_000]).unwrap();
         let queue = queue();
@@ -188,6 +216,40 @@ pub(crate) mod tests {
         );
         let detail = entries[1].record.detail.as_deref().unwrap();
         assert!(detail.starts_with("security-20260712T120000Z-500.log: 1000 bytes, from line 500"));
+        assert!(detail.contains("its end was damaged"), "{detail}");
+        assert_eq!(labels(&entries[0].record), ["1", "490"]);
+        assert_eq!(labels(&entries[1].record), ["500", "899"]);
+    }
+
+    fn labels(record: &Record) -> Vec<&str> {
+        assert!(record.labels.iter().map(|(name, _)| *name).eq(["first", "last"]));
+        record.labels.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    // T-372
+    #[test]
+    fn t372_record_of_a_compressed_file_has_its_last_number() {
+        for damaged in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(CLOSED[0]);
+            let lines: String =
+                (1..=20_000).map(|it| format!("{{\"event\":{{\"sequence\":{it}}}}}\n")).collect();
+            std::fs::write(&path, lines).unwrap();
+            assert!(compress(&path, || true).unwrap());
+            let open = "{\"event\":{\"sequence\":30001}}\n";
+            std::fs::write(folder.path().join("security.log"), open).unwrap();
+            let path = crate::files::path::with_suffix(&path, ".gz");
+            if damaged {
+                let bytes = std::fs::read(&path).unwrap();
+                std::fs::write(&path, &bytes[..bytes.len() - 20]).unwrap();
+            }
+            let queue = queue();
+            retention(folder.path(), 0, false).apply(&SystemDisk, &queue, NOW, || true);
+            let record = &queue.wait().entries[0].record;
+            assert_eq!(labels(record), ["1", if damaged { "30000" } else { "20000" }]);
+            let severity = if damaged { Severity::Warning } else { Severity::Info };
+            assert_eq!(record.severity, severity);
+        }
     }
 
     #[test]
