@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -196,12 +196,18 @@ impl Needles {
             text.push('"');
             text.into_bytes()
         };
+        // `party` of a silence has the kind of its key in front.
+        let members = |names: &[&str], kind: &str, value: &str| -> Vec<_> {
+            let plain = names.iter().chain(&["party", "alert_key"]).map(|name| member(name, value));
+            plain.chain([member("party", &format!("{kind} {value}"))]).collect()
+        };
         Self(match subject {
-            ErasureSubject::User(id) => Some(vec![member("id", id), member("party", id)]),
-            ErasureSubject::Name(name) => Some(vec![member("name", name)]),
+            ErasureSubject::User(id) => Some(members(&["id"], "user", id)),
+            ErasureSubject::Name(name) => Some(members(&["name"], "name", name)),
             ErasureSubject::Address(address) => {
-                let address = address.to_canonical().to_string();
-                Some(["ip", "address", "party"].map(|name| member(name, &address)).into())
+                let texts = address_texts(address.to_canonical());
+                let of_text = |text: &String| members(&["ip", "address"], "prefix", text);
+                Some(texts.iter().flat_map(of_text).collect())
             }
             ErasureSubject::All => None,
         })
@@ -217,6 +223,20 @@ impl Needles {
             }
         }
     }
+}
+
+/// The texts of an address in records: itself, and the prefixes by which limits and rules count it.
+fn address_texts(address: IpAddr) -> Vec<String> {
+    let prefixes = match address {
+        IpAddr::V4(address) => vec![format!("{address}/32")],
+        IpAddr::V6(address) => [64, 48]
+            .map(|bits| {
+                let network = address.to_bits() >> (128 - bits) << (128 - bits);
+                format!("{}/{bits}", Ipv6Addr::from_bits(network))
+            })
+            .into(),
+    };
+    std::iter::once(address.to_string()).chain(prefixes).collect()
 }
 
 fn fault(path: &Path, source: io::Error) -> ErasureError {
@@ -315,5 +335,35 @@ mod tests {
         assert_eq!(count(&ErasureSubject::Address("192.0.2.1".parse().unwrap())), 3);
         assert_eq!(count(&ErasureSubject::Address("::ffff:192.0.2.1".parse().unwrap())), 3);
         assert_eq!(count(&ErasureSubject::All), 6);
+    }
+
+    // T-368: records of alerts, silences and tables name persons as well.
+    #[test]
+    fn t368_subject_is_found_in_labels_and_as_a_prefix() {
+        let concerns = |subject: &ErasureSubject, label: &str| {
+            let (mut out, public) = (String::from("{\"event\":{\"sequence\":1}"), 23);
+            out.push_str(&format!(",\"labels\":{{{label}}}"));
+            seal_line(&mut out, 0, public, &Salt([7; 16]), &ChainHash::start(b"log"));
+            Needles::of(subject).concern(&SealedLine::parse(out.trim_end().as_bytes()).unwrap())
+        };
+        let user = ErasureSubject::User(String::from("u1"));
+        let name = ErasureSubject::Name(String::from("ada"));
+        let address = |text: &str| ErasureSubject::Address(text.parse().unwrap());
+        for (subject, label, expect) in [
+            (&user, r#""party":"user u1""#, true),
+            (&user, r#""alert_key":"u1""#, true),
+            (&user, r#""party":"user u11""#, false),
+            (&name, r#""party":"name ada""#, true),
+            (&name, r#""alert_key":"ada""#, true),
+            (&name, r#""stated_reason":"ada""#, false),
+            (&address("192.0.2.1"), r#""address":"192.0.2.1/32""#, true),
+            (&address("192.0.2.1"), r#""party":"prefix 192.0.2.1/32""#, true),
+            (&address("192.0.2.1"), r#""address":"192.0.2.11/32""#, false),
+            (&address("2001:db8:0:7::9"), r#""address":"2001:db8:0:7::/64""#, true),
+            (&address("2001:db8:0:7::9"), r#""party":"2001:db8::/48""#, true),
+            (&address("2001:db8:0:7::9"), r#""address":"2001:db8:0:8::/64""#, false),
+        ] {
+            assert_eq!(concerns(subject, label), expect, "{subject:?} {label}");
+        }
     }
 }

@@ -12,8 +12,34 @@ use crate::record::json_line::JsonLine;
 use crate::record::service::Service;
 use crate::record::timestamp::write_utc;
 
-/// Labels that can identify a person: typed text, users, addresses.
-const PERSONAL_LABELS: [&str; 3] = ["stated_reason", "party", "address"];
+/// Labels that cannot identify a person. Every other label can: a new one is personal until it
+/// stands here.
+const PUBLIC_LABELS: [&str; 18] = [
+    "alert",
+    "blocked",
+    "certificate",
+    "conn_id",
+    "count",
+    "field",
+    "first",
+    "issuer",
+    "key_id",
+    "last",
+    "limit_key",
+    "note",
+    "origin",
+    "retry_after_ms",
+    "roles",
+    "room",
+    "session_hash",
+    "suppressed",
+];
+
+/// Whether a label of a record can identify a person: typed text, users, addresses.
+#[must_use]
+pub fn is_personal_label(name: &str) -> bool {
+    !PUBLIC_LABELS.contains(&name)
+}
 
 /// Appends one record as one line, including `\n`.
 ///
@@ -115,7 +141,7 @@ fn encode_personal(line: &mut JsonLine, record: &Record, service: &Service) {
 
 /// Whether one of the labels can identify a person: then all of them are personal.
 fn has_personal_label(record: &Record) -> bool {
-    record.labels.iter().any(|(name, _)| PERSONAL_LABELS.contains(name))
+    record.labels.iter().any(|(name, _)| is_personal_label(name))
 }
 
 fn encode_event(line: &mut JsonLine, record: &Record, sequence: Option<u64>) {
@@ -374,6 +400,25 @@ mod tests {
             "ecs": {"version": "8.11.0"},
         });
         assert_eq!(read, expect);
+    }
+
+    // T-368: what can identify a person can be erased.
+    #[test]
+    fn t368_label_that_can_identify_a_person_is_behind_the_public_part() {
+        let public = |labels: &[&'static str]| {
+            let mut record = Record::new(Code::AlertFired);
+            record.labels = labels.iter().map(|name| (*name, String::from("ada"))).collect();
+            let line = line(&record);
+            let (public, personal) = line.split_once(",\"ecs\":").unwrap();
+            (public.contains("ada"), personal.contains("ada"))
+        };
+        for name in ["alert_key", "party", "address", "stated_reason", "label_of_tomorrow"] {
+            assert_eq!(public(&[name]), (false, true), "{name}");
+            assert_eq!(public(&["alert", name]), (false, true), "{name}");
+        }
+        for name in PUBLIC_LABELS {
+            assert_eq!(public(&[name]), (true, false), "{name}");
+        }
     }
 
     #[test]

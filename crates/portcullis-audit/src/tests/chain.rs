@@ -12,7 +12,8 @@ use crate::chain::start::{ChainOptions, set_torn_line_aside};
 use crate::options::AuditOptions;
 use crate::read::log_files::list_by_number;
 use crate::{
-    Audit, FindingKind, LogState, Verdict, VerifierKey, VerifyOptions, VerifyReport, root_keys, verify_log,
+    Audit, FindingKind, LogState, Verdict, VerifierKey, VerifyOptions, VerifyReport, root_keys,
+    verify_log,
 };
 
 /// Two folders: the log's and that of its keys.

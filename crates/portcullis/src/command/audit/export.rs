@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use portcullis_audit::is_personal_label;
 use serde_json::Value;
 
 use super::filter::PeriodArguments;
@@ -12,9 +13,6 @@ use super::output::LineOutput;
 use super::search::each_line;
 use crate::command::installation::Installation;
 use crate::output::errln;
-
-/// Labels that can identify a person.
-const PERSONAL_LABELS: [&str; 4] = ["stated_reason", "party", "address", "alert_key"];
 
 /// `portcullis audit export …`.
 #[derive(Debug, Args)]
@@ -78,8 +76,8 @@ pub(super) fn run(installation: &Installation, arguments: &ExportArguments) -> R
 fn remove_personal(record: &mut Value) {
     let Some(members) = record.as_object_mut() else { return };
     let labels = members.get("labels").and_then(Value::as_object);
-    let is_personal = |label: &&str| labels.is_some_and(|labels| labels.contains_key(*label));
-    let has_personal = PERSONAL_LABELS.iter().any(is_personal);
+    let has_personal =
+        labels.is_some_and(|labels| labels.keys().any(|label| is_personal_label(label)));
     for name in ["source", "user", "user_agent", "url", "integrity"] {
         members.remove(name);
     }
@@ -106,7 +104,7 @@ mod tests {
         let mut kept = record(json!({"conn_id": "1"}));
         remove_personal(&mut kept);
         assert_eq!(kept, json!({"event": {"code": "user_created"}, "labels": {"conn_id": "1"}}));
-        for label in PERSONAL_LABELS {
+        for label in ["stated_reason", "party", "address", "alert_key"] {
             let mut removed = record(json!({"conn_id": "1", label: "ada"}));
             remove_personal(&mut removed);
             assert_eq!(removed, json!({"event": {"code": "user_created"}}), "{label}");
