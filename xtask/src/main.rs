@@ -4,6 +4,7 @@
 mod acceptance; // every stock client with every setting
 mod command; // starts programs
 mod parallel; // runs steps at the same time
+mod find; // finds source files by what they say about themselves
 mod install; // installs what the tests need
 mod peers; // the servers that benchmarks compare with
 mod run; // starts the server with its page, and the benchmarks
@@ -34,14 +35,15 @@ fn run_command(arguments: &[String]) -> Result<()> {
         ["test", "--without-fuzz", reason] if !reason.is_empty() => test::run(Some(reason)),
         ["samples"] => samples::run(),
         ["acceptance"] => acceptance::run(),
+        ["find", words @ ..] => find::run(words),
         ["tidy"] => tidy::run(),
         ["tidy", check, place] => tidy::run_one(check, place),
         ["bench", rest @ ..] => run::bench(rest),
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], \
-             samples, acceptance, tidy [words | rings | fields PATH], bench [NAME] \
-             [--quick | --check], \
+             samples, acceptance, find [WORD ...], tidy [words | rings | fields PATH], \
+             bench [NAME] [--quick | --check], \
              or siege [D-1 ... D-14] [--quick] [--no-peers]"
         ),
     }

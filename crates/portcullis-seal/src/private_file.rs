@@ -1,5 +1,5 @@
-//! Small files that only their owner can read: keys, the hash of the set-up token.
-//! Never: an incomplete file, or a readable one, under the final name.
+//! Small files of the server that only their owner can read: keys, the hash of the set-up token.
+//! Never: an incomplete or readable file under the final name; a file that an operator provides.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};

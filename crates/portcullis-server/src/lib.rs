@@ -35,6 +35,7 @@ pub use events::reply::Reply;
 pub use http::api::{
     ApiCaller, ApiCredentials, ApiHeaders, ApiRequest, ApiResponse, Method, ResponseKind,
 };
+pub use listen::tls_protocol::{TlsVersions, complete_tls, tls_builder};
 pub use load::admission_queue::{AdmissionQueues, QueueLimits};
 pub use load::process_limits::memory_max_bytes;
 pub use random::random_id;

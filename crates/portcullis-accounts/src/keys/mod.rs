@@ -2,7 +2,7 @@
 //! Never: tokens.
 
 pub(crate) mod error; // why keys cannot be read or changed
-pub(crate) mod key_file; // the lock and the temporary names of key files
+pub(crate) mod key_directory; // its lock, and names of temporary files
 pub(crate) mod signing_key; // one Ed25519 key pair
 pub(crate) mod signing_keys; // the key set that signs access tokens
 pub(crate) mod jwks; // GET /.well-known/jwks.json

@@ -12,7 +12,7 @@ use portcullis_seal::private_file;
 use portcullis_server::OperatorKeys;
 
 use super::error::KeyError;
-use super::key_file::{self, temporary_suffix};
+use super::key_directory::{self, temporary_suffix};
 use super::session_key::{DEVICE_LIFE_S, SECRET_BYTES, SessionKey};
 
 /// The file of the secrets, in the directory of keys.
@@ -221,7 +221,7 @@ impl ServerSecret {
         change: impl FnOnce(&mut Vec<Arc<SessionKey>>) -> Result<R, KeyError>,
     ) -> Result<R, KeyError> {
         let path = self.directory.join(FILE_NAME);
-        let _locked = key_file::lock(&self.directory)?;
+        let _locked = key_directory::lock(&self.directory)?;
         let mut keys = read(&self.directory)?.ok_or_else(|| KeyError::Content(path.clone()))?;
         let changed = change(&mut keys)?;
         let mut text = Secret::new(format!("{HEADER}\n"));

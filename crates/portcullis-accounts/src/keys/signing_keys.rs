@@ -14,7 +14,7 @@ use portcullis_seal::private_file;
 use serde_json::json;
 
 use super::error::KeyError;
-use super::key_file::{self, temporary_suffix};
+use super::key_directory::{self, temporary_suffix};
 use super::signing_key::SigningKey;
 use crate::options::AccountOptions;
 use crate::tokens::access_token::{self, ACCESS_TOKEN_LIFE_S, AccessClaims};
@@ -197,7 +197,7 @@ impl SigningKeys {
         change: impl FnOnce(&mut Vec<SigningKey>) -> Result<R, KeyError>,
     ) -> Result<R, KeyError> {
         let path = self.directory.join(FILE_NAME);
-        let _locked = key_file::lock(&self.directory)?;
+        let _locked = key_directory::lock(&self.directory)?;
         let mut keys = read(&self.directory)?;
         let changed = change(&mut keys)?;
         private_file::replace(&path, render(&keys)?.expose().as_bytes(), &temporary_suffix()?)?;

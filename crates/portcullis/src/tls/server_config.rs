@@ -7,13 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::RwLock;
 use portcullis_model::Now;
-use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use portcullis_server::{TlsVersions, complete_tls, tls_builder};
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{
-    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
-};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -142,29 +140,18 @@ fn server_config(
     certificate: Arc<Certificate>,
     clients: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let versions: &[&rustls::SupportedProtocolVersion] = match profile {
-        Profile::Development | Profile::Production => &[&TLS13, &TLS12],
-        Profile::Strict => &[&TLS13],
+    let versions = match profile {
+        Profile::Development | Profile::Production => TlsVersions::From12,
+        Profile::Strict => TlsVersions::Only13,
     };
-    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(versions)?;
-    let verifies = clients.is_some();
+    let builder = tls_builder(versions)?;
+    let verifies_clients = clients.is_some();
     let builder = match clients {
         Some(clients) => builder.with_client_cert_verifier(clients),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(certificate);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Early data can be replayed by anyone who saw it (T-104).
-    config.max_early_data_size = 0;
-    if verifies {
-        // A resumed session would outlive the client certificate of its first handshake.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-    } else {
-        // Resumption by tickets whose keys rotate: shards share no table of sessions.
-        config.ticketer = Ticketer::new()?;
-    }
+    complete_tls(&mut config, verifies_clients)?;
     Ok(config)
 }
 

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::content::spam::links::{self, Links};
 use crate::content::spam::parts::{outside_links, outside_questions};
 use crate::content::spam::phrases::{PHRASES, Phrases};
-use crate::content::spam::repeats;
+use crate::content::spam::repeated_characters;
 use crate::content::text::is_invisible;
 
 /// Links of one message that [`SpamRule::ManyLinks`] and [`SpamRule::ShoutingWithLinks`] accept.
@@ -191,14 +191,16 @@ impl SpamFilter {
         let points = links.links > 0 || links.hosts() > 0;
         match rule {
             SpamRule::LinkInLink => links.nested,
-            SpamRule::OneCharacter => repeats::is_one_character(text),
+            SpamRule::OneCharacter => repeated_characters::is_one_character(text),
             SpamRule::OneLink => links.links > LINKS_MAX && links::is_one_link(readable),
             SpamRule::PhraseWithLink => points && self.offers(text),
             SpamRule::OnlyPhrases => self.phrases.are_all(text),
-            SpamRule::ShoutingWithLinks => links.links > LINKS_MAX && repeats::shouts(text),
+            SpamRule::ShoutingWithLinks => {
+                links.links > LINKS_MAX && repeated_characters::shouts(text)
+            }
             SpamRule::Phrase => self.phrases.are_in(text) && (!points || self.says(text)),
             SpamRule::ManyLinks => links.links > LINKS_MAX || links.hosts() > HOSTS_MAX,
-            SpamRule::LongRun => repeats::has_run(text),
+            SpamRule::LongRun => repeated_characters::has_run(text),
         }
     }
 

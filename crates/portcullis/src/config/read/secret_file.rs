@@ -1,4 +1,4 @@
-//! Private files, which other users of the machine must not read (T-271).
+//! Private files that the configuration names. A group may read them, other users must not (T-271).
 //! Never: the mode of one file and the content of another.
 
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! Functions for all key files: the lock against other processes, names of temporary files.
-//! Never: the content of a file.
+//! The directory of keys: its lock against other processes, names of temporary files.
+//! Never: the content of a key file; `private_file` of the seal crate reads it.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
