@@ -3,12 +3,13 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
-use portcullis_model::Secret;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use portcullis_model::{Denial, Secret};
 
 /// Recovery codes of one user.
-pub(crate) const RECOVERY_CODES: usize = 10;
+const RECOVERY_CODES: usize = 10;
 /// Letters of a recovery code, of five bits each.
-pub(crate) const RECOVERY_LETTERS: usize = 30;
+const RECOVERY_LETTERS: usize = 30;
 /// Letters of the codes of older versions; unused ones are still accepted.
 const OLD_LETTERS: usize = 20;
 /// Crockford's base 32, in which no two letters look alike.
@@ -22,8 +23,23 @@ pub(crate) struct RecoveryCode {
     is_old: bool,
 }
 
+/// Creates the recovery codes of a user, in the form for the user.
+///
+/// # Errors
+///
+/// [`Denial::Internal`] if the system has no random bytes.
+pub(crate) fn create_codes() -> Result<Vec<String>, Denial> {
+    let random = SystemRandom::new();
+    let code = |_| {
+        let mut bytes = [0; RECOVERY_LETTERS];
+        random.fill(&mut bytes).map_err(|_| Denial::Internal("randomness"))?;
+        Ok(format_code(&bytes))
+    };
+    (0..RECOVERY_CODES).map(code).collect()
+}
+
 /// Formats a recovery code for the user: six groups `xxxxx-…`.
-pub(crate) fn format_code(random: &[u8; RECOVERY_LETTERS]) -> String {
+fn format_code(random: &[u8; RECOVERY_LETTERS]) -> String {
     let letters = random.iter().map(|byte| ALPHABET.get(usize::from(byte % 32)).copied());
     let mut code = String::new();
     for (index, letter) in letters.enumerate() {

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_guard::read_json;
 use portcullis_model::{Code, Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
 use portcullis_store::{NewTotp, StoreError};
 use serde::{Deserialize, Serialize};
 
-use super::recovery_code::{self, RECOVERY_CODES, RECOVERY_LETTERS, RecoveryCode};
+use super::recovery_code::{self, RecoveryCode};
 use super::totp;
 use crate::accounts::Accounts;
 use crate::login::attempts::{Attempts, account_key_of};
@@ -52,7 +51,7 @@ pub(crate) async fn confirm(
         wrong()
     })?;
     attempts.return_code_attempt();
-    let recovery_codes = new_recovery_codes()?;
+    let recovery_codes = recovery_code::create_codes()?;
     let hash_of = |code: &String| Some(RecoveryCode::read(code)?.stored_hash(&secret));
     let recovery = recovery_codes.iter().filter_map(hash_of).collect();
     let user = signed_in.user.id.clone();
@@ -65,14 +64,4 @@ pub(crate) async fn confirm(
         record.reason = "totp_added";
     });
     Ok(ApiResponse::json(200, &RecoveryCodesView { recovery_codes }))
-}
-
-fn new_recovery_codes() -> Result<Vec<String>, Denial> {
-    let random = SystemRandom::new();
-    let code = |_| {
-        let mut bytes = [0; RECOVERY_LETTERS];
-        random.fill(&mut bytes).map_err(|_| Denial::Internal("randomness"))?;
-        Ok(recovery_code::format_code(&bytes))
-    };
-    (0..RECOVERY_CODES).map(code).collect()
 }

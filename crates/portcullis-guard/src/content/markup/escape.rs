@@ -8,7 +8,7 @@
 use crate::content::markup::attributes::{Attributes, tag_name};
 use crate::content::markup::code::code_spans;
 use crate::content::markup::formatting::Links;
-use crate::content::markup::tags::{DEPTH_MAX, TAGS_MAX, is_reference};
+use crate::content::markup::tags::{DEPTH_MAX, FORMATTING, TAGS_MAX, is_reference};
 use crate::content::text::{self, Fault};
 
 /// A text whose only tags are formatting.
@@ -20,7 +20,6 @@ pub(crate) struct FormattedText {
     pub(crate) has_formatting: bool,
 }
 
-const FORMATTING: [&str; 5] = ["b", "i", "em", "strong", "code"];
 const LINK: &str = "a";
 
 /// The effect of a tag.

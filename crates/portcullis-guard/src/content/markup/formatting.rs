@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 
+use crate::content::markup::tags::FORMATTING;
 use crate::content::markup::{escape, tags};
 use crate::content::text::Fault;
 
@@ -48,7 +49,6 @@ const SOURCE_MAX_BYTES: usize = 16 * 1024;
 /// Most readings of the formatting until it no longer changes.
 const READINGS_MAX: usize = 3;
 
-const FORMATTING: [&str; 5] = ["b", "i", "em", "strong", "code"];
 const LINK_REL: &str = "noopener noreferrer nofollow ugc";
 
 /// Elements whose content is not text: code, other languages, other documents.

@@ -144,7 +144,7 @@ impl Ahead<'_> {
             AngleBracket::Text
         } else if name == "br" && ends {
             AngleBracket::LineBreak { end: self.end }
-        } else if FORMATTING.contains(&name.as_str()) {
+        } else if name == "a" || FORMATTING.contains(&name.as_str()) {
             AngleBracket::Tag(side)
         } else {
             AngleBracket::Tag(Tag::Other)
@@ -191,7 +191,8 @@ fn is_text(digits: &str, radix: u32) -> bool {
     })
 }
 
-const FORMATTING: [&str; 6] = ["a", "b", "code", "em", "i", "strong"];
+/// The elements of formatting; links are permitted apart from them.
+pub(crate) const FORMATTING: [&str; 5] = ["b", "i", "em", "strong", "code"];
 
 /// Every element that HTML has or had, and the doors to SVG and MathML; sorted.
 #[rustfmt::skip]

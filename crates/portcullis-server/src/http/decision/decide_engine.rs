@@ -29,10 +29,8 @@ pub(crate) fn other_shard(request: &HeadRequest<'_>) -> Option<u16> {
         return None;
     };
     let sid = engineio::read_parameters(request.head.query).ok()?.sid?;
-    let sessions = &request.shard.server.sessions;
-    let (id, _) = sessions.ids.read(sid)?;
-    let is_known = usize::from(id.shard) < sessions.shards.len();
-    (is_known && id.shard != request.shard.index).then_some(id.shard)
+    let shard = request.shard.server.sessions.shard_of(sid)?;
+    (shard != request.shard.index).then_some(shard)
 }
 
 /// A WebSocket with its own connection.
