@@ -19,12 +19,13 @@ mod output; // standard output and standard error, whose readers can be slow
 mod tests; // the log as a whole, with faults of the disk
 
 pub use alert::incident::silence::{Silence, SilenceError, SilenceRequest};
-pub use alert::input::subject::{Conduct, Device, Privilege, Subject};
+pub use alert::input::subject::{Conduct, Device, Privilege, SessionCookie, Subject};
 pub use alert::notification::{
     Acknowledgement, Alert, AlertCounts, AlertKey, AlertOrigin, AlertSeverity, AlertState,
     Evidence, Suggestion,
 };
 pub use alert::options::AlertOptions;
+pub use alert::rule::builtin::ADMIN_ROLE;
 pub use alert::rule::overrides::{
     CUSTOM_RULES_MAX, CustomRule, RuleError, RuleOverride, RuleSummary, key_names, rule_names,
 };

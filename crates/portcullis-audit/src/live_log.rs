@@ -90,6 +90,9 @@ impl LiveLog {
         let alerts = options.alert.clone();
         let alerts = alerts.map(|alert| Alerts::start(alert, Arc::clone(&queue))).transpose();
         let alerts = alerts.map_err(AuditError::Thread)?;
+        if let Some(alerts) = alerts.as_ref().filter(|_| options.chain.is_some()) {
+            alerts.expect_notes();
+        }
         let writer = Writer::new(
             opened,
             output.clone(),
@@ -182,6 +185,9 @@ impl LiveLog {
         let mut summaries = Vec::new();
         self.sampler.sweep(now, &mut summaries);
         self.push_all(summaries, now);
+        if let (Some(alerts), Some(output)) = (&self.alerts, &self.output) {
+            alerts.set_stdout_lost(output.lost());
+        }
         self.queue.tick(now);
     }
 

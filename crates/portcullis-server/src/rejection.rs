@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_audit::{Conduct, Outcome, Privilege, Record, Subject};
+use portcullis_audit::{Conduct, Outcome, Privilege, Record, SessionCookie, Subject};
 use portcullis_guard::{Source, User};
-use portcullis_model::{Answer, Code, ConnectionId, Denial, Now, Reference, UserId, Violation};
+use portcullis_model::{
+    Answer, Code, ConnectionId, Denial, Now, Reference, RoomId, UserId, Violation,
+};
 use serde_json::{Map, Value, json};
 
 use crate::shard::state::Shard;
@@ -39,6 +41,17 @@ pub(crate) struct VerifiedUser {
     pub(crate) issuer: Arc<str>,
 }
 
+/// The parts of the head of a rejected request.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct RejectedHead<'a> {
+    pub(crate) method: Option<&'a str>,
+    pub(crate) path: Option<&'a str>,
+    pub(crate) origin: Option<&'a str>,
+    pub(crate) user_agent: Option<&'a str>,
+    /// Whether it has the cookie of a user who logged in.
+    pub(crate) cookie: SessionCookie,
+}
+
 /// The known facts about a rejected request.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct RejectionSource<'a> {
@@ -49,10 +62,9 @@ pub(crate) struct RejectionSource<'a> {
     pub(crate) verified: Option<&'a VerifiedUser>,
     pub(crate) connection: Option<ConnectionId>,
     pub(crate) event: Option<&'a str>,
-    pub(crate) method: Option<&'a str>,
-    pub(crate) path: Option<&'a str>,
-    pub(crate) origin: Option<&'a str>,
-    pub(crate) user_agent: Option<&'a str>,
+    pub(crate) head: RejectedHead<'a>,
+    /// The room that a rejected text was for.
+    pub(crate) room: Option<&'a RoomId>,
     /// The party that the rejection counts against when no user is signed in.
     pub(crate) blame: Blame,
     /// Whether an HTTP request is rejected, so that the record names the status.
@@ -158,11 +170,12 @@ fn record(
         record.reference = reference.cloned();
         record.user_name = denial.username().map(String::from);
         record.event = source.event.map(String::from);
-        record.method = source.method.map(String::from);
-        record.path = source.path.map(String::from);
-        record.origin = source.origin.map(String::from);
-        record.user_agent = source.user_agent.map(String::from);
+        record.method = source.head.method.map(String::from);
+        record.path = source.head.path.map(String::from);
+        record.origin = source.head.origin.map(String::from);
+        record.user_agent = source.head.user_agent.map(String::from);
         record.field = denial.field().map(String::from);
+        record.labels.extend(source.room.map(|room| ("room", room.to_string())));
         if let Some(user) = source.verified {
             record.labels.push(("issuer", user.issuer.to_string()));
         }
@@ -180,9 +193,11 @@ fn subject_of<'a>(
     let is_violation = answer.violation == Violation::Counts && is_blamed;
     Subject {
         name: denial.username(),
-        origin: source.origin,
+        origin: source.head.origin,
+        room: source.room.map(RoomId::as_str),
         object: source.event,
         reference,
+        cookie: source.head.cookie,
         conduct: if is_violation { Conduct::Violation } else { Conduct::Possible },
         ..Subject::default()
     }
@@ -210,7 +225,7 @@ fn log_fault(denial: &Denial, source: &RejectionSource<'_>, reference: Option<&R
         _ => return,
     };
     let reference = reference.map_or("", Reference::as_str);
-    let (event, path) = (source.event.unwrap_or_default(), source.path.unwrap_or_default());
+    let (event, path) = (source.event.unwrap_or_default(), source.head.path.unwrap_or_default());
     tracing::error!(reason = denial.reason(), event, path, reference, "{fault}");
 }
 

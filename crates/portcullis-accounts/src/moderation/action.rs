@@ -14,6 +14,8 @@ pub(crate) struct ModeratorAction<'a> {
     pub(crate) event: &'static str,
     pub(crate) by: &'a User,
     pub(crate) target: &'a UserId,
+    /// `rule.name` of its record: [`portcullis_audit::ADMIN_ROLE`], or empty.
+    pub(crate) rule: &'static str,
 }
 
 /// A further label of the record, with its text.
@@ -51,6 +53,7 @@ pub(crate) fn record(
     };
     let mut record = Record::new(code);
     record.outcome = Outcome::Success;
+    record.rule = action.rule;
     record.client = Some(context.client);
     record.user = Some(action.by.id.clone());
     record.user_name = Some(action.by.name().to_string());

@@ -146,7 +146,7 @@ pub(crate) async fn handle<E: RestrictionEvent>(
     let (by, payload, _envelope) = permit.into_parts();
     let Restriction { user, kind, reason } = payload.into_restriction();
     target::find(&context.directory, (&by, roles), &user)?;
-    let moderator_action = ModeratorAction { event: E::NAME, by: &by, target: &user };
+    let moderator_action = ModeratorAction { event: E::NAME, by: &by, target: &user, rule: "" };
     let reason = reason.as_deref().map(|reason| ("stated_reason", reason));
     let now_unix_ms = context.now.unix_ms;
     let change = match kind {

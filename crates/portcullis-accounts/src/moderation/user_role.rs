@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use portcullis_audit::ADMIN_ROLE;
 use portcullis_guard::{Access, Event, Permit, Priority, Rate, Rule, field};
 use portcullis_model::{Denial, Role, Roles, UserId};
 use portcullis_server::{Context, Reply};
@@ -44,14 +45,16 @@ pub(crate) async fn handle(
 ) -> Result<Reply, Denial> {
     let roles = permit.roles();
     let (by, payload, _envelope) = permit.into_parts();
-    target::find(&context.directory, (&by, roles), &payload.user_id)?;
+    let found = target::find(&context.directory, (&by, roles), &payload.user_id)?;
     let mut roles = Roles::NONE;
     for name in &payload.roles {
         let unknown = Denial::Schema { field: Some("roles"), rule: "role" };
         roles = roles.with(accounts.roles.parse(name).ok_or(unknown)?);
     }
+    let is_admin = |roles: Roles| roles.contains(Role::Admin);
+    let rule = if is_admin(found.roles()) || is_admin(roles) { ADMIN_ROLE } else { "" };
     let moderator_action =
-        ModeratorAction { event: UserRole::NAME, by: &by, target: &payload.user_id };
+        ModeratorAction { event: UserRole::NAME, by: &by, target: &payload.user_id, rule };
     let names = accounts.roles.names(roles).join(" ");
     let what = UserChangeKind::Roles(roles);
     let label = Some(("roles", names.as_str()));

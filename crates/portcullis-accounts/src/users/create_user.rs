@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use portcullis_audit::ADMIN_ROLE;
 use portcullis_guard::{Party, Table};
 use portcullis_model::{Code, Deadline, Denial, Role, RoleTable, Roles, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
@@ -15,7 +16,7 @@ use super::username::Username;
 use crate::accounts::{Accounts, new_salt};
 use crate::passwords::password::Password;
 use crate::passwords::pool::PasswordQueue;
-use crate::request::record::record_success;
+use crate::request::record::{record_success, record_success_with};
 use crate::request::view::UserView;
 
 /// The origin of an account, which decides its roles.
@@ -124,7 +125,10 @@ async fn store(
     match origin {
         AccountOrigin::Registration | AccountOrigin::Invitation(_) => {}
         AccountOrigin::Setup => {
-            record_success(&request, Code::PrivilegePermissionsChanged, &id, &name);
+            record_success_with(&request, Code::PrivilegePermissionsChanged, &id, |record| {
+                record.rule = ADMIN_ROLE;
+                record.user_name = Some(name.to_string());
+            });
         }
     }
     Ok(UserView::new(&id, name, origin.roles(), &accounts.roles))

@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_audit::{Outcome, Record};
+use portcullis_audit::{ADMIN_ROLE, Outcome, Record};
 use portcullis_guard::{Directory, NameClaim, Party, Table, VerifiedCredential};
-use portcullis_model::{Code, Deadline, Denial, Roles, TokenFault};
+use portcullis_model::{Code, Deadline, Denial, Role, Roles, TokenFault};
 use portcullis_store::{CreateUserOutcome, NewUser, StoreError};
 
 use super::external_names;
@@ -53,13 +53,15 @@ async fn create(
     let is_own = |name: &str| directory.looks_like_own_name(name);
     let (name, subject, id) = (verified.name.as_deref(), &verified.subject, &verified.user);
     let name = NameClaim { name, subject, id }.shown(&accounts.roles, is_own);
+    let roles = roles_of(&accounts, &verified);
+    let is_admin = roles.contains(Role::Admin);
     let user = NewUser {
         id: verified.user.clone(),
         username: Arc::from(name.as_str()),
         password_phc: None,
         issuer: Some(verified.issuer.to_string()),
         subject: Some(verified.subject.clone()),
-        roles: roles_of(&accounts, &verified),
+        roles,
         created_unix_ms: now.unix_ms,
         setup: false,
         invitation: None,
@@ -82,6 +84,7 @@ async fn create(
     let mut record = Record::new(code);
     record.outcome = Outcome::Success;
     record.reason = "foreign_issuer";
+    record.rule = if is_admin { ADMIN_ROLE } else { "" };
     record.labels.push(("issuer", verified.issuer.to_string()));
     record.client = Some(client);
     record.user = Some(verified.user.clone());

@@ -74,6 +74,14 @@ impl Admission {
         self.tokens.read(value.as_bytes(), now).map(|_| value)
     }
 
+    /// Whether a request has the cookie that this server gave to a user at a login of the last day.
+    #[must_use]
+    pub fn has_valid_cookie(&self, headers: &[(&str, &[u8])], now: Now) -> bool {
+        let mut cookies = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+        let (Some((_, value)), None) = (cookies.next(), cookies.next()) else { return false };
+        admission_token::cookie(value).is_some_and(|token| self.tokens.read(token, now).is_some())
+    }
+
     /// The admission token that a request shows.
     pub(crate) fn shown(&self, ask: &Handshake<'_>, now: Now) -> Option<AdmissionClaims> {
         let value = match ask.line(admission_token::HEADER) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{Denial, Now};
+use portcullis_model::{Denial, Now, RoomId};
 
 use crate::authentication::principal::Caller;
 use crate::authorization::event::{DeclaredEvent, Event, EventRow, Replay};
@@ -128,6 +128,14 @@ impl Authorization {
         Ok(Permit { user, roles, lease, payload, envelope, attachments, anywhere, findings, room })
     }
 
+    /// The room of a message that was rejected for its content; reads the payload again.
+    #[must_use]
+    pub fn room_of<E: Event>(ask: &EventRequest<'_>) -> Option<RoomId> {
+        let parts = ask.scan(E::RULE.fields).ok()?;
+        let (payload, _unsealed) = read_payload::<E>(parts.payload).ok()?;
+        payload.room().cloned()
+    }
+
     /// The guards up to the one that reads the message's number.
     fn read<'a, E: Event>(
         &self,
@@ -151,11 +159,7 @@ impl Authorization {
         {
             attachment::check_placeholders(text, ask.attachments.len())?;
         }
-        let (payload, unsealed) = if E::RULE.sealed.is_empty() {
-            (schema::read(parts.payload, E::RULE.fields)?, PlainFields::default())
-        } else {
-            sealing::read(parts.payload, &E::RULE)?
-        };
+        let (payload, unsealed) = read_payload::<E>(parts.payload)?;
         let envelope = parts.envelope()?;
         Ok(Read { payload, text: parts.payload, envelope, unsealed })
     }
@@ -200,6 +204,14 @@ impl Authorization {
     ) -> Result<(), Denial> {
         let taken = self.take_events(caller, Some((E::NAME, rule.rate)), now);
         if E::RULE.release { Ok(()) } else { taken }
+    }
+}
+
+fn read_payload<E: Event>(text: &str) -> Result<(E, PlainFields), Denial> {
+    if E::RULE.sealed.is_empty() {
+        Ok((schema::read(text, E::RULE.fields)?, PlainFields::default()))
+    } else {
+        sealing::read(text, &E::RULE)
     }
 }
 

@@ -164,7 +164,7 @@ codes! {
     AuthorityUnconfirmed, "authority_unconfirmed", Service, Critical,
         "Connections end because the store has not confirmed their sessions for too long.";
     ClockSkew, "clock_skew", Service, Critical,
-        "The server's own token is from the future: a clock is wrong.";
+        "A clock is wrong: the server's own token is from the future, or the clock was set.";
     KeyRotated, "key_rotated", Operation, Warning,
         "Keys were rotated or replaced.";
     IssuerKeys, "issuer_keys", Service, Info,

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use portcullis_guard::Caller;
-use portcullis_model::{ClosedBy, Denial, Now, Violation};
+use portcullis_model::{ClosedBy, Denial, Now, RoomId, Violation};
 
 use crate::connection::end::EndReason;
 use crate::connection::socket::Socket;
 use crate::connection::state::Connection;
 use crate::delivery::hub::{Acknowledge, Delta, has_pending_batches};
 use crate::events::context::Context;
-use crate::rejection::{Rejection, RejectionSource, VerifiedUser, reject};
+use crate::rejection::{RejectedHead, Rejection, RejectionSource, VerifiedUser, reject};
 use crate::rooms::covered_rooms::CoveredRooms;
 use crate::shard::state::Shard;
 use crate::websocket::control_rate::ControlRate;
@@ -55,6 +55,18 @@ impl Link {
         self.reject_from(denial, source, now)
     }
 
+    /// Rejects an event; `room` is that of a rejected text.
+    pub(crate) fn reject_event(
+        &self,
+        denial: &Denial,
+        event: &str,
+        room: Option<&RoomId>,
+        now: Now,
+    ) -> Rejection {
+        let source = RejectionSource { event: Some(event), room, ..RejectionSource::default() };
+        self.reject_from(denial, source, now)
+    }
+
     /// Rejects a CONNECT, whose credential may have been verified.
     pub(crate) fn reject_connect(
         &self,
@@ -69,12 +81,13 @@ impl Link {
     fn reject_from(&self, denial: &Denial, source: RejectionSource<'_>, now: Now) -> Rejection {
         let connection = &self.connection;
         let caller = connection.caller();
+        let origin = connection.client.origin.as_deref();
         let source = RejectionSource {
             client: Some(connection.client.address),
             port: connection.client.port,
             connection: Some(connection.id),
             user: caller.as_ref().map(|caller| &**caller.principal.user()),
-            origin: connection.client.origin.as_deref(),
+            head: RejectedHead { origin, ..RejectedHead::default() },
             ..source
         };
         reject(&self.shard, denial, &source, now)

@@ -5,7 +5,8 @@ use std::pin::Pin;
 
 use portcullis_audit::{Outcome, Record, Subject};
 use portcullis_guard::{
-    Caller, DeclaredEvent, Event, EventRequest, Findings, Gate, Permit, RawPermit, UntypedEvent,
+    Authorization, Caller, DeclaredEvent, Event, EventRequest, Findings, Gate, Permit, RawPermit,
+    UntypedEvent,
 };
 use portcullis_model::{Code, Denial, Now, RoomId};
 
@@ -31,6 +32,8 @@ pub(crate) struct EventCall<'a> {
     pub(crate) request: &'a EventRequest<'a>,
     pub(crate) now: Now,
     pub(crate) context: Context,
+    /// Set when the content of the message is rejected.
+    pub(crate) room: &'a mut Option<RoomId>,
 }
 
 struct TypedEvent<E, H> {
@@ -46,7 +49,12 @@ where
     F: Future<Output = Result<Reply, Denial>> + 'static,
 {
     fn start(&self, call: EventCall<'_>) -> Result<HandlerFuture, Denial> {
-        let permit = call.gate.permit(&self.rule, call.caller, call.request, call.now)?;
+        let permit = call.gate.permit(&self.rule, call.caller, call.request, call.now);
+        let permit = permit.inspect_err(|denial| {
+            if let Code::SpamDetected | Code::XssAttempt = denial.answer().event {
+                *call.room = Authorization::room_of::<E>(call.request);
+            }
+        })?;
         let mut context = call.context;
         record_findings(permit.findings(), E::NAME, permit.room(), &context);
         context.covered.permit(permit.room());

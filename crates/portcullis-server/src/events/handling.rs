@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use portcullis_guard::{Caller, Event, EventBody, EventRequest, LooseEnvelope};
-use portcullis_model::{ClosedBy, Deadline, Denial, Moment, Now};
+use portcullis_model::{ClosedBy, Deadline, Denial, Moment, Now, RoomId};
 use portcullis_wire::plain::{self, PlainMessage};
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
@@ -57,6 +57,8 @@ pub(crate) struct AckTarget {
     pub(crate) socket: Rc<Socket>,
     pub(crate) form: AckForm,
     pub(crate) event: EventName,
+    /// The room of a message whose text was rejected.
+    pub(crate) room: Option<RoomId>,
 }
 
 /// A handler that runs, and the acknowledgement of its event.
@@ -141,6 +143,7 @@ impl EventHandling<'_> {
             socket: Rc::clone(socket),
             form,
             event: EventName::Declared(AuthRefresh::NAME),
+            room: None,
         };
         if request.event == AuthRefresh::NAME
             && let Some(rule) = &server.registered.auth_refresh
@@ -155,30 +158,30 @@ impl EventHandling<'_> {
             self.send_denial(&target, &Denial::Overloaded);
             return None;
         }
-        let started = self.start(socket, &caller, request, &mut target.event);
+        let started = self.start(&caller, request, &mut target);
         self.run(started, target)
     }
 
     /// Authorizes an event and starts its handler.
     fn start(
         &mut self,
-        socket: &Rc<Socket>,
         caller: &Rc<Caller>,
         request: &EventRequest<'_>,
-        event_name: &mut EventName,
+        target: &mut AckTarget,
     ) -> Result<HandlerFuture, Denial> {
         let (server, now) = (&self.link.shard.server, self.now);
-        let rule = server.registered.namespaces.rule(socket.rule);
+        let rule = server.registered.namespaces.rule(target.socket.rule);
         let declared = rule.and_then(|rule| rule.events.find(request.event));
         match declared.filter(|_| !socketio::is_reserved(request.event)) {
             Some((name, event)) => {
-                *event_name = EventName::Declared(name);
+                target.event = EventName::Declared(name);
                 *self.last_event = Some(name);
-                let context = self.link.context(socket, caller, now);
-                event.start(EventCall { gate: &server.gate, caller, request, now, context })
+                let context = self.link.context(&target.socket, caller, now);
+                let room = &mut target.room;
+                event.start(EventCall { gate: &server.gate, caller, request, now, context, room })
             }
             None => {
-                *event_name = EventName::Undeclared(request.event.into());
+                target.event = EventName::Undeclared(request.event.into());
                 Err(server.gate.reject_undeclared(caller, request, now))
             }
         }
@@ -256,7 +259,7 @@ impl EventHandling<'_> {
     fn send_rejection(&mut self, target: &AckTarget, denial: &Denial) {
         let (link, now) = (self.link, self.now);
         let event = target.event.as_str();
-        let rejection = link.reject(denial, Some(event), now);
+        let rejection = link.reject_event(denial, event, target.room.as_ref(), now);
         match &target.form {
             AckForm::None => {
                 let payload = rejection.error_event(Some(event));

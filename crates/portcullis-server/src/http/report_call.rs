@@ -18,7 +18,7 @@ use crate::http::decision::head_request::HeadRequest;
 use crate::http::decision::media_type::is_utf8_of;
 use crate::http::next::{Next, respond};
 use crate::http::responder::OutgoingResponse;
-use crate::rejection::{RejectionSource, reject};
+use crate::rejection::{RejectedHead, RejectionSource, reject};
 
 /// An admitted request with reports, before its body is read.
 pub(crate) struct ReportCall {
@@ -83,11 +83,9 @@ pub(crate) async fn receive_reports(
 
 async fn reject_reports(http: &mut HttpConnection, denial: &Denial) -> Next {
     let shard = Rc::clone(&http.shard);
-    let source = RejectionSource {
-        method: Some("POST"),
-        path: Some(REPORT_PATH),
-        ..http.client.rejection_source()
-    };
+    let head =
+        RejectedHead { method: Some("POST"), path: Some(REPORT_PATH), ..RejectedHead::default() };
+    let source = RejectionSource { head, ..http.client.rejection_source() };
     let rejection = reject(&shard, denial, &source, shard.now());
     let body = rejection.http_body();
     http.responder().write_rejection(&rejection, &body, None, false).await;

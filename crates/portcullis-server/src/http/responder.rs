@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use portcullis_audit::SessionCookie;
 use portcullis_guard::ClientScheme;
 use portcullis_model::{Denial, Now};
 use portcullis_wire::http1::{FieldValue, Head, write_response_head};
@@ -15,7 +16,7 @@ use crate::http::decision::target::Target;
 use crate::http::http_stream::HttpStream;
 use crate::http::request_client::RequestClient;
 use crate::listen::listener_kind::ListenerKind;
-use crate::rejection::{Rejection, RejectionSource, reject};
+use crate::rejection::{RejectedHead, Rejection, RejectionSource, reject};
 use crate::shard::state::Shard;
 
 /// A response before it is written.
@@ -46,7 +47,8 @@ impl Responder<'_> {
 
     /// Rejects a request of a session, with the codes of Engine.IO.
     pub(crate) async fn reject_engine(&mut self, denial: &Denial, origin: Option<&str>) {
-        let source = RejectionSource { origin, ..self.client.rejection_source() };
+        let head = RejectedHead { origin, ..RejectedHead::default() };
+        let source = RejectionSource { head, ..self.client.rejection_source() };
         let rejection = reject(self.shard, denial, &source, self.shard.now());
         self.write_rejection(&rejection, &rejection.engine_body(), origin, false).await;
     }
@@ -64,13 +66,14 @@ impl Responder<'_> {
             FieldValue::One(value) => std::str::from_utf8(value).ok(),
             FieldValue::None | FieldValue::Many => None,
         };
-        let source = RejectionSource {
+        let rejected = RejectedHead {
             method: Some(head.method),
             path: Some(head.path),
             origin: text("origin"),
             user_agent: text("user-agent"),
-            ..self.client.rejection_source()
+            cookie: self.session_cookie(denial, head, now),
         };
+        let source = RejectionSource { head: rejected, ..self.client.rejection_source() };
         let rejection = reject(self.shard, denial, &source, now);
         let body = match target {
             _ if self.client.is_unreadable(head) => String::new(),
@@ -78,6 +81,16 @@ impl Responder<'_> {
             _ => rejection.http_body(),
         };
         self.write_rejection(&rejection, &body, None, keep_alive).await;
+    }
+
+    /// Whether a page of another origin used the cookie of a user.
+    fn session_cookie(&self, denial: &Denial, head: &Head<'_>, now: Now) -> SessionCookie {
+        let admission = self.shard.server.gate.admission();
+        if *denial == Denial::OriginForbidden && admission.has_valid_cookie(&head.headers, now) {
+            SessionCookie::Valid
+        } else {
+            SessionCookie::None
+        }
     }
 
     /// Writes the response of a recorded rejection.

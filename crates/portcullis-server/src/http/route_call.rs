@@ -13,7 +13,7 @@ use crate::http::api::{ApiCredentials, ApiHeaders, ApiRequest, ApiResponse};
 use crate::http::connection::HttpConnection;
 use crate::http::next::{Next, respond};
 use crate::http::responder::OutgoingResponse;
-use crate::rejection::{RejectionSource, reject};
+use crate::rejection::{RejectedHead, RejectionSource, reject};
 use crate::shard::state::Shard;
 
 /// The deadline of a request to a route: a log-in waits for a slot and for the store.
@@ -75,8 +75,7 @@ pub(crate) async fn call_route(
         Err(denial) => {
             let user = user.get().map(|user| &**user);
             let source = RejectionSource {
-                path: Some(route.path),
-                origin,
+                head: RejectedHead { path: Some(route.path), origin, ..RejectedHead::default() },
                 user,
                 ..http.client.rejection_source()
             };

@@ -13,6 +13,8 @@ use crate::alert::notification::{Acknowledgement, Alert, AlertKey, AlertSeverity
 
 /// The line of a record is searched for so long.
 const LOCATE_MS: u64 = 5_000;
+/// A clock that moves by so much between two turns was set.
+const CLOCK_STEP_MS: i64 = 5_000;
 
 impl Engine {
     /// An administrator took note of an alert; `false` when no open alert has the id.
@@ -84,6 +86,19 @@ impl Engine {
             incident.phase = Phase::Gauge;
         }
         self.recount();
+    }
+
+    /// Whether an alert about a state is open, and the state lasts.
+    pub(crate) fn is_lasting(&self, rule: &str, key: &AlertKey) -> bool {
+        let Some(number) = self.rules.number(rule) else { return false };
+        let hash = self.hash(number, KeyRef::of_key(Some(key)));
+        self.incidents.by_key.get(&hash).is_some_and(|one| one.phase == Phase::Gauge)
+    }
+
+    /// The milliseconds by which the clock was set since the last call, if it was set.
+    pub(crate) fn take_clock_step(&mut self, now: Now) -> Option<i64> {
+        let step_ms = self.time.take_skew_change(now);
+        (step_ms.abs() >= CLOCK_STEP_MS).then_some(step_ms)
     }
 
     /// Another part of the server reports an event; it resolves by quiet.

@@ -33,6 +33,8 @@ pub(crate) struct Settings {
 pub(crate) struct EngineTime {
     start: Now,
     pub(crate) now: Now,
+    /// The skew when it was compared last.
+    checked_skew_ms: i64,
 }
 
 impl EngineTime {
@@ -44,6 +46,12 @@ impl EngineTime {
 
     pub(crate) fn at_ms(&self) -> i64 {
         self.of(self.now.monotonic_ms)
+    }
+
+    /// The milliseconds by which the clock moved, against the monotonic one, since the last call.
+    pub(crate) fn take_skew_change(&mut self, now: Now) -> i64 {
+        let skew_ms = Self { now, ..*self }.skew_ms();
+        skew_ms - std::mem::replace(&mut self.checked_skew_ms, skew_ms)
     }
 
     /// Unix time minus the engine's.
@@ -68,7 +76,7 @@ pub(crate) struct EngineCounts {
     pub(crate) held: u64,
 }
 
-/// The engine. Worst-case memory: 42 MiB of tables for 56 triggers, 2 MiB beside them.
+/// The engine. Worst-case memory: 42 MiB of tables for 57 triggers, 2 MiB beside them.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) rules: Rules,
@@ -123,7 +131,7 @@ impl Engine {
                 storm_keys: options.storm_keys,
                 node: options.node_name.clone(),
             },
-            time: EngineTime { start: now, now },
+            time: EngineTime { start: now, now, checked_skew_ms: 0 },
             by_code,
             hasher: RandomState::new(),
             counters: Counters::new(placed.len()),

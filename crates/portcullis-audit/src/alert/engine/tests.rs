@@ -9,7 +9,7 @@ use super::evaluation::Engine;
 use crate::alert::incident::silence::{SilenceError, SilenceRequest};
 use crate::alert::input::interest::Interest;
 use crate::alert::input::queues::{NoteQueues, QUEUES};
-use crate::alert::input::subject::{Conduct, Device, Privilege, Subject};
+use crate::alert::input::subject::{Conduct, Device, Privilege, SessionCookie, Subject};
 use crate::alert::notification::{Acknowledgement, Alert, AlertKey, AlertSeverity};
 use crate::alert::options::AlertOptions;
 use crate::record::fields::{Outcome, Record};
@@ -157,6 +157,15 @@ const CASES: &[(&str, u64, &str, Make)] = &[
         let record = Record { rule: "origin_rejected", ..failure(Code::MaliciousCsrf) };
         (record, Subject { origin: Some("https://evil.example"), ..Subject::default() })
     }),
+    ("A6 with the cookie of a user", 1, "A6 https://evil.example high firing", |_| {
+        let record = Record { rule: "origin_rejected", ..failure(Code::MaliciousCsrf) };
+        let subject = Subject {
+            origin: Some("https://evil.example"),
+            cookie: SessionCookie::Valid,
+            ..Subject::default()
+        };
+        (record, subject)
+    }),
     ("A7", 20, "A7 203.0.113.7/32 medium firing", |_| {
         let subject = Subject { conduct: Conduct::Violation, ..Subject::default() };
         (failure(Code::WsProtocolViolation), subject)
@@ -209,9 +218,27 @@ const CASES: &[(&str, u64, &str, Make)] = &[
         let record = Record { rule: "syslog", ..failure(Code::SysMonitorDisabled) };
         (Record { reason: "down", ..record }, Subject::default())
     }),
+    ("A13 of a file removed for space", 1, "A13 log_removed high firing", |_| {
+        let record = Record { rule: "retention", ..Record::new(Code::LogRemoved) };
+        (Record { severity: Severity::Warning, ..record }, Subject::default())
+    }),
     ("A14", 1, "A14 u1 high firing", |_| {
         let record = by_user(failure(Code::PrivilegePermissionsChanged), "u1");
+        let record = Record { rule: "admin_role", outcome: Outcome::Success, ..record };
+        (record, Subject::default())
+    }),
+    ("A14 of another role", 1, "A14 u1 info firing", |_| {
+        let record = by_user(failure(Code::PrivilegePermissionsChanged), "u1");
         (Record { outcome: Outcome::Success, ..record }, Subject::default())
+    }),
+    ("A14 of a command", 1, "A14 operator high firing", |_| {
+        let record = failure(Code::PrivilegePermissionsChanged);
+        let record = Record { reason: "operator", outcome: Outcome::Success, ..record };
+        (record, Subject::default())
+    }),
+    ("A14 of keys", 1, "A14 operator high firing", |_| {
+        let record = Record { outcome: Outcome::Success, ..failure(Code::KeyRotated) };
+        (record, Subject::default())
     }),
     ("A14 of a moderator", 1, "A14 u1 info firing", |_| {
         let record = by_user(failure(Code::AuthzAdmin), "u1");
@@ -222,7 +249,11 @@ const CASES: &[(&str, u64, &str, Make)] = &[
         (failure(Code::CryptDecryptFail), subject)
     }),
     ("A16 of a clock", 1, "A16 clock_skew critical firing", |_| {
-        (failure(Code::ClockSkew), Subject::default())
+        (Record { rule: "token", ..failure(Code::ClockSkew) }, Subject::default())
+    }),
+    ("A16 of a clock that was set", 1, "A16 clock_skew medium firing", |_| {
+        let record = Record { severity: Severity::Warning, ..failure(Code::ClockSkew) };
+        (Record { rule: "clock_step", ..record }, Subject::default())
     }),
     ("A16 of an issuer", 1, "A16 issuer_keys medium firing", |_| {
         let record = Record { severity: Severity::Warning, ..failure(Code::IssuerKeys) };
@@ -435,6 +466,38 @@ fn t396_certificate_alert_gets_worse_and_is_resolved_by_renewal() {
     assert_eq!(lines(&world.turn()), ["A16 chat.example critical resolved"]);
     world.engine.raise("A99", key, critical, world.now);
     assert_eq!(world.turn().len(), 0);
+}
+
+#[test]
+fn finding_of_the_audit_has_its_own_severity_and_lasts_until_it_is_mended() {
+    let mut world = World::new();
+    let finding = |id: &str| AlertKey { kind: "finding", value: String::from(id) };
+    world.engine.raise("A17", finding("D5"), AlertSeverity::Medium, world.now);
+    world.engine.raise("A17", finding("D2"), AlertSeverity::Critical, world.now);
+    assert_eq!(lines(&world.turn()), ["A17 D2 critical firing", "A17 D5 medium firing"]);
+    world.run(12 * MINUTE_MS);
+    world.engine.clear("A17", &finding("D2"), world.now);
+    assert_eq!(lines(&world.turn()), ["A17 D2 critical resolved"]);
+    let open = world.engine.open_alerts();
+    assert_eq!(open.iter().filter_map(|one| one.key.clone()).collect::<Vec<_>>(), [finding("D5")]);
+}
+
+#[test]
+fn clock_that_was_set_is_noticed_and_a_slow_one_is_not() {
+    let mut world = World::new();
+    let mut step = |ms: u64, unix_ms: i64| {
+        world.now.monotonic_ms += ms;
+        world.now.unix_ms += unix_ms;
+        world.engine.time.now = world.now;
+        world.engine.take_clock_step(world.now)
+    };
+    assert_eq!(step(250, 250), None);
+    for _ in 0..1_000 {
+        assert_eq!(step(250, 251), None, "slewed, not set");
+    }
+    assert_eq!(step(250, 5_250), Some(5_000));
+    assert_eq!(step(250, 250 - 3_600_000), Some(-3_600_000));
+    assert_eq!(step(250, 250), None);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use portcullis_model::{Code, ConnectionId, LimitKey, Now, Severity};
 
-use super::subject::{Conduct, Device, Privilege, Subject};
+use super::subject::{Conduct, Device, Privilege, SessionCookie, Subject};
 use crate::record::fields::{Outcome, Record};
 
 /// Longest text of a note, in bytes; longer texts are cut, so they count as one key.
@@ -30,11 +30,13 @@ pub(crate) enum Flag {
     NewDevice,
     /// The lost records are operations or faults of the server.
     Reserved,
+    /// The request has the cookie of a user who logged in.
+    SessionCookie,
 }
 
 impl Flag {
-    pub(crate) fn bit(self) -> u8 {
-        1 << (self as u8)
+    pub(crate) fn bit(self) -> u16 {
+        1 << (self as u16)
     }
 }
 
@@ -74,7 +76,7 @@ pub(crate) struct Note {
     pub(crate) code: Code,
     pub(crate) outcome: Outcome,
     pub(crate) severity: Severity,
-    pub(crate) flags: u8,
+    pub(crate) flags: u16,
 }
 
 impl Note {
@@ -96,6 +98,9 @@ impl Note {
         }
         if subject.device == Device::New {
             flags |= Flag::NewDevice.bit();
+        }
+        if subject.cookie == SessionCookie::Valid {
+            flags |= Flag::SessionCookie.bit();
         }
         if matches!(record.limit, Some((LimitKey::Prefix, _))) {
             flags |= Flag::PrefixLimit.bit();

@@ -47,6 +47,16 @@ pub enum Device {
     New,
 }
 
+/// Whether a request has the cookie of a user who logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SessionCookie {
+    /// It has none, or an invalid one.
+    #[default]
+    None,
+    /// This server gave the cookie to a user, and it has not ended.
+    Valid,
+}
+
 /// The parts by which alert rules count a record, beside its code and client.
 ///
 /// All texts are borrowed: nothing is built for a record that sampling does not keep.
@@ -68,6 +78,8 @@ pub struct Subject<'a> {
     pub conduct: Conduct,
     /// Whether a login came from a new device.
     pub device: Device,
+    /// Whether a rejected request has the cookie of a user.
+    pub cookie: SessionCookie,
 }
 
 impl<'a> Subject<'a> {

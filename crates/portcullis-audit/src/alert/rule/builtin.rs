@@ -12,6 +12,10 @@ use crate::record::fields::Outcome;
 
 const MINUTE_S: u64 = 60;
 const DAY_S: u64 = 24 * 60 * MINUTE_S;
+/// `rule.name` of records of given and changed roles, when one of them is that of administrators.
+pub const ADMIN_ROLE: &str = "admin_role";
+/// `rule.name` of the record of a clock that was set.
+pub(crate) const CLOCK_STEP: &str = "clock_step";
 
 /// All rules of the server, in the order of their names.
 pub(crate) fn all() -> Vec<Rule> {
@@ -83,6 +87,7 @@ fn access() -> Vec<Rule> {
     let warning = Condition::warning;
     // A session that ends between the check and the commit is not a probe.
     let denied = || warning(Code::AuthzFail).rule("access").not_reason("ended");
+    let foreign = || warning(Code::MaliciousCsrf);
     vec![
         rule(
             "A5",
@@ -103,13 +108,17 @@ fn access() -> Vec<Rule> {
             "A6",
             "Requests from an origin that is not allowed",
             Cause::Clients,
-            vec![Trigger::count(
-                KeyKind::Origin,
-                20,
-                5 * MINUTE_S,
-                High,
-                vec![warning(Code::MaliciousCsrf)],
-            )],
+            vec![
+                Trigger::count(KeyKind::Origin, 20, 5 * MINUTE_S, High, vec![foreign()]),
+                // The browser of a user sent it: another page acts with the user's session.
+                Trigger::count(
+                    KeyKind::Origin,
+                    1,
+                    5 * MINUTE_S,
+                    High,
+                    vec![foreign().flag(Flag::SessionCookie)],
+                ),
+            ],
         ),
     ]
 }
@@ -194,10 +203,18 @@ fn operation() -> Vec<Rule> {
     let any = Condition::any;
     let once = |key, severity, conditions| Trigger::count(key, 1, MINUTE_S, severity, conditions);
     let done = |code| any(code).outcome(Outcome::Success);
-    let changed = vec![done(Code::PrivilegePermissionsChanged), done(Code::KeyRotated)];
-    let done = vec![any(Code::SysReload), done(Code::AuthzAdmin)];
+    let roles = || done(Code::PrivilegePermissionsChanged);
+    let changed = vec![
+        roles().rule(ADMIN_ROLE),
+        done(Code::UserCreated).rule(ADMIN_ROLE),
+        // A change past the server: by a command, or in the database.
+        roles().reason("operator").reason("beside_server"),
+        done(Code::KeyRotated),
+    ];
+    let done = vec![any(Code::SysReload), done(Code::AuthzAdmin), roles()];
     let sealed = vec![any(Code::CryptDecryptFail)];
-    let clock = vec![Condition::warning(Code::ClockSkew)];
+    let clock = vec![Condition::warning(Code::ClockSkew).rule("token")];
+    let stepped = vec![Condition::warning(Code::ClockSkew).rule(CLOCK_STEP)];
     let issuer = vec![Condition::warning(Code::IssuerKeys).outcome(Outcome::Failure)];
     vec![
         rule(
@@ -220,7 +237,11 @@ fn operation() -> Vec<Rule> {
             "A16",
             "A certificate, a clock or keys of an issuer need care",
             Cause::Service,
-            vec![once(KeyKind::Code, Critical, clock), once(KeyKind::Code, Medium, issuer)],
+            vec![
+                once(KeyKind::Code, Critical, clock),
+                once(KeyKind::Code, Medium, stepped),
+                once(KeyKind::Code, Medium, issuer),
+            ],
         ),
         // Other parts of the server raise it.
         rule("A17", "The regular audit found a weakness", Cause::Service, Vec::new()),
@@ -244,6 +265,8 @@ fn log() -> Rule {
         failed(Code::SysMonitorDisabled).rule("security_log").reason("sync"),
         any(Code::LogLost).flag(Flag::Reserved),
     ];
+    // Files removed for space before their age; the end of a line lost in a crash.
+    let shortened = vec![Condition::warning(Code::LogRemoved), any(Code::LogTorn)];
     rule(
         "A13",
         "The security log is in danger",
@@ -256,6 +279,7 @@ fn log() -> Rule {
                 vec![any(Code::SysMonitorEnabled).rule("syslog")],
             ),
             Trigger::count(KeyKind::Code, 1, MINUTE_S, Critical, touched),
+            Trigger::count(KeyKind::Code, 1, MINUTE_S, High, shortened),
         ],
     )
 }

@@ -20,7 +20,7 @@ pub(crate) struct Condition {
     /// At least this severity.
     pub(crate) severity: Severity,
     /// All of these flags.
-    pub(crate) flags: u8,
+    pub(crate) flags: u16,
 }
 
 impl Condition {

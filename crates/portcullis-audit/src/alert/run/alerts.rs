@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_model::Now;
 
+use super::log_watch::LogWatch;
 use super::records;
 use super::sequences::Sequences;
 use super::state_file::StateFile;
@@ -51,7 +52,7 @@ pub(crate) struct Shared {
     pub(crate) engine: Mutex<Engine>,
     pub(crate) sinks: Mutex<Vec<Arc<dyn AlertSink>>>,
     pub(crate) sequences: Sequences,
-    pub(crate) note: Mutex<Option<String>>,
+    pub(crate) watch: Mutex<LogWatch>,
     pub(crate) log: Arc<Queue>,
     pub(crate) file: Option<StateFile>,
     pub(crate) rejected: AtomicU64,
@@ -111,7 +112,7 @@ impl Alerts {
             engine: Mutex::new(engine),
             sinks: Mutex::default(),
             sequences: Sequences::default(),
-            note: Mutex::default(),
+            watch: Mutex::default(),
             log,
             file,
             rejected: AtomicU64::new(0),
@@ -188,9 +189,19 @@ impl Alerts {
         self.engine().clear(rule, key, now);
     }
 
+    /// The log has a chain: a missing note is an alert (A13).
+    pub(crate) fn expect_notes(&self) {
+        lock(&self.shared.watch).expect_notes(self.shared.options.clock.now().monotonic_ms);
+    }
+
     /// The newest signed note of the log, which each alert carries.
-    pub fn set_note(&self, note: String) {
-        *lock(&self.shared.note) = Some(note);
+    pub(crate) fn set_note(&self, note: String) {
+        lock(&self.shared.watch).set_note(note, self.shared.options.clock.now().monotonic_ms);
+    }
+
+    /// How many lines standard output lost until now; a loss is an alert (A13).
+    pub(crate) fn set_stdout_lost(&self, lines: u64) {
+        lock(&self.shared.watch).set_stdout_lost(lines);
     }
 
     /// The counters of the engine.

@@ -3,6 +3,7 @@
 
 pub(crate) mod alerts; // the handle, and the state that the threads share
 pub(crate) mod thread; // four turns a second, restarted after a panic
+pub(crate) mod log_watch; // faults of the log that no record reports
 pub(crate) mod records; // alerts as records of the log
 pub(crate) mod sequences; // the numbers of the lines of records
 pub(crate) mod codec; // the state as text

@@ -5,6 +5,7 @@ use portcullis_model::{Code, Severity, UserId};
 
 use crate::alert::incident::silence::Silence;
 use crate::alert::notification::{Alert, AlertSeverity};
+use crate::alert::rule::builtin::CLOCK_STEP;
 use crate::record::fields::{Outcome, Record};
 
 /// The rule of records about alerts.
@@ -78,6 +79,17 @@ pub(crate) fn engine_crash() -> Record {
     record.rule = "alert_engine";
     record.reason = "panic";
     record.detail = Some(String::from("the alert engine failed and starts again"));
+    record
+}
+
+/// The clock of the machine was set.
+pub(crate) fn clock_step(step_ms: i64) -> Record {
+    let mut record = Record::new(Code::ClockSkew);
+    record.severity = Severity::Warning;
+    record.outcome = Outcome::Success;
+    record.rule = CLOCK_STEP;
+    record.reason = if step_ms < 0 { "back" } else { "ahead" };
+    record.detail = Some(format!("the clock was set by {step_ms} ms"));
     record
 }
 

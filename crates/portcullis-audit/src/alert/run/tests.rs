@@ -2,7 +2,7 @@
 //! Never: sleeps; tests wait for what the engine sends.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -21,14 +21,16 @@ use crate::record::fields::{Outcome, Record};
 const START_UNIX_MS: i64 = 1_790_824_365_000;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A clock that a test moves.
+/// A clock that a test moves, and sets.
 #[derive(Default)]
-struct TestClock(AtomicU64);
+struct TestClock(AtomicU64, AtomicI64);
 
 impl Clock for TestClock {
     fn now(&self) -> Now {
         let monotonic_ms = self.0.load(Ordering::Relaxed);
-        Now { monotonic_ms, unix_ms: START_UNIX_MS + i64::try_from(monotonic_ms).unwrap() }
+        let set_ms = self.1.load(Ordering::Relaxed);
+        let unix_ms = START_UNIX_MS + i64::try_from(monotonic_ms).unwrap() + set_ms;
+        Now { monotonic_ms, unix_ms }
     }
 }
 
@@ -249,6 +251,47 @@ fn failed_engine_starts_again_once_a_minute_and_records_go_on() {
     assert_eq!(world.inbox.wait("A2 resolved").id, id, "the state survived");
     world.audit.close();
     assert!(log(folder.path()).iter().any(|line| line["rule"]["name"] == "alert_engine"));
+}
+
+#[test]
+fn missing_note_is_an_alert_until_the_next_note() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path(), &Arc::default());
+    let alerts = world.audit.alerts().unwrap();
+    alerts.expect_notes();
+    world.pass(181_000);
+    let alert = world.inbox.wait("A13 firing");
+    assert_eq!(alert.key.as_ref().map(|key| key.value.as_str()), Some("note"));
+    assert_eq!(alert.severity, AlertSeverity::Critical);
+    alerts.set_note(String::from("signed note"));
+    assert_eq!(world.inbox.wait("A13 resolved").id, alert.id);
+    world.audit.close();
+}
+
+#[test]
+fn lines_that_standard_output_lost_are_an_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path(), &Arc::default());
+    world.audit.alerts().unwrap().set_stdout_lost(7);
+    let alert = world.inbox.wait("A13 firing");
+    assert_eq!(alert.key.as_ref().map(|key| key.value.as_str()), Some("stdout"));
+    world.pass(11 * 60_000);
+    assert_eq!(world.inbox.wait("A13 resolved").id, alert.id);
+    world.audit.close();
+}
+
+#[test]
+fn clock_that_is_set_is_a_record_and_an_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock: Arc<TestClock> = Arc::default();
+    let world = World::open(folder.path(), &clock);
+    clock.1.fetch_sub(60_000, Ordering::Relaxed);
+    let alert = world.inbox.wait("A16 firing");
+    assert_eq!((alert.severity, alert.evidence.len()), (AlertSeverity::Medium, 1));
+    world.audit.close();
+    let records = log(folder.path());
+    let record = records.iter().find(|record| record["rule"]["name"] == "clock_step").unwrap();
+    assert_eq!(record["event"]["reason"], "back");
 }
 
 #[test]

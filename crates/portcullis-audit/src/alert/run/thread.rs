@@ -13,7 +13,7 @@ use super::{codec, records};
 use crate::alert::engine::evaluation::Engine;
 use crate::alert::input::queues::{Pending, QUEUES};
 use crate::alert::input::subject::Subject;
-use crate::alert::notification::Alert;
+use crate::alert::notification::{Alert, AlertKey, AlertSeverity};
 use crate::alert::sink::SinkOutcome;
 use crate::record::group::RecordGroup;
 
@@ -94,9 +94,10 @@ impl Worker {
     /// Evaluates earlier records first; then the lines of these records are written.
     fn turn(&mut self, stop: Stop, now: Now) -> Vec<Arc<Alert>> {
         let shared = Arc::clone(&self.shared);
-        let note = lock(&shared.note).clone();
         let mut engine = lock(&shared.engine);
         assert!(!stop.fails, "a test makes the engine fail");
+        let note = self.watch_log(&mut engine, now);
+        self.watch_clock(&mut engine, now);
         engine.locate(now, |proof| {
             shared.sequences.find(proof.code, proof.at_ms, proof.reference.as_deref())
         });
@@ -111,6 +112,31 @@ impl Worker {
             alerts.extend(engine.turn(now, note.as_deref()));
         }
         alerts
+    }
+
+    /// Reports faults of the log that have no record; returns the newest note.
+    fn watch_log(&self, engine: &mut Engine, now: Now) -> Option<String> {
+        let sink = |name: &str| AlertKey { kind: "sink", value: String::from(name) };
+        let mut watch = lock(&self.shared.watch);
+        if watch.take_stdout_loss() {
+            engine.report("A13", sink("stdout"), AlertSeverity::Critical, now);
+        }
+        // A file that cannot be written has an alert already.
+        let is_known = engine.is_lasting("A13", &sink("security_log"));
+        match watch.is_note_late(now.monotonic_ms) && !is_known {
+            true => engine.raise("A13", sink("note"), AlertSeverity::Critical, now),
+            false => engine.clear("A13", &sink("note"), now),
+        }
+        watch.note()
+    }
+
+    /// Records that the clock was set.
+    fn watch_clock(&self, engine: &mut Engine, now: Now) {
+        if let Some(step_ms) = engine.take_clock_step(now) {
+            let step = records::clock_step(step_ms);
+            self.shared.queues.push(&step, &Subject::of(&step), RecordGroup::Reserved, now);
+            self.shared.record(step, now);
+        }
     }
 
     fn deliver(&self, alerts: &[Arc<Alert>], now: Now) {
