@@ -14,7 +14,7 @@ const PROCESS_STARTERS: [&str; 4] = [
     "xtask/",
     "bench/",
     // Programs that the operator configures, with fixed arguments and without a shell.
-    "crates/portcullis-admin/src/command.rs",
+    "crates/portcullis-admin/src/transport/command.rs",
 ];
 
 /// Words without a meaning in the name of a type or file.

@@ -1,13 +1,13 @@
 //! A test alert to each channel, whether or not the server runs.
 //! Never: the spool; a channel that fails is reported and not tried again.
 
-use portcullis_audit::{Alert, AlertCounts, AlertOrigin, AlertSeverity, AlertState};
 use portcullis_model::Now;
 use portcullis_server::random_id;
 
-use crate::channel::ChannelOptions;
-use crate::delivery::SendOutcome;
-use crate::monitor::MonitorOptions;
+use crate::channel::monitor::MonitorOptions;
+use crate::channel::options::ChannelOptions;
+use crate::message::sample::test_alert;
+use crate::spool::delivery::SendOutcome;
 
 /// The outcome of the test alert of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,31 +41,4 @@ pub async fn send_monitor_trial(options: &MonitorOptions, now: Now) -> TrialResu
         Err(_) => Some(String::from("the system returned no random bytes")),
     };
     TrialResult { channel: options.name.clone(), fault }
-}
-
-pub(crate) fn test_alert(id: &str, now: Now) -> Alert {
-    let counts = AlertCounts {
-        events: 1,
-        first_unix_ms: now.unix_ms,
-        last_unix_ms: now.unix_ms,
-        ..AlertCounts::default()
-    };
-    Alert {
-        id: format!("al_test_{id}"),
-        rule: String::from("TEST"),
-        title: String::from("Test of this channel"),
-        severity: AlertSeverity::Info,
-        state: AlertState::Firing,
-        key: None,
-        counts,
-        acknowledged: None,
-        group: Vec::new(),
-        evidence: Vec::new(),
-        suggest: Vec::new(),
-        origin: AlertOrigin {
-            fingerprint: String::from("0000000000000000"),
-            test: true,
-            ..AlertOrigin::default()
-        },
-    }
 }

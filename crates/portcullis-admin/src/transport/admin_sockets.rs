@@ -7,7 +7,7 @@ use portcullis_audit::{Alert, AlertSink, SinkOutcome};
 use portcullis_model::{Clock, Namespace};
 use portcullis_server::{Hub, Payload};
 
-use crate::json;
+use crate::message::json;
 
 /// Sends all alerts to the connected administrators.
 pub struct AdminSockets {

@@ -10,9 +10,9 @@ use portcullis_audit::{AlertSeverity, Audit, Outcome, Record};
 use portcullis_model::{Clock, Code};
 use tokio::sync::Notify;
 
-use crate::channel::ChannelOptions;
-use crate::spool::Spool;
-use crate::spool_file;
+use crate::channel::options::ChannelOptions;
+use crate::spool::file;
+use crate::spool::queue::Spool;
 
 /// Counters of all channels.
 #[derive(Debug, Default)]
@@ -109,7 +109,7 @@ impl Shared {
     pub(crate) fn save(&self) {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let deliveries = self.spool().all().to_vec();
-        if let Err(error) = spool_file::write(&self.file, &deliveries) {
+        if let Err(error) = file::write(&self.file, &deliveries) {
             let path = self.file.display();
             tracing::error!(%error, %path, "undelivered alerts are not saved");
         }

@@ -3,7 +3,7 @@
 
 use portcullis_audit::{Alert, AlertKey, utc};
 
-use crate::text::harmless;
+use crate::message::text::harmless;
 
 /// The title, without text of clients.
 pub(crate) fn title(alert: &Alert) -> String {

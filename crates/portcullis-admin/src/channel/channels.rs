@@ -12,11 +12,12 @@ use portcullis_audit::{Alert, AlertSeverity, AlertSink, Audit, SinkOutcome};
 use portcullis_model::Clock;
 use tokio::sync::Notify;
 
-use crate::channel::ChannelOptions;
-use crate::monitor::MonitorOptions;
-use crate::shared::Shared;
-use crate::spool::Spool;
-use crate::{monitor, spool_file, worker};
+use super::{monitor, worker};
+use crate::channel::monitor::MonitorOptions;
+use crate::channel::options::ChannelOptions;
+use crate::channel::shared::Shared;
+use crate::spool::file;
+use crate::spool::queue::Spool;
 
 /// At most one write of the file in this time.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
@@ -54,7 +55,7 @@ impl Channels {
         audit: Audit,
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
-        let (found, skipped) = spool_file::read(&file)?;
+        let (found, skipped) = file::read(&file)?;
         let mut spool = Spool::default();
         let mut dropped = skipped;
         for delivery in found {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::sync::Semaphore;
 
-use crate::delivery::{Delivery, SendOutcome};
+use crate::spool::delivery::{Delivery, SendOutcome};
 
 /// Programs of all channels that run at once.
 static SLOTS: Semaphore = Semaphore::const_new(2);
@@ -103,7 +103,7 @@ mod tests {
     use portcullis_audit::AlertSeverity;
 
     use super::*;
-    use crate::delivery::Progress;
+    use crate::spool::delivery::Progress;
 
     const SHORT: Duration = Duration::from_millis(200);
 

@@ -5,10 +5,10 @@ use portcullis_audit::{Alert, AlertSeverity};
 use portcullis_model::Now;
 use portcullis_server::random_id;
 
-use crate::command::Program;
-use crate::delivery::{Delivery, Progress, SendOutcome};
-use crate::shape::Shape;
-use crate::webhook::Webhook;
+use crate::message::shape::Shape;
+use crate::spool::delivery::{Delivery, Progress, SendOutcome};
+use crate::transport::command::Program;
+use crate::transport::webhook::Webhook;
 
 /// One channel.
 #[derive(Clone)]

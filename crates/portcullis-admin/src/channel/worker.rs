@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::channel::ChannelOptions;
-use crate::delivery::{Delivery, SendOutcome};
-use crate::quota::Quota;
-use crate::shared::Shared;
-use crate::spool::{AttemptOutcome, Next};
+use crate::channel::options::ChannelOptions;
+use crate::channel::shared::Shared;
+use crate::spool::delivery::{Delivery, SendOutcome};
+use crate::spool::queue::{AttemptOutcome, Next};
+use crate::spool::quota::Quota;
 
 /// Longest sleep: a clock that was set back delays messages by this time at most.
 const SLEEP_MAX_MS: u64 = 60_000;

@@ -4,9 +4,9 @@
 use portcullis_model::{Now, Secret};
 use portcullis_outbound::{Client, Target};
 
-use crate::delivery::{Delivery, SendOutcome};
-use crate::shape::Shape;
-use crate::signature::WebhookSecrets;
+use crate::message::shape::Shape;
+use crate::spool::delivery::{Delivery, SendOutcome};
+use crate::transport::signature::WebhookSecrets;
 
 /// The secret of a webhook.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use portcullis_audit::{Alert, AlertSeverity, utc};
 use portcullis_model::Now;
 use serde_json::{Value, json};
 
-use crate::{json, summary};
+use super::{json, summary};
 
 /// The format of the body of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +135,7 @@ mod tests {
     use portcullis_audit::{AlertKey, AlertState};
 
     use super::*;
-    use crate::trial::test_alert;
+    use crate::message::sample::test_alert;
 
     /// An alert with a key that tries to break out.
     fn hostile() -> Alert {

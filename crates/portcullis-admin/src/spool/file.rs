@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::delivery::Delivery;
+use crate::spool::delivery::Delivery;
 
 /// The largest file that is read: the bodies, escaped, and their heads.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -55,7 +55,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::delivery::Progress;
+    use crate::spool::delivery::Progress;
 
     #[test]
     fn messages_survive_and_broken_lines_are_counted() {

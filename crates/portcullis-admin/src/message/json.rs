@@ -5,7 +5,7 @@ use portcullis_audit::{Acknowledgement, Alert, AlertKey, Evidence, Suggestion, u
 use portcullis_model::Now;
 use serde_json::{Map, Value, json};
 
-use crate::text::harmless;
+use crate::message::text::harmless;
 
 /// The message: `{"type": "alert.firing", "timestamp": …, "data": {…}}`.
 pub(crate) fn standard(alert: &Alert, now: Now) -> Value {

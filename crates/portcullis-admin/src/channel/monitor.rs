@@ -9,9 +9,9 @@ use portcullis_model::Now;
 use portcullis_outbound::{Client, Target};
 use serde_json::{Value, json};
 
-use crate::shared::Shared;
-use crate::summary;
-use crate::text::harmless;
+use crate::channel::shared::Shared;
+use crate::message::summary;
+use crate::message::text::harmless;
 
 /// The time for which Alertmanager keeps an alert that this server no longer sends.
 const ENDS_AFTER_MS: i64 = 300_000;
@@ -208,7 +208,7 @@ pub(crate) async fn run(shared: Arc<Shared>, options: MonitorOptions) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::test_alert;
+    use crate::message::sample::test_alert;
 
     fn at(unix_ms: i64) -> Now {
         Now { monotonic_ms: 0, unix_ms }

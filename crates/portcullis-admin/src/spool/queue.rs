@@ -1,8 +1,8 @@
 //! Messages that are not delivered yet, of all channels.
 //! Never: more than 1,000 messages or 4 MiB; two messages of one alert for one channel.
 
-use crate::delivery::{Delivery, NextStep, SendOutcome};
-use crate::quota::Quota;
+use crate::spool::delivery::{Delivery, NextStep, SendOutcome};
+use crate::spool::quota::Quota;
 
 /// Most messages.
 const MESSAGES_MAX: usize = 1_000;
@@ -164,7 +164,7 @@ fn size(delivery: &Delivery) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::Progress;
+    use crate::spool::delivery::Progress;
 
     fn delivery(channel: &str, alert: &str, message: &str, severity: u8) -> Delivery {
         Delivery {

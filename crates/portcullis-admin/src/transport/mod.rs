@@ -1,0 +1,7 @@
+//! From a message to its receiver.
+//! Never: an attempt that waits without a bound.
+
+pub(crate) mod admin_sockets; // the event `alert` of the namespace `/admin`
+pub(crate) mod webhook; // posts JSON
+pub(crate) mod signature; // signatures of webhooks
+pub(crate) mod command; // runs a program
