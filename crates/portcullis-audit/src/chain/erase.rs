@@ -1,4 +1,4 @@
-//! Erases personal parts from closed files: of one user, one name, one address, or by age.
+//! Erases personal parts from closed files: of one user, one name, one address, or all.
 //! Never: a change of the hash of a line; the chain stays valid, and a record says what was erased.
 
 use std::fs::{File, OpenOptions};
@@ -13,6 +13,7 @@ use memchr::memmem;
 
 use super::line::{Personal, SealedLine};
 use crate::files::path::{folder_of, with_suffix};
+use crate::files::rotation_request::{RotationOutcome, rotate_from_outside};
 use crate::files::segment::Naming;
 use crate::files::segment_lock::{SegmentLock, keep_owner};
 use crate::read::line_reader::{LineEnd, LineReader, is_compressed};
@@ -54,6 +55,9 @@ pub enum ErasureError {
     /// The server compresses or removes files, or another erasure runs.
     #[error("the closed files are in use: the server compresses or removes one; try again")]
     InUse,
+    /// The server did not close its file.
+    #[error("the server has the log open and did not close its file within ten seconds; try again")]
+    NotRotated,
     /// A file cannot be read or written.
     #[error("cannot read or rewrite {}", path.display())]
     File {
@@ -102,9 +106,23 @@ impl Erasure {
         Ok(found)
     }
 
+    /// Closes the open file, so that its lines can be erased: the server does it within a second.
+    ///
+    /// Without a server, this process does it.
+    ///
+    /// # Errors
+    /// [`ErasureError`] if the server does not answer, or the file cannot be renamed.
+    pub fn rotate(&self, now_unix_ms: i64) -> Result<(), ErasureError> {
+        match rotate_from_outside(&Naming::of(&self.log), now_unix_ms) {
+            Ok(RotationOutcome::Closed) => Ok(()),
+            Ok(RotationOutcome::NoAnswer) => Err(ErasureError::NotRotated),
+            Err(source) => Err(fault(&self.log, source)),
+        }
+    }
+
     /// The number of lines of the open file that concern the subject.
     ///
-    /// They are erased after the rotation of the file.
+    /// They can be erased after [`Erasure::rotate`].
     ///
     /// # Errors
     /// [`ErasureError::File`] if the file exists and cannot be read.

@@ -6,14 +6,19 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::files::disk::Disk;
 use crate::files::file_id::FileId;
 use crate::files::last_number::{last_in_older_files, last_in_text, read_tail, read_text};
 use crate::files::path::folder_of;
+use crate::files::rotation_request::{is_at, mark_in_use};
 use crate::files::segment::Naming;
 use crate::record::timestamp::utc;
 
+/// Attempts to open the file while another program closes it, and the pause between them.
+const OPEN_ATTEMPTS: u32 = 50;
+const OPEN_PAUSE: Duration = Duration::from_millis(20);
 /// Characters of a date in RFC 3339.
 const DATE_LENGTH: usize = 10;
 
@@ -31,6 +36,8 @@ pub(crate) struct LogFile {
     torn: bool,
     /// A part of a line that a failed write left, and that could not be removed yet.
     rest: Option<WrittenRest>,
+    /// Whether the file is marked as in use, so that no other program renames it to erase lines.
+    marked: bool,
     /// The number of the first line.
     first: Option<u64>,
     /// The date of the first line.
@@ -78,7 +85,7 @@ impl LogFile {
     ///
     /// A new file has mode 0640: writable by the owner, readable by the group.
     pub(crate) fn open(path: &Path, disk: Arc<dyn Disk>) -> io::Result<(Self, u64)> {
-        let file = open_at(path, AllowedType::FileOrDevice)?;
+        let (file, marked) = open_marked(path, AllowedType::FileOrDevice)?;
         let mut log = Self {
             path: path.to_owned(),
             disk,
@@ -88,6 +95,7 @@ impl LogFile {
             bytes: 0,
             torn: false,
             rest: None,
+            marked,
             first: None,
             date: String::new(),
             truncated: None,
@@ -107,7 +115,8 @@ impl LogFile {
     pub(crate) fn reopen(&mut self) -> io::Result<()> {
         self.remove_rest()?;
         let allowed = if self.regular { AllowedType::File } else { AllowedType::FileOrDevice };
-        self.file = Arc::new(open_at(&self.path, allowed)?);
+        let (file, marked) = open_marked(&self.path, allowed)?;
+        (self.file, self.marked) = (Arc::new(file), marked);
         self.examine().map(|_last| ())
     }
 
@@ -227,6 +236,7 @@ impl LogFile {
             return Ok(Some(if deleted { FileChange::Deleted } else { FileChange::Renamed }));
         }
         if self.regular {
+            self.marked = self.marked || mark_in_use(&self.file);
             self.update_length(metadata.len())?;
         }
         Ok(self.truncated.take().map(|(from, to)| FileChange::Truncated { from, to }))
@@ -251,13 +261,18 @@ impl LogFile {
 
     /// The reason to close the file before the next line; `None` without one.
     pub(crate) fn rotation_reason(&self, segment_bytes: u64, unix_ms: i64) -> Option<&'static str> {
-        if !self.regular || self.bytes == 0 || self.first.is_none() {
+        if !self.has_lines() {
             return None;
         }
         if self.bytes >= segment_bytes {
             return Some("size");
         }
         (self.date < date(unix_ms)).then_some("day")
+    }
+
+    /// Whether it is a file with a line, which can be rotated.
+    pub(crate) fn has_lines(&self) -> bool {
+        self.regular && self.bytes > 0 && self.first.is_some()
     }
 
     /// Renames the file and opens a new one; returns the path and handle of the old file.
@@ -340,6 +355,26 @@ impl AllowedType {
         };
         Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     }
+}
+
+/// Opens the file and marks it as in use; whether the mark is set.
+///
+/// Without a mark, another program does not know that the file is in use. So the file is opened
+/// again until that program has closed it.
+fn open_marked(path: &Path, allowed: AllowedType) -> io::Result<(File, bool)> {
+    let mut file = open_at(path, allowed)?;
+    for _ in 0..OPEN_ATTEMPTS {
+        if !file.metadata()?.is_file() {
+            return Ok((file, false));
+        }
+        if mark_in_use(&file) && is_at(path, &file).unwrap_or(false) {
+            return Ok((file, true));
+        }
+        std::thread::sleep(OPEN_PAUSE);
+        file = open_at(path, allowed)?;
+    }
+    tracing::warn!("another program has locked the file of the security log");
+    Ok((file, false))
 }
 
 fn open_at(path: &Path, allowed: AllowedType) -> io::Result<File> {

@@ -7,6 +7,7 @@ pub(crate) mod last_number; // finds the last sequence number in the log's files
 pub(crate) mod sequence; // the last sequence number in a file of its own
 pub(crate) mod segment; // closed files: their names and their expiry
 pub(crate) mod segment_lock; // one program at a time changes closed files
+pub(crate) mod rotation_request; // a rotation that another program wants
 pub(crate) mod retention; // removes and compresses closed files
 pub(crate) mod compress; // compresses one closed file
 pub(crate) mod sync; // the thread that syncs files

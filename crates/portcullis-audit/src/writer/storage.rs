@@ -15,6 +15,7 @@ use crate::files::log_file::{AppendError, LogFile};
 use crate::files::path::file_name;
 use crate::files::reserve::Reserve;
 use crate::files::retention::Retention;
+use crate::files::rotation_request::take_request;
 use crate::files::segment::Naming;
 use crate::files::sequence::SequenceFile;
 use crate::files::sync::Syncer;
@@ -69,6 +70,8 @@ struct Schedule {
     synced_ms: u64,
     retention_ms: Option<u64>,
     rotate_from_ms: u64,
+    /// Whether another program asks for a rotation.
+    rotation_requested: bool,
 }
 
 impl Storage {
@@ -155,10 +158,24 @@ impl Storage {
 
     /// Whether the file is to be rotated before the next line.
     pub(crate) fn is_rotation_due(&self, now: Now) -> bool {
-        let reason = |file: &LogFile| file.rotation_reason(self.segment_bytes, now.unix_ms);
-        self.managed.is_some()
-            && now.monotonic_ms >= self.schedule.rotate_from_ms
-            && self.file.as_ref().and_then(reason).is_some()
+        self.managed.is_some() && self.rotation_reason(now).is_some()
+    }
+
+    fn rotation_reason(&self, now: Now) -> Option<&'static str> {
+        let file = self.file.as_ref()?;
+        if now.monotonic_ms < self.schedule.rotate_from_ms {
+            return None;
+        }
+        let is_requested = self.schedule.rotation_requested && file.has_lines();
+        file.rotation_reason(self.segment_bytes, now.unix_ms)
+            .or_else(|| is_requested.then_some("request"))
+    }
+
+    /// Looks for the request of another program to close the file.
+    pub(crate) fn take_rotation_request(&mut self) {
+        if let Some(managed) = &self.managed {
+            self.schedule.rotation_requested |= take_request(&managed.naming);
+        }
     }
 
     /// Reserves the numbers up to `last` before their lines are written.
@@ -192,11 +209,9 @@ impl Storage {
     ///
     /// Returns the record of the rotation.
     pub(crate) fn rotate_if_due(&mut self, last: u64, now: Now) -> Option<Record> {
+        let reason = self.rotation_reason(now)?;
         let (file, managed) = (self.file.as_mut()?, self.managed.as_ref()?);
-        let reason = file.rotation_reason(self.segment_bytes, now.unix_ms)?;
-        if now.monotonic_ms < self.schedule.rotate_from_ms {
-            return None;
-        }
+        self.schedule.rotation_requested = false;
         let first = file.first();
         match file.rotate(&managed.naming, now.unix_ms) {
             Ok((path, old)) => {

@@ -144,6 +144,7 @@ impl Writer {
                 self.status.set_state(state);
             }
             self.report_output_losses();
+            self.storage.take_rotation_request();
             // The file of the day before is closed, even without records.
             if self.fault.is_none() {
                 self.write_closing_note();

@@ -1,7 +1,7 @@
 //! Verification and erasure of the security log, as an operator runs them.
 //! Never: a key from the data directory; it is kept at the first start.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use portcullis_test::{Config, SioClient, TestServer, hs256, until};
 
@@ -92,24 +92,23 @@ fn t363_note_that_was_kept_elsewhere_proves_that_lines_are_missing() {
 // T-368
 #[test]
 fn t368_erased_user_is_gone_and_the_log_stays_sound() {
-    let server = start(&Config::default());
+    let server = start(&uncompressed());
     let data = server.data();
     let log = data.join("security.log");
     let key = done(&server, &["audit", "key"], "");
     let ann = connect(&server, "ann", &log);
     let bob = connect(&server, "bob", &log);
     let (ann, bob) = (ann.as_str(), bob.as_str());
-    let closed = data.join("security-20260101T000000Z-1.log");
-    std::fs::rename(&log, &closed).unwrap();
-    server.signal("HUP");
-    until("a new file", || log.exists().then_some(()));
     let erase = ["audit", "erase", "--user", ann];
     let planned = server.operate(&erase, "");
     assert_eq!(planned.status.code(), Some(1), "nothing without --yes");
-    assert!(std::fs::read_to_string(&closed).unwrap().contains(ann));
+    assert!(std::fs::read_to_string(&log).unwrap().contains(ann));
+    // The server closes its file at once.
     done(&server, &[&erase[..], &["--yes"]].concat(), "");
+    let closed = closed_file(&data);
     let text = std::fs::read_to_string(&closed).unwrap();
     assert!(!text.contains(ann) && text.contains(bob));
+    assert!(text.lines().last().unwrap().contains("log_checkpoint"), "a note ends the file");
     until("log_erased and a note after it", || {
         // Read first: the record may be written while the log is verified.
         let is_recorded = std::fs::read_to_string(&log).unwrap().contains("log_erased");
@@ -119,4 +118,46 @@ fn t368_erased_user_is_gone_and_the_log_stays_sound() {
     });
     let records = std::fs::read_to_string(&log).unwrap();
     assert!(!records.contains(ann), "no record says who: {records}");
+}
+
+fn uncompressed() -> Config {
+    let mut config = Config::default();
+    config.more.push_str("[audit]\ncompress = false\n");
+    config
+}
+
+/// The only closed file of a log.
+fn closed_file(data: &Path) -> PathBuf {
+    let names = data.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let is_closed = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
+            name.starts_with("security-") && name.contains('Z') && name.ends_with(".log")
+        })
+    };
+    let closed: Vec<_> = names.filter(is_closed).collect();
+    assert_eq!(closed.len(), 1, "{closed:?}");
+    closed[0].clone()
+}
+
+// T-368
+#[test]
+fn t368_log_of_a_stopped_server_is_erased_and_continued() {
+    let mut server = start(&uncompressed());
+    let log = server.data().join("security.log");
+    let key = done(&server, &["audit", "key"], "");
+    let ann = connect(&server, "ann", &log);
+    assert!(server.terminate().success());
+    let erase = ["audit", "erase", "--user", &ann, "--yes"];
+    done(&server, &erase, "");
+    let closed = closed_file(&server.data());
+    assert!(!log.exists() && !std::fs::read_to_string(&closed).unwrap().contains(&ann));
+    let server = server.crash_and_restart();
+    until("log_erased and a note after it", || {
+        let text = std::fs::read_to_string(&log).unwrap();
+        let is_recorded = text.contains("log_erased");
+        assert!(!text.contains("log_truncated") && !text.contains("log_replaced"), "{text}");
+        let (code, text) = verify(&server, &["--key", key.trim()]);
+        assert!(!is_recorded || code == Some(0), "{text}");
+        is_recorded.then_some(())
+    });
 }

@@ -33,7 +33,7 @@ struct SubjectArguments {
     /// An IPv4 or IPv6 address.
     #[arg(long)]
     address: Option<IpAddr>,
-    /// All personal parts in closed files.
+    /// All personal parts.
     #[arg(long)]
     all: bool,
 }
@@ -49,6 +49,11 @@ pub(super) fn run(installation: &Installation, arguments: &EraseArguments) -> Re
         _ => bail!("name one of --user, --name, --address and --all"),
     };
     let erasure = Erasure::begin(&installation.settings.audit.file, &subject)?;
+    let mut open = erasure.count_in_open_file()?;
+    if open > 0 && arguments.yes {
+        erasure.rotate(installation.now().unix_ms)?;
+        open = erasure.count_in_open_file()?;
+    }
     let files = erasure.find()?;
     for file in &files {
         let ErasureFile { path, first, last, count } = file;
@@ -64,17 +69,17 @@ pub(super) fn run(installation: &Installation, arguments: &EraseArguments) -> Re
             outln!("{}: {lines} to erase, from {first} to {last}", path.display())?;
         }
     }
-    if files.is_empty() {
-        outln!("no closed file has a personal part of this subject")?;
-    }
-    let open = erasure.count_in_open_file()?;
     if open > 0 {
-        let lines = counted(open, "line");
+        let (lines, path) = (counted(open, "line"), installation.settings.audit.file.display());
         outln!(
-            "the open file has {lines}: erase again after its rotation, at 00:00 UTC at the latest"
+            "{path}: {lines}{}",
+            if arguments.yes { " written meanwhile" } else { " to erase" }
         )?;
     }
-    if !arguments.yes && !files.is_empty() {
+    if files.is_empty() && open == 0 {
+        outln!("no file has a personal part of this subject")?;
+    }
+    if !arguments.yes && (!files.is_empty() || open > 0) {
         bail!("nothing was erased: add --yes to erase; it cannot be undone");
     }
     Ok(())

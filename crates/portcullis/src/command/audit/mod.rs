@@ -45,7 +45,7 @@ pub(crate) enum AuditCommand {
     Verify(verify::VerifyArguments),
     /// Prints the keys that verify the log; keep them outside this machine.
     Key,
-    /// Erases personal parts of records from closed files; the log stays verifiable.
+    /// Erases personal parts of records; the log stays verifiable.
     Erase(erase::EraseArguments),
 }
 
