@@ -178,6 +178,14 @@ impl Audit {
         }
     }
 
+    /// Waits until the retention rules were applied.
+    #[cfg(test)]
+    pub(crate) fn wait_retention(&self) {
+        if let Log::Live(live) = &*self.log {
+            live.wait_retention();
+        }
+    }
+
     /// Waits until the writer has no work.
     #[cfg(test)]
     pub(crate) fn wait_idle(&self) {

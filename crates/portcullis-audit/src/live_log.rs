@@ -262,6 +262,13 @@ impl LiveLog {
     }
 
     #[cfg(test)]
+    pub(crate) fn wait_retention(&self) {
+        if let Some(syncer) = &self.syncer {
+            syncer.wait_retention();
+        }
+    }
+
+    #[cfg(test)]
     pub(crate) fn wait_idle(&self) {
         self.queue.wait_idle();
     }

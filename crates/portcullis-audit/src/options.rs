@@ -7,6 +7,7 @@ use portcullis_model::Secret;
 
 use crate::alert::options::AlertOptions;
 use crate::chain::start::ChainOptions;
+use crate::record::address::AddressForm;
 
 /// The options of the security log.
 #[derive(Debug, Clone)]
@@ -36,6 +37,10 @@ pub struct AuditOptions {
     pub keep_days: u32,
     /// The oldest closed files are removed when all files together have more bytes.
     pub keep_total_bytes: u64,
+    /// Personal parts of closed files are erased after this many days.
+    pub personal_days: u32,
+    /// The form in which addresses of clients are recorded.
+    pub addresses: AddressForm,
     /// Whether closed files are compressed (gzip).
     pub compress: bool,
     /// Bytes that are reserved on the disk for operations, and used when the disk is full.
@@ -70,6 +75,8 @@ impl Default for AuditOptions {
             unauthenticated_day_bytes: 256 * MIB,
             segment_bytes: 64 * MIB,
             keep_days: 90,
+            personal_days: 90,
+            addresses: AddressForm::Full,
             keep_total_bytes: 2_048 * MIB,
             compress: true,
             reserve_bytes: 8 * MIB,

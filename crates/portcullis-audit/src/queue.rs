@@ -170,6 +170,11 @@ impl Queue {
         self.lock().take(|queue| &mut queue.held)
     }
 
+    /// Whether records wait because the file cannot be written.
+    pub(crate) fn has_held(&self) -> bool {
+        self.lock().groups.iter().any(|queue| !queue.held.is_empty())
+    }
+
     /// Takes one record for each kind with lost records.
     pub(crate) fn take_lost(&self) -> VecDeque<Entry> {
         let mut state = self.lock();

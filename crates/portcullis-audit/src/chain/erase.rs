@@ -73,7 +73,8 @@ pub enum ErasureError {
 pub struct Erasure {
     log: PathBuf,
     needles: Needles,
-    _lock: SegmentLock,
+    /// None if the caller has the lock.
+    _lock: Option<SegmentLock>,
 }
 
 /// The members that name the subject, as they stand in a line; none: all lines.
@@ -89,7 +90,24 @@ impl Erasure {
         let lock =
             SegmentLock::try_acquire(&Naming::of(log)).map_err(|source| fault(log, source))?;
         let lock = lock.ok_or(ErasureError::InUse)?;
-        Ok(Self { log: log.to_owned(), needles: Needles::of(subject), _lock: lock })
+        Ok(Self { log: log.to_owned(), needles: Needles::of(subject), _lock: Some(lock) })
+    }
+
+    /// The lines of a file that have a personal part. The caller has the closed files locked.
+    pub(crate) fn find_all(
+        naming: &Naming,
+        path: &Path,
+    ) -> Result<Option<ErasureFile>, ErasureError> {
+        Self::of_all(naming).search(path).map_err(|source| fault(path, source))
+    }
+
+    /// Rewrites a file without personal parts. The caller has the closed files locked.
+    pub(crate) fn erase_all(naming: &Naming, file: &ErasureFile) -> Result<(), ErasureError> {
+        Self::of_all(naming).erase(file)
+    }
+
+    fn of_all(naming: &Naming) -> Self {
+        Self { log: naming.open(), needles: Needles(None), _lock: None }
     }
 
     /// The closed files with personal parts of the subject, oldest first.

@@ -9,6 +9,7 @@ pub(crate) mod segment; // closed files: their names and their expiry
 pub(crate) mod segment_lock; // one program at a time changes closed files
 pub(crate) mod rotation_request; // a rotation that another program wants
 pub(crate) mod retention; // removes and compresses closed files
+pub(crate) mod personal_retention; // erases old personal parts
 pub(crate) mod compress; // compresses one closed file
 pub(crate) mod sync; // the thread that syncs files
 pub(crate) mod reserve; // disk space for operations while the disk is full

@@ -8,6 +8,7 @@ use portcullis_model::{Now, Severity};
 use crate::files::compress::compress;
 use crate::files::disk::Disk;
 use crate::files::last_number::last_in_segment;
+use crate::files::personal_retention::PersonalRetention;
 use crate::files::segment::{Naming, RemovalReason, Segment, removals};
 use crate::files::segment_lock::SegmentLock;
 use crate::options::AuditOptions;
@@ -29,6 +30,7 @@ pub(crate) struct Retention {
     /// Maximum size of all closed files together, in bytes.
     max_bytes: u64,
     compress: bool,
+    personal: PersonalRetention,
 }
 
 impl Retention {
@@ -38,6 +40,7 @@ impl Retention {
             days: options.keep_days,
             max_bytes: options.keep_total_bytes.saturating_sub(options.segment_bytes),
             compress: options.compress,
+            personal: PersonalRetention::new(options.personal_days),
         }
     }
 
@@ -83,8 +86,11 @@ impl Retention {
                 }
             }
         }
-        let kept = segments.iter().skip(removals.len());
-        for segment in kept.filter(|segment| self.compress && !segment.compressed) {
+        let kept = segments.get(removals.len()..).unwrap_or_default();
+        if may_compress() {
+            self.personal.apply(&self.naming, kept, queue, now);
+        }
+        for segment in kept.iter().filter(|segment| self.compress && !segment.compressed) {
             if !may_compress() || !self.has_space(disk, segment.bytes) {
                 return;
             }
@@ -163,7 +169,8 @@ pub(crate) mod tests {
 
     pub(crate) fn retention(folder: &Path, max_bytes: u64, compress: bool) -> Retention {
         let naming = Naming::of(&folder.join("security.log"));
-        Retention { naming, days: 90, max_bytes, compress }
+        let personal = PersonalRetention::new(90);
+        Retention { naming, days: 90, max_bytes, compress, personal }
     }
 
     pub(crate) fn queue() -> Queue {

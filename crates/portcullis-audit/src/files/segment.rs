@@ -59,6 +59,11 @@ pub(crate) fn compact_utc(unix_ms: i64) -> String {
     whole.chars().filter(|it| *it != '-' && *it != ':').chain(['Z']).collect()
 }
 
+/// Formats the time so many days before a time.
+pub(crate) fn compact_days_before(unix_ms: i64, days: u32) -> String {
+    compact_utc(unix_ms.saturating_sub(i64::from(days).saturating_mul(DAY_MS)))
+}
+
 impl Naming {
     pub(crate) fn of(log: &Path) -> Self {
         let text = |part: Option<&std::ffi::OsStr>| {
@@ -142,8 +147,7 @@ pub(crate) fn removals(
     keep_days: u32,
     max_bytes: u64,
 ) -> Vec<(Segment, RemovalReason)> {
-    let oldest =
-        compact_utc(now_unix_ms.saturating_sub(i64::from(keep_days).saturating_mul(DAY_MS)));
+    let oldest = compact_days_before(now_unix_ms, keep_days);
     let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
     let mut removals = Vec::new();
     for segment in segments {

@@ -47,6 +47,8 @@ struct SyncWork {
     /// The state of the chain that is to be stored.
     chain: Option<ChainUpdate>,
     chain_failed: bool,
+    /// Whether the retention rules are being applied.
+    applying: bool,
     /// Whether the state is being stored.
     storing: bool,
     /// Whether the thread has seen that it is stopped.
@@ -140,6 +142,13 @@ impl Syncer {
         drop(self.shared.changed.wait_while(self.shared.lock(), is_busy));
     }
 
+    /// Waits until the retention rules were applied.
+    #[cfg(test)]
+    pub(crate) fn wait_retention(&self) {
+        let is_busy = |work: &mut SyncWork| work.retention.is_some() || work.applying;
+        drop(self.shared.changed.wait_while(self.shared.lock(), is_busy));
+    }
+
     /// Ends the thread after its last sync.
     pub(crate) fn stop(&self) {
         let _work = self.shared.lock();
@@ -208,6 +217,7 @@ impl SyncThread {
             let mut files = std::mem::take(&mut work.closed);
             files.extend(work.file.take());
             let retention = work.retention.take().filter(|_| !self.is_stopped());
+            work.applying = retention.is_some();
             if !files.is_empty() {
                 work.since_ms = Some(self.queue.now().monotonic_ms);
             }
@@ -271,6 +281,8 @@ impl SyncThread {
     fn apply_retention(&self, now: Now) {
         let may_compress = || !self.is_stopped() && !self.overloaded.load(Ordering::Relaxed);
         self.retention.apply(&*self.disk, &self.queue, now, may_compress);
+        self.lock().applying = false;
+        self.changed.notify_all();
     }
 
     fn is_stopped(&self) -> bool {

@@ -7,6 +7,7 @@ use portcullis_model::{Code, Now, Severity};
 
 use crate::chain::hash::{ChainHash, Salt};
 use crate::chain::line::seal_line;
+use crate::record::address::RecordedAddress;
 use crate::record::fields::Record;
 use crate::record::json_line::JsonLine;
 use crate::record::service::Service;
@@ -53,7 +54,7 @@ pub(crate) fn encode(
 ) {
     let mut line = JsonLine(std::mem::take(out));
     encode_public(&mut line, record, now, sequence, service);
-    encode_personal(&mut line, record, service);
+    encode_personal(&mut line, record, now, service);
     line.0.push_str("}\n");
     *out = line.0;
 }
@@ -77,7 +78,7 @@ pub(crate) fn encode_sealed(
         let _ = write!(line.0, ",\"chain\":{{\"log\":\"{name}\",\"previous\":\"{before}\"}}");
     }
     let personal = line.0.len();
-    encode_personal(&mut line, record, service);
+    encode_personal(&mut line, record, now, service);
     *out = line.0;
     seal_line(out, start, personal, salt, before)
 }
@@ -114,7 +115,7 @@ fn encode_public(
     }
     encode_http(line, record);
     if !has_personal_label(record) {
-        encode_labels(line, record, service);
+        encode_labels(line, record, now, service);
     }
     line.comma();
     line.0.push_str(service.members());
@@ -122,8 +123,8 @@ fn encode_public(
 }
 
 /// The members that can identify a person; they can be erased.
-fn encode_personal(line: &mut JsonLine, record: &Record, service: &Service) {
-    encode_client_and_user(line, record);
+fn encode_personal(line: &mut JsonLine, record: &Record, now: Now, service: &Service) {
+    encode_client_and_user(line, record, now, service);
     if let Some(path) = &record.path {
         line.open("url");
         line.text("path", path);
@@ -135,7 +136,7 @@ fn encode_personal(line: &mut JsonLine, record: &Record, service: &Service) {
         line.close();
     }
     if has_personal_label(record) {
-        encode_labels(line, record, service);
+        encode_labels(line, record, now, service);
     }
 }
 
@@ -166,13 +167,22 @@ fn encode_event(line: &mut JsonLine, record: &Record, sequence: Option<u64>) {
     line.close();
 }
 
-fn encode_client_and_user(line: &mut JsonLine, record: &Record) {
+fn encode_client_and_user(line: &mut JsonLine, record: &Record, now: Now, service: &Service) {
     if let Some(client) = record.client {
         line.open("source");
-        line.key("ip");
-        let _ = write!(line.0, "\"{}\"", client.to_canonical());
-        if let Some(port) = record.port {
-            line.number("port", u64::from(port));
+        match service.addresses().recorded(client, now.unix_ms) {
+            RecordedAddress::Whole(address) => {
+                line.key("ip");
+                let _ = write!(line.0, "\"{address}\"");
+                if let Some(port) = record.port {
+                    line.number("port", u64::from(port));
+                }
+            }
+            RecordedAddress::Network(network) => {
+                line.key("ip");
+                let _ = write!(line.0, "\"{network}\"");
+            }
+            RecordedAddress::Pseudonym(pseudonym) => line.text("address", &pseudonym),
         }
         line.close();
     }
@@ -214,7 +224,7 @@ fn encode_http(line: &mut JsonLine, record: &Record) {
 }
 
 /// ECS labels are texts; numbers are written as texts too.
-fn encode_labels(line: &mut JsonLine, record: &Record, service: &Service) {
+fn encode_labels(line: &mut JsonLine, record: &Record, now: Now, service: &Service) {
     let has_labels = record.connection.is_some()
         || record.session.is_some()
         || record.origin.is_some()
@@ -246,7 +256,11 @@ fn encode_labels(line: &mut JsonLine, record: &Record, service: &Service) {
         let _ = write!(line.0, "\"{retry_after_ms}\"");
     }
     for (name, text) in &record.labels {
-        line.text(name, text);
+        if matches!(*name, "address" | "party") {
+            line.text(name, &service.addresses().label(text, now.unix_ms));
+        } else {
+            line.text(name, text);
+        }
     }
     if record.suppressed > 0 {
         line.key("suppressed");

@@ -96,6 +96,17 @@ pub(crate) fn file_removed(reason: &'static str, severity: Severity, detail: Str
     }
 }
 
+/// The server erases personal parts of old lines; written before it does.
+pub(crate) fn personal_parts_expired(name: &str, (first, last): (u64, u64), count: u64) -> Record {
+    let detail = format!("personal parts older than audit.personal_days are erased in {name}");
+    let mut record = event(Code::LogErased, Outcome::Success, "age", Some(detail));
+    (record.rule, record.severity) = ("retention", Severity::Info);
+    for (label, number) in [("first", first), ("last", last), ("count", count)] {
+        record.labels.push((label, number.to_string()));
+    }
+    record
+}
+
 /// Standard output did not take some lines.
 pub(crate) fn stdout_lost(lines: u64) -> Record {
     Record { suppressed: lines, ..event(Code::LogLost, Outcome::Failure, "stdout", None) }

@@ -9,4 +9,5 @@ pub(crate) mod log_events; // the records that the log makes about itself
 pub(crate) mod encode; // one record as one line of ECS JSON
 pub(crate) mod json_line; // writes and escapes a JSON object
 pub(crate) mod timestamp; // times as RFC 3339
+pub(crate) mod address; // the form of addresses
 pub(crate) mod service; // the members that every line has, and session hashes

@@ -8,6 +8,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use portcullis_model::Secret;
 
 use crate::options::AuditOptions;
+use crate::record::address::Addresses;
 use crate::record::json_line::JsonLine;
 
 /// Bytes of a session hash.
@@ -18,6 +19,7 @@ const SESSION_HASH_BYTES: usize = 10;
 pub(crate) struct Service {
     members: String,
     session_key: hmac::Key,
+    addresses: Addresses,
 }
 
 impl Service {
@@ -32,7 +34,14 @@ impl Service {
             line.close();
         }
         line.close();
-        Self { members: line.0, session_key: session_key(options) }
+        let session_key = session_key(options);
+        let addresses = Addresses::new(options.addresses, session_key.clone());
+        Self { members: line.0, session_key, addresses }
+    }
+
+    /// The writer of addresses.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// The encoded members that every line has.

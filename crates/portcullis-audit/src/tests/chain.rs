@@ -429,6 +429,61 @@ fn t373_part_of_a_line_that_cannot_be_removed_waits_and_is_removed_later() {
     }
 }
 
+// T-368
+#[test]
+fn t368_server_erases_old_personal_parts_with_a_record_and_stays_sound() {
+    const DAY_MS: u64 = 86_400_000;
+    let place = Place::new();
+    let open = |disk: &Arc<FaultyDisk>, personal_days| {
+        let options = AuditOptions { personal_days, ..place.options() };
+        Audit::open_on(options, None, Arc::<FaultyDisk>::clone(disk)).unwrap()
+    };
+    let disk = FaultyDisk::with_room(1 << 40);
+    let mut audit = open(&disk, 90);
+    for day in 0..6 {
+        write(&audit, at(day * DAY_MS), 20);
+    }
+    audit.close();
+    audit = open(&disk, 3);
+    let erased = |place: &Place| place.codes(Code::LogErased);
+    let with_user = || {
+        let files = list_by_number(&place.file()).unwrap();
+        let has_user = |path: &Path| std::fs::read_to_string(path).unwrap().contains("\"u1\"");
+        files.iter().map(|file| has_user(&file.path)).collect::<Vec<_>>()
+    };
+    let minute = |audit: &Audit, number: u64| {
+        audit.tick(at(5 * DAY_MS + number * 61_000));
+        audit.wait_idle();
+        audit.wait_retention();
+        audit.wait_idle();
+    };
+    // While the disk is full, the record waits, and nothing is erased.
+    disk.set_room(0);
+    write(&audit, at(5 * DAY_MS + 1_000), 1);
+    (1..6).for_each(|number| minute(&audit, number));
+    assert_eq!(with_user(), [true; 6]);
+    disk.set_room(1 << 40);
+    // While the server is overloaded, no file is read.
+    audit.set_overloaded(true);
+    (6..9).for_each(|number| minute(&audit, number));
+    assert_eq!(with_user(), [true; 6]);
+    audit.set_overloaded(false);
+    (9..20).for_each(|number| minute(&audit, number));
+    // The files of the first two days were closed more than three days ago.
+    assert_eq!(with_user(), [false, false, true, true, true, true]);
+    let records = erased(&place);
+    assert_eq!(records, 2);
+    audit.close();
+    assert_sound(&place);
+    // After a restart the files are read again, and nothing is left to erase.
+    audit = open(&disk, 3);
+    (20..30).for_each(|number| minute(&audit, number));
+    audit.close();
+    assert_eq!(erased(&place), records);
+    assert_sound(&place);
+    assert_unbroken(&all_lines(place.log.path()));
+}
+
 /// Renames the open file as `logrotate` does.
 fn rename(place: &Place, random: &mut Random) {
     let to = place.log.path().join(format!("security.log.{}", random.below(1 << 40)));

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis_audit::{AuditOptions, SyslogTarget, syslog_tls};
+use portcullis_audit::{AddressForm, AuditOptions, SyslogTarget, syslog_tls};
 use serde::Deserialize;
 
 use crate::config::alert::AlertSettings;
@@ -27,6 +27,10 @@ pub(crate) struct AuditSection {
     segment_mib: Option<u64>,
     /// Days that closed files are kept; 90.
     keep_days: Option<u32>,
+    /// Days after which personal parts of closed files are erased; 90.
+    personal_days: Option<u32>,
+    /// The form of recorded addresses: full, prefix, pseudonym; full.
+    addresses: Option<String>,
     /// Most mebibytes of all files together; 2048.
     keep_total_mib: Option<u64>,
     /// Whether closed files are compressed; true.
@@ -50,6 +54,7 @@ pub(crate) struct AuditSettings {
     pub(crate) stdout: bool,
     pub(crate) segment_bytes: u64,
     pub(crate) keep_days: u32,
+    pub(crate) personal: PersonalSettings,
     pub(crate) keep_total_bytes: u64,
     pub(crate) compress: bool,
     pub(crate) unauthenticated_day_bytes: u64,
@@ -58,6 +63,14 @@ pub(crate) struct AuditSettings {
     pub(crate) access_total_bytes: u64,
     /// `[alert]`.
     pub(crate) alert: AlertSettings,
+}
+
+/// What is recorded about persons, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PersonalSettings {
+    /// Days after which personal parts are erased.
+    pub(crate) days: u32,
+    pub(crate) addresses: AddressForm,
 }
 
 /// The syslog server that gets every line.
@@ -127,11 +140,17 @@ impl AuditSection {
         let access_key = "audit.access_total_mib";
         let access =
             mebibytes(access_key, self.access_total_mib, ACCESS_TOTAL_BYTES, 2..=1_048_576)?;
+        let days = default.personal_days;
+        let personal = PersonalSettings {
+            days: within("audit.personal_days", self.personal_days, days, 1..=3_650)?,
+            addresses: address_form(self.addresses.as_deref())?,
+        };
         let settings = AuditSettings {
             file: self.file.unwrap_or_else(|| data.join("security.log")),
             stdout: self.stdout.unwrap_or(true),
             segment_bytes,
             keep_days: within("audit.keep_days", self.keep_days, default.keep_days, 1..=3_650)?,
+            personal,
             keep_total_bytes: total,
             compress: self.compress.unwrap_or(default.compress),
             unauthenticated_day_bytes: day,
@@ -143,6 +162,14 @@ impl AuditSection {
         settings.check()?;
         Ok(settings)
     }
+}
+
+fn address_form(word: Option<&str>) -> Result<AddressForm, ConfigError> {
+    let Some(word) = word else { return Ok(AddressForm::default()) };
+    AddressForm::ALL.into_iter().find(|form| form.name() == word).ok_or_else(|| {
+        let mend = "write \"full\", \"prefix\" or \"pseudonym\"";
+        ConfigError::refused("audit.addresses", format!("{word:?}"), "it is not a form", mend)
+    })
 }
 
 impl AuditSettings {
@@ -193,6 +220,8 @@ mod tests {
         for (toml, expect) in [
             ("segment_mib = 0", "audit.segment_mib is 0"),
             ("keep_days = 0", "audit.keep_days is 0"),
+            ("personal_days = 0", "audit.personal_days is 0"),
+            ("addresses = \"none\"", "audit.addresses is \"none\": it is not a form"),
             ("keep_total_mib = 127", "audit.keep_total_mib is 127: it is less than two files"),
             ("unauthenticated_mib_per_day = 1", "audit.unauthenticated_mib_per_day is 1"),
             ("syslog = \"udp://a:514\"", "audit.syslog is \"udp://a:514\": it is not tls://HOST"),
@@ -209,5 +238,9 @@ mod tests {
         assert_eq!(read("syslog = \"\"").unwrap().syslog, None);
         assert_eq!(read("syslog = \"tls://a\"").unwrap().syslog.unwrap().target.port, 6_514);
         assert!(read("segment_mib = 1\nkeep_total_mib = 2").is_ok());
+        for form in AddressForm::ALL {
+            let toml = format!("addresses = \"{}\"", form.name());
+            assert_eq!(read(&toml).unwrap().personal.addresses, form);
+        }
     }
 }

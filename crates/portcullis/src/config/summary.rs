@@ -280,6 +280,8 @@ impl Summary<'_> {
             ("stdout", self.settings.audit.stdout.into()),
             ("segment_mib", number(self.settings.audit.segment_bytes / MIB)),
             ("keep_days", number(self.settings.audit.keep_days)),
+            ("personal_days", number(self.settings.audit.personal.days)),
+            ("addresses", self.settings.audit.personal.addresses.name().into()),
             ("keep_total_mib", number(self.settings.audit.keep_total_bytes / MIB)),
             ("compress", self.settings.audit.compress.into()),
             (

@@ -305,6 +305,8 @@ fn open_audit(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Audit> {
         stdout: audit.stdout,
         segment_bytes: audit.segment_bytes,
         keep_days: audit.keep_days,
+        personal_days: audit.personal.days,
+        addresses: audit.personal.addresses,
         keep_total_bytes: audit.keep_total_bytes,
         compress: audit.compress,
         unauthenticated_day_bytes: audit.unauthenticated_day_bytes,

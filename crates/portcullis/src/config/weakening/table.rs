@@ -29,6 +29,7 @@ const PENALTY: &str = "repeated attacks cost the attacker little";
 const SPAM: &str = "spam that the server finds is delivered";
 const BOUNDED: &str = "accepted values are within the tested bounds";
 const QUEUE: &str = "attackers can fill a longer admission queue";
+const FEWER_FACTS: &str = "records of an attack that is found later do not name its clients";
 const FEWER_RECORDS: &str = "an attack that is found later has left no record";
 
 /// All keys, in the order of `docs/configuration.md`.
@@ -193,6 +194,8 @@ pub(crate) const KEYS: &[(&str, Rule)] = &[
     ("audit.stdout", Safe("the file gets the same records")),
     ("audit.segment_mib", Safe(BOUNDED)),
     ("audit.keep_days", LessThan(7, FEWER_RECORDS)),
+    ("audit.personal_days", LessThan(7, FEWER_FACTS)),
+    ("audit.addresses", Words(&["prefix", "pseudonym"], FEWER_FACTS)),
     ("audit.keep_total_mib", LessThanPart(TEN, FEWER_RECORDS)),
     ("audit.compress", Safe(A_CHOICE)),
     ("audit.unauthenticated_mib_per_day", Custom(custom_rules::unauthenticated_records)),

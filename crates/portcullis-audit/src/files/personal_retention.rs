@@ -1,0 +1,79 @@
+//! Erases personal parts of closed files after a number of days, one file at a time.
+//! Never: before the record of it is on the disk; without one it would look like a change by hand.
+
+use std::sync::{Mutex, PoisonError};
+
+use portcullis_model::Now;
+
+use crate::chain::erase::{Erasure, ErasureError, ErasureFile};
+use crate::files::segment::{Naming, Segment, compact_days_before};
+use crate::queue::Queue;
+use crate::record::group::RecordGroup;
+use crate::record::log_events;
+
+/// The time and the first number in the name of a closed file.
+type SegmentKey = (String, u64);
+
+/// The limit for personal parts, and how far the files are done.
+#[derive(Debug)]
+pub(crate) struct PersonalRetention {
+    days: u32,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// The newest file that has no personal part any more.
+    done: Option<SegmentKey>,
+    /// The file whose erasure is recorded and follows the next time.
+    recorded: Option<(SegmentKey, ErasureFile)>,
+}
+
+impl PersonalRetention {
+    pub(crate) fn new(days: u32) -> Self {
+        Self { days, progress: Mutex::default() }
+    }
+
+    /// Records the erasure in one file, or erases in the file that was recorded the last time.
+    ///
+    /// It is called once a minute, so the record is on the disk. After a restart each old file is
+    /// read once more. `segments` are all closed files, oldest first; the caller has them locked.
+    pub(crate) fn apply(&self, naming: &Naming, segments: &[Segment], queue: &Queue, now: Now) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = compact_days_before(now.unix_ms, self.days);
+        let key = |segment: &Segment| (segment.closed.clone(), segment.first);
+        let next = segments.iter().find(|segment| {
+            segment.closed < limit && progress.done.as_ref().is_none_or(|done| key(segment) > *done)
+        });
+        let Some(segment) = next else { return };
+        let result = match progress.recorded.take() {
+            Some(recorded) if queue.has_held() => {
+                progress.recorded = Some(recorded);
+                return;
+            }
+            Some((recorded, file)) if recorded == key(segment) => {
+                // It may have been compressed since.
+                let file = ErasureFile { path: segment.path.clone(), ..file };
+                Erasure::erase_all(naming, &file).map(|()| None)
+            }
+            Some(_) | None => Erasure::find_all(naming, &segment.path),
+        };
+        match result {
+            Ok(Some(file)) => {
+                let lines = (file.first, file.last);
+                let record = log_events::personal_parts_expired(&segment.name(), lines, file.count);
+                queue.push(record, RecordGroup::Reserved, now);
+                progress.recorded = Some((key(segment), file));
+            }
+            Ok(None) => progress.done = Some(key(segment)),
+            Err(error) => report(segment, &error, &mut progress, key(segment)),
+        }
+    }
+}
+
+/// A damaged file does not keep the others from being done.
+fn report(segment: &Segment, error: &ErasureError, progress: &mut Progress, key: SegmentKey) {
+    let path = segment.path.display();
+    tracing::error!(%error, %path, "old personal parts of the security log cannot be erased");
+    progress.done = Some(key);
+}
