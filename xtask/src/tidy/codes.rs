@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 const CODES: &str = "crates/portcullis-model/src/record/code.rs";
 const TABLE: &str = "crates/portcullis-model/src/rejection/table.rs";
 const DOCUMENT: &str = "docs/records.md";
+/// Cells of a row: name, class, severity, meaning, what to do.
+const CELLS: usize = 5;
 /// Where each code that a client reads has a section.
 const CLIENT_DOCUMENT: &str = "docs/codes.md";
 /// The row of rejections by an application, whose answers have the application's own codes.
@@ -54,11 +56,21 @@ fn findings(codes: &str, sources: &[String], document: &str) -> Vec<String> {
         if !sources.iter().any(records) {
             findings.push(format!("{CODES}: no code records {name}"));
         }
-        if !document.contains(&format!("| `{name}` |")) {
-            findings.push(format!("{DOCUMENT}: has no row for {name}"));
+        match document.lines().find(|line| line.starts_with(&format!("| `{name}` |"))) {
+            None => findings.push(format!("{DOCUMENT}: has no row for {name}")),
+            Some(line) if !has_all_cells(line) => {
+                findings.push(format!("{DOCUMENT}: {name} has no meaning, or not what to do"));
+            }
+            Some(_) => {}
         }
     }
     findings
+}
+
+/// Whether a row has a class, a severity, a meaning, and what to do.
+fn has_all_cells(line: &str) -> bool {
+    let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+    cells.len() == CELLS && cells.iter().all(|cell| !cell.is_empty())
 }
 
 /// Whether the text contains the path as a whole, not as the start of a longer path.
@@ -116,8 +128,11 @@ mod tests {
         let codes = "    SysCrash, \"sys_crash\", Service, Critical,\n        \"It failed.\";\n";
         let source = String::from("Record::new(Code::SysCrash)");
         let longer = String::from("Record::new(Code::SysCrashLater)");
-        let document = "| `sys_crash` | service |";
-        assert!(findings(codes, &[source], document).is_empty());
+        let document = "| `sys_crash` | service | critical | It failed. | Read the log. |";
+        assert!(findings(codes, std::slice::from_ref(&source), document).is_empty());
+        let short = "| `sys_crash` | service | critical | It failed. |";
+        let expect = "docs/records.md: sys_crash has no meaning, or not what to do";
+        assert_eq!(findings(codes, &[source], short), [expect]);
         assert_eq!(findings(codes, &[longer], "").len(), 2);
     }
 }

@@ -38,7 +38,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// All limits.
+            /// All codes.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The name in the record.
