@@ -1,4 +1,4 @@
-//! Keys that count once: each is remembered until it could not be accepted again anyway.
+//! Keys that count once (used tickets, proofs): each is kept until it could not be accepted anyway.
 //! Never: a key evicted early; a table without space rejects the new key instead.
 
 use std::collections::{BTreeSet, HashMap};
