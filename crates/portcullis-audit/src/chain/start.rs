@@ -20,6 +20,7 @@ use super::salts::Salts;
 use super::state::{ChainState, EpochKeys};
 use super::verify::{ChainRecord, Members, label};
 use crate::files::path::with_suffix;
+use crate::read::line_reader::is_damage;
 use crate::read::line_text::line_sequence;
 use crate::read::log_files::list_by_number;
 use crate::record::fields::{Outcome, Record};
@@ -132,8 +133,15 @@ fn resume(
     Ok(ChainStart { chain, last, records: Vec::new(), update })
 }
 
-/// Reads the lines after the newest note of a state.
+/// Reads the lines after the newest note of a state. A damaged file is a changed one.
 fn follow(log: &Path, state: &ChainState) -> io::Result<Tail> {
+    match follow_lines(log, state) {
+        Err(error) if is_damage(&error) => Ok(Tail::Broken("changed")),
+        tail => tail,
+    }
+}
+
+fn follow_lines(log: &Path, state: &ChainState) -> io::Result<Tail> {
     let (anchor, mut head) = state.anchor();
     let files = list_by_number(log)?;
     let mut from = files.len();

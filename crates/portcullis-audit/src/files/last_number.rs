@@ -17,7 +17,8 @@ pub(crate) const TAIL_BYTES: u64 = 64 * 1024;
 pub(crate) fn last_in_older_files(log: &Path) -> io::Result<u64> {
     let mut last = 0;
     if let Some(newest) = Naming::of(log).list()?.pop() {
-        last = last_in_segment(&newest)?.unwrap_or(newest.first);
+        // A damaged file does not keep the server from starting.
+        last = last_in_segment(&newest).ok().flatten().unwrap_or(newest.first);
     }
     // The name that `logrotate` gives the file.
     match File::open(with_suffix(log, ".1")) {

@@ -80,6 +80,11 @@ pub(crate) fn is_compressed(path: &Path) -> bool {
     path.extension() == Some(OsStr::new("gz"))
 }
 
+/// Whether an error says that a compressed file is damaged, and not that it cannot be read.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    error.raw_os_error().is_none()
+}
+
 impl LineReader {
     /// Opens a file; a name that ends with `.gz` is that of a compressed one.
     ///

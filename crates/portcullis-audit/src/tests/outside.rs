@@ -28,8 +28,9 @@ fn alerts(lines: &[Line]) -> Vec<&str> {
     reasons(lines, Code::LogReplaced)
 }
 
+// T-371
 #[test]
-fn rename_with_sighup_is_a_rotation() {
+fn t371_rename_with_sighup_is_a_rotation() {
     let log = Log::open(|_| ());
     write(&log, 0);
     rename(&log);
@@ -42,8 +43,9 @@ fn rename_with_sighup_is_a_rotation() {
     assert_eq!((alerts(&lines).len(), reasons(&lines, Code::LogRotated)), (0, vec!["operator"]));
 }
 
+// T-371
 #[test]
-fn sighup_within_a_minute_of_the_rename_is_a_rotation() {
+fn t371_sighup_within_a_minute_of_the_rename_is_a_rotation() {
     let log = Log::open(|_| ());
     write(&log, 0);
     rename(&log);
@@ -58,8 +60,9 @@ fn sighup_within_a_minute_of_the_rename_is_a_rotation() {
     assert_eq!((alerts(&lines).len(), count(&lines, Code::LogRotated)), (0, 1));
 }
 
+// T-371
 #[test]
-fn rename_without_sighup_is_an_alert_after_a_minute() {
+fn t371_rename_without_sighup_is_an_alert_after_a_minute() {
     let log = Log::open(|_| ());
     write(&log, 0);
     rename(&log);
@@ -73,8 +76,9 @@ fn rename_without_sighup_is_an_alert_after_a_minute() {
     assert_eq!(alerts(&lines), ["renamed"]);
 }
 
+// T-371
 #[test]
-fn deleted_file_is_created_again_with_an_alert() {
+fn t371_deleted_file_is_created_again_with_an_alert() {
     let log = Log::open(|_| ());
     write(&log, 0);
     std::fs::remove_file(path(&log)).unwrap();
@@ -85,8 +89,9 @@ fn deleted_file_is_created_again_with_an_alert() {
     assert_eq!(numbers, [2, 3]);
 }
 
+// T-371
 #[test]
-fn truncated_file_causes_an_alert_and_continues_with_whole_lines() {
+fn t371_truncated_file_causes_an_alert_and_continues_with_whole_lines() {
     for keep in [0, 100] {
         let log = Log::open(|_| ());
         write(&log, 0);

@@ -77,8 +77,9 @@ fn full_log_disk_is_named_by_readiness_and_metrics_while_users_are_served() {
     assert!(server.terminate().success());
 }
 
+// T-371
 #[test]
-fn renamed_log_and_sighup_continue_in_a_new_file() {
+fn t371_renamed_log_and_sighup_continue_in_a_new_file() {
     let server = start(&Config::default());
     connect(&server);
     let log = server.data().join("security.log");
@@ -97,8 +98,9 @@ fn renamed_log_and_sighup_continue_in_a_new_file() {
     assert!(all.iter().all(|record| record["event"]["code"] != "log_replaced"));
 }
 
+// T-371
 #[test]
-fn deleted_and_truncated_logs_are_noticed_within_seconds() {
+fn t371_deleted_and_truncated_logs_are_noticed_within_seconds() {
     let server = start(&Config::default());
     connect(&server);
     let log = server.data().join("security.log");
@@ -107,6 +109,9 @@ fn deleted_and_truncated_logs_are_noticed_within_seconds() {
     assert_eq!(wait_for_code(&log, "log_replaced")["event"]["reason"], "deleted");
     std::fs::write(&log, "").unwrap();
     assert_eq!(wait_for_code(&log, "log_replaced")["event"]["reason"], "truncated");
+    let alert = wait_for_code(&log, "alert_fired");
+    assert_eq!(alert["log"]["level"], "critical");
+    assert!(alert["message"].as_str().unwrap().starts_with("A13 critical"), "{alert}");
     assert_eq!(counter(&server, "portcullis_log_lost_total"), 0);
 }
 

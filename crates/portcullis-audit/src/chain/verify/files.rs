@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::report::VerifyReport;
 use super::verifier::{Verifier, VerifyOptions};
-use crate::read::line_reader::{LineEnd, LineReader};
+use crate::read::line_reader::{LineEnd, LineReader, is_damage};
 use crate::read::log_files::list_by_number;
 
 /// A file that cannot be read, and the error of the system.
@@ -66,7 +66,17 @@ fn verify_file(
     is_last: bool,
 ) -> io::Result<()> {
     verifier.begin_file(path);
-    while let Some(line) = lines.next_line()? {
+    loop {
+        let line = match lines.next_line() {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(()),
+            // The other files are verified all the same.
+            Err(error) if is_damage(&error) => {
+                verifier.damaged(&error);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         match line.end {
             // The server may be writing it.
             LineEnd::Missing if is_last => {}
@@ -75,5 +85,43 @@ fn verify_file(
             }
         }
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::FindingKind;
+    use super::super::report::Verdict;
+    use super::super::tests::Log;
+    use super::*;
+    use crate::files::compress::compress;
+
+    // T-361
+    #[test]
+    fn t361_flipped_bit_of_a_compressed_file_is_found() {
+        let log = Log::new("chat.example/portcullis/1").write(30).rotate().write(30);
+        let folder = tempfile::tempdir().unwrap();
+        let plain = folder.path().join("security-20260712T120000Z-1.log");
+        let open = folder.path().join("security.log");
+        std::fs::write(&plain, log.files[0].join("\n") + "\n").unwrap();
+        std::fs::write(&open, log.files[1].join("\n") + "\n").unwrap();
+        assert!(compress(&plain, || true).unwrap());
+        let path = crate::files::path::with_suffix(&plain, ".gz");
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(verify_log(&open, log.options()).unwrap().unwrap().verdict(), Verdict::Sound);
+        // The header has a time and a system, which belong to gzip and not to the log.
+        for at in (10..bytes.len()).step_by(bytes.len() / 100) {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1 << (at % 8);
+            std::fs::write(&path, bytes).unwrap();
+            let report = verify_log(&open, log.options()).unwrap().unwrap();
+            assert_eq!(report.verdict(), Verdict::Tampered, "byte {at}");
+            let place = |finding: &super::super::Finding| finding.place.clone().unwrap().0;
+            let is_named = report
+                .findings()
+                .iter()
+                .any(|finding| finding.kind == FindingKind::Edited && place(finding) == path);
+            assert!(is_named, "byte {at}: {:?}", report.findings());
+            assert_eq!(report.range.map(|(_, last)| last), Some(log.sequence), "byte {at}");
+        }
+    }
 }

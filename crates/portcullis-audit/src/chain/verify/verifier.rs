@@ -1,6 +1,7 @@
 //! Verifies the lines of a log in their order: numbers, hashes, signatures.
 //! Never: a stop at the first finding; what follows it is verified as far as it can be.
 
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -112,6 +113,13 @@ impl Verifier {
             }
         }
         self.progress.is_first_of_file = false;
+    }
+
+    /// The rest of the file cannot be read, because its compression is damaged.
+    pub(crate) fn damaged(&mut self, error: &io::Error) {
+        let next = self.order.last().unwrap_or_default() + 1;
+        let detail = format!("the rest of the compressed file is damaged: {error}");
+        self.add(FindingKind::Edited, next, 1, &detail);
     }
 
     fn sealed(&mut self, sequence: u64, line: &SealedLine<'_>) {
