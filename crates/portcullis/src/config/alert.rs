@@ -297,6 +297,21 @@ mod tests {
     }
 
     #[test]
+    fn rules_of_the_documentation_are_read() {
+        let page = include_str!("../../../../docs/alerts.md");
+        let examples = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let rules: Vec<_> = examples.filter(|text| text.contains("alert.rule")).collect();
+        assert_eq!(rules.len(), 1);
+        for text in rules {
+            let settings = read(&text.replace("alert.", ""), Profile::Strict).unwrap();
+            let rules = settings.rules.summary();
+            let of = |id: &str| rules.iter().find(|rule| rule.id == id).unwrap().threshold;
+            assert_eq!(of("A2"), Some((5, 600, AlertSeverity::High)));
+            assert_eq!(of("probes"), Some((30, 3_600, AlertSeverity::Medium)));
+        }
+    }
+
+    #[test]
     fn disabled_rule_is_listed_and_rejected_in_the_strict_profile() {
         let toml = "[rule.A9]\nenabled = false";
         let settings = read(toml, Profile::Production).unwrap();

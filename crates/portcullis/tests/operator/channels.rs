@@ -18,9 +18,9 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A request that a receiver got.
 #[derive(Debug, Clone)]
-struct ReceivedRequest {
+pub(crate) struct ReceivedRequest {
     headers: Vec<(String, String)>,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl ReceivedRequest {
@@ -31,13 +31,13 @@ impl ReceivedRequest {
 }
 
 /// An HTTP server that answers its first requests with these statuses, and the others with 204.
-struct Receiver {
-    address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
 impl Receiver {
-    fn start(statuses: &'static [u16]) -> Self {
+    pub(crate) fn start(statuses: &'static [u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let received: Arc<Mutex<Vec<ReceivedRequest>>> = Arc::default();
@@ -53,7 +53,7 @@ impl Receiver {
         Self { address, received }
     }
 
-    fn all(&self) -> Vec<ReceivedRequest> {
+    pub(crate) fn all(&self) -> Vec<ReceivedRequest> {
         self.received.lock().unwrap().clone()
     }
 
@@ -90,7 +90,7 @@ fn private_file(directory: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 /// A channel with a receiver of this machine.
-fn channel(directory: &Path, name: &str, address: SocketAddr) -> String {
+pub(crate) fn channel(directory: &Path, name: &str, address: SocketAddr) -> String {
     let url = private_file(directory, name, &format!("http://{address}/hush\n"));
     let secret = private_file(directory, "secret", SECRET);
     format!(

@@ -6,7 +6,8 @@
     reason = "what fails in a test fails the test"
 )]
 
-mod alerts; // rules of a running server
+mod alerts; // alerts of a running server
+mod rules; // each rule, from its cause to a receiver
 mod audit_commands; // the security log, read by commands
 mod monitoring; // metrics, dashboard and rules
 mod monitors; // an Alertmanager and a heartbeat

@@ -244,3 +244,43 @@ fn code_that_was_not_recorded_for_90_days_is_reported_once() {
     world.record(&failure(Code::WsConnected), &Subject::default());
     assert_eq!(lines(&world.turn()), ["F3 session_created medium firing"]);
 }
+
+#[test]
+fn names_of_ten_kilobytes_are_cut_and_count_as_one_key() {
+    let mut world = World::new();
+    for number in 0..10 {
+        let name = format!("{}{number}", "<b>\u{202e}a".repeat(1_400));
+        world.record(&login_fail(), &named(&name));
+    }
+    let sent = world.turn();
+    assert_eq!(sent.len(), 1, "{:?}", lines(&sent));
+    let key = sent[0].key.as_ref().unwrap();
+    assert!(key.value.len() <= 64 && key.kind == "name", "{}", key.value.len());
+}
+
+#[test]
+fn hour_around_the_threshold_is_four_messages_at_most() {
+    let mut world = World::new();
+    // It reaches the threshold, waits until the alert is resolved, and reaches it again.
+    for _ in 0..6 {
+        for _ in 0..10 {
+            world.record(&login_fail(), &named("ada"));
+        }
+        world.run(10 * MINUTE_MS + 10_000);
+    }
+    let hour = world.sent_ms.iter().filter(|at_ms| **at_ms < 60 * MINUTE_MS).count();
+    assert!(hour <= 4, "{hour} {:?}", lines(&world.sent));
+}
+
+#[test]
+fn attack_by_clients_does_not_delay_a_critical_alert() {
+    let mut world = World::new();
+    for step in 0..60 {
+        attack(&mut world, &format!("u{step}"));
+        world.turn();
+        world.pass(1_000);
+    }
+    world.record(&failure(Code::LogReplaced), &Subject::default());
+    let sent = lines(&world.turn());
+    assert!(sent.contains(&String::from("A13 log_replaced critical firing")), "{sent:?}");
+}
