@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use portcullis_test::{
     Config, Connection, Person, Request, SioClient, TestServer, now_s, register, set_up, sign_in,
-    sign_up, until,
+    sign_up, timed, until,
 };
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
@@ -313,4 +313,18 @@ fn ordinary_user_cannot_join_the_namespace_of_alerts() {
     let payload = json!({ "token": ann.token }).to_string();
     let rejected = client.join_namespace("/admin", &payload).unwrap_err();
     assert_eq!(rejected["data"]["code"], "forbidden", "{rejected}");
+}
+
+#[test]
+fn webhook_gets_the_alert_within_five_seconds_of_the_first_request() {
+    let watched = AlertedServer::new("");
+    let ((), took) = timed(|| {
+        for _ in 0..20 {
+            let request = Request::upgrade(&watched.server, "/ws");
+            let request = request.with("Origin", "https://evil.example");
+            assert_eq!(request.ask(&watched.server).status, 403);
+        }
+        watched.fires("A6", "high", "origin");
+    });
+    assert!(took <= Duration::from_secs(5), "{took:?}");
 }
