@@ -89,7 +89,6 @@ fn verify_file(
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::FindingKind;
     use super::super::report::Verdict;
     use super::super::tests::Log;
     use super::*;
@@ -114,14 +113,30 @@ mod tests {
             bytes[at] ^= 1 << (at % 8);
             std::fs::write(&path, bytes).unwrap();
             let report = verify_log(&open, log.options()).unwrap().unwrap();
+            // A bit of the padding at the end of the stream belongs to no byte of the log.
+            if is_same(&path, &log.files[0]) {
+                assert_eq!(report.verdict(), Verdict::Sound, "byte {at}");
+                continue;
+            }
             assert_eq!(report.verdict(), Verdict::Tampered, "byte {at}");
             let place = |finding: &super::super::Finding| finding.place.clone().unwrap().0;
-            let is_named = report
-                .findings()
-                .iter()
-                .any(|finding| finding.kind == FindingKind::Edited && place(finding) == path);
+            // Bytes behind the flipped one can be decompressed to any number of wrong lines.
+            let is_named = report.findings().iter().any(|finding| place(finding) == path);
             assert!(is_named, "byte {at}: {:?}", report.findings());
-            assert_eq!(report.range.map(|(_, last)| last), Some(log.sequence), "byte {at}");
+            assert!(report.lines >= log.files[1].len() as u64, "byte {at}");
+        }
+    }
+
+    /// Whether a file can be read and has these lines.
+    fn is_same(path: &Path, lines: &[String]) -> bool {
+        let mut read = Vec::new();
+        let mut reader = LineReader::open(path).unwrap();
+        loop {
+            match reader.next_line() {
+                Ok(Some(line)) => read.push(line.bytes.to_vec()),
+                Ok(None) => return read.iter().eq(lines.iter().map(String::as_bytes)),
+                Err(_) => return false,
+            }
         }
     }
 }
