@@ -15,10 +15,11 @@ use crate::record::timestamp::write_utc;
 
 /// Labels that cannot identify a person. Every other label can: a new one is personal until it
 /// stands here.
-const PUBLIC_LABELS: [&str; 18] = [
+const PUBLIC_LABELS: [&str; 19] = [
     "alert",
     "blocked",
     "certificate",
+    "close_code",
     "conn_id",
     "count",
     "field",

@@ -47,7 +47,7 @@ pub(crate) fn record_end(
         EndReason::Replaced => "replaced",
         EndReason::Denied(denial) | EndReason::DeniedAndSent(denial) => denial.answer().rule,
     };
-    record.status = Some(code);
+    record.labels.push(("close_code", code.to_string()));
     record_connection(shard, record, connection, now);
 }
 

@@ -11,5 +11,3 @@ pub(crate) mod codec_incident; // one alert as a line
 pub(crate) mod state_file; // the state on the disk
 #[cfg(test)]
 mod tests; // the engine behind a real log
-#[cfg(test)]
-mod timing; // the cost of alerts

@@ -63,6 +63,8 @@ fn t_221_slow_consumer_is_not_read_any_more_and_then_disconnected() {
     assert!(!server.records.all().iter().any(is_slow), "it has ended already");
     let record = server.records.wait_for(is_slow);
     assert_eq!(record["event"]["code"], "ws_disconnected", "{record}");
+    let ended = server.records.wait_for(|record| record["labels"]["close_code"] == "1013");
+    assert_eq!(ended["event"]["code"], "ws_disconnected", "{ended}");
     NOTHING.wait_for(&server);
     let grown = server.resident_kib().saturating_sub(before);
     assert!(grown < 12 * 1024, "{grown} KiB more after {taken} bytes of questions");
