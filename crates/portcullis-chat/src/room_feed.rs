@@ -21,6 +21,8 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
         | Change::Session(_)
         | Change::SessionEnded { .. }
         | Change::Revoked(_)
+        | Change::Blocked(_)
+        | Change::Unblocked { .. }
         | Change::AccessSnapshot(_)
         | Change::Operator(_) => {}
         Change::Invited { room, user, party } => {
@@ -39,11 +41,8 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
         Change::Joined { room, user, username, seq: _, already, by_role, origin, party } => {
             let is_new =
                 !already && directory.add_charged_member(room, user, Party::from_bits(*party));
-            let change = match (is_new, directory.watching(room, user)) {
-                (true, _) => Some(MemberChange::Joined),
-                (false, 0) => Some(MemberChange::Online),
-                (false, _) => None,
-            };
+            let online = || (directory.watching(room, user) == 0).then_some(MemberChange::Online);
+            let change = if is_new { Some(MemberChange::Joined) } else { online() };
             subscribe(room, *origin, deltas);
             let external = directory.is_external(user);
             let member =
@@ -191,6 +190,7 @@ mod tests {
             Delta::Resume { .. } => "resume",
             Delta::Recheck { .. }
             | Delta::RecheckAll
+            | Delta::RecheckBlocks
             | Delta::Probe { .. }
             | Delta::Replace { .. }
             | Delta::Kick { .. }

@@ -52,7 +52,8 @@ impl Gate {
         let admission_key = options.admission_key.take();
         let options = Arc::new(options);
         let limits = Arc::new(Limiter::build(&options)?);
-        let admission = Admission::build(&options, &limits, admission_key.as_deref())?;
+        let admission =
+            Admission::build(&options, &limits, directory.blocks(), admission_key.as_deref())?;
         let authentication =
             Authentication::build(&options, &limits, &directory, issuers, awaited)?;
         let authorization = Authorization::build(&options, &limits, &directory)?;

@@ -58,6 +58,8 @@ pub use content::page_report::{
     PolicyViolation, REPORT_MAX_BYTES, REPORT_PATH, ReportFormat, read_reports,
 };
 pub use content::spam::filter::{SpamAction, SpamOptions, SpamRule};
+pub use directory::block_rules::{BlockFault, BlockRules, BlockedNetwork};
+pub use directory::blocks::{BlockFacts, Blocks};
 pub use directory::display_name::{
     NameClaim, is_own_name_reserved, is_shown, neutral_name, skeleton,
 };

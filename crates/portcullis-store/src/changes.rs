@@ -8,6 +8,7 @@ use portcullis_model::{Moment, RoomId, SessionId, UserId};
 use crate::future::StoreFuture;
 use crate::health::status::StoreStatus;
 use crate::rows::access_snapshot::{AccessSnapshot, Revocation};
+use crate::rows::blocks::BlockRow;
 use crate::rows::messages::MessageRow;
 use crate::rows::operator::OperatorAction;
 use crate::rows::rooms::RoomRow;
@@ -69,6 +70,13 @@ pub enum Change {
     },
     /// A token or session of an issuer was revoked.
     Revoked(Revocation),
+    /// A network was blocked, or its block changed.
+    Blocked(BlockRow),
+    /// The block of a network was removed before its end.
+    Unblocked {
+        /// The network, as in [`BlockRow::prefix`].
+        prefix: String,
+    },
     /// Another program changed the authority; this is all of it now.
     AccessSnapshot(Box<AccessSnapshot>),
     /// An operator did something beside the server; the change itself has its own kind.
@@ -161,7 +169,12 @@ impl Change {
     /// Whether the change is a part of the authority.
     pub(crate) fn is_of_authority(&self) -> bool {
         match self {
-            Self::User(_) | Self::Session(_) | Self::SessionEnded { .. } | Self::Revoked(_) => true,
+            Self::User(_)
+            | Self::Session(_)
+            | Self::SessionEnded { .. }
+            | Self::Revoked(_)
+            | Self::Blocked(_)
+            | Self::Unblocked { .. } => true,
             Self::AccessSnapshot(_)
             | Self::Operator(_)
             | Self::Invited { .. }

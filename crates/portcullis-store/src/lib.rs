@@ -5,6 +5,7 @@ mod store; // the trait of a complete backend, and its guarantees
 mod rooms; // the trait of rooms and members
 mod messages; // the trait of messages
 mod accounts; // the trait of accounts: users, sessions, factors
+mod blocks; // the trait of blocked networks
 mod changes; // the trait of changes, and the feed that receives them
 mod rows; // the values that go in and come out
 mod future; // the future that all methods return
@@ -14,6 +15,7 @@ mod health; // whether the store can write
 mod sqlite; // the embedded backend
 
 pub use accounts::{AccountStore, LIST_MAX};
+pub use blocks::BlockStore;
 pub use changes::{Change, ChangeStore, CommitFeed, RecheckOutcome};
 pub use error::StoreError;
 pub use field_seal::{FieldSeal, SealFault};
@@ -24,6 +26,7 @@ pub use messages::{MessageStore, PAGE_MAX, RESUME_ROOMS_MAX};
 pub use portcullis_model::{RevocationKind, Visibility};
 pub use rooms::RoomStore;
 pub use rows::access_snapshot::{AccessSnapshot, Revocation};
+pub use rows::blocks::{BLOCKS_MAX, BlockRow, PutBlockOutcome};
 pub use rows::factors::{NewInvitation, NewTotp};
 pub use rows::messages::{
     AppendOutcome, HistoryRequest, MessageRow, NewMessage, ResumeOutcome, ResumeRequest,

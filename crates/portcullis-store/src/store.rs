@@ -6,6 +6,7 @@ use portcullis_model::Deadline;
 use portcullis_model::TimeCounts;
 
 use crate::accounts::AccountStore;
+use crate::blocks::BlockStore;
 #[cfg(doc)]
 use crate::error::StoreError;
 use crate::future::StoreFuture;
@@ -13,7 +14,7 @@ use crate::messages::MessageStore;
 use crate::rooms::RoomStore;
 use crate::rows::snapshot::StoreSnapshot;
 
-/// A complete backend: rooms, messages, accounts and changes.
+/// A complete backend: rooms, messages, accounts, blocks and changes.
 ///
 /// **Order.** A change takes its position when its method is called, not when the future is first
 /// polled. Dropping the future does not cancel it. All changes of one store form one order. The
@@ -38,7 +39,7 @@ use crate::rows::snapshot::StoreSnapshot;
 ///
 /// **Bounds.** Queues are bounded. A full queue rejects with [`StoreError::Busy`] at once, without
 /// an effect. No method blocks its caller.
-pub trait Store: RoomStore + MessageStore + AccountStore {
+pub trait Store: RoomStore + MessageStore + AccountStore + BlockStore {
     /// The number of pending calls, and how many changes may wait before one is rejected.
     fn waiting(&self) -> (usize, usize);
 

@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
-    self, AlertCommand, AuditCommand, InstallationArguments, KeysCommand, LimitsCommand,
-    RoomCommand, StateCommand, TokenCommand, UserCommand,
+    self, AlertCommand, AuditCommand, BlockCommand, InstallationArguments, KeysCommand,
+    LimitsCommand, RoomCommand, StateCommand, TokenCommand, UserCommand,
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::output::{OutputError, errln, outln};
@@ -45,6 +45,13 @@ enum Command {
         server: InstallationArguments,
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// Lists, adds and removes blocks of networks; a running server follows within a second.
+    Block {
+        #[command(flatten)]
+        server: InstallationArguments,
+        #[command(subcommand)]
+        command: BlockCommand,
     },
     /// Lists and deletes rooms; a running server applies changes within a second.
     Room {
@@ -150,6 +157,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Alert { server, command }) => command::alert(&server, &command),
         Some(Command::Why { server, reference }) => command::why(&server, &reference),
         Some(Command::Room { server, command }) => command::room(&server, &command),
+        Some(Command::Block { server, command }) => command::block(&server, &command),
         Some(Command::Keys { server, command }) => command::keys(&server, &command),
         Some(Command::Limits { server, command }) => command::limits(&server, &command),
         Some(Command::State { server, command }) => command::state(&server, &command),

@@ -6,11 +6,14 @@ use std::sync::{Arc, OnceLock};
 
 use portcullis_audit::Audit;
 use portcullis_guard::{
-    Directory, FactorGap, RevocationName, SecondFactorRule, SessionFacts, UserFacts,
+    BlockFacts, BlockedNetwork, Directory, FactorGap, RevocationName, SecondFactorRule,
+    SessionFacts, UserFacts,
 };
 use portcullis_model::{Clock, Now, UserId};
 use portcullis_server::Delta;
-use portcullis_store::{AccessSnapshot, Change, Revocation, SessionRow, StoreSnapshot, UserRow};
+use portcullis_store::{
+    AccessSnapshot, BlockRow, Change, Revocation, SessionRow, StoreSnapshot, UserRow,
+};
 
 use super::external_changes;
 use crate::login::link_use::LINK_ISSUER;
@@ -52,6 +55,7 @@ impl AccountFeed {
         for session in &loaded.access.sessions {
             self.directory.put_session(session_facts(session));
         }
+        self.directory.blocks().replace(block_facts(&loaded.access.blocks));
         self.directory.authority().evicted_until(loaded.access.revocations_ended_unix_ms);
         for revocation in &loaded.access.revocations {
             self.revoke(revocation, now);
@@ -84,7 +88,21 @@ impl AccountFeed {
                 self.revoke(revocation, self.clock.now());
                 deltas.extend(recheck_of(revocation));
             }
+            Change::Blocked(row) => {
+                if let Some(block) = block_facts(std::slice::from_ref(row)).pop() {
+                    self.directory.blocks().put(block);
+                    deltas.push(Delta::RecheckBlocks);
+                }
+            }
+            Change::Unblocked { prefix } => {
+                if let Ok(network) = BlockedNetwork::parse(prefix) {
+                    self.directory.blocks().remove(network);
+                }
+            }
             Change::AccessSnapshot(access) => {
+                if self.directory.blocks().replace(block_facts(&access.blocks)) {
+                    deltas.push(Delta::RecheckBlocks);
+                }
                 self.apply_access_snapshot(access);
                 deltas.push(Delta::RecheckAll);
             }
@@ -174,6 +192,22 @@ fn recheck_of(revocation: &Revocation) -> Option<Delta> {
 
 fn recheck(user: &UserId, deltas: &mut Vec<Delta>) {
     deltas.push(Delta::Recheck { user: user.clone() });
+}
+
+/// The blocks for decisions. A row that another program has damaged blocks nothing.
+fn block_facts(rows: &[BlockRow]) -> Vec<BlockFacts> {
+    let facts = rows.iter().filter_map(|row| {
+        let network = BlockedNetwork::parse(&row.prefix);
+        if network.is_err() {
+            tracing::warn!("the store has a block of an invalid network, which has no effect");
+        }
+        Some(BlockFacts {
+            network: network.ok()?,
+            scope: row.scope,
+            until_unix_ms: row.until_unix_ms,
+        })
+    });
+    facts.collect()
 }
 
 fn session_facts(row: &SessionRow) -> SessionFacts {

@@ -10,7 +10,9 @@ use portcullis_store::{OperatorAction, OperatorActionKind};
 pub(crate) fn record_operator_change(audit: &Audit, act: &OperatorAction, now: Now) {
     let code = match act.kind {
         OperatorActionKind::Roles => Code::PrivilegePermissionsChanged,
-        OperatorActionKind::Status | OperatorActionKind::Invitation => Code::AuthzAdmin,
+        OperatorActionKind::Status | OperatorActionKind::Invitation | OperatorActionKind::Block => {
+            Code::AuthzAdmin
+        }
         OperatorActionKind::Factors => Code::AuthnPasswordChange,
         OperatorActionKind::Session => Code::AuthnTokenRevoked,
         OperatorActionKind::LoginLink => Code::AuthnTokenCreated,
@@ -26,8 +28,40 @@ pub(crate) fn record_operator_change(audit: &Audit, act: &OperatorAction, now: N
     if act.kind == OperatorActionKind::LogErased {
         record.labels = erased_lines(&act.detail);
     }
-    record.detail = Some(format!("{} at {}", act.detail, utc(act.at_unix_ms)));
+    let detail = match act.kind {
+        // A network and a reason can identify a person, so they are labels.
+        OperatorActionKind::Block => {
+            let (words, labels) = block_labels(&act.detail);
+            record.rule = "block";
+            record.labels = labels;
+            words
+        }
+        OperatorActionKind::Roles
+        | OperatorActionKind::Status
+        | OperatorActionKind::Factors
+        | OperatorActionKind::Session
+        | OperatorActionKind::Opened
+        | OperatorActionKind::Invitation
+        | OperatorActionKind::LoginLink
+        | OperatorActionKind::Keys
+        | OperatorActionKind::LogErased => act.detail.clone(),
+    };
+    record.detail = Some(format!("{detail} at {}", utc(act.at_unix_ms)));
     audit.record(record, now);
+}
+
+/// The message and the labels for `blocked NETWORK all for 60 s: REASON, by OPERATOR`.
+fn block_labels(detail: &str) -> (String, Vec<(&'static str, String)>) {
+    let (text, by) = detail.rsplit_once(", by ").unwrap_or((detail, "an operator"));
+    let (facts, reason) = text.split_once(": ").unwrap_or((text, ""));
+    let mut words = facts.split(' ');
+    let (operation, network) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let more: String = words.flat_map(|word| [" ", word]).collect();
+    let mut labels = vec![("address", String::from(network))];
+    if !reason.is_empty() {
+        labels.push(("stated_reason", String::from(reason)));
+    }
+    (format!("network {operation}{more}, by {by}"), labels)
 }
 
 /// The numbers in `lines 1 to 7: 3 erased …`, for the verification of the log.
@@ -54,4 +88,29 @@ pub(crate) fn record_new_roles(audit: &Audit, known: &User, facts: &UserFacts, n
     record.target_name = Some(facts.name.clone());
     record.detail = Some(String::from(what));
     audit.record(record, now);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_and_reason_of_a_block_are_labels() {
+        let by = ", by uid 0 at the command line";
+        let cases = [
+            (
+                "blocked 2001:db8::/48 all for 60 s: a: b, by me",
+                "network blocked all for 60 s",
+                vec![("address", "2001:db8::/48"), ("stated_reason", "a: b, by me")],
+            ),
+            ("unblocked 203.0.113.0/24", "network unblocked", vec![("address", "203.0.113.0/24")]),
+        ];
+        for (detail, words, labels) in cases {
+            let (found, found_labels) = block_labels(&format!("{detail}{by}"));
+            assert_eq!(found, format!("{words}{by}"));
+            let labels: Vec<_> =
+                labels.into_iter().map(|(name, value)| (name, String::from(value))).collect();
+            assert_eq!(found_labels, labels);
+        }
+    }
 }

@@ -321,6 +321,7 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         | Code::CryptEncryptFail
         | Code::ExcessRateLimitExceeded
         | Code::ExcessSessionsExceeded
+        | Code::NetworkBlocked
         | Code::InputValidationFail
         | Code::MaliciousExcess404
         | Code::MaliciousExtraneous

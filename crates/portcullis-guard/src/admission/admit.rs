@@ -13,6 +13,7 @@ use crate::admission::proxy::Proxies;
 use crate::admission::source::Source;
 use crate::authentication::credentials::credential::{self, AuthorizationHeader};
 use crate::capacity::client_class::ClientClass;
+use crate::directory::blocks::Blocks;
 use crate::error::GateError;
 use crate::gate_options::GateOptions;
 use crate::limits::attempt::Attempt;
@@ -22,6 +23,7 @@ use crate::limits::limiter::Limiter;
 pub struct Admission {
     pub(crate) options: Arc<GateOptions>,
     pub(crate) limits: Arc<Limiter>,
+    pub(crate) blocks: Arc<Blocks>,
     pub(crate) proxies: Proxies,
     pub(crate) hosts: Hosts,
     pub(crate) origins: Origins,
@@ -32,6 +34,7 @@ impl Admission {
     pub(crate) fn build(
         options: &Arc<GateOptions>,
         limits: &Arc<Limiter>,
+        blocks: &Arc<Blocks>,
         token_key: Option<&Secret<[u8; 32]>>,
     ) -> Result<Self, GateError> {
         let tokens = match token_key {
@@ -44,6 +47,7 @@ impl Admission {
             origins: Origins::parse(&options.origins, options.without_origin, &options.danger)?,
             tokens,
             limits: Arc::clone(limits),
+            blocks: Arc::clone(blocks),
             options: Arc::clone(options),
         })
     }
@@ -81,7 +85,8 @@ impl Admission {
     /// The [`Denial`] of the limit that is used up.
     pub fn take_slot(&self, admitted: &mut AdmittedRequest, now: Now) -> Result<(), Denial> {
         let Some(class) = admitted.wanted_slot else { return Ok(()) };
-        // The load may have changed while the client waited for a slot.
+        // A block or the load may have changed while the client waited for a slot.
+        self.blocks.check(admitted.client, class, now)?;
         self.limits.check_shed(class)?;
         let slot = self.limits.reserve(admitted.client, class)?;
         let outcome = self.count_place(class, now);

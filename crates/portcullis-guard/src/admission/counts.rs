@@ -22,6 +22,7 @@ impl Admission {
         now: Now,
     ) -> Result<ClientClass, Denial> {
         let class = self.class_of_socket(admission, now);
+        self.blocks.check(client, class, now)?;
         let outcome = self.limits.check_shed(class).and_then(|()| match class {
             ClientClass::Unauthenticated => {
                 self.limits.check_penalty(client, now)?;
@@ -57,6 +58,7 @@ impl Admission {
         now: Now,
     ) -> Result<ClientClass, Denial> {
         let class = self.class_of_request(admission, now);
+        self.blocks.check(client, class, now)?;
         let outcome = self.limits.check_shed_request(class).and_then(|()| match class {
             ClientClass::Unauthenticated => self.take_request(client, now),
             ClientClass::Returning | ClientClass::Admin => Ok(()),
@@ -76,6 +78,8 @@ impl Admission {
         user_id: Option<&UserId>,
         now: Now,
     ) -> Result<(), Denial> {
+        let class = user_id.map_or(ClientClass::Unauthenticated, |_| ClientClass::Returning);
+        self.blocks.check(client, class, now)?;
         let outcome = match user_id {
             None => self.take_request(client, now),
             Some(user_id) => {
@@ -112,6 +116,7 @@ impl Admission {
                 self.count_anywhere(client, now).map(|()| ClientClass::Unauthenticated)
             }
             class @ (ClientClass::Returning | ClientClass::Admin) => {
+                self.blocks.check(client, class, now)?;
                 let outcome = self.limits.check_shed_request(class).map(|()| class);
                 let admission = admission.map(AdmissionClaims::traced);
                 let from = RequestCause::Client;
@@ -122,6 +127,7 @@ impl Admission {
 
     /// Counts a request without an admission token that any page may have caused.
     pub(crate) fn count_anywhere(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        self.blocks.check(client, ClientClass::Unauthenticated, now)?;
         let outcome = self.limits.check_shed_request(ClientClass::Unauthenticated).and_then(|()| {
             self.limits.check_blocked(client, now)?;
             let limit = Limit::RequestPerPrefix;

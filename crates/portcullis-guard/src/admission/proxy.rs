@@ -63,6 +63,12 @@ impl Proxies {
         Ok(Self { trusted: networks.collect::<Result<_, _>>()?, header: rules.header })
     }
 
+    /// Whether a network has an address in common with a trusted one.
+    pub(crate) fn overlaps(&self, network: IpNet) -> bool {
+        let is_inside = |own: &IpNet| own.contains(&network) || network.contains(own);
+        self.trusted.iter().any(is_inside)
+    }
+
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&address))
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use portcullis_model::{RoomId, SessionId, UserId, Visibility};
 
+use crate::directory::blocks::Blocks;
 use crate::directory::list::RoomIndex;
 use crate::directory::names::NameIndex;
 use crate::directory::room::{Charge, Room, RoomFacts, RoomStatus};
@@ -35,6 +36,7 @@ pub struct Directory {
     belongings: StripedMap<UserId, Belongings>,
     pub(crate) sessions: StripedMap<SessionId, Arc<Session>>,
     authority: Arc<Authority>,
+    blocks: Arc<Blocks>,
     pub(crate) public: RwLock<RoomIndex>,
     pub(crate) names: RwLock<NameIndex>,
     pub(crate) sizes: Mutex<Sizes>,
@@ -51,6 +53,7 @@ impl Directory {
             belongings: StripedMap::new(),
             sessions: StripedMap::new(),
             authority: Arc::default(),
+            blocks: Arc::default(),
             public: RwLock::default(),
             names: RwLock::default(),
             sizes: Mutex::default(),
@@ -73,6 +76,12 @@ impl Directory {
     #[must_use]
     pub fn authority(&self) -> &Arc<Authority> {
         &self.authority
+    }
+
+    /// Networks that administrators have blocked.
+    #[must_use]
+    pub fn blocks(&self) -> &Arc<Blocks> {
+        &self.blocks
     }
 
     /// Inserts a user when there is space, or changes the one that connections hold already.

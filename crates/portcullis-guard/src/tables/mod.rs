@@ -1,6 +1,7 @@
 //! Rates, tables of a fixed size, and the share of each party.
 //! Never: the meaning of their entries.
 
+pub(crate) mod network_table; // networks around an address
 pub(crate) mod rate; // rates as GCRA
 pub(crate) mod rate_table; // buckets by key, in a table of fixed size
 pub(crate) mod buckets; // the buckets of all rates

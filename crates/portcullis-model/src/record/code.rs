@@ -111,6 +111,8 @@ codes! {
         "A rate limit was reached.";
     ExcessSessionsExceeded, "excess_sessions_exceeded", Rejection, Warning,
         "A limit of connections was reached.";
+    NetworkBlocked, "network_blocked", Rejection, Info,
+        "A client of a network that an administrator has blocked was rejected.";
     InputValidationFail, "input_validation_fail", Rejection, Warning,
         "A payload was not what its rule declares.";
     MaliciousExcess404, "malicious_excess_404", Rejection, Warning,

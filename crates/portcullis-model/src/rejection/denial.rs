@@ -65,6 +65,8 @@ pub enum Denial {
         /// Time until the next request passes; 0 if it is unknown.
         retry_after_ms: u64,
     },
+    /// An administrator has blocked the network of the client.
+    NetworkBlocked,
     /// The server has as many connections as allowed, or a queue is full.
     Busy,
     /// The server is overloaded and rejects this kind of request.

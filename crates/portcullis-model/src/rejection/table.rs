@@ -134,6 +134,10 @@ denials! {
     18, Self::OriginForbidden =>
         "forbidden_origin", 403, 1008, MaliciousCsrf, Warning, Counts, Never,
         "origin_rejected", "Forbidden";
+    // Retries of a blocked client are expected, and must not raise further alerts.
+    173, Self::NetworkBlocked =>
+        "network_blocked", 403, 4403, NetworkBlocked, Info, No, Never,
+        "block", "An administrator has blocked this network";
     19, Self::Busy =>
         "server_busy", 503, 1013, ExcessSessionsExceeded, Warning, No, AFTER_30_S,
         "capacity", "Server busy";

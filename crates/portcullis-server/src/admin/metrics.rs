@@ -329,6 +329,7 @@ impl Metrics {
         for TableUse { table, used, max } in gate.directory().tables() {
             self.set_table(table, (used, max));
         }
+        self.set_table("blocks", gate.directory().blocks().count(now));
         for TableUse { table, used, max } in gate.limits().rate_tables(now) {
             self.rate_buckets.get_or_create(&TableLabel { table }).set(used as i64);
             self.rate_buckets_max.get_or_create(&TableLabel { table }).set(max as i64);

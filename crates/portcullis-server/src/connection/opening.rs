@@ -8,6 +8,7 @@ use portcullis_model::ConnectionId;
 use portcullis_wire::engineio::{BinaryForm, OpenOptions, Session, open_packet};
 
 use crate::connection::client_info::ClientInfo;
+use crate::connection::end::EndReason;
 use crate::connection::state::{Connection, Transport};
 use crate::events::frame::Form;
 use crate::polling::session_id::SessionSecret;
@@ -48,6 +49,10 @@ pub(crate) fn open_connection(
     connection.format.binary.set(binary);
     shard.server.metrics.connections_total.inc();
     shard.add(&connection, now);
+    // The network may have been blocked since the request was admitted.
+    if let Err(denial) = shard.server.gate.directory().blocks().check(client, class, now) {
+        connection.end(EndReason::Denied(denial));
+    }
     ConnectionTask::new(Rc::clone(shard), connection, slot, bearer, cookies)
 }
 

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use portcullis_guard::ClientClass;
 use portcullis_model::{ConnectionId, Denial, Namespace, RoomId, UserId};
 use tokio::sync::mpsc;
 
@@ -60,6 +61,7 @@ fn apply(shard: &Shard, delta: &Delta) {
             }
         }
         Delta::RecheckAll => recheck(shard, &shard.connections.all()),
+        Delta::RecheckBlocks => recheck_blocks(shard),
         Delta::Resume { connection, rooms, missed } => resume(shard, *connection, rooms, missed),
         Delta::Operate(operation) => apply_operation(shard, operation),
         Delta::Acknowledge(Acknowledge { connection, frames }) => {
@@ -170,6 +172,21 @@ pub(crate) fn recheck(shard: &Shard, connections: &[Rc<Connection>]) {
             if rule.and_then(|rule| rule.role).is_some_and(|role| !roles.contains(role)) {
                 disconnect_socket(shard, &socket);
             }
+        }
+    }
+}
+
+/// Ends the connections of blocked networks; signed-in users stay unless all clients are blocked.
+fn recheck_blocks(shard: &Shard) {
+    let now = shard.now();
+    for connection in shard.connections.all() {
+        let class = match connection.caller() {
+            Some(_) => ClientClass::Returning,
+            None => connection.client.class,
+        };
+        let blocks = shard.server.gate.directory().blocks();
+        if let Err(denial) = blocks.check(connection.client.address, class, now) {
+            connection.end(EndReason::Denied(denial));
         }
     }
 }

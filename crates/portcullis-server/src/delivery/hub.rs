@@ -73,6 +73,8 @@ pub enum Delta {
     },
     /// Checks all connections again, after a revocation that may concern any of them.
     RecheckAll,
+    /// Ends the connections of blocked networks, after a network was blocked.
+    RecheckBlocks,
     /// Recovers a socket: sends the missed events and adds it to its rooms. The answer to a
     /// [`crate::RecoveryRequest`].
     Resume {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use portcullis_guard::TlsClass;
+use portcullis_guard::{ClientClass, TlsClass};
 use portcullis_model::{Denial, Limit};
 use portcullis_wire::proxy_protocol::{HEADER_MAX_BYTES, ProxyHeader, read_proxy_header};
 use tokio::io::AsyncReadExt;
@@ -44,6 +44,11 @@ impl AcceptedSocket {
         // A proxy has the connections of many clients, which are counted by their requests.
         let is_counted = !gate.admission().is_proxy(peer.ip());
         let client = peer.ip().to_canonical();
+        // Only a request shows an admission token, so all clients count as returning ones here.
+        let blocks = gate.directory().blocks();
+        if let Err(denial) = blocks.check(client, ClientClass::Returning, self.shard.now()) {
+            return self.reject(&denial);
+        }
         let http_slot = match is_counted.then(|| gate.limits().take_http_slot(client)).transpose() {
             Ok(http_slot) => http_slot,
             Err(denial) => return self.reject(&denial),

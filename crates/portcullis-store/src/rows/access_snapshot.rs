@@ -1,12 +1,13 @@
-//! All users, sessions and revocations, as the store reports them together.
+//! All users, sessions, revocations and blocks, as the store reports them together.
 //! Never: rooms or messages.
 
 use portcullis_model::RevocationKind;
 
+use crate::rows::blocks::BlockRow;
 use crate::rows::sessions::SessionRow;
 use crate::rows::users::UserRow;
 
-/// Users, sessions and revocations: everything that decides about access.
+/// Users, sessions, revocations and blocks: everything that decides about access.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccessSnapshot {
     /// All users.
@@ -15,6 +16,8 @@ pub struct AccessSnapshot {
     pub sessions: Vec<SessionRow>,
     /// All revocations.
     pub revocations: Vec<Revocation>,
+    /// All blocked networks; some of the blocks may have ended.
+    pub blocks: Vec<BlockRow>,
     /// The latest end of a revocation that was deleted, in milliseconds since 1970; 0 for none.
     pub revocations_ended_unix_ms: i64,
 }

@@ -8,5 +8,6 @@ pub(crate) mod users; // users and their credentials
 pub(crate) mod sessions; // sessions and their turns
 pub(crate) mod factors; // second factors and invitations to register
 pub(crate) mod access_snapshot; // everything that decides about access; revocations
+pub(crate) mod blocks; // blocked networks
 pub(crate) mod operator; // actions of operators, deletions, listings
 pub(crate) mod snapshot; // everything that the start reads

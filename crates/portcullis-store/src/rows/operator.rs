@@ -37,13 +37,15 @@ pub enum OperatorActionKind {
     LoginLink,
     /// Keys that sign or seal.
     Keys,
+    /// A blocked network.
+    Block,
     /// Personal parts that were erased from the security log.
     LogErased,
 }
 
 impl OperatorActionKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Roles,
         Self::Status,
         Self::Factors,
@@ -52,6 +54,7 @@ impl OperatorActionKind {
         Self::Invitation,
         Self::LoginLink,
         Self::Keys,
+        Self::Block,
         Self::LogErased,
     ];
 
@@ -67,6 +70,7 @@ impl OperatorActionKind {
             Self::Invitation => "invitation",
             Self::LoginLink => "login_link",
             Self::Keys => "keys",
+            Self::Block => "block",
             Self::LogErased => "log_erased",
         }
     }

@@ -2,6 +2,7 @@
 //! Never: a call that blocks its caller.
 
 pub(crate) mod store; // opens the database, and holds its queues
+pub(crate) mod blocks; // blocked networks
 pub(crate) mod rooms; // the trait of rooms
 pub(crate) mod messages; // the trait of messages
 pub(crate) mod accounts; // the trait of accounts

@@ -4,6 +4,7 @@
 mod installation; // the server that a command is about
 mod access; // portcullis access
 mod user; // portcullis user
+mod block; // portcullis block
 mod room; // portcullis room
 mod keys; // portcullis keys
 mod alert; // portcullis alert
@@ -23,6 +24,7 @@ use portcullis_guard::Action;
 
 pub(crate) use self::alert::AlertCommand;
 pub(crate) use self::audit::AuditCommand;
+pub(crate) use self::block::BlockCommand;
 use self::installation::Installation;
 pub(crate) use self::installation::InstallationArguments;
 pub(crate) use self::keys::KeysCommand;
@@ -48,6 +50,11 @@ pub(crate) fn user(server: &InstallationArguments, command: &UserCommand) -> Res
 /// Runs `portcullis audit`.
 pub(crate) fn audit(server: &InstallationArguments, command: &AuditCommand) -> Result<ExitCode> {
     audit::run(&Installation::read(server)?, command)
+}
+
+/// Runs `portcullis block`.
+pub(crate) fn block(server: &InstallationArguments, command: &BlockCommand) -> Result<()> {
+    block::run(&Installation::read(server)?, command)
 }
 
 /// Runs `portcullis room`.

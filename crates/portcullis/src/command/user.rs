@@ -301,7 +301,7 @@ fn time(unix_ms: i64) -> String {
 }
 
 /// A number and a unit, in milliseconds.
-fn read_time(text: &str) -> Result<i64, String> {
+pub(super) fn read_time(text: &str) -> Result<i64, String> {
     let unit_ms = match text.chars().last() {
         Some('s') => 1_000,
         Some('m') => 60_000,

@@ -13,6 +13,7 @@ mod monitoring; // metrics, dashboard and rules
 mod monitors; // an Alertmanager and a heartbeat
 mod channels; // messages to receivers of alerts
 mod audit; // the log verified, personal data erased
+mod blocks; // networks that an operator blocks
 mod keys; // rotated, revoked, sealed anew
 mod references; // what clients quote
 mod rooms; // rooms and users deleted

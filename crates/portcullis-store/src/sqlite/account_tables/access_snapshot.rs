@@ -1,10 +1,11 @@
-//! Reads all users, sessions and revocations at once; changes of them are in the files beside.
+//! Reads users, sessions, revocations and blocks at once; the files beside it change them.
 //! Never: rooms or messages.
 
 use rusqlite::Connection;
 
 use crate::error::StoreError;
 use crate::rows::access_snapshot::AccessSnapshot;
+use crate::sqlite::account_tables::blocks::list_blocks;
 use crate::sqlite::account_tables::revocations::{revocations, revocations_ended};
 use crate::sqlite::account_tables::sessions::{SESSION, session_row};
 use crate::sqlite::account_tables::users::{USER, user_row};
@@ -26,6 +27,7 @@ pub(crate) fn read_access_snapshot(connection: &Connection) -> Result<AccessSnap
         authority.sessions.push(session_row(row)?);
     }
     authority.revocations = revocations(connection)?;
+    authority.blocks = list_blocks(connection, 0)?;
     authority.revocations_ended_unix_ms = revocations_ended(connection)?;
     Ok(authority)
 }

@@ -11,5 +11,6 @@ pub(crate) mod factors; // second factors and recovery codes
 pub(crate) mod invitations; // invitations to register
 pub(crate) mod role_numbers; // the numbers of roles
 pub(crate) mod revocations; // revoked tokens and sessions
+pub(crate) mod blocks; // blocked networks
 pub(crate) mod access_snapshot; // reads users, sessions and revocations at once
 pub(crate) mod operator_actions; // actions of operators, until a server records them

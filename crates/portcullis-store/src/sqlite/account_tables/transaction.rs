@@ -28,10 +28,11 @@ impl AccountTransaction<'_> {
         Ok(select.query_row([user.as_str()], |row| row.get(0)).optional()?)
     }
 
-    /// Removes some expired sessions, revocations and invitations.
+    /// Removes some expired sessions, revocations, invitations and blocks.
     pub(crate) fn remove_ended(&mut self, now_unix_ms: i64) -> Result<(), StoreError> {
         self.remove_ended_revocations(now_unix_ms)?;
         self.remove_ended_invitations(now_unix_ms)?;
+        self.remove_ended_blocks(now_unix_ms)?;
         self.remove_ended_sessions(now_unix_ms)
     }
 }

@@ -6,8 +6,10 @@ use rusqlite::Connection;
 use crate::error::StoreError;
 
 /// One migration for each version; `user_version` is the number of applied migrations.
-const MIGRATIONS: &[&str] =
-    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
+const MIGRATIONS: &[&str] = &[
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
+    VERSION_9,
+];
 
 // The reason for this layout: a commit writes every page that it has changed, and a page costs more
 // than everything else about a message. So a message changes only the ends of tables:
@@ -207,6 +209,18 @@ ALTER TABLE marks ADD COLUMN valid_after_unix_ms INTEGER NOT NULL DEFAULT 0;
 // administrator, has set the roles since.
 const VERSION_8: &str = "
 ALTER TABLE users ADD COLUMN roles_after_unix_ms INTEGER NOT NULL DEFAULT 0;
+";
+
+// Networks that administrators have blocked, at most 4,096 that have not ended.
+const VERSION_9: &str = "
+CREATE TABLE blocks (
+    prefix TEXT PRIMARY KEY,
+    scope TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_unix_ms INTEGER NOT NULL,
+    until_unix_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The version that this build writes.

@@ -29,7 +29,7 @@ use crate::sqlite::account_tables::sessions::list_sessions;
 use crate::sqlite::account_tables::users::{self, UserSelector, has_admin};
 use crate::sqlite::operator::store::SqliteOperatorStore;
 
-fn completed<'a, A: Send + 'a>(result: Result<A, StoreError>) -> StoreFuture<'a, A> {
+pub(super) fn completed<'a, A: Send + 'a>(result: Result<A, StoreError>) -> StoreFuture<'a, A> {
     Box::pin(ready(result))
 }
 

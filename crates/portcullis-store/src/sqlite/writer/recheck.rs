@@ -153,6 +153,13 @@ fn apply_own_changes(authority: &mut AccessSnapshot, own: Vec<Change>) {
             Change::Session(session) => drop(sessions.insert(session.id.clone(), session)),
             Change::SessionEnded { session, .. } => drop(sessions.remove(&session)),
             Change::Revoked(revocation) => authority.revocations.push(revocation),
+            Change::Blocked(block) => {
+                authority.blocks.retain(|known| known.prefix != block.prefix);
+                authority.blocks.push(block);
+            }
+            Change::Unblocked { prefix } => {
+                authority.blocks.retain(|known| known.prefix != prefix);
+            }
             Change::AccessSnapshot(_)
             | Change::Operator(_)
             | Change::Invited { .. }

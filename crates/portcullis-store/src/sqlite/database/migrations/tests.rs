@@ -29,7 +29,7 @@ fn tables_are_created_once_and_a_later_schema_is_rejected() {
         let connection = open_writer(&path).unwrap();
         let version: u32 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-        assert_eq!(version, 8);
+        assert_eq!(version, 9);
         let mode: String =
             connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal");
@@ -37,9 +37,9 @@ fn tables_are_created_once_and_a_later_schema_is_rejected() {
             connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
         assert_eq!(synchronous, 2, "FULL");
     }
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 10).unwrap();
     let refused = open_writer(&path).unwrap_err();
-    assert!(matches!(refused, StoreError::SchemaNewer { seen: 9, known: 8 }));
+    assert!(matches!(refused, StoreError::SchemaNewer { seen: 10, known: 9 }));
 }
 
 #[test]
@@ -89,7 +89,7 @@ async fn database_of_the_second_version_is_migrated() {
     older.execute_batch(&format!("{VERSION_1}{VERSION_2}{OLDER}")).unwrap();
     older.pragma_update(None, "user_version", 2).unwrap();
     drop(older);
-    assert!(matches!(open_operator(&path), Err(StoreError::SchemaOlder { seen: 2, known: 8 })));
+    assert!(matches!(open_operator(&path), Err(StoreError::SchemaOlder { seen: 2, known: 9 })));
     let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
 
     let loaded = store.load().await.unwrap();

@@ -1,0 +1,33 @@
+//! Blocked networks.
+//! Never: a decision about a client.
+
+use portcullis_model::BlockScope;
+
+/// Most blocked networks.
+pub const BLOCKS_MAX: usize = 4_096;
+
+/// A blocked network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockRow {
+    /// The network in canonical form, such as `203.0.113.0/24`.
+    pub prefix: String,
+    /// Which clients are rejected.
+    pub scope: BlockScope,
+    /// The reason that the administrator gave.
+    pub reason: String,
+    /// The id of the administrator, or the operator at the command line.
+    pub by: String,
+    /// When it was blocked.
+    pub created_unix_ms: i64,
+    /// When the block ends.
+    pub until_unix_ms: i64,
+}
+
+/// The result of storing a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutBlockOutcome {
+    /// It is stored, in place of an earlier block of the same network.
+    Stored,
+    /// There are [`BLOCKS_MAX`] blocks that have not ended.
+    Full,
+}
