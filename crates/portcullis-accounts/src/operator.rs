@@ -190,7 +190,9 @@ impl OperatorAccounts<'_> {
         let account = account_key(Username::parse(username).ok().as_ref(), username);
         let door = LoginLink::by_operator(secret, &account, self.now)?;
         let key = &secret.current().admission;
-        let admission = make_admission_token(key, &person.id, person.roles, self.now);
+        // The admission ends with the link, so a used link does not admit other clients for a day.
+        let (id, roles, life_s) = (&person.id, person.roles, OPERATOR_LINK_LIFE_S);
+        let admission = make_admission_token(key, id, roles, life_s, self.now);
         self.store.record_login_link(person.id).await?;
         Ok(OperatorLink {
             address: Secret::new(format!("/?admission={admission}#door={}", door.expose())),

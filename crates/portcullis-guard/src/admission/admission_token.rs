@@ -55,7 +55,7 @@ impl AdmissionTokens {
 
     pub(crate) fn make(&self, user: &UserId, roles: Roles, now: Now) -> String {
         let keys = self.keys.read();
-        keys.first().map_or_else(String::new, |key| make(key, user, roles, now))
+        keys.first().map_or_else(String::new, |key| make(key, user, roles, ADMISSION_LIFE_S, now))
     }
 
     /// Replaces the keys: the first one makes tokens, all of them read tokens.
@@ -76,10 +76,10 @@ fn key_of(secret: &Secret<[u8; 32]>) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, secret.expose())
 }
 
-fn make(key: &hmac::Key, user: &UserId, roles: Roles, now: Now) -> String {
+fn make(key: &hmac::Key, user: &UserId, roles: Roles, life_s: i64, now: Now) -> String {
     let flags = if roles.contains(Role::Admin) { IS_ADMIN } else { 0 };
     let alias = hmac::sign(key, format!("alias {user}").as_bytes());
-    let ends = now.unix_s().saturating_add(ADMISSION_LIFE_S);
+    let ends = now.unix_s().saturating_add(life_s);
     let mut bytes = vec![VERSION, flags];
     bytes.extend(alias.as_ref().iter().take(8));
     bytes.extend(ends.to_be_bytes());
@@ -112,14 +112,17 @@ pub(crate) fn parameter<'a>(ask: &Handshake<'a>) -> Option<&'a str> {
 }
 
 /// Makes an admission token outside the server, with the key of the server.
+///
+/// It is valid for `life_s` seconds, at most [`ADMISSION_LIFE_S`].
 #[must_use]
 pub fn make_admission_token(
     key: &Secret<[u8; 32]>,
     user: &UserId,
     roles: Roles,
+    life_s: i64,
     now: Now,
 ) -> String {
-    make(&key_of(key), user, roles, now)
+    make(&key_of(key), user, roles, life_s.min(ADMISSION_LIFE_S), now)
 }
 
 /// The value of the cookie; a cookie that is sent twice has none.

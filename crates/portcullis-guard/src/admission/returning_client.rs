@@ -147,7 +147,7 @@ mod tests {
         let directory = crate::Directory::new(crate::DirectoryLimits::default());
         let gate = crate::Gate::build(options, Arc::new(directory)).unwrap();
         let now = Now::default();
-        let made = make_admission_token(&Secret::new([7; 32]), &ann(), Roles::user(), now);
+        let made = make_admission_token(&Secret::new([7; 32]), &ann(), Roles::user(), 60, now);
         let query = format!("x=1&admission={made}");
         let forged = format!("admission={}A", &made[..made.len() - 1]);
         let own: &[(&str, &[u8])] = &[("Cookie", b"__Host-adm=other")];

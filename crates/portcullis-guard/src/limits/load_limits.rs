@@ -39,16 +39,36 @@ impl Limiter {
     /// Stores a measured load, and the state that the latest sample alone asks for.
     ///
     /// From [`LoadState::Shedding`] on, the rate of returning clients follows the samples.
-    pub fn record_load(&self, state: LoadState, sampled: LoadState, now: Now) {
+    ///
+    /// Returns the state whose pin has ended now.
+    pub fn record_load(&self, state: LoadState, sampled: LoadState, now: Now) -> Option<LoadState> {
+        let has_ended = self.load.pinned_until_ms().is_some_and(|end| now.monotonic_ms >= end);
+        let ended = self.load.pinned().filter(|_| has_ended);
+        if ended.is_some() {
+            self.pin_load(None, now);
+        }
         if self.load.measure(state, sampled) {
             self.note_load(now);
         }
+        ended
     }
 
     /// Pins a state, or returns to the measured one.
     pub fn pin_load(&self, state: Option<LoadState>, now: Now) {
-        self.load.pin(state);
+        self.load.pin(state, None);
         self.note_load(now);
+    }
+
+    /// Pins a state for a time; the pin ends with the next sample of the load after it.
+    pub fn pin_load_for(&self, state: LoadState, lasting_ms: u64, now: Now) {
+        self.load.pin(Some(state), Some(now.monotonic_ms.saturating_add(lasting_ms)));
+        self.note_load(now);
+    }
+
+    /// The rest of the time for which a state is pinned; `None` without a pin, or without an end.
+    #[must_use]
+    pub fn pinned_for_ms(&self, now: Now) -> Option<u64> {
+        Some(self.load.pinned_until_ms()?.saturating_sub(now.monotonic_ms))
     }
 
     /// Takes over the state and the rate of a trace, for a simulation.
@@ -236,6 +256,25 @@ mod tests {
     }
 
     #[test]
+    fn pin_for_a_time_ends_by_itself() {
+        let gate = gate();
+        let at = |monotonic_ms| Now { monotonic_ms, unix_ms: 0 };
+        let sample = |ms| gate.limits.record_load(LoadState::Normal, LoadState::Normal, at(ms));
+        gate.limits.pin_load_for(LoadState::Shedding, 1_000, at(500));
+        assert_eq!((sample(1_499), gate.limits.load()), (None, LoadState::Shedding));
+        assert_eq!(gate.limits.pinned_for_ms(at(600)), Some(900));
+        assert_eq!(
+            (sample(1_500), gate.limits.load()),
+            (Some(LoadState::Shedding), LoadState::Normal)
+        );
+        assert_eq!((sample(1_501), gate.limits.pinned_load()), (None, None));
+        gate.limits.pin_load_for(LoadState::Shedding, 1_000, at(2_000));
+        gate.limits.pin_load(Some(LoadState::Critical), at(2_100));
+        assert_eq!(gate.limits.pinned_for_ms(at(2_100)), None, "the later pin has no end");
+        assert_eq!((sample(9_000), gate.limits.load()), (None, LoadState::Critical));
+    }
+
+    #[test]
     fn only_unauthenticated_connections_end_and_only_at_critical() {
         let gate = gate();
         for state in LoadState::ALL {
@@ -276,7 +315,9 @@ mod tests {
             (0..10_000).filter(|_| gate.limits.take_returning(now).is_ok()).count()
         };
         assert_eq!(passes(), 10_000, "they are not counted at normal load");
-        let measured = |state, sampled| gate.limits.record_load(state, sampled, Now::default());
+        let measured = |state, sampled| {
+            assert_eq!(gate.limits.record_load(state, sampled, Now::default()), None);
+        };
         for _ in 0..10 {
             measured(LoadState::Shedding, LoadState::Shedding);
         }

@@ -1,7 +1,7 @@
 //! The current load of the server, as all threads see it.
 //! Never: a decision about one client; `limits/load_limits.rs` makes those.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crate::load::state::LoadState;
 
@@ -14,11 +14,16 @@ const RETURNING_RATE_FALL: u32 = 50;
 /// By how much it rises with each other sample.
 const RETURNING_RATE_RISE: u32 = 10;
 
+/// The end of a pin that has none.
+const NO_END: u64 = u64::MAX;
+
 /// The load of the server, measured or pinned by the operator.
 pub(crate) struct CurrentLoad {
     measured: AtomicU8,
     /// 0 where the operator has not pinned a state, otherwise that state plus one.
     pinned: AtomicU8,
+    /// The monotonic time at which the pin ends; [`NO_END`] for a pin without an end.
+    pinned_until_ms: AtomicU64,
     /// The rate of returning clients, in thousandths of the rate of all connections.
     returning_permille: AtomicU32,
 }
@@ -28,6 +33,7 @@ impl CurrentLoad {
         Self {
             measured: AtomicU8::new(0),
             pinned: AtomicU8::new(pinned_number(pinned)),
+            pinned_until_ms: AtomicU64::new(NO_END),
             returning_permille: AtomicU32::new(RETURNING_RATE_MAX),
         }
     }
@@ -52,7 +58,15 @@ impl CurrentLoad {
         self.returning_permille.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn pin(&self, state: Option<LoadState>) {
+    /// When the pin ends, if a state is pinned until a time.
+    pub(crate) fn pinned_until_ms(&self) -> Option<u64> {
+        let until_ms = self.pinned_until_ms.load(Ordering::Relaxed);
+        self.pinned().and((until_ms != NO_END).then_some(until_ms))
+    }
+
+    /// Pins a state until a monotonic time, or without an end; `None` ends the pin.
+    pub(crate) fn pin(&self, state: Option<LoadState>, until_ms: Option<u64>) {
+        self.pinned_until_ms.store(until_ms.unwrap_or(NO_END), Ordering::Relaxed);
         self.pinned.store(pinned_number(state), Ordering::Relaxed);
     }
 
@@ -76,7 +90,7 @@ impl CurrentLoad {
 
     /// Takes over the state and the rate of another server, for a simulation.
     pub(crate) fn follow(&self, state: LoadState, returning_permille: u32) {
-        self.pin(Some(state));
+        self.pin(Some(state), None);
         let permille = returning_permille.min(RETURNING_RATE_MAX);
         self.returning_permille.store(permille, Ordering::Relaxed);
     }

@@ -47,7 +47,9 @@ impl Private {
     fn act(&self, head: &Head<'_>) -> Result<Value, Rejection> {
         match (head.method, head.path) {
             ("GET", "/admin/state") => Ok(self.state()),
-            ("POST", "/admin/state") => self.pin(parameter(head.query, "pin")),
+            ("POST", "/admin/state") => {
+                self.pin(parameter(head.query, "pin"), parameter(head.query, "for_s"))
+            }
             ("GET", "/admin/limits") => self.explain(head.query),
             ("POST", "/admin/limits/unlock") => self.unlock(head.query),
             (_, "/admin/state" | "/admin/limits" | "/admin/limits/unlock") => {
@@ -64,12 +66,13 @@ impl Private {
             "state": self.server.gate.load().name(),
             "measured": self.server.gate.limits().measured_load().name(),
             "pinned": pinned,
+            "pinned_for_ms": self.server.gate.limits().pinned_for_ms(self.server.clock.now()),
             "known_level": self.server.gate.limits().returning_permille(),
             "limits": limits.iter().map(limit).collect::<Vec<_>>(),
         })
     }
 
-    fn pin(&self, wanted: Option<&str>) -> Result<Value, Rejection> {
+    fn pin(&self, wanted: Option<&str>, lasting_s: Option<&str>) -> Result<Value, Rejection> {
         let wanted = wanted.ok_or((
             400,
             "the query names no load level: add ?pin=normal, elevated, shedding, critical or auto",
@@ -81,8 +84,22 @@ impl Private {
                 "the load level does not exist: use normal, elevated, shedding, critical or auto",
             ))?),
         };
-        self.server.gate.limits().pin_load(state, self.server.clock.now());
-        let detail = format!("the state is pinned to {wanted}");
+        let lasting_s: Option<u32> = match lasting_s.map(str::parse) {
+            None => None,
+            Some(Ok(seconds)) => Some(seconds),
+            Some(Err(_)) => return Err((400, "for_s is not a number of seconds")),
+        };
+        let (limits, now) = (self.server.gate.limits(), self.server.clock.now());
+        let detail = match (state, lasting_s) {
+            (Some(state), Some(seconds)) => {
+                limits.pin_load_for(state, u64::from(seconds) * 1_000, now);
+                format!("the state is pinned to {wanted} for {seconds} s")
+            }
+            (state, _) => {
+                limits.pin_load(state, now);
+                format!("the state is pinned to {wanted}")
+            }
+        };
         self.record("pinned", |record| record.detail = Some(detail));
         Ok(self.state())
     }

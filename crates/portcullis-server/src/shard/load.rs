@@ -26,7 +26,10 @@ pub(crate) async fn load_loop(shard: Rc<Shard>) {
         ticks.tick().await;
         let now = shard.now();
         let change = machine.evaluate(&sample(&shard, cpu.since_last(now)), now.monotonic_ms);
-        server.gate.limits().record_load(machine.state(), machine.sampled(), now);
+        let ended = server.gate.limits().record_load(machine.state(), machine.sampled(), now);
+        if let Some(pinned) = ended {
+            record_pin_end(&shard, pinned);
+        }
         server.audit.set_overloaded(server.gate.load() >= LoadState::Elevated);
         if let Some(change) = change {
             record_change(&shard, &change);
@@ -80,6 +83,17 @@ fn record_change(shard: &Shard, change: &LoadChange) {
     };
     let (from, to) = (change.from.name(), change.to.name());
     record.detail = Some(format!("{from} to {to}: {why}{pinned}"));
+    shard.server.audit.record(record, shard.now());
+}
+
+/// Records that the pin of a level has ended by itself.
+fn record_pin_end(shard: &Shard, pinned: LoadState) {
+    let mut record = Record::new(Code::DegradationStateChanged);
+    record.outcome = Outcome::Success;
+    record.rule = "load";
+    let level = shard.server.gate.load().name();
+    record.reason = level;
+    record.detail = Some(format!("the pin to {} has ended: {level} now", pinned.name()));
     shard.server.audit.record(record, shard.now());
 }
 

@@ -15,6 +15,7 @@ use portcullis_model::{Now, UserId};
 use serde_json::Value;
 
 use super::installation::Installation;
+use super::user::read_time;
 use crate::output::{OutputError, outln};
 use crate::start::wiring::block_on;
 
@@ -55,6 +56,9 @@ pub(crate) enum StateCommand {
     Pin {
         /// The load level; `auto` follows the measurements again.
         state: StateName,
+        /// A duration after which the pin ends: a number and s, m, h or d, such as 2h.
+        #[arg(long = "for", value_name = "TIME", value_parser = read_time)]
+        lasting_ms: Option<i64>,
     },
 }
 
@@ -134,11 +138,12 @@ fn find_user(installation: &Installation, subject: &str) -> Result<UserId> {
 pub(super) fn state(installation: &Installation, command: &StateCommand) -> Result<()> {
     let response = match command {
         StateCommand::Show => request(installation, "GET", "/admin/state")?,
-        StateCommand::Pin { state } => {
-            request(installation, "POST", &format!("/admin/state?pin={}", state.word()))?
+        StateCommand::Pin { state, lasting_ms } => {
+            let end = lasting_ms.map(|ms| format!("&for_s={}", ms / 1_000)).unwrap_or_default();
+            request(installation, "POST", &format!("/admin/state?pin={}{end}", state.word()))?
         }
     };
-    for key in ["state", "measured", "pinned", "known_level"] {
+    for key in ["state", "measured", "pinned", "pinned_for_ms", "known_level"] {
         outln!("{key}: {}", shown(response.get(key)))?;
     }
     Ok(print_limits(&response, installation.now())?)

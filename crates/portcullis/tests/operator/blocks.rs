@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use portcullis_test::{
     Answer, Config, Connection, RawWebSocket, Request, SioClient, TestServer, client_hello,
-    counter, hs256, login, register, until,
+    counter, hs256, login, register, set_up, until,
 };
 use serde_json::json;
 
@@ -174,6 +174,33 @@ fn t406_block_of_all_clients_acts_before_tls_behind_the_proxy_protocol() {
         assert_eq!(record["source"]["ip"], "203.0.113.7");
         assert!(is_answered("203.0.113.8"));
     }
+}
+
+#[test]
+fn t407_login_link_admits_an_administrator_of_a_blocked_network_at_critical() {
+    let server = behind_proxy(&[], false);
+    let _root = set_up(&server, "root");
+    block(&server, &["203.0.113.0/24"]);
+    done(&server, &["state", "pin", "critical"], "");
+    let client = "203.0.113.7";
+    let get = |path: &str| ask(&server, client, Request::get(&server, path)).status;
+    until("the block", || (get("/") == 403).then_some(()));
+    let link = done(&server, &["user", "door", "root"], "");
+    let (page, door) = link.trim().split_once("#door=").unwrap();
+    let query = page.split_once("/?").unwrap().1;
+    assert_eq!(get(&format!("/?{query}")), 200, "the page of a new device");
+    assert_eq!(get(&format!("/?{}", query.replace("admission=", "admission=A"))), 403, "forged");
+    let admission = query.strip_prefix("admission=").unwrap();
+    let log_in = |password: &str| {
+        let body = json!({ "username": "root", "password": password, "door": door }).to_string();
+        let request = Request::post(&server, "/auth/login", &body)
+            .header("Origin", &server.origin)
+            .header("X-Admission", admission);
+        ask(&server, client, request).status
+    };
+    assert_eq!(log_in("a sentence that no user chose"), 401, "the password is still needed");
+    assert_eq!(log_in(PASSWORD), 200);
+    assert_eq!(log_in(PASSWORD), 400, "the link is used");
 }
 
 #[test]

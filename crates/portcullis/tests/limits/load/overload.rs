@@ -92,6 +92,13 @@ fn shedding_rejects_unauthenticated_and_admits_returning_clients() {
     assert_eq!(shed(), before + 2);
     assert!(pin(&server, "auto").contains("pinned: -"));
     alive(&server);
+    // A pin for a time ends by itself, which is recorded.
+    let output = server.operate(&["state", "pin", "shedding", "--for", "1s"], "");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("pinned_for_ms: "));
+    let _record = server.records.wait_for(|record| {
+        record["message"].as_str().is_some_and(|text| text.contains("pin to shedding has ended"))
+    });
+    alive(&server);
 }
 
 #[test]
