@@ -194,6 +194,62 @@ fn a9_spam_alerts_by_user_and_by_room() {
     assert_eq!(record["labels"]["room"], json!(hall));
 }
 
+/// All files of the data directory that a person reads or that hold alerts.
+fn readable_files(server: &TestServer) -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(server.data()).unwrap().map(|entry| entry.unwrap());
+    let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+    let read = |entry: std::fs::DirEntry| {
+        let bytes = std::fs::read(entry.path()).unwrap();
+        (entry.file_name().into_string().unwrap(), String::from_utf8_lossy(&bytes).into_owned())
+    };
+    files.map(read).filter(|(name, _)| !name.contains(".db") && !name.contains("key")).collect()
+}
+
+#[test]
+fn t380_no_secret_is_in_the_log_the_spool_or_an_alert() {
+    let watched = AlertedServer::new("[alert.rule.A9]\ncount = 2\n");
+    let server = &watched.server;
+    let ann = sign_up(server, "ann");
+    let mut client = SioClient::connect(server, &ann.token);
+    let hall = room(&mut client);
+    for text in ["the sparrow flies at midnight", SPAM, SPAM, SPAM] {
+        let reply = client.ask("chat:send", &json!({ "roomId": hall, "message": text }));
+        assert_eq!(reply["ok"], json!(text != SPAM), "{reply}");
+    }
+    guess(server, "ann", 12);
+    let ticket = ticket(server, &ann);
+    let payload = json!({ "ticket": ticket }).to_string();
+    SioClient::open(server).join_namespace("/", &payload).unwrap();
+    SioClient::open(server).join_namespace("/", &payload).unwrap_err();
+    let _in_url = Request::get(server, &format!("/rooms?token={}", ann.token)).ask(server);
+    for (rule, severity, kind) in
+        [("A9", "medium", "user"), ("A2", "high", "name"), ("A1", "high", "prefix")]
+    {
+        watched.fires(rule, severity, kind);
+    }
+    let bodies = watched.receiver.all().into_iter();
+    let mut places: Vec<_> =
+        bodies.map(|message| (String::from("a body"), message.body.to_string())).collect();
+    places.push((String::from("standard output"), server.records.text()));
+    places.push((String::from("standard error"), server.records.errors()));
+    places.extend(readable_files(server));
+    for name in ["security.log", "alerts.spool", "a body"] {
+        assert!(places.iter().any(|(place, _)| place == name), "{name}: {:?}", names(&places));
+    }
+    let signature = ann.token.rsplit('.').next().unwrap();
+    let secrets =
+        [PASSWORD, "a sentence that no user chose", signature, &ticket, "sparrow", "!!!!!!!!!!"];
+    for (place, text) in &places {
+        for secret in secrets {
+            assert!(!text.contains(secret), "{secret} is in {place}");
+        }
+    }
+}
+
+fn names(places: &[(String, String)]) -> Vec<&str> {
+    places.iter().map(|(name, _)| name.as_str()).collect()
+}
+
 #[test]
 fn a10_message_that_is_sent_again_changed_alerts() {
     let watched = AlertedServer::new("");

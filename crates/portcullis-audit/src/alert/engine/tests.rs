@@ -311,6 +311,26 @@ fn t381_password_guessing_fires_by_prefix_and_in_all() {
     assert_eq!(spray(200, 25), ["A3 - high firing", "A3 203.0.113.7/32 high firing"]);
 }
 
+// T-395
+#[test]
+fn t395_slow_growth_of_failed_logins_reaches_the_absolute_threshold() {
+    let mut world = World::new();
+    let (mut a_day, mut days) = (20.0_f64, 0);
+    while world.sent.is_empty() {
+        assert!(days < 10, "20 % more each day, and no alert");
+        for number in 0..a_day as u64 {
+            world.record(&login_fail(), &named(&format!("user{}", number % 25)));
+        }
+        world.turn();
+        if world.sent.is_empty() {
+            world.pass(24 * 60 * MINUTE_MS);
+            (a_day, days) = (a_day * 1.2, days + 1);
+        }
+    }
+    assert!(a_day >= 50.0, "below the threshold: {a_day}");
+    assert_eq!(lines(&world.sent), ["A3 203.0.113.7/32 high firing"]);
+}
+
 #[test]
 fn normal_operation_fires_nothing() {
     let mut world = World::new();
