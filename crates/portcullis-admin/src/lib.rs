@@ -1,16 +1,19 @@
-//! Delivers alerts to administrators through the channels that they choose.
+//! What administrators get: alerts through the channels that they choose, and operations.
 //! Never: a decision about a client; a wait of the part that reports an alert.
 
 mod channel; // the channels: options, workers, monitors, tests
 mod spool; // messages that are not delivered yet
 mod transport; // from a message to its receiver
 mod message; // an alert as text and JSON
+mod operation; // operations of administrators
 
-pub use channel::channels::{ChannelCounts, Channels};
+pub use channel::channels::{ChannelCounts, ChannelState, Channels};
 pub use channel::monitor::{Monitor, MonitorOptions};
 pub use channel::options::{ChannelOptions, Transport};
 pub use channel::trial::{TrialResult, send_monitor_trial, send_trial};
 pub use message::shape::Shape;
+pub use operation::desk::Desk;
+pub use operation::install::install_operations;
 pub use transport::admin_sockets::AdminSockets;
 pub use transport::command::Program;
 pub use transport::signature::{SecretError, WebhookSecrets};

@@ -106,6 +106,8 @@ pub(crate) fn reject(
     log_fault(denial, source, reference.as_ref());
     let limit = denial.limit().map(|limit| limit.key());
     shard.server.metrics.count_rejection(answer.rule, answer.code, limit);
+    let name = denial.limit().map_or(answer.rule, |limit| limit.name());
+    shard.server.load.rejections_by_rule.add(shard.index, name);
     // An unauthenticated client that is rejected at the CONNECT has also cost a handshake.
     let is_blamed = source.user.is_some() || source.blame == Blame::Client;
     if source.user.is_none() && is_blamed {

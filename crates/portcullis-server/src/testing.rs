@@ -16,6 +16,7 @@ use crate::delivery::hub::{Batch, Delta, Hub};
 use crate::delivery::operation::{Operation, OperationKind, SocketFilter};
 use crate::events::context::{Context, Services};
 use crate::events::frame::{Form, Frame};
+use crate::load::status::ServerStatus;
 use crate::rooms::covered_rooms::CoveredRooms;
 
 /// The parts of a context.
@@ -100,6 +101,7 @@ pub fn context(parts: ContextParts) -> Result<(Context, ContextLog), Denial> {
         gate: parts.gate,
         directory: parts.directory,
         answers: Arc::default(),
+        status: Arc::new(ServerStatus::default),
     };
     let rooms = (!parts.rooms.is_empty()).then(|| Arc::new(parts.rooms.clone()));
     let mut covered = CoveredRooms::of_socket(rooms);

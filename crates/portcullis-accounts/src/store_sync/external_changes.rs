@@ -73,13 +73,14 @@ fn erased_lines(detail: &str) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// Records that a user has become an administrator or moderator, whatever process stored it.
+/// Records that a user has become an administrator, moderator or auditor, in any process.
 pub(crate) fn record_new_roles(audit: &Audit, known: &User, facts: &UserFacts, now: Now) {
     let gained = |role| facts.roles.contains(role) && !known.roles().contains(role);
-    let what = match (gained(Role::Admin), gained(Role::Moderator)) {
-        (true, _) => "the user is an administrator now",
-        (false, true) => "the user is a moderator now",
-        (false, false) => return,
+    let what = match (gained(Role::Admin), gained(Role::Moderator), gained(Role::Auditor)) {
+        (true, _, _) => "the user is an administrator now",
+        (false, true, _) => "the user is a moderator now",
+        (false, false, true) => "the user is an auditor now",
+        (false, false, false) => return,
     };
     let mut record = Record::new(Code::PrivilegePermissionsChanged);
     record.outcome = Outcome::Success;

@@ -33,6 +33,17 @@ pub struct ChannelCounts {
     pub waiting: u64,
 }
 
+/// The state of one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelState {
+    /// Its name.
+    pub name: String,
+    /// `ok`, `failing` (an attempt failed and is repeated), or `off`.
+    pub state: &'static str,
+    /// Messages that wait.
+    pub waiting: u64,
+}
+
 /// Delivers alerts by all configured channels.
 ///
 /// Memory and disk: 1,000 messages or 4 MiB of them. Delivery: at least once; a message that the
@@ -107,6 +118,27 @@ impl Channels {
             delivered: shared.counts.delivered.load(Ordering::Relaxed),
             undelivered: shared.counts.undelivered.load(Ordering::Relaxed),
             waiting: shared.spool().all().len() as u64,
+        }
+    }
+
+    /// Reads the state of each channel.
+    pub fn states(&self) -> impl Fn() -> Vec<ChannelState> + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || {
+            let spool = shared.spool();
+            let state = |channel: &Arc<ChannelOptions>| {
+                let waiting = spool.all().iter().filter(|one| one.channel == channel.name);
+                let (waiting, failed) = waiting.fold((0, false), |(count, failed), one| {
+                    (count + 1, failed || one.progress.attempts > 0)
+                });
+                let state = match (shared.is_off(&channel.name), failed) {
+                    (true, _) => "off",
+                    (false, true) => "failing",
+                    (false, false) => "ok",
+                };
+                ChannelState { name: channel.name.clone(), state, waiting }
+            };
+            shared.channels.iter().map(state).collect()
         }
     }
 

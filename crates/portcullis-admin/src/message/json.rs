@@ -16,7 +16,8 @@ pub(crate) fn standard(alert: &Alert, now: Now) -> Value {
     })
 }
 
-fn data(alert: &Alert) -> Value {
+/// The alert alone.
+pub(crate) fn data(alert: &Alert) -> Value {
     let counts = &alert.counts;
     let distinct = counts.distinct.iter().map(|(name, count)| ((*name).to_owned(), json!(count)));
     let threshold =

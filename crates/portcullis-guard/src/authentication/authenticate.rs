@@ -29,7 +29,7 @@ pub struct Authentication {
     pub(crate) tickets: Tickets,
     pub(crate) proofs: Proofs,
     pub(crate) first_keys: FirstKeys,
-    /// Administrators, moderators, and the roles that events reserve for them.
+    /// Administrators, moderators, auditors, and the roles that events reserve for them.
     pub(crate) privileged: Roles,
 }
 
@@ -50,7 +50,7 @@ impl Authentication {
             tickets: tickets.ok_or(GateError::Randomness)?,
             proofs: Proofs::new(&secret),
             first_keys: FirstKeys::new(),
-            privileged: Roles::NONE.with(Role::Admin).with(Role::Moderator),
+            privileged: Roles::NONE.with(Role::Admin).with(Role::Moderator).with(Role::Auditor),
             limits: Arc::clone(limits),
             directory: Arc::clone(directory),
             options: Arc::clone(options),

@@ -11,7 +11,7 @@ use portcullis_model::{Role, Roles};
 pub enum SecondFactorRule {
     /// No user.
     None,
-    /// Administrators of this server, and privileged roles of users of other issuers.
+    /// Administrators and auditors of this server, and privileged roles of users of other issuers.
     #[default]
     Admins,
     /// As `Admins`, and moderators and users with a role of the operator.
@@ -65,7 +65,7 @@ impl SecondFactorRule {
         }
         let needing = match self {
             Self::None => Roles::NONE,
-            Self::Admins => Roles::NONE.with(Role::Admin),
+            Self::Admins => Roles::NONE.with(Role::Admin).with(Role::Auditor),
             Self::Staff | Self::All => roles.without(Role::User),
         };
         FactorGap { withheld: roles.common(needing), setup_only: self == Self::All }
@@ -87,6 +87,7 @@ mod tests {
             (None, admin, user.minus(user), false),
             (Admins, admin, Roles::NONE.with(Role::Admin), false),
             (Admins, moderator, Roles::NONE, false),
+            (Admins, user.with(Role::Auditor), Roles::NONE.with(Role::Auditor), false),
             (Staff, admin, admin.minus(user), false),
             (Staff, moderator, moderator.minus(user), false),
             (Staff, support, support.minus(user), false),

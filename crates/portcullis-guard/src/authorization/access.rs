@@ -94,6 +94,8 @@ fn at_least(role: Role) -> Roles {
     let stronger = Role::BUILT_IN.into_iter().take_while(|stronger| *stronger != role);
     match role {
         Role::Custom(_) => Roles::NONE.with(role),
+        // Moderators act on users; they do not read what administrators read.
+        Role::Auditor => Roles::NONE.with(Role::Admin).with(role),
         Role::Admin | Role::Moderator | Role::User => {
             stronger.fold(Roles::NONE, Roles::with).with(role)
         }

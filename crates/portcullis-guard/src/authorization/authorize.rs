@@ -43,13 +43,15 @@ struct Read<'a, E> {
     unsealed: PlainFields,
 }
 
+/// The time since the login of a caller, in seconds, if its token says it.
+fn login_age_s(caller: &Caller, now: Now) -> Option<i64> {
+    caller.principal.authenticated_unix_s().map(|at| now.unix_s().saturating_sub(at))
+}
+
 /// Checks the age of the login; an unknown age is rejected.
-fn check_login_age(max_age_s: u32, caller: &Caller, now: Now) -> Result<(), Denial> {
-    if max_age_s == 0 {
-        return Ok(());
-    }
-    let age_s = caller.principal.authenticated_unix_s().map(|at| now.unix_s().saturating_sub(at));
+fn check_login_age(max_age_s: u32, age_s: Option<i64>) -> Result<(), Denial> {
     match age_s {
+        _ if max_age_s == 0 => Ok(()),
         Some(age_s) if age_s <= i64::from(max_age_s) => Ok(()),
         Some(_) | None => Err(Denial::ReauthRequired),
     }
@@ -103,7 +105,8 @@ impl Authorization {
             let signed = SignatureInput { namespace: ask.namespace, event: E::NAME, payload: text };
             replay::check_signature(&envelope, &signed, caller, now)?;
         }
-        check_login_age(E::RULE.login_max_age_s, caller, now)?;
+        let login_age_s = login_age_s(caller, now);
+        check_login_age(E::RULE.login_max_age_s, login_age_s)?;
         let user = caller.principal.user();
         rule.allowed.check_caller(&caller.principal, payload.room(), &self.directory)?;
         if E::RULE.speaks {
@@ -125,7 +128,18 @@ impl Authorization {
         let anywhere = roles.meets(rule.allowed.anywhere);
         let room = rule.allowed.covers_room().then(|| payload.room().cloned()).flatten();
         let (user, lease) = (Arc::clone(user), caller.principal.lease());
-        Ok(Permit { user, roles, lease, payload, envelope, attachments, anywhere, findings, room })
+        Ok(Permit {
+            user,
+            roles,
+            lease,
+            payload,
+            envelope,
+            attachments,
+            anywhere,
+            findings,
+            room,
+            login_age_s,
+        })
     }
 
     /// The room of a message that was rejected for its content; reads the payload again.

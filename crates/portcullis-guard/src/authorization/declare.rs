@@ -138,10 +138,10 @@ impl Authorization {
         self.events.iter().map(action).collect()
     }
 
-    /// Administrators, moderators, and the roles that may send events of these two.
+    /// Administrators, moderators, auditors, and the roles that may send events of these.
     pub(crate) fn privileged(&self) -> Roles {
         let theirs = self.events.iter().map(|facts| match facts.allowed.access {
-            Access::Role(Role::Admin | Role::Moderator) => facts.allowed.roles,
+            Access::Role(Role::Admin | Role::Moderator | Role::Auditor) => facts.allowed.roles,
             Access::OwnerOr(_) => facts.allowed.anywhere,
             Access::Role(Role::User | Role::Custom(_))
             | Access::User
@@ -149,8 +149,8 @@ impl Authorization {
             | Access::Member
             | Access::Owner => Roles::NONE,
         });
-        let both = Roles::NONE.with(Role::Admin).with(Role::Moderator);
-        theirs.fold(both, Roles::union).without(Role::User)
+        let own = Roles::NONE.with(Role::Admin).with(Role::Moderator).with(Role::Auditor);
+        theirs.fold(own, Roles::union).without(Role::User)
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Permit<E> {
     pub(crate) anywhere: bool,
     pub(crate) findings: Findings,
     pub(crate) room: Option<RoomId>,
+    pub(crate) login_age_s: Option<i64>,
 }
 
 impl<E> Permit<E> {
@@ -36,6 +37,14 @@ impl<E> Permit<E> {
     #[must_use]
     pub fn roles(&self) -> Roles {
         self.roles
+    }
+
+    /// The time since the login, in seconds; none when the token does not say it.
+    ///
+    /// For operations whose greatest age depends on the payload.
+    #[must_use]
+    pub fn login_age_s(&self) -> Option<i64> {
+        self.login_age_s
     }
 
     /// The payload, cleaned.

@@ -10,7 +10,7 @@ use crate::directory::user::User;
 pub enum Rank {
     /// Neither of the above, with any other roles.
     User,
-    /// A moderator, also while a missing second factor withholds the role.
+    /// A moderator or auditor, also while a missing second factor withholds the role.
     Moderator,
     /// An administrator, also while a missing second factor withholds the role.
     Administrator,
@@ -26,7 +26,7 @@ impl Rank {
     fn of_roles(roles: Roles) -> Self {
         if roles.contains(Role::Admin) {
             Self::Administrator
-        } else if roles.contains(Role::Moderator) {
+        } else if roles.contains(Role::Moderator) || roles.contains(Role::Auditor) {
             Self::Moderator
         } else {
             Self::User

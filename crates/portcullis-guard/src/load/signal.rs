@@ -60,6 +60,15 @@ impl LoadSignal {
         }
     }
 
+    /// A value in percent of the one at which the server sheds load; of the next higher or lower
+    /// level where shedding is not entered for this signal.
+    #[must_use]
+    pub fn percent_of_shedding(self, value: f64) -> f64 {
+        let [elevated, shedding, critical] = self.enters(0.0);
+        let threshold = shedding.or(critical).or(elevated).unwrap_or(100.0);
+        value * 100.0 / threshold
+    }
+
     /// Whether the signal is a waiting time.
     pub(crate) fn is_waiting(self) -> bool {
         matches!(self, Self::Queue | Self::Lag)

@@ -17,6 +17,8 @@ pub enum Role {
     Admin,
     /// Moderates users.
     Moderator,
+    /// Reads everything that administrators read, and changes nothing.
+    Auditor,
     /// Every signed-in user.
     User,
     /// A role of the operator, by its number in the [`RoleTable`], below 24.
@@ -25,13 +27,14 @@ pub enum Role {
 
 impl Role {
     /// The built-in roles, strongest first.
-    pub const BUILT_IN: [Self; 3] = [Self::Admin, Self::Moderator, Self::User];
+    pub const BUILT_IN: [Self; 4] = [Self::Admin, Self::Moderator, Self::Auditor, Self::User];
 
     fn bit(self) -> u32 {
         match self {
             Self::Admin => 1,
             Self::Moderator => 2,
             Self::User => 4,
+            Self::Auditor => 8,
             Self::Custom(number) if usize::from(number) < CUSTOM_ROLES_MAX => {
                 1 << (CUSTOM_SHIFT + u32::from(number))
             }
@@ -109,6 +112,7 @@ impl RoleTable {
         match role {
             Role::Admin => "admin",
             Role::Moderator => "moderator",
+            Role::Auditor => "auditor",
             Role::User => "user",
             Role::Custom(number) => {
                 let found = self.custom.iter().find(|(known, _)| *known == number);

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::admin::host::{Rejection, check_host};
 use crate::admin::private_connections::{PrivateConnection, PrivateListener};
+use crate::admin::private_route::OPERATIONS;
 use crate::admin::readiness::Readiness;
 use crate::delivery::hub::longest;
 use crate::http::headers::API_POLICY;
@@ -74,7 +75,14 @@ impl Private {
         open_connection.set_answered();
         let bytes = match parse_head_of(&buffer, &HEAD_LIMITS, Versions::Http10AndHttp11) {
             Ok(Some(head)) => {
-                let answer = self.respond(&head, peer, listener_kind);
+                let is_operation = listener_kind == PrivateListener::Operators
+                    && head.path.starts_with(OPERATIONS);
+                let answer = if is_operation {
+                    let (status, body) = self.operation(&head, &buffer, &mut socket, peer).await;
+                    Answer::json(status, body)
+                } else {
+                    self.respond(&head, peer, listener_kind)
+                };
                 tracing::trace!(%peer, status = answer.status, "request on a private listener");
                 encode(&answer, head.method)
             }

@@ -30,7 +30,7 @@ impl Private {
     }
 
     /// Checks that the request comes from this machine, with a key of the data directory.
-    fn check_key(&self, head: &Head<'_>, peer: SocketAddr) -> Result<(), Rejection> {
+    pub(crate) fn check_key(&self, head: &Head<'_>, peer: SocketAddr) -> Result<(), Rejection> {
         if !peer.ip().to_canonical().is_loopback() {
             return Err((
                 403,
@@ -176,7 +176,7 @@ enum LimitSubject {
 
 /// Checks that an operator's program sends the request: a page cannot send the header to another
 /// origin. The `Host` was checked before.
-fn check_operator(head: &Head<'_>) -> Result<(), Rejection> {
+pub(crate) fn check_operator(head: &Head<'_>) -> Result<(), Rejection> {
     let has_header = matches!(head.header(OPERATOR_HEADER), FieldValue::One(_));
     let page = !matches!(head.header("origin"), FieldValue::None);
     if has_header && !page { Ok(()) } else { Err(NO_KEY) }

@@ -51,6 +51,11 @@ impl TimeMetrics {
         );
     }
 
+    /// The times of handlers of events, of all threads.
+    pub(crate) fn handlers(&self) -> TimeCounts {
+        self.read(|times| &times.handlers)()
+    }
+
     fn read(&self, of: fn(&ThreadTimes) -> &TimeHistogram) -> TimeReader {
         let all = self.clone();
         Arc::new(move || {

@@ -49,7 +49,7 @@ pub(crate) fn refund(link: &Link, slot: &mut Option<ConnectionSlot>, now: Now) {
     }
 }
 
-/// Checks the role that the namespace requires.
+/// Checks the roles that the namespace requires.
 ///
 /// # Errors
 /// [`Denial::SecondFactor`] when the role has no effect without one, [`Denial::Forbidden`] when the
@@ -60,9 +60,10 @@ pub(crate) fn check_role(
     principal: &Principal,
 ) -> Result<(), Denial> {
     let rule = link.shard.server.registered.namespaces.rule(request.rule);
-    match rule.and_then(|rule| rule.role) {
-        Some(role) if principal.withheld().contains(role) => Err(Denial::SecondFactor("role")),
-        Some(role) if !principal.roles().contains(role) => Err(Denial::Forbidden("namespace_role")),
-        Some(_) | None => Ok(()),
+    match rule {
+        Some(rule) if rule.admits(principal.roles()) => Ok(()),
+        Some(rule) if rule.admits(principal.withheld()) => Err(Denial::SecondFactor("role")),
+        Some(_) => Err(Denial::Forbidden("namespace_role")),
+        None => Ok(()),
     }
 }

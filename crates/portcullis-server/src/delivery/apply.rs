@@ -169,7 +169,7 @@ pub(crate) fn recheck(shard: &Shard, connections: &[Rc<Connection>]) {
         let roles = caller.principal.roles();
         for socket in connection.socket_list() {
             let rule = shard.server.registered.namespaces.rule(socket.rule);
-            if rule.and_then(|rule| rule.role).is_some_and(|role| !roles.contains(role)) {
+            if rule.is_some_and(|rule| !rule.admits(roles)) {
                 disconnect_socket(shard, &socket);
             }
         }

@@ -14,6 +14,7 @@ use crate::delivery::broadcast::Broadcast;
 use crate::delivery::hub::{Delta, Hub};
 use crate::events::answer_memory::AnswerMemory;
 use crate::events::payload::Payload;
+use crate::load::status::{ServerStatus, StatusReader};
 use crate::rooms::covered_rooms::CoveredRooms;
 
 /// The services that all handlers of a server share.
@@ -30,6 +31,15 @@ pub struct Services {
     pub directory: Arc<Directory>,
     /// Answers of events that carried a `mid`.
     pub(crate) answers: Arc<AnswerMemory>,
+    pub(crate) status: StatusReader,
+}
+
+impl Services {
+    /// The state of the server in numbers.
+    #[must_use]
+    pub fn status(&self) -> ServerStatus {
+        (self.status)()
+    }
 }
 
 /// The context of one event: the socket it arrived on, and the other sockets.
@@ -64,6 +74,12 @@ impl Deref for Context {
 }
 
 impl Context {
+    /// The shared services, for work that does not depend on the socket.
+    #[must_use]
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
     /// The user who is signed in on the socket.
     #[must_use]
     pub fn user(&self) -> &Arc<User> {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use portcullis_guard::{Event, Gate, GateError, Permit, RawPermit, Rule, User};
-use portcullis_model::{ConnectionId, Denial, Namespace, Role, RoleTable, RoomId};
+use portcullis_model::{ConnectionId, Denial, Namespace, Role, RoleTable, Roles, RoomId};
 
 use crate::connection::socket_id::SocketId;
 use crate::delivery::hub::Hub;
@@ -61,7 +61,8 @@ impl Pattern {
 /// A registered namespace.
 pub(crate) struct NamespaceRule {
     pattern: Pattern,
-    pub(crate) role: Option<Role>,
+    /// Users need one of them; without any, every user is admitted.
+    roles: Vec<Role>,
     pub(crate) events: EventTable,
     pub(crate) connecting: Option<ConnectingHook>,
     pub(crate) connected: Option<ConnectedHook>,
@@ -92,7 +93,7 @@ impl NamespaceTable {
     /// A namespace whose role is not defined.
     pub(crate) fn undefined_role(&self, roles: &RoleTable) -> Option<&str> {
         let undefined =
-            |rule: &&NamespaceRule| rule.role.is_some_and(|role| roles.name(role).is_empty());
+            |rule: &&NamespaceRule| rule.roles.iter().any(|role| roles.name(*role).is_empty());
         self.rules.iter().find(undefined).map(|rule| rule.pattern.text())
     }
 
@@ -116,13 +117,18 @@ impl NamespaceRule {
     fn new(pattern: Pattern) -> Self {
         Self {
             pattern,
-            role: None,
+            roles: Vec::new(),
             events: EventTable::default(),
             connecting: None,
             connected: None,
             disconnecting: None,
             recover: None,
         }
+    }
+
+    /// Whether users with these roles may connect.
+    pub(crate) fn admits(&self, roles: Roles) -> bool {
+        self.roles.is_empty() || self.roles.iter().any(|role| roles.contains(*role))
     }
 }
 
@@ -163,7 +169,12 @@ impl<'a> NamespaceBuilder<'a> {
 
     /// Requires a role of users who connect.
     pub fn role(&mut self, role: Role) -> &mut Self {
-        self.rule.role = Some(role);
+        self.any_role(&[role])
+    }
+
+    /// Requires one of these roles of users who connect.
+    pub fn any_role(&mut self, roles: &[Role]) -> &mut Self {
+        self.rule.roles = roles.to_vec();
         self
     }
 

@@ -3,6 +3,20 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+use portcullis_guard::LoadSignal;
+
+use crate::load::rejection_counts::RejectionCounts;
+
+/// The reason of the last change of the load level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadReason {
+    /// When the level changed, in milliseconds since 1970.
+    pub unix_ms: i64,
+    /// The signal and its value, or that the load has decreased.
+    pub why: String,
+}
+
 /// The weight of a single delay: a delay that occurs once is not load.
 const SINGLE_DELAY_PART: u64 = 4;
 
@@ -34,6 +48,8 @@ pub(crate) struct LoadSamples {
     pub(crate) lag: Delays,
     rejections: AtomicU64,
     out_of_files: AtomicBool,
+    pub(crate) rejections_by_rule: RejectionCounts,
+    levels: Mutex<([f64; LoadSignal::ALL.len()], Option<LoadReason>)>,
 }
 
 impl LoadSamples {
@@ -55,6 +71,21 @@ impl LoadSamples {
     /// Reports a rejected unauthenticated client: at the TLS handshake, a request or the CONNECT.
     pub(crate) fn add_rejection(&self) {
         self.rejections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sets the values that the load level was computed from.
+    pub(crate) fn set_signals(&self, values: [f64; LoadSignal::ALL.len()]) {
+        self.levels.lock().0 = values;
+    }
+
+    /// Sets the reason of the last change of the load level.
+    pub(crate) fn set_reason(&self, reason: LoadReason) {
+        self.levels.lock().1 = Some(reason);
+    }
+
+    /// The values of the signals, and the reason of the last change of the load level.
+    pub(crate) fn levels(&self) -> ([f64; LoadSignal::ALL.len()], Option<LoadReason>) {
+        self.levels.lock().clone()
     }
 
     pub(crate) fn take_rejections(&self) -> u64 {

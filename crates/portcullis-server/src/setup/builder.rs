@@ -22,7 +22,8 @@ use crate::events::reply::Reply;
 use crate::http::api::{ApiRequest, ApiResponse, Method, Page, Route, RouteFuture};
 use crate::setup::options::Options;
 use crate::setup::registered::{
-    PeriodicFuture, PeriodicTask, QueueReport, ReadyFact, ReadyPart, Registrations,
+    PeriodicFuture, PeriodicTask, PrivateFuture, PrivateRoute, QueueReport, ReadyFact, ReadyPart,
+    Registrations,
 };
 
 /// A server before its start.
@@ -75,6 +76,18 @@ impl Builder {
     {
         let handler = Box::new(move |request| -> RouteFuture { Box::pin(handler(request)) });
         self.registered.routes.push(Route { method, path, handler });
+    }
+
+    /// Adds an operation to the private listener: `POST /admin/v1/PATH`, with a body of 16 KiB at
+    /// most. Only operators on this machine reach it.
+    pub fn private_route<H, F>(&mut self, path: String, handler: H)
+    where
+        H: Fn(Arc<Services>, Bytes) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Reply, Denial>> + 'static,
+    {
+        let handler =
+            Box::new(move |services, body| -> PrivateFuture { Box::pin(handler(services, body)) });
+        self.registered.private_routes.push(PrivateRoute { path, handler });
     }
 
     /// Adds a file that is served unchanged.

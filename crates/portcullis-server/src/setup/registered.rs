@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use portcullis_guard::{Algorithm, DeclaredEvent, Gate, ShareUse, User, VerifiedCredential};
-use portcullis_model::{Now, RoomId};
+use portcullis_model::{Denial, Now, RoomId};
 
 use crate::admin::product_metrics::Measure;
 use crate::connect::auth_refresh::AuthRefresh;
@@ -15,6 +16,7 @@ use crate::events::answer_memory::AnswerMemory;
 use crate::events::context::Services;
 use crate::events::namespace::{HookFuture, NamespaceTable};
 use crate::events::raw_engine::RawEngine;
+use crate::events::reply::Reply;
 use crate::http::api::{Page, Route};
 
 type ForeignUserHook =
@@ -25,6 +27,16 @@ type RoomHook = Box<dyn Fn(&Hub, RoomId, Arc<User>) + Send + Sync>;
 /// The future of one run of a periodic task.
 pub(crate) type PeriodicFuture = Pin<Box<dyn Future<Output = ()>>>;
 
+/// The future of one operation on the private listener.
+pub(crate) type PrivateFuture = Pin<Box<dyn Future<Output = Result<Reply, Denial>>>>;
+
+/// An operation of the product on the private listener.
+pub(crate) struct PrivateRoute {
+    /// The path below `/admin/v1/`.
+    pub(crate) path: String,
+    pub(crate) handler: Box<dyn Fn(Arc<Services>, Bytes) -> PrivateFuture + Send + Sync>,
+}
+
 /// Reads the use of the product's tables.
 pub(crate) type TablesReader = Box<dyn Fn(&Gate, Now) -> Vec<ShareUse> + Send + Sync>;
 
@@ -32,6 +44,7 @@ pub(crate) type TablesReader = Box<dyn Fn(&Gate, Now) -> Vec<ShareUse> + Send + 
 pub(crate) struct Registrations {
     pub(crate) namespaces: NamespaceTable,
     pub(crate) routes: Vec<Route>,
+    pub(crate) private_routes: Vec<PrivateRoute>,
     pub(crate) pages: Vec<Page>,
     pub(crate) hooks: Hooks,
     pub(crate) periodic_tasks: Vec<PeriodicTask>,
@@ -48,6 +61,7 @@ impl Registrations {
         Self {
             namespaces: NamespaceTable::new(),
             routes: Vec::new(),
+            private_routes: Vec::new(),
             pages: Vec::new(),
             hooks: Hooks::default(),
             periodic_tasks: Vec::new(),

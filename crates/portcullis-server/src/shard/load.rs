@@ -9,6 +9,7 @@ use portcullis_guard::{LoadChange, LoadMachine, LoadSample, LoadState, SAMPLE_IN
 use portcullis_model::{Code, Now, Severity};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::load::samples::LoadReason;
 use crate::shard::state::Shard;
 
 /// Files that the process has open beside sockets: database, logs, listeners, timers.
@@ -34,6 +35,7 @@ pub(crate) async fn load_loop(shard: Rc<Shard>) {
         if let Some(change) = change {
             record_change(&shard, &change);
         }
+        server.load.set_signals(machine.values());
         server.metrics.set_load(&server.gate, machine.values(), &server.queues.counts());
     }
 }
@@ -77,6 +79,8 @@ fn record_change(shard: &Shard, change: &LoadChange) {
         Some((signal, value)) => format!("{} is {value:.0}", signal.name()),
         None => String::from("the load has decreased"),
     };
+    let unix_ms = shard.now().unix_ms;
+    shard.server.load.set_reason(LoadReason { unix_ms, why: why.clone() });
     let pinned = match shard.server.gate.limits().pinned_load() {
         Some(state) => format!("; pinned to {}", state.name()),
         None => String::new(),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_audit::Audit;
-use portcullis_guard::Gate;
+use portcullis_guard::{Gate, LoadSignal};
 use portcullis_model::Clock;
 
 use crate::admin::metrics::Metrics;
@@ -12,6 +12,7 @@ use crate::delivery::hub::Hub;
 use crate::events::context::Services;
 use crate::load::admission_queue::AdmissionQueues;
 use crate::load::samples::LoadSamples;
+use crate::load::status::ServerStatus;
 use crate::polling::session_router::SessionRouter;
 use crate::rooms::kept_sockets::RecoveryTable;
 use crate::setup::options::Options;
@@ -38,6 +39,7 @@ pub(crate) struct Server {
 impl Server {
     /// The services that the handlers of one shard share.
     pub(crate) fn services(&self) -> Services {
+        let server = self.clone();
         Services {
             hub: self.hub.clone(),
             clock: self.clock.clone(),
@@ -45,6 +47,24 @@ impl Server {
             directory: self.gate.directory().clone(),
             gate: self.gate.clone(),
             answers: Arc::clone(&self.registered.answers),
+            status: Arc::new(move || server.status()),
+        }
+    }
+    /// The state of the server in numbers.
+    fn status(&self) -> ServerStatus {
+        let waiting = self.queues.counts().iter().map(|queue| queue.now as u64).sum();
+        let (values, load_reason) = self.load.levels();
+        let signals = LoadSignal::ALL.into_iter().zip(values);
+        let signals =
+            signals.map(|(signal, value)| (signal.name(), signal.percent_of_shedding(value)));
+        ServerStatus {
+            connections_open: u64::try_from(self.metrics.connections_open.get()).unwrap_or(0),
+            messages: self.metrics.messages_in.get(),
+            waiting,
+            rejected: self.load.rejections_by_rule.read(),
+            handlers: self.metrics.times.handlers(),
+            signals: signals.collect(),
+            load_reason,
         }
     }
 }

@@ -99,6 +99,17 @@ impl SioClient {
         acknowledgement(&prefix, &answer)
     }
 
+    /// Sends an event to a namespace and waits for its acknowledgement.
+    pub fn ask_in(&mut self, namespace: &str, event: &str, payload: &Value) -> Value {
+        let ack = self.next_ack;
+        self.next_ack += 1;
+        self.send(&format!("42{namespace},{ack}{}", json!([event, payload])));
+        let prefix = format!("43{namespace},{ack}");
+        let packet = self.wait_packet(|packet| packet.starts_with(&prefix));
+        let answer: Value = serde_json::from_str(&packet[prefix.len()..]).unwrap();
+        answer[0].clone()
+    }
+
     /// Waits for an event by name, past everything else, and gives its payload.
     pub fn event(&mut self, name: &str) -> Value {
         let prefix = event_prefix(name);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use portcullis_admin::{AdminSockets, Channels};
+use portcullis_admin::{AdminSockets, Channels, Desk};
 use portcullis_audit::Audit;
 use portcullis_model::{Clock, Namespace};
 use portcullis_server::Builder;
@@ -18,6 +18,7 @@ pub(crate) fn start(
     settings: &Settings,
     audit: &Audit,
     clock: &Arc<dyn Clock>,
+    desk: &Desk,
 ) -> Result<Channels> {
     let (mut options, mut monitors) = (Vec::new(), Vec::new());
     for channel in &settings.audit.alert.channels {
@@ -34,6 +35,7 @@ pub(crate) fn start(
         alerts.add_sink(Arc::new(AdminSockets::new(builder.hub(), namespace, Arc::clone(clock))));
         alerts.add_sink(channels.sink());
     }
+    desk.attach_channels(&channels);
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let (delivered, undelivered, waiting) =
         (channels.counter(), channels.counter(), channels.counter());

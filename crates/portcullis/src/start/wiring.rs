@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use portcullis_accounts::{
     AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys, correct_names,
 };
+use portcullis_admin::{Desk, install_operations};
 use portcullis_audit::{Audit, AuditOptions, ChainOptions, Outcome, Output, Record, Syslog};
 use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
 use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
@@ -45,9 +46,7 @@ const FIELD_KEYS_RELOAD_MS: u64 = 1_000;
 pub(crate) fn serve(settings: Settings) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let findings = validate(&settings, clock.now())?;
-    if findings.is_running {
-        return Err(StoreError::InUse(settings.storage.database).into());
-    }
+    anyhow::ensure!(!findings.is_running, StoreError::InUse(settings.storage.database));
     let errors = Output::stderr().context("cannot start the thread of the operational log")?;
     start_log(&errors);
     warn(&findings.warnings);
@@ -71,9 +70,9 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     let access = open_access(&settings)?;
     let store = Arc::clone(&parts.store);
     let setup_token = parts.setup_token.clone();
-    let drain_ms = settings.server.drain_ms;
-    let mut builder = parts.assemble(&settings, &audit, access.as_ref(), &clock)?;
-    let channels = alert_channels::start(&mut builder, &settings, &audit, &clock)?;
+    let desk = Arc::new(Desk::default());
+    let mut builder = parts.assemble(&settings, &audit, access.as_ref(), &clock, &desk)?;
+    let channels = alert_channels::start(&mut builder, &settings, &audit, &clock, &desk)?;
     tls.iter().for_each(|tls| certificate_watch::measure(&mut builder, tls, &clock));
     let syslog = syslog::start(&settings, &audit, &mut builder, &clock)?;
     let actions = builder.actions().map_err(ConfigError::Gate)?;
@@ -106,7 +105,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
             tls.iter().for_each(|tls| watch.check(tls, &audit, now));
         }
     });
-    end_within(Duration::from_millis(drain_ms) + AFTER_DRAIN);
+    end_within(Duration::from_millis(settings.server.drain_ms) + AFTER_DRAIN);
     tracing::info!("stopping: clients are asked to reconnect later");
     audit.record(Record::new(Code::SysShutdown), clock.now());
     running.drain();
@@ -133,7 +132,7 @@ pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Act
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let parts = Parts::open(&settings, &clock)?;
     let store = Arc::clone(&parts.store);
-    let mut builder = parts.assemble(&settings, &Audit::silent(), None, &clock)?;
+    let mut builder = parts.assemble(&settings, &Audit::silent(), None, &clock, &Arc::default())?;
     let actions = builder.actions().map_err(ConfigError::Gate)?;
     let routes = builder.routes();
     block_on(store.close())??;
@@ -197,6 +196,7 @@ impl Parts {
         audit: &Audit,
         access: Option<&Audit>,
         clock: &Arc<dyn Clock>,
+        desk: &Arc<Desk>,
     ) -> Result<Builder> {
         let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
         options.issuer.clone_from(&settings.identity.accounts.issuer);
@@ -222,7 +222,7 @@ impl Parts {
         server.reference_key = Some(self.secret.reference());
         server.former_reference_keys = self.secret.former_references();
         let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
-        builder.namespace("/admin").map_err(ConfigError::Gate)?.role(Role::Admin);
+        install_operations(&mut builder, desk).map_err(ConfigError::Gate)?;
         let accounts: Arc<dyn AccountStore> = self.store.clone();
         let parts = AccountParts { store: accounts, keys: self.keys, secret: self.secret, roles };
         portcullis_accounts::install(&mut builder, parts, options)?;

@@ -10,6 +10,7 @@ mod alerts; // alerts of a running server
 mod rules; // each rule, from its cause to a receiver
 mod audit_commands; // the security log, read by commands
 mod monitoring; // metrics, dashboard and rules
+mod operations; // operations of administrators, by both ways
 mod monitors; // an Alertmanager and a heartbeat
 mod channels; // messages to receivers of alerts
 mod audit; // the log verified, personal data erased

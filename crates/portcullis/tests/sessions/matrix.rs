@@ -59,9 +59,10 @@ const SUPPORT: &str = "[[role]]\nname = \"support\"\nactions = [\"user:mute\", \
 
 impl Cast {
     fn new(server: &TestServer) -> Self {
-        let parts: [(&str, &[&str], &str); 9] = [
+        let parts: [(&str, &[&str], &str); 10] = [
             ("root", &["admin", "user"], "none"),
             ("mona", &["moderator", "user"], "none"),
+            ("ada", &["auditor", "user"], "none"),
             ("olga", &["user"], "owner"),
             ("mia", &["user"], "member"),
             ("ina", &["user"], "invited"),
@@ -76,6 +77,7 @@ impl Cast {
         });
         for (act, name, role) in [
             ("grant", "mona", "moderator"),
+            ("grant", "ada", "auditor"),
             ("grant", "sue", "support"),
             ("grant", "gus", "guest"),
             ("take", "gus", "user"),
@@ -123,6 +125,22 @@ impl Cast {
         room
     }
 
+    /// Tries an operation of administrators with each user who may connect to `/admin`.
+    fn try_operation(&self, server: &TestServer, row: &[&str]) {
+        for actor in &self.actors {
+            let mut client = self.connect(server, actor.name);
+            let token = json!({ "token": actor.person.token }).to_string();
+            let joined = client.join_namespace("/admin", &token).is_ok();
+            assert_eq!(joined, one_of("admin auditor", actor.roles), "{}", actor.name);
+            if joined {
+                let payload = self.payload(row[1], "", "");
+                let answer = client.ask_in("/admin", row[1], &payload);
+                let may = code(&answer) != "forbidden";
+                assert_eq!(may, one_of(row[2], actor.roles), "{} {}: {answer}", row[1], actor.name);
+            }
+        }
+    }
+
     /// A payload that is as the event declares.
     fn payload(&self, event: &str, room: &str, token: &str) -> Value {
         let victim = &self.victim.id;
@@ -131,7 +149,10 @@ impl Cast {
             "admin:broadcast" => json!({ "message": "hello" }),
             "chat:send" => json!({ "roomId": room, "message": "hello" }),
             "room:create" => json!({ "name": "Mine", "visibility": "public" }),
-            "room:list" => json!({}),
+            "admin:overview" | "admin:timeline" | "admin:alerts" | "room:list" => json!({}),
+            "admin:limits" => json!({ "address": "203.0.113.7" }),
+            "alert:acknowledge" | "alert:unsilence" => json!({ "id": "1", "reason": "a test" }),
+            "alert:silence" => json!({ "rule": "A2", "reason": "a test" }),
             "chat:history" | "room:delete" | "room:join" | "room:leave" | "room:members" => {
                 json!({ "roomId": room })
             }
@@ -174,6 +195,10 @@ fn t063_t064_t069_every_event_is_tried_by_every_role() {
     for visibility in ["public", "private"] {
         for row in &table {
             let [namespace, event] = [row[0], row[1]];
+            if namespace == "/admin" {
+                cast.try_operation(&server, row);
+                continue;
+            }
             assert!(["every", "/"].contains(&namespace), "{namespace} is new");
             for actor in &cast.actors {
                 let room =

@@ -5,7 +5,7 @@ use portcullis_model::{Reference, Role, Roles};
 
 use crate::record::fields::Record;
 
-/// Whether the account of a record has a privileged role (administrator or moderator).
+/// Whether the account of a record has a privileged role (administrator, moderator or auditor).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Privilege {
     /// An ordinary account, or none is known.
@@ -19,7 +19,8 @@ impl Privilege {
     /// The privilege of an account with these roles.
     #[must_use]
     pub fn of(roles: Roles) -> Self {
-        if roles.contains(Role::Admin) || roles.contains(Role::Moderator) {
+        let privileged = [Role::Admin, Role::Moderator, Role::Auditor];
+        if privileged.into_iter().any(|role| roles.contains(role)) {
             Self::Privileged
         } else {
             Self::Ordinary

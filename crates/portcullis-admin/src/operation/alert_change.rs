@@ -1,0 +1,132 @@
+//! `alert:acknowledge`, `alert:silence`, `alert:unsilence`: the engine records each of them.
+//! Never: a silence of A13 or A14, or one of more than seven days.
+
+use std::sync::Arc;
+
+use portcullis_audit::{Acknowledgement, AlertSeverity, SilenceError, SilenceRequest};
+use portcullis_guard::{Event, Rule};
+use portcullis_model::Denial;
+use portcullis_server::Reply;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::operation::alerts::silence;
+use crate::operation::call::{Call, check_reason, end_unix_ms};
+use crate::operation::contract::{CHANGE, Operation};
+use crate::operation::desk::{Desk, alerts};
+
+/// Longest silence: seven days, in seconds.
+const SILENCE_MAX_S: u64 = 7 * 24 * 3_600;
+/// The greatest age of the login for a silence of all rules, in seconds.
+const ALL_RULES_LOGIN_MAX_AGE_S: i64 = 300;
+
+/// `alert:acknowledge {id, reason}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AlertAcknowledge {
+    id: String,
+    reason: String,
+}
+
+impl Event for AlertAcknowledge {
+    const NAME: &'static str = "alert:acknowledge";
+    const RULE: Rule = Rule { fields: &["id", "reason"], ..CHANGE };
+}
+
+impl Operation for AlertAcknowledge {
+    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+        check_reason(&self.reason)?;
+        let acknowledgement =
+            Acknowledgement { by: call.by(), note: self.reason, unix_ms: call.now.unix_ms };
+        if alerts(&call.services)?.acknowledge(&self.id, acknowledgement, call.now) {
+            return Ok(Reply::ok());
+        }
+        Err(Denial::app("alert_unknown", "there is no open alert with this id"))
+    }
+}
+
+/// The key of the alerts that are silenced.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Key {
+    kind: String,
+    value: String,
+}
+
+/// `alert:silence {rule?, key?, severity?, duration_s?, reason}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AlertSilence {
+    #[serde(default)]
+    rule: Option<String>,
+    #[serde(default)]
+    key: Option<Key>,
+    #[serde(default)]
+    severity: Option<String>,
+    #[serde(default)]
+    duration_s: Option<u64>,
+    reason: String,
+}
+
+impl Event for AlertSilence {
+    const NAME: &'static str = "alert:silence";
+    const RULE: Rule =
+        Rule { fields: &["rule", "key", "severity", "duration_s", "reason"], ..CHANGE };
+}
+
+impl Operation for AlertSilence {
+    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+        check_reason(&self.reason)?;
+        let until_unix_ms = end_unix_ms(self.duration_s, SILENCE_MAX_S, call.now)?;
+        if self.rule.is_none() && self.key.is_none() {
+            call.check_login_age(ALL_RULES_LOGIN_MAX_AGE_S)?;
+        }
+        let severity = self.severity.as_deref().map(severity).transpose()?;
+        let request = SilenceRequest {
+            rule: self.rule,
+            key: self.key.map(|key| (key.kind, key.value)),
+            severity,
+            reason: self.reason,
+            by: call.by(),
+            until_unix_ms,
+        };
+        let stored = alerts(&call.services)?.silence(request, call.now).map_err(denial)?;
+        Ok(Reply::fields(&json!({ "silence": silence(&stored) })))
+    }
+}
+
+/// `alert:unsilence {id, reason}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AlertUnsilence {
+    id: String,
+    reason: String,
+}
+
+impl Event for AlertUnsilence {
+    const NAME: &'static str = "alert:unsilence";
+    const RULE: Rule = Rule { fields: &["id", "reason"], ..CHANGE };
+}
+
+impl Operation for AlertUnsilence {
+    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+        check_reason(&self.reason)?;
+        let engine = alerts(&call.services)?;
+        let id = self.id.parse::<u64>().ok();
+        if !id.is_some_and(|id| engine.unsilence(id, &call.by(), call.now)) {
+            return Err(Denial::app("silence_unknown", "there is no silence with this id"));
+        }
+        call.record(Self::NAME, &self.reason, |_| {});
+        Ok(Reply::ok())
+    }
+}
+
+fn severity(name: &str) -> Result<AlertSeverity, Denial> {
+    let found = AlertSeverity::ALL.into_iter().find(|severity| severity.name() == name);
+    let why = "severity must be info, medium, high or critical";
+    found.ok_or_else(|| Denial::app("severity_unknown", why))
+}
+
+fn denial(error: SilenceError) -> Denial {
+    Denial::app("silence_invalid", error.to_string())
+}

@@ -1,0 +1,37 @@
+//! What an operation is: a payload, a rule, and a run that returns an answer or a denial.
+//! Never: a difference between a user in `/admin` and an operator at the machine.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Access, Event, Priority, Rate, Rule};
+use portcullis_model::{Denial, Role};
+use portcullis_server::Reply;
+
+use crate::operation::call::Call;
+use crate::operation::desk::Desk;
+
+/// One operation. Its name, payload and rule are those of the event.
+///
+/// Start the rule from [`READ`] or [`CHANGE`]: the gate then rejects changes by auditors.
+pub(crate) trait Operation: Event + Send + Sync {
+    /// Runs to its end, also when the caller disconnects.
+    fn run(self, desk: Arc<Desk>, call: Call)
+    -> impl Future<Output = Result<Reply, Denial>> + Send;
+}
+
+/// The rule of an operation that reads: administrators and auditors.
+pub(crate) const READ: Rule = Rule {
+    access: Access::Role(Role::Auditor),
+    rate: Some(Rate::per(120, 60_000)),
+    priority: Priority::Vital,
+    ..Rule::DEFAULT
+};
+
+/// The rule of an operation that changes something: administrators who logged in within 15 min.
+pub(crate) const CHANGE: Rule = Rule {
+    access: Access::Role(Role::Admin),
+    rate: Some(Rate::per(30, 60_000)),
+    priority: Priority::Vital,
+    login_max_age_s: 900,
+    ..Rule::DEFAULT
+};

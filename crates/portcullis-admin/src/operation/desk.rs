@@ -1,0 +1,52 @@
+//! What all operations share: the channels, the sampled rates and the time line.
+//! Never: a decision about a client.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use portcullis_audit::Alerts;
+use portcullis_model::{Denial, Now};
+use portcullis_server::Services;
+
+use crate::channel::channels::{ChannelState, Channels};
+use crate::operation::sampler::Sampler;
+
+type ChannelReader = Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>;
+
+/// The state that operations share.
+#[derive(Default)]
+pub struct Desk {
+    channels: OnceLock<ChannelReader>,
+    sampler: Mutex<Sampler>,
+}
+
+impl Desk {
+    /// Shows the state of the channels in the overview; the first call counts.
+    pub fn attach_channels(&self, channels: &Channels) {
+        let _attached_once = self.channels.set(Box::new(channels.states()));
+    }
+
+    /// Samples the server; called once a second.
+    pub(crate) fn sample(&self, services: &Services) {
+        let (status, capacity) = (services.status(), services.gate.limits().counts());
+        self.sampler().add(&status, capacity, services.clock.now());
+    }
+
+    pub(crate) fn sampler(&self) -> MutexGuard<'_, Sampler> {
+        self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn channels(&self) -> Vec<ChannelState> {
+        self.channels.get().map(|read| read()).unwrap_or_default()
+    }
+}
+
+/// The alert engine of the server.
+pub(crate) fn alerts(services: &Services) -> Result<&Alerts, Denial> {
+    let missing = || Denial::app("alerts_off", "the server has no alert engine");
+    services.audit.alerts().ok_or_else(missing)
+}
+
+/// A time as RFC 3339.
+pub(crate) fn at(now: Now) -> String {
+    portcullis_audit::utc(now.unix_ms)
+}

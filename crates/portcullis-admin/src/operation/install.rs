@@ -1,0 +1,88 @@
+//! Installs operations as events of the namespace `/admin` and on the private listener.
+//! Never: a check that one of the two ways leaves out.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Event, GateError, Permit};
+use portcullis_model::{Denial, Role};
+use portcullis_server::{Builder, Context, run_to_completion};
+
+use crate::operation::alert_change::{AlertAcknowledge, AlertSilence, AlertUnsilence};
+use crate::operation::alerts::AdminAlerts;
+use crate::operation::call::Call;
+use crate::operation::contract::Operation;
+use crate::operation::desk::Desk;
+use crate::operation::limits::AdminLimits;
+use crate::operation::overview::AdminOverview;
+use crate::operation::sampler;
+use crate::operation::timeline::AdminTimeline;
+
+/// The namespace of administrators and auditors.
+const NAMESPACE: &str = "/admin";
+
+/// Installs all operations, and the task that samples rates once a second.
+///
+/// # Errors
+/// [`GateError`] when another product has declared one of the events.
+pub fn install_operations(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(), GateError> {
+    builder.namespace(NAMESPACE)?.any_role(&[Role::Admin, Role::Auditor]);
+    install::<AdminOverview>(builder, desk)?;
+    install::<AdminTimeline>(builder, desk)?;
+    install::<AdminAlerts>(builder, desk)?;
+    install::<AdminLimits>(builder, desk)?;
+    install::<AlertAcknowledge>(builder, desk)?;
+    install::<AlertSilence>(builder, desk)?;
+    install::<AlertUnsilence>(builder, desk)?;
+    let desk = Arc::clone(desk);
+    builder.every("admin", sampler::EVERY_MS, move |services| {
+        let desk = Arc::clone(&desk);
+        async move { desk.sample(&services) }
+    });
+    Ok(())
+}
+
+/// Installs one operation in both ways.
+fn install<O: Operation>(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(), GateError> {
+    let of_event = Arc::clone(desk);
+    let handler = move |permit: Permit<O>, context: Context| {
+        let call = Call::of_user(&permit, &context);
+        run_to_completion(permit.into_payload().run(Arc::clone(&of_event), call))
+    };
+    builder.namespace(NAMESPACE)?.on(handler)?;
+    let of_request = Arc::clone(desk);
+    builder.private_route(path(O::NAME), move |services, body| {
+        let desk = Arc::clone(&of_request);
+        async move {
+            let payload = read::<O>(&body)?;
+            run_to_completion(payload.run(desk, Call::of_operator(services))).await
+        }
+    });
+    Ok(())
+}
+
+/// The path of an operation: `admin:overview` is `overview`, `alert:silence` is `alert/silence`.
+fn path(name: &str) -> String {
+    name.strip_prefix("admin:").unwrap_or(name).replace(':', "/")
+}
+
+/// Reads the body of a request; an empty one is `{}`.
+fn read<E: Event>(body: &[u8]) -> Result<E, Denial> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| Denial::app("payload_invalid", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_follow_names() {
+        for (name, expect) in [
+            ("admin:overview", "overview"),
+            ("address:block", "address/block"),
+            ("alert:silence", "alert/silence"),
+        ] {
+            assert_eq!(path(name), expect);
+        }
+    }
+}

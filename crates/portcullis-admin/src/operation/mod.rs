@@ -1,0 +1,13 @@
+//! The operations of administrators: each is an event of `/admin` and a private request.
+//! Never: an operation that one of the two offers alone.
+
+pub(crate) mod contract; // what an operation is
+pub(crate) mod install; // both ways in
+pub(crate) mod call; // the caller, and the record of a change
+pub(crate) mod desk; // what all operations share
+pub(crate) mod sampler; // rates and the time line, once a second
+pub(crate) mod overview; // `admin:overview`
+pub(crate) mod timeline; // `admin:timeline`
+pub(crate) mod alerts; // `admin:alerts`
+pub(crate) mod alert_change; // `alert:acknowledge`, `alert:silence`, `alert:unsilence`
+pub(crate) mod limits; // `admin:limits`

@@ -1,0 +1,204 @@
+//! Rates once a second, and the time line: 15 minutes by second, 24 hours by minute.
+//! Never: a series for each key that clients can choose; at most 24 series.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use portcullis_guard::CapacityCounts;
+use portcullis_model::{Now, TimeCounts};
+use portcullis_server::ServerStatus;
+
+/// Time between two samples.
+pub(crate) const EVERY_MS: u64 = 1_000;
+/// Seconds and minutes that are kept.
+const SECONDS: usize = 15 * 60;
+const MINUTES: usize = 24 * 60;
+/// Series with a name of their own; the rejections of further rules are added up.
+const NAMED_MAX: usize = 8;
+/// Samples that the times of answers are computed from.
+const ANSWER_SAMPLES: usize = 60;
+/// An answer within this time is in time, in seconds.
+const IN_TIME_S: f64 = 0.1;
+
+/// One point: a value for each series. Memory: 24 series of 2,340 numbers of 4 bytes, 225 KiB.
+type Series = BTreeMap<String, VecDeque<f32>>;
+
+/// The newest rates, and the time line.
+#[derive(Default)]
+pub(crate) struct Sampler {
+    last: Option<(ServerStatus, Now)>,
+    /// Rejections a second, by the name of the limit or rule.
+    pub(crate) rejected_per_s: BTreeMap<&'static str, f64>,
+    answers: VecDeque<TimeCounts>,
+    pub(crate) seconds: Timeline,
+    pub(crate) minutes: Timeline,
+    minute: Vec<BTreeMap<String, f32>>,
+    named: Vec<&'static str>,
+}
+
+/// Series of numbers at equal distances.
+#[derive(Default)]
+pub(crate) struct Timeline {
+    pub(crate) series: Series,
+    pub(crate) last_unix_ms: i64,
+    length: usize,
+}
+
+impl Timeline {
+    fn push(&mut self, points: &BTreeMap<String, f32>, points_max: usize, unix_ms: i64) {
+        for name in points.keys() {
+            let length = self.length;
+            let new = || std::iter::repeat_n(0.0, length).collect();
+            self.series.entry(name.clone()).or_insert_with(new);
+        }
+        for (name, values) in &mut self.series {
+            values.push_back(points.get(name).copied().unwrap_or(0.0));
+            if values.len() > points_max {
+                values.pop_front();
+            }
+        }
+        self.length = (self.length + 1).min(points_max);
+        self.last_unix_ms = unix_ms;
+    }
+
+    /// The number of points.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+}
+
+impl Sampler {
+    /// Adds a sample of the server.
+    pub(crate) fn add(&mut self, status: &ServerStatus, capacity: CapacityCounts, now: Now) {
+        let Some((last, at)) = self.last.replace((status.clone(), now)) else { return };
+        let elapsed_ms = now.monotonic_ms.saturating_sub(at.monotonic_ms).max(1);
+        let per_s = |count: u64| count as f64 * 1_000.0 / elapsed_ms as f64;
+        let since = |name: &str, count: u64| count - last.rejected.get(name).unwrap_or(&0);
+        let rates = status.rejected.iter().map(|(name, count)| (*name, per_s(since(name, *count))));
+        self.rejected_per_s = rates.filter(|(_, rate)| *rate > 0.0).collect();
+        self.answers.push_back(status.handlers.clone());
+        if self.answers.len() > ANSWER_SAMPLES {
+            self.answers.pop_front();
+        }
+        let messages = per_s(status.messages.saturating_sub(last.messages));
+        let mut points = BTreeMap::from([
+            (String::from("connections"), (capacity.authenticated + capacity.pre_auth) as f32),
+            (String::from("messages"), messages as f32),
+        ]);
+        self.add_rejections(&mut points);
+        for (signal, percent) in &status.signals {
+            points.insert(format!("load.{signal}"), *percent as f32);
+        }
+        self.seconds.push(&points, SECONDS, now.unix_ms);
+        self.minute.push(points);
+        if self.minute.len() >= 60 {
+            let minute = std::mem::take(&mut self.minute);
+            self.minutes.push(&mean(&minute), MINUTES, now.unix_ms);
+        }
+    }
+
+    fn add_rejections(&mut self, points: &mut BTreeMap<String, f32>) {
+        let mut strongest: Vec<_> = self.rejected_per_s.iter().collect();
+        strongest.sort_by(|one, other| other.1.total_cmp(one.1));
+        for (name, _) in &strongest {
+            if self.named.len() < NAMED_MAX && !self.named.contains(name) {
+                self.named.push(name);
+            }
+        }
+        let (mut total, mut other) = (0.0, 0.0);
+        for (name, rate) in strongest {
+            total += rate;
+            if self.named.contains(name) {
+                points.insert(format!("rejected.{name}"), *rate as f32);
+            } else {
+                other += rate;
+            }
+        }
+        points.insert(String::from("rejected"), total as f32);
+        if other > 0.0 {
+            points.insert(String::from("rejected.other"), other as f32);
+        }
+    }
+
+    /// The share of answers of the last minute that were in time, in percent, and the time that 99
+    /// of 100 of them took at most, in milliseconds. None without an answer.
+    pub(crate) fn answers(&self) -> Option<(f64, f64)> {
+        let (first, last) = (self.answers.front()?, self.answers.back()?);
+        let classes = last.classes().into_iter().zip(first.classes());
+        let classes: Vec<_> =
+            classes.map(|((bound, after), (_, before))| (bound, after - before)).collect();
+        let total: u64 = classes.iter().map(|(_, count)| count).sum();
+        if total == 0 {
+            return None;
+        }
+        let in_time: u64 =
+            classes.iter().filter(|(bound, _)| *bound <= IN_TIME_S).map(|(_, count)| count).sum();
+        let (mut counted, mut p99_ms) = (0, 0.0);
+        for (bound, count) in &classes {
+            // The last bound is infinite: the times are above the one before it.
+            if bound.is_finite() {
+                p99_ms = bound * 1_000.0;
+            }
+            counted += count;
+            if counted * 100 >= total * 99 {
+                break;
+            }
+        }
+        Some((in_time as f64 * 100.0 / total as f64, p99_ms))
+    }
+}
+
+/// The mean of each series.
+fn mean(points: &[BTreeMap<String, f32>]) -> BTreeMap<String, f32> {
+    let mut sums: BTreeMap<String, f32> = BTreeMap::new();
+    for point in points {
+        for (name, value) in point {
+            *sums.entry(name.clone()).or_default() += value;
+        }
+    }
+    sums.values_mut().for_each(|sum| *sum /= points.len() as f32);
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(rejected: &[(&'static str, u64)], messages: u64) -> ServerStatus {
+        let rejected = rejected.iter().copied().collect();
+        ServerStatus { rejected, messages, ..ServerStatus::default() }
+    }
+
+    fn at(second: i64) -> Now {
+        Now { monotonic_ms: second as u64 * 1_000, unix_ms: second * 1_000 }
+    }
+
+    #[test]
+    fn rates_are_differences_of_counts_over_time() {
+        let mut sampler = Sampler::default();
+        let capacity = CapacityCounts { pre_auth: 2, authenticated: 5 };
+        sampler.add(&status(&[("a", 100)], 10), capacity, at(0));
+        assert!(sampler.rejected_per_s.is_empty(), "the first sample has no rate");
+        sampler.add(&status(&[("a", 100), ("b", 40)], 30), capacity, at(2));
+        assert_eq!(sampler.rejected_per_s, BTreeMap::from([("b", 20.0)]));
+        let last = |name: &str| sampler.seconds.series[name].back().copied();
+        assert_eq!(last("connections"), Some(7.0));
+        assert_eq!(last("messages"), Some(10.0));
+        assert_eq!((last("rejected"), last("rejected.b")), (Some(20.0), Some(20.0)));
+    }
+
+    #[test]
+    fn time_line_keeps_a_bounded_number_of_points_and_series() {
+        const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+        let mut sampler = Sampler::default();
+        for second in 0..4_000_i64 {
+            let counts: Vec<_> = NAMES.iter().map(|name| (*name, second as u64)).collect();
+            sampler.add(&status(&counts, 0), CapacityCounts::default(), at(second));
+        }
+        let named = sampler.seconds.series.keys().filter(|name| name.starts_with("rejected."));
+        assert_eq!(named.count(), NAMED_MAX + 1, "the others are added up");
+        assert!(sampler.seconds.series.values().all(|values| values.len() == SECONDS));
+        assert_eq!(sampler.minutes.length(), 66);
+        assert_eq!(sampler.seconds.series["rejected.other"].back(), Some(&4.0));
+        assert_eq!(sampler.minutes.series["rejected"].back(), Some(&12.0));
+    }
+}

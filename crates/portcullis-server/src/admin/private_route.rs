@@ -1,0 +1,91 @@
+//! Operations of the product on the private listener: a name, a JSON body, an answer.
+//! Never: an operation for another machine, or without the key of an operator.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use portcullis_model::Denial;
+use portcullis_wire::http1::Head;
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::admin::host::{Rejection, check_host};
+use crate::admin::private::Private;
+use crate::admin::requests::check_operator;
+use crate::setup::registered::PrivateRoute;
+
+/// The paths of operations begin with it.
+pub(crate) const OPERATIONS: &str = "/admin/v1/";
+/// Longest body of a request, in bytes.
+const BODY_MAX_BYTES: u64 = 16 * 1024;
+
+impl Private {
+    /// Answers a request of an operation: a status and JSON.
+    pub(crate) async fn operation(
+        &self,
+        head: &Head<'_>,
+        read: &[u8],
+        socket: &mut TcpStream,
+        peer: SocketAddr,
+    ) -> (u16, String) {
+        let route = match self.find_operation(head, peer) {
+            Ok(route) => route,
+            Err((status, why)) => return (status, json!({ "error": why }).to_string()),
+        };
+        let Some(body) = read_body(head, read, socket).await else {
+            let why = "the body ended early";
+            return (400, json!({ "error": why }).to_string());
+        };
+        let services = Arc::new(self.server.services());
+        match (route.handler)(services, body).await {
+            Ok(reply) => (200, String::from(reply.payload().arguments())),
+            Err(denial) => rejected(&denial),
+        }
+    }
+
+    fn find_operation(
+        &self,
+        head: &Head<'_>,
+        peer: SocketAddr,
+    ) -> Result<&PrivateRoute, Rejection> {
+        check_host(head, &self.server.options.private_hosts)?;
+        check_operator(head)?;
+        self.check_key(head, peer)?;
+        let name = head.path.strip_prefix(OPERATIONS).unwrap_or_default();
+        let mut routes = self.server.registered.private_routes.iter();
+        let route = routes.find(|route| route.path == name);
+        let route = route.ok_or((404, "there is no such operation"))?;
+        if head.method != "POST" {
+            return Err((405, "the method is not permitted: use POST"));
+        }
+        if head.content_length > BODY_MAX_BYTES {
+            return Err((413, "the body has more than 16 KiB"));
+        }
+        Ok(route)
+    }
+}
+
+/// The body of a request, of which a part may have arrived with its head.
+async fn read_body(head: &Head<'_>, read: &[u8], socket: &mut TcpStream) -> Option<Bytes> {
+    let length = usize::try_from(head.content_length).ok()?;
+    let arrived = read.get(head.length..).unwrap_or_default();
+    let mut body = arrived.get(..length).unwrap_or(arrived).to_vec();
+    let missing = head.content_length.saturating_sub(body.len() as u64);
+    socket.take(missing).read_to_end(&mut body).await.ok()?;
+    (body.len() == length).then(|| Bytes::from(body))
+}
+
+/// The answer of a rejected operation: `{ok: false, error: {code, message, field?}}`.
+///
+/// It has no `ref`: the operator sees the reason, and clients cannot come here.
+fn rejected(denial: &Denial) -> (u16, String) {
+    let answer = denial.answer();
+    let message = denial.as_app().map_or(answer.message, |app| app.message());
+    let mut error = json!({ "code": denial.client_code(), "message": message });
+    if let (Some(field), Some(members)) = (denial.field(), error.as_object_mut()) {
+        members.insert(String::from("field"), json!(field));
+    }
+    (answer.status, json!({ "ok": false, "error": error }).to_string())
+}

@@ -1,0 +1,31 @@
+//! The state of the server in numbers, for the operators' interface.
+//! Never: a name, an address or a text of a client.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portcullis_model::TimeCounts;
+
+use crate::load::samples::LoadReason;
+
+/// The state of the server in numbers. Counts are since the start.
+#[derive(Debug, Clone, Default)]
+pub struct ServerStatus {
+    /// Open real-time connections.
+    pub connections_open: u64,
+    /// Messages received.
+    pub messages: u64,
+    /// Connections and logins that wait for a slot.
+    pub waiting: u64,
+    /// Rejections by the name of the limit, else of the rule.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Times of the handlers of events.
+    pub handlers: TimeCounts,
+    /// Each load signal, in percent of its value at which the server sheds load.
+    pub signals: Vec<(&'static str, f64)>,
+    /// The last change of the load level; none since the start.
+    pub load_reason: Option<LoadReason>,
+}
+
+/// Reads the state; takes microseconds.
+pub(crate) type StatusReader = Arc<dyn Fn() -> ServerStatus + Send + Sync>;

@@ -1,0 +1,184 @@
+//! Operations of administrators, in the namespace `/admin` and on the private listener.
+//! Never: an operation that one of the two offers alone.
+
+use portcullis_test::{Config, Request, SioClient, TestServer, set_up, sign_in, sign_up, until};
+use serde_json::{Value, json};
+
+use crate::alerts::guess;
+use crate::start;
+
+/// All operations that change something, each with a valid payload.
+fn changes() -> [(&'static str, Value); 3] {
+    [
+        ("alert:acknowledge", json!({ "id": "al_x", "reason": "a test" })),
+        ("alert:silence", json!({ "rule": "A2", "reason": "a test" })),
+        ("alert:unsilence", json!({ "id": "1", "reason": "a test" })),
+    ]
+}
+
+/// All operations that read, each with a valid payload.
+fn reads() -> [(&'static str, Value); 4] {
+    [
+        ("admin:overview", json!({})),
+        ("admin:timeline", json!({})),
+        ("admin:alerts", json!({})),
+        ("admin:limits", json!({ "address": "203.0.113.7" })),
+    ]
+}
+
+fn config() -> Config {
+    let rates = ["login_per_user = \"1000/60s\"", "login_per_prefix = \"1000/60s\""];
+    let mut config = Config::default();
+    config.rate.extend(rates.map(String::from));
+    config
+}
+
+fn connect(server: &TestServer, token: &str) -> SioClient {
+    let mut client = SioClient::connect(server, token);
+    client.join_namespace("/admin", &json!({ "token": token }).to_string()).unwrap();
+    client
+}
+
+fn code(answer: &Value) -> &str {
+    answer["error"]["code"].as_str().unwrap_or("ok")
+}
+
+/// Sends an operation to the private listener, as `portcullis` does.
+fn post(server: &TestServer, path: &str, body: &Value) -> (u16, Value) {
+    let answer = Request::post(server, path, &body.to_string())
+        .header("X-Portcullis-Operator", &server.operator_key())
+        .ask_private(server);
+    (answer.status, serde_json::from_slice(&answer.body).unwrap())
+}
+
+#[test]
+fn t404_auditor_reads_everything_and_each_change_is_forbidden_and_recorded() {
+    let server = start(&config());
+    let _admin = set_up(&server, "the_admin");
+    let auditor = sign_up(&server, "watcher");
+    let token = json!({ "token": auditor.token }).to_string();
+    let mut client = SioClient::connect(&server, &auditor.token);
+    assert!(client.join_namespace("/admin", &token).is_err(), "an ordinary user");
+    let output = server.operate(&["user", "grant", "watcher", "auditor"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let in_force = |record: &Value| {
+        record["message"].as_str().is_some_and(|text| text.starts_with("roles set to auditor"))
+    };
+    let _record = server.records.wait_for(in_force);
+    client.join_namespace("/admin", &token).unwrap();
+    for (event, payload) in reads() {
+        let answer = client.ask_in("/admin", event, &payload);
+        assert_eq!(code(&answer), "ok", "{event}: {answer}");
+    }
+    for (event, payload) in changes() {
+        let answer = client.ask_in("/admin", event, &payload);
+        assert_eq!(code(&answer), "forbidden", "{event}: {answer}");
+        let reference = answer["error"]["ref"].as_str().unwrap();
+        let record = server.records.wait_for_reference(reference);
+        assert_eq!(record["event"]["code"], "authz_fail", "{record}");
+        assert_eq!(record["event"]["action"], event, "{record}");
+        assert_eq!(record["user"]["id"], auditor.id, "{record}");
+    }
+}
+
+#[test]
+fn both_ways_give_the_same_overview() {
+    let server = start(&config());
+    let admin = set_up(&server, "the_admin");
+    let mut client = connect(&server, &admin.token);
+    let (status, answer) = post(&server, "/admin/v1/overview", &json!({}));
+    assert_eq!(status, 200, "{answer}");
+    let of_event = client.ask_in("/admin", "admin:overview", &json!({}));
+    let members = |answer: &Value| -> Vec<String> {
+        answer["overview"].as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(members(&answer), members(&of_event));
+    let overview = &answer["overview"];
+    assert_eq!(overview["state"], "normal", "{overview}");
+    assert_eq!(overview["connections"]["signed_in"], 1, "{overview}");
+    assert_eq!(overview["log"]["state"], "ok", "{overview}");
+}
+
+#[test]
+fn rejections_are_in_the_rates_and_the_time_line() {
+    let server = start(&config());
+    let admin = set_up(&server, "the_admin");
+    let mut client = connect(&server, &admin.token);
+    let rate = until("a rate", || {
+        let evil = Request::upgrade(&server, "/ws").with("Origin", "https://evil.example");
+        assert_eq!(evil.ask(&server).status, 403);
+        let answer = client.ask_in("/admin", "admin:overview", &json!({}));
+        answer["overview"]["rejected_per_s"]["origin_rejected"].as_f64()
+    });
+    assert!(rate >= 1.0, "{rate}");
+    let answer = client.ask_in("/admin", "admin:timeline", &json!({}));
+    let series = &answer["seconds"]["series"];
+    let values = series["rejected.origin_rejected"].as_array().unwrap();
+    assert!(values.iter().any(|value| value.as_f64().unwrap() > 0.0), "{series}");
+    assert_eq!(values.len(), series["connections"].as_array().unwrap().len(), "{series}");
+}
+
+#[test]
+fn request_without_key_or_with_a_wrong_body_changes_nothing() {
+    let server = start(&Config::default());
+    let bare = Request::post(&server, "/admin/v1/overview", "{}").ask_private(&server);
+    assert_eq!(bare.status, 403);
+    let key = server.operator_key();
+    let with_key = |path: &str, body: &str| {
+        let request = Request::post(&server, path, body).header("X-Portcullis-Operator", &key);
+        request.ask_private(&server).status
+    };
+    let long = format!("{{\"reason\":{:?}}}", "x".repeat(17_000));
+    for (path, body, expect) in [
+        ("/admin/v1/overview", "", 200),
+        ("/admin/v1/overview", "{\"more\":1}", 400),
+        ("/admin/v1/overview", "[", 400),
+        ("/admin/v1/nothing", "{}", 404),
+        ("/admin/v1/alert/silence", long.as_str(), 413),
+        ("/admin/v1/alert/silence", "{\"rule\":\"A2\",\"reason\":\"no\"}", 400),
+        ("/admin/v1/alert/silence", "{\"rule\":\"A13\",\"reason\":\"a test\"}", 400),
+    ] {
+        assert_eq!(with_key(path, body), expect, "{path} {body}");
+    }
+    let get = Request::get(&server, "/admin/v1/overview").header("X-Portcullis-Operator", &key);
+    assert_eq!(get.ask_private(&server).status, 405);
+    let page = Request::post(&server, "/admin/v1/overview", "{}")
+        .header("X-Portcullis-Operator", &key)
+        .with("Origin", "https://evil.example");
+    assert_eq!(page.ask_private(&server).status, 403);
+}
+
+#[test]
+fn alert_is_acknowledged_and_silenced_with_a_reason() {
+    let server = start(&config());
+    let _admin = set_up(&server, "the_admin");
+    let admin = sign_in(&server, "the_admin");
+    let mut client = connect(&server, &admin.token);
+    guess(&server, "ann", 12);
+    let alert = until("the alert", || {
+        let answer = client.ask_in("/admin", "admin:alerts", &json!({}));
+        answer["alerts"].as_array()?.iter().find(|alert| alert["rule"] == "A2").cloned()
+    });
+    let id = &alert["id"];
+    let short = client.ask_in("/admin", "alert:acknowledge", &json!({ "id": id, "reason": "ok" }));
+    assert_eq!(code(&short), "reason_invalid");
+    let payload = json!({ "id": id, "reason": "on my way" });
+    let answer = client.ask_in("/admin", "alert:acknowledge", &payload);
+    assert_eq!(code(&answer), "ok", "{answer}");
+    let record = server.records.wait_for(|it| it["event"]["code"] == "alert_acknowledged");
+    assert_eq!(record["labels"]["stated_reason"], "on my way", "{record}");
+    let listed = client.ask_in("/admin", "admin:alerts", &json!({}));
+    let found = listed["alerts"].as_array().unwrap().iter().find(|alert| alert["id"] == *id);
+    assert_eq!(found.unwrap()["acknowledged"]["by"], "the_admin", "{listed}");
+
+    let payload = json!({ "rule": "A2", "duration_s": 600, "reason": "known scanner" });
+    let (status, answer) = post(&server, "/admin/v1/alert/silence", &payload);
+    assert_eq!((status, &answer["silence"]["by"]), (200, &json!("operator")), "{answer}");
+    let listed = client.ask_in("/admin", "admin:alerts", &json!({}));
+    assert_eq!(listed["silences"], json!([answer["silence"]]));
+    let payload = json!({ "id": answer["silence"]["id"], "reason": "scanner is gone" });
+    assert_eq!(code(&client.ask_in("/admin", "alert:unsilence", &payload)), "ok");
+    assert_eq!(code(&client.ask_in("/admin", "alert:unsilence", &payload)), "silence_unknown");
+    let listed = client.ask_in("/admin", "admin:alerts", &json!({}));
+    assert_eq!(listed["silences"], json!([]));
+}
