@@ -49,6 +49,10 @@ pub(crate) fn for_tests() -> Result<()> {
     if !has_rsyslog_tls() {
         apt("rsyslog-openssl")?;
     }
+    // The mail server of the tests runs with the interpreter of Debian.
+    if !Path::new("/usr/lib/python3/dist-packages/aiosmtpd").is_dir() {
+        apt("python3-aiosmtpd")?;
+    }
     for folder in NODE_FOLDERS {
         node_packages(folder)?;
     }

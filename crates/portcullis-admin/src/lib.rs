@@ -16,5 +16,7 @@ pub use operation::desk::Desk;
 pub use operation::install::install_operations;
 pub use transport::admin_sockets::AdminSockets;
 pub use transport::command::Program;
+pub use transport::mail::{Mail, MailAddressError, MailAddresses, MailLogin};
+pub use transport::mail_stream::MailEncryption;
 pub use transport::signature::{SecretError, WebhookSecrets};
 pub use transport::webhook::{Webhook, WebhookSecret};

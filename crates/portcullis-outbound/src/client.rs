@@ -1,4 +1,4 @@
-//! Sends one request to one target for each call, under one deadline.
+//! Sends one request to one target for each call, or connects to it, under one deadline.
 //! Never: a connection that is reused, a request that is repeated.
 
 use std::sync::Arc;
@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::connect::connect;
 use crate::error::OutboundError;
@@ -60,6 +62,36 @@ impl Client {
         body: &[u8],
     ) -> Result<FetchResponse, OutboundError> {
         self.send(target, request::post_json(target, headers, body)?, StatusRule::Final).await
+    }
+
+    /// Connects to the host of a target without TLS, for a protocol that begins with plain text.
+    ///
+    /// The addresses are checked as for a request. The caller sets the deadline of what follows.
+    ///
+    /// # Errors
+    /// [`OutboundError`] when no allowed address answers in time.
+    pub async fn connect(&self, target: &Target) -> Result<TcpStream, OutboundError> {
+        target.check(&self.policy)?;
+        let deadline = self.policy.deadline;
+        let connected = timeout(deadline, connect(target, &self.policy)).await;
+        connected
+            .unwrap_or_else(|_| Err(OutboundError::Deadline { host: target.host_text(), deadline }))
+    }
+
+    /// Starts TLS on a connection, for the host of the target and without a protocol name (ALPN).
+    ///
+    /// # Errors
+    /// [`OutboundError`] when the certificate is not accepted, or the handshake takes too long.
+    pub async fn start_tls(
+        &self,
+        target: &Target,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, OutboundError> {
+        let deadline = self.policy.deadline;
+        let tls = trust::without_protocols(&self.tls);
+        let opened = timeout(deadline, trust::open(&tls, target, stream)).await;
+        opened
+            .unwrap_or_else(|_| Err(OutboundError::Deadline { host: target.host_text(), deadline }))
     }
 
     async fn send(

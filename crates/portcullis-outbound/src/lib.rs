@@ -30,3 +30,4 @@ pub use error::{OutboundError, URL_MAX_BYTES};
 pub use exchange::FetchResponse;
 pub use policy::Policy;
 pub use target::Target;
+pub use tokio_rustls::client::TlsStream;

@@ -87,6 +87,20 @@ impl Target {
         Ok(())
     }
 
+    /// Checks a host and port, for [`Client::connect`](crate::Client::connect).
+    ///
+    /// # Errors
+    /// [`OutboundError`] with the fault, as for a URL.
+    pub fn parse_host(host_and_port: &str, policy: &Policy) -> Result<Self, OutboundError> {
+        let has_port = host_and_port.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        if !has_port || host_and_port.contains(['/', '?', '#', '@']) {
+            return Err(OutboundError::UrlForm);
+        }
+        Self::parse(&format!("https://{host_and_port}/"), policy)
+    }
+
     pub(crate) fn scheme(&self) -> Scheme {
         self.scheme
     }
@@ -188,6 +202,25 @@ mod tests {
             }
         };
         assert_eq!(found, expect, "{text:?}");
+    }
+
+    #[test]
+    fn host_and_port_are_accepted_without_anything_else() {
+        for (text, is_accepted) in [
+            ("mail.example:587", true),
+            ("8.8.8.8:465", true),
+            ("[2606:4700::1111]:465", true),
+            ("mail.example", false),
+            ("mail.example:", false),
+            (":587", false),
+            ("10.0.0.1:587", false),
+            ("mail.example:587/x", false),
+            ("a@mail.example:587", false),
+            ("mail.example:65536", false),
+        ] {
+            let found = Target::parse_host(text, &Policy::default());
+            assert_eq!(found.is_ok(), is_accepted, "{text} {found:?}");
+        }
     }
 
     #[test]

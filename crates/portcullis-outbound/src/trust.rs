@@ -36,6 +36,13 @@ pub(crate) fn connector(roots_pem: Option<&[u8]>) -> Result<TlsConnector, Outbou
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// The same authorities, for protocols other than HTTP.
+pub(crate) fn without_protocols(connector: &TlsConnector) -> TlsConnector {
+    let mut config = ClientConfig::clone(connector.config());
+    config.alpn_protocols.clear();
+    TlsConnector::from(Arc::new(config))
+}
+
 /// TLS over a connection, with the host that the target names.
 pub(crate) async fn open(
     connector: &TlsConnector,

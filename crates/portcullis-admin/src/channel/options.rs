@@ -5,9 +5,11 @@ use portcullis_audit::{Alert, AlertSeverity};
 use portcullis_model::Now;
 use portcullis_server::random_id;
 
+use crate::message::letter;
 use crate::message::shape::Shape;
 use crate::spool::delivery::{Delivery, Progress, SendOutcome};
 use crate::transport::command::Program;
+use crate::transport::mail::Mail;
 use crate::transport::webhook::Webhook;
 
 /// One channel.
@@ -30,6 +32,8 @@ pub enum Transport {
     Webhook(Webhook),
     /// It runs a program.
     Program(Program),
+    /// It sends a mail.
+    Mail(Box<Mail>),
 }
 
 impl ChannelOptions {
@@ -43,6 +47,7 @@ impl ChannelOptions {
         match &self.transport {
             Transport::Webhook(webhook) => webhook.shape().name(),
             Transport::Program(_) => Shape::Standard.name(),
+            Transport::Mail(_) => "mail",
         }
     }
 
@@ -54,6 +59,7 @@ impl ChannelOptions {
         let body = match &self.transport {
             Transport::Webhook(webhook) => webhook.shape().body(alert, now).to_string(),
             Transport::Program(_) => Shape::Standard.body(alert, now).to_string(),
+            Transport::Mail(_) => letter::letter(alert),
         };
         Some(Delivery {
             channel: self.name.clone(),
@@ -71,6 +77,7 @@ impl ChannelOptions {
         match &self.transport {
             Transport::Webhook(webhook) => webhook.send(delivery, now).await,
             Transport::Program(program) => program.send(delivery).await,
+            Transport::Mail(mail) => mail.send(delivery).await,
         }
     }
 }

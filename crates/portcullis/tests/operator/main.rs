@@ -12,6 +12,7 @@ mod audit_commands; // the security log, read by commands
 mod monitoring; // metrics, dashboard and rules
 mod operations; // operations of administrators, by both ways
 mod monitors; // an Alertmanager and a heartbeat
+mod mail; // messages by mail
 mod channels; // messages to receivers of alerts
 mod audit; // the log verified, personal data erased
 mod blocks; // networks that an operator blocks

@@ -116,6 +116,7 @@ fn every_shipped_configuration_passes_check() {
         write_private(&path.join(format!("secrets/{name}.url")), "https://alerts.example/a");
     }
     write_private(&path.join("secrets/page.secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    write_private(&path.join("secrets/mail.login"), "portcullis\na password\n");
     let all = shipped();
     let is_from = |folder: &str| all.iter().filter(|one| one.place.starts_with(folder)).count();
     assert!(is_from("examples/") >= 6 && is_from("docs/") >= 5, "not all of them are found");

@@ -13,15 +13,24 @@ use super::settings::ChannelSettings;
 use super::value::{check_name, read_severities, read_shape};
 use crate::config::read::error::ConfigError;
 
+/// The keys of all connections with TLS.
+const TLS: &str = "tls";
+
+fn is_tls(key: &str) -> bool {
+    ["ca_file", "private_address"].contains(&key)
+}
+
 impl ChannelSection {
     pub(super) fn read(self) -> Result<ChannelSettings, ConfigError> {
         check_name(&self.name)?;
         let receiver = match self.kind.as_str() {
             "webhook" => self.webhook()?,
+            "mail" => self.mail()?,
             "command" => self.program()?,
             "alertmanager" | "heartbeat" => self.monitor()?,
             kind => {
-                let mend = "write \"webhook\", \"command\", \"alertmanager\" or \"heartbeat\"";
+                let mend = "write \"webhook\", \"mail\", \"command\", \"alertmanager\" or \
+                            \"heartbeat\"";
                 return Err(ConfigError::no_such_choice("alert.channel.kind", kind, mend));
             }
         };
@@ -29,29 +38,24 @@ impl ChannelSection {
     }
 
     fn webhook(&self) -> Result<Receiver, ConfigError> {
-        self.reject_unused(&[("command", self.command.is_some())])?;
+        self.reject_other_keys(&[
+            "shape",
+            "url_file",
+            "secret_file",
+            "fallback",
+            "severities",
+            TLS,
+        ])?;
         let shape = read_shape(self.shape.as_deref())?;
         let (client, targets) = self.targets()?;
         let target = self.one(targets)?;
         let secret = read_secret(shape, self.secret_file.as_deref())?;
-        let options = ChannelOptions {
-            name: self.name.clone(),
-            severities: read_severities(self.severities.as_deref())?,
-            fallback: self.fallback.clone(),
-            transport: Transport::Webhook(Webhook::new(client, target, shape, secret)),
-        };
-        Ok(Receiver::Channel(options))
+        self.channel(Transport::Webhook(Webhook::new(client, target, shape, secret)))
     }
 
     fn program(&self) -> Result<Receiver, ConfigError> {
         const KEY: &str = "alert.channel.command";
-        self.reject_unused(&[
-            ("shape", self.shape.is_some()),
-            ("secret_file", self.secret_file.is_some()),
-            ("url_file", self.url_file.is_some()),
-            ("ca_file", self.ca_file.is_some()),
-            ("private_address", self.private_address),
-        ])?;
+        self.reject_other_keys(&["command", "fallback", "severities"])?;
         let argv = self.command.as_deref().unwrap_or_default();
         let found = argv.split_first().filter(|(program, _)| Path::new(program).is_file());
         let Some((program, arguments)) = found.filter(|(program, _)| program.starts_with('/'))
@@ -61,18 +65,31 @@ impl ChannelSection {
             return Err(ConfigError::refused(KEY, format!("{argv:?}"), why, mend));
         };
         check_program(program)?;
-        let options = ChannelOptions {
+        self.channel(Transport::Program(Program::new(program.clone(), arguments.to_vec())))
+    }
+
+    fn mail(&self) -> Result<Receiver, ConfigError> {
+        let own = ["server", "login_file", "from", "to", "fallback", "severities", TLS];
+        self.reject_other_keys(&own)?;
+        let mail = self.mail_transport()?;
+        self.channel(Transport::Mail(Box::new(mail)))
+    }
+
+    /// A channel with the keys that all kinds of messages have.
+    fn channel(&self, transport: Transport) -> Result<Receiver, ConfigError> {
+        Ok(Receiver::Channel(ChannelOptions {
             name: self.name.clone(),
             severities: read_severities(self.severities.as_deref())?,
             fallback: self.fallback.clone(),
-            transport: Transport::Program(Program::new(program.clone(), arguments.to_vec())),
-        };
-        Ok(Receiver::Channel(options))
+            transport,
+        }))
     }
 
     /// Rejects keys that this kind of channel does not have.
-    fn reject_unused(&self, unused: &[(&str, bool)]) -> Result<(), ConfigError> {
-        let Some((key, _)) = unused.iter().find(|(_, is_set)| *is_set) else { return Ok(()) };
+    fn reject_other_keys(&self, own: &[&str]) -> Result<(), ConfigError> {
+        let is_own = |key: &str| own.contains(&key) || is_tls(key) && own.contains(&TLS);
+        let set = self.set_keys();
+        let Some(key) = set.into_iter().find(|key| !is_own(key)) else { return Ok(()) };
         let (key, kind) = (format!("alert.channel.{key}"), &self.kind);
         let why = format!("a channel of the kind {kind:?} does not have it");
         Err(ConfigError::refused(key, "set", why, "remove it"))
@@ -80,13 +97,9 @@ impl ChannelSection {
 
     fn monitor(&self) -> Result<Receiver, ConfigError> {
         let is_heartbeat = self.kind == "heartbeat";
-        self.reject_unused(&[
-            ("shape", self.shape.is_some()),
-            ("secret_file", self.secret_file.is_some()),
-            ("fallback", self.fallback.is_some()),
-            ("command", self.command.is_some()),
-            ("severities", is_heartbeat && self.severities.is_some()),
-        ])?;
+        let own: &[&str] =
+            if is_heartbeat { &["url_file", TLS] } else { &["url_file", "severities", TLS] };
+        self.reject_other_keys(own)?;
         let (client, targets) = self.targets()?;
         let monitor = if is_heartbeat {
             Monitor::Heartbeat { client, target: self.one(targets)? }

@@ -6,6 +6,7 @@ mod kind; // which keys each kind of channel has
 mod settings; // one channel, as the server starts it
 mod receiver; // what the server sends alerts with
 mod target; // the URLs, and the addresses that are allowed
+mod mail; // the mail server, the login, the addresses
 mod secret; // the secret of a webhook
 mod value; // names, severities and shapes
 #[cfg(test)]
@@ -51,7 +52,10 @@ pub(crate) fn read_channels(
             Receiver::Monitor(_) => false,
         };
         if !channels.iter().any(is_other) {
-            let (key, mend) = ("alert.channel.fallback", "write the name of another webhook");
+            let (key, mend) = (
+                "alert.channel.fallback",
+                "write the name of another webhook, command or mail channel",
+            );
             let why = "there is no other channel of this name that gets messages";
             return Err(ConfigError::refused(key, format!("{fallback:?}"), why, mend));
         }

@@ -26,6 +26,7 @@ impl Receiver {
             Self::Channel(options) => match &options.transport {
                 Transport::Webhook(_) => "webhook",
                 Transport::Program(_) => "command",
+                Transport::Mail(_) => "mail",
             },
             Self::Monitor(MonitorOptions { monitor: Monitor::Alertmanager { .. }, .. }) => {
                 "alertmanager"

@@ -29,6 +29,7 @@ impl ChannelSettings {
         let files = [
             ("alert.channel.url_file", &self.section.url_file),
             ("alert.channel.secret_file", &self.section.secret_file),
+            ("alert.channel.login_file", &self.section.login_file),
             ("alert.channel.ca_file", &self.section.ca_file),
         ];
         files.into_iter().filter_map(|(key, path)| Some((key, path.as_deref()?)))
@@ -69,6 +70,13 @@ impl ChannelSettings {
             }
             Some(Transport::Webhook(webhook)) => {
                 table.insert(String::from("shape"), webhook.shape().name().into());
+            }
+            Some(Transport::Mail(_)) => {
+                let text = |text: &Option<String>| Value::from(text.clone().unwrap_or_default());
+                table.insert(String::from("server"), text(&self.section.server));
+                table.insert(String::from("from"), text(&self.section.from));
+                let to = self.section.to.clone().unwrap_or_default();
+                table.insert(String::from("to"), to.into());
             }
             None => {}
         }

@@ -21,14 +21,18 @@ impl ChannelSection {
     /// The client, and the targets of all lines of the file.
     pub(super) fn targets(&self) -> Result<(Client, Vec<Target>), ConfigError> {
         let policy = self.policy()?;
-        let client = Client::new(policy.clone()).map_err(|error| {
+        let targets = read_urls(self.url_file()?, &policy)?;
+        Ok((self.client(policy)?, targets))
+    }
+
+    /// A client with the authorities of the channel.
+    pub(super) fn client(&self, policy: Policy) -> Result<Client, ConfigError> {
+        Client::new(policy).map_err(|error| {
             let (key, mend) = ("alert.channel.ca_file", "name a file of certificates in PEM");
             let shown = self.ca_file.as_ref().map(|path| path.display().to_string());
             let shown = shown.unwrap_or_else(|| String::from("unset"));
             ConfigError::refused(key, shown, error.to_string(), mend)
-        })?;
-        let targets = read_urls(self.url_file()?, &policy)?;
-        Ok((client, targets))
+        })
     }
 
     fn url_file(&self) -> Result<&Path, ConfigError> {
@@ -49,7 +53,7 @@ impl ChannelSection {
         }
     }
 
-    fn policy(&self) -> Result<Policy, ConfigError> {
+    pub(super) fn policy(&self) -> Result<Policy, ConfigError> {
         let read = |path: &PathBuf| {
             std::fs::read(path).map_err(|error| {
                 let (why, mend) = (format!("it cannot be read ({error})"), "name another file");

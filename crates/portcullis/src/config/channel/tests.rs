@@ -128,3 +128,39 @@ fn program_that_others_can_change_is_rejected() {
         assert!(error.contains(expect), "{error}");
     }
 }
+
+#[test]
+fn t400_mail_needs_tls_and_addresses() {
+    let directory = tempfile::tempdir().unwrap();
+    private(directory.path(), "login", "portcullis\nhush\n");
+    private(directory.path(), "bad", "hush\n");
+    private(directory.path(), "nul", "portcullis\nhush\0admin\n");
+    let login = |name: &str| format!("login_file = {:?}", directory.path().join(name));
+    let read = |server: &str, from: &str, to: &str, more: &str| {
+        let toml = format!(
+            "name = \"m\"\nkind = \"mail\"\nserver = {server:?}\nfrom = {from:?}\nto = {to}\n{more}"
+        );
+        let section: ChannelSection = toml::from_str(&toml).unwrap();
+        read_channels(vec![section]).map_err(|error| error.to_string())
+    };
+    let (server, from, to) =
+        ("starttls://mail.example:587", "a@mail.example", "[\"b@mail.example\"]");
+    let channels = read(server, from, to, &login("login")).unwrap();
+    let shown = channels[0].table().to_string();
+    assert!(shown.contains("starttls://mail.example:587") && !shown.contains("hush"), "{shown}");
+    for (server, from, to, more, expect) in [
+        ("smtp://mail.example:25", from, to, "", "alert.channel.server is \"smtp:"),
+        ("tls://mail.example", from, to, "", "alert.channel.server is \"tls:"),
+        ("tls://10.0.0.1:465", from, to, "", "private, not public"),
+        ("tls://169.254.1.1:465", from, to, "private_address = true", "link-local, not public"),
+        (server, "a@mail.example\r\nBcc: b@c.d", to, "", "is not a mail address"),
+        (server, from, "[]", "", "0 receivers instead of 1 to 16"),
+        (server, from, "[\"ü@mail.example\"]", "", "is not a mail address"),
+        (server, from, to, "url_file = \"x\"", "alert.channel.url_file is set"),
+        (server, from, to, &login("bad"), "it does not have two lines"),
+        (server, from, to, &login("nul"), "it has control characters"),
+    ] {
+        let error = read(server, from, to, more).unwrap_err();
+        assert!(error.contains(expect) && !error.contains("hush"), "{error}");
+    }
+}
