@@ -97,7 +97,10 @@ fn moderation_under_a_held_lock_is_busy_and_has_no_effect() {
     assert!(made.status.success(), "{made:?}");
     let mut client = SioClient::connect(&server, &ann.token);
     let mut other = SioClient::connect(&server, &bob.token);
-    let _in_force = server.records.wait_for(|record| record.to_string().contains("moderator"));
+    let _recorded = server.records.wait_for(|record| record.to_string().contains("moderator"));
+    // The connection gets the role a moment after the record.
+    let lifts = json!({ "userId": bob.id, "duration_s": 0 });
+    until("the role", || (code(&client.ask("user:mute", &lifts)) == "ok").then_some(()));
     let held = HeldLock::take(&server);
     // A kick stores nothing.
     for event in ["user:mute", "user:ban"] {
