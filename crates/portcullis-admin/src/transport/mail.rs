@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn t400_text_cannot_end_the_mail_or_add_a_command() {
         let long = "y".repeat(3_000);
-        let text = format!(".\n.\r\nMAIL FROM:<evil@example.org>\r\n\r.\r\0\n..\n{long}\n.");
+        let text = format!(".\n.\r\nMAIL FROM:<evil@example.org>\r\n\r.\r\0\n..\nü\n{long}\n.");
         let (outcome, got) = outcome_at("", "", &text);
         assert_eq!(outcome, SendOutcome::Delivered);
         let (_, data) = got.split_once("DATA\r\n").unwrap();
@@ -356,6 +356,7 @@ mod tests {
         assert_eq!(rest, "QUIT\r\n", "{got}");
         // A line has at most 998 characters, and no CR or LF alone (RFC 5322 section 2.3).
         assert!(mail.split("\r\n").all(|line| line.len() <= 998), "{mail}");
+        assert!(mail.is_ascii(), "{mail}");
         assert!(!mail.replace("\r\n", "").contains(['\r', '\n', '\0']), "{mail}");
     }
 }
