@@ -12,6 +12,7 @@ use portcullis_model::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::load::rejected_parties::PartyRejection;
 use crate::shard::state::Shard;
 
 /// Whether a rejection counts against the address it comes from.
@@ -106,10 +107,16 @@ pub(crate) fn reject(
     log_fault(denial, source, reference.as_ref());
     let limit = denial.limit().map(|limit| limit.key());
     shard.server.metrics.count_rejection(answer.rule, answer.code, limit);
-    let name = denial.limit().map_or(answer.rule, |limit| limit.name());
-    shard.server.load.rejections_by_rule.add(shard.index, name);
     // An unauthenticated client that is rejected at the CONNECT has also cost a handshake.
     let is_blamed = source.user.is_some() || source.blame == Blame::Client;
+    let party = PartyRejection {
+        client: source.client.filter(|_| is_blamed),
+        user: source.user.map(|user| &user.id),
+        origin: source.head.origin.filter(|_| answer.rule == "origin_rejected"),
+        rule: denial.limit().map_or(answer.rule, |limit| limit.name()),
+        wait_ms: denial.retry_after_ms().unwrap_or(0),
+    };
+    shard.server.load.count_rejection(shard.index, &party, now);
     if source.user.is_none() && is_blamed {
         shard.server.load.add_rejection();
     }

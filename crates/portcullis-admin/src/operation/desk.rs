@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use portcullis_audit::Alerts;
-use portcullis_model::{Denial, Now};
+use portcullis_model::{ConnectionId, Denial, Now};
 use portcullis_server::Services;
 
 use crate::channel::channels::{ChannelState, Channels};
@@ -17,6 +17,8 @@ type ChannelReader = Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>;
 pub struct Desk {
     channels: OnceLock<ChannelReader>,
     sampler: Mutex<Sampler>,
+    /// Connections that get the overview.
+    watchers: Mutex<Vec<ConnectionId>>,
 }
 
 impl Desk {
@@ -33,6 +35,10 @@ impl Desk {
 
     pub(crate) fn sampler(&self) -> MutexGuard<'_, Sampler> {
         self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn watchers(&self) -> MutexGuard<'_, Vec<ConnectionId>> {
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn channels(&self) -> Vec<ChannelState> {

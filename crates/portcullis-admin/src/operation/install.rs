@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Event, GateError, Permit};
-use portcullis_model::{Denial, Role};
+use portcullis_model::{Denial, Namespace, Role};
 use portcullis_server::{Builder, Context, run_to_completion};
 
 use crate::operation::alert_change::{AlertAcknowledge, AlertSilence, AlertUnsilence};
@@ -13,9 +13,11 @@ use crate::operation::call::Call;
 use crate::operation::contract::Operation;
 use crate::operation::desk::Desk;
 use crate::operation::limits::AdminLimits;
+use crate::operation::offenders::{AdminOffenders, AffectedUsers};
 use crate::operation::overview::AdminOverview;
 use crate::operation::sampler;
 use crate::operation::timeline::AdminTimeline;
+use crate::operation::watch::{self, AdminUnwatch, AdminWatch};
 
 /// The namespace of administrators and auditors.
 const NAMESPACE: &str = "/admin";
@@ -29,14 +31,37 @@ pub fn install_operations(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(),
     install::<AdminOverview>(builder, desk)?;
     install::<AdminTimeline>(builder, desk)?;
     install::<AdminAlerts>(builder, desk)?;
+    install::<AdminOffenders>(builder, desk)?;
+    install::<AffectedUsers>(builder, desk)?;
     install::<AdminLimits>(builder, desk)?;
     install::<AlertAcknowledge>(builder, desk)?;
     install::<AlertSilence>(builder, desk)?;
     install::<AlertUnsilence>(builder, desk)?;
+    install_streams(builder, desk)
+}
+
+/// Installs the streams, which only sockets can get, and the task that feeds them.
+fn install_streams(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(), GateError> {
+    let invalid = |_| GateError::Namespace(String::from(NAMESPACE));
+    let name = Namespace::parse(NAMESPACE).map_err(invalid)?;
+    let mut namespace = builder.namespace(NAMESPACE)?;
+    let of_watch = Arc::clone(desk);
+    namespace.on(move |permit: Permit<AdminWatch>, context| {
+        watch::watch(Arc::clone(&of_watch), permit, context)
+    })?;
+    let of_unwatch = Arc::clone(desk);
+    namespace.on(move |permit: Permit<AdminUnwatch>, context| {
+        watch::unwatch(Arc::clone(&of_unwatch), permit, context)
+    })?;
+    let of_departure = Arc::clone(desk);
+    namespace.on_disconnecting(move |departure| watch::leave(&of_departure, departure.connection));
     let desk = Arc::clone(desk);
     builder.every("admin", sampler::EVERY_MS, move |services| {
-        let desk = Arc::clone(&desk);
-        async move { desk.sample(&services) }
+        let (desk, name) = (Arc::clone(&desk), name.clone());
+        async move {
+            desk.sample(&services);
+            watch::send_overview(&desk, &services, &name);
+        }
     });
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! The operations of administrators: each is an event of `/admin` and a private request.
-//! Never: an operation that one of the two offers alone.
+//! Never: an operation that one of the two offers alone, except streams of events.
 
 pub(crate) mod contract; // what an operation is
 pub(crate) mod install; // both ways in
@@ -7,6 +7,9 @@ pub(crate) mod call; // the caller, and the record of a change
 pub(crate) mod desk; // what all operations share
 pub(crate) mod sampler; // rates and the time line, once a second
 pub(crate) mod overview; // `admin:overview`
+pub(crate) mod happening; // the sentence of the overview
+pub(crate) mod offenders; // `admin:offenders`, `admin:affected`
+pub(crate) mod watch; // `admin:watch`, `admin:unwatch`
 pub(crate) mod timeline; // `admin:timeline`
 pub(crate) mod alerts; // `admin:alerts`
 pub(crate) mod alert_change; // `alert:acknowledge`, `alert:silence`, `alert:unsilence`

@@ -5,15 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_audit::utc;
-use portcullis_guard::{Event, Rule};
+use portcullis_guard::{Event, LoadState, Rule};
 use portcullis_model::Denial;
-use portcullis_server::{Reply, Services};
+use portcullis_server::{PartyKind, Reply, ServerStatus, Services};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::{Desk, at};
+use crate::operation::happening::{Situation, describe};
+use crate::operation::offenders::view;
+use crate::operation::sampler::ATTACK_OVER_MS;
+
+/// The time for which the end of an attack is reported.
+const ENDED_FOR_MS: i64 = 600_000;
 
 /// `admin:overview {}`.
 #[derive(Debug, Deserialize)]
@@ -38,6 +44,9 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
     let counts = limits.counts();
     let pinned = limits.pinned_load().map(|state| json!({ "state": state.name(), "until": null }));
     let reason = status.load_reason.as_ref();
+    let parties = &status.parties;
+    let users = parties.iter().filter(|party| party.kind == PartyKind::User).count();
+    let happening = describe(&situation(desk, services, &status));
     let (rates, answers) = {
         let sampler = desk.sampler();
         let rates: BTreeMap<_, _> =
@@ -56,13 +65,46 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
             "waiting": status.waiting,
             "of": services.gate.options().capacity.total,
         },
+        "users_rejected_5min": users,
         "rejected_per_s": rates,
         "answered_in_time_percent": answers.map(|(percent, _)| (percent * 10.0).round() / 10.0),
         "ack_p99_ms": answers.map(|(_, p99_ms)| p99_ms),
         "alerts": open_alerts(services),
         "log": log(services),
         "channels": channels(desk),
+        "happening": happening.map(|one| one.view(|party| view(party, services))),
     })
+}
+
+/// The facts for the sentence.
+fn situation(desk: &Desk, services: &Services, status: &ServerStatus) -> Situation {
+    let (now, state) = (services.clock.now().unix_ms, services.gate.load());
+    let reason = status.load_reason.as_ref();
+    let sampler = desk.sampler();
+    let mut rates: Vec<_> =
+        sampler.rejected_per_s.iter().map(|(name, rate)| (*name, *rate)).collect();
+    rates.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let last = sampler.attack.last;
+    let present = last.filter(|(_, _, at)| now - at <= ATTACK_OVER_MS);
+    let over = last.filter(|(_, _, at)| (ATTACK_OVER_MS..ENDED_FOR_MS).contains(&(now - at)));
+    Situation {
+        is_overloaded: state >= LoadState::Shedding,
+        state: state.name(),
+        why: reason.map(|reason| reason.why.clone()).unwrap_or_default(),
+        changed: reason.map(|reason| utc(reason.unix_ms)),
+        rates,
+        parties: status.parties.clone(),
+        attack_since: present.map(|(_, began, _)| utc(began)),
+        ended: over.map(|(rule, _, at)| (rule, utc(at))),
+        guessing: guessing(services),
+    }
+}
+
+/// The key of an open alert about guessed passwords.
+fn guessing(services: &Services) -> Option<Option<String>> {
+    let open = services.audit.alerts()?.open();
+    let alert = open.iter().find(|alert| ["A2", "A3"].contains(&alert.rule.as_str()))?;
+    Some(alert.key.as_ref().map(|key| format!("the {} {}", key.kind, key.value)))
 }
 
 /// The open alerts that no administrator has acknowledged, by severity.

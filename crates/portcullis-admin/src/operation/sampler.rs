@@ -14,6 +14,8 @@ const SECONDS: usize = 15 * 60;
 const MINUTES: usize = 24 * 60;
 /// Series with a name of their own; the rejections of further rules are added up.
 const NAMED_MAX: usize = 8;
+/// Seconds of which the rejections are kept by limit or rule.
+const RECENT_S: usize = 300;
 /// Samples that the times of answers are computed from.
 const ANSWER_SAMPLES: usize = 60;
 /// An answer within this time is in time, in seconds.
@@ -33,6 +35,33 @@ pub(crate) struct Sampler {
     pub(crate) minutes: Timeline,
     minute: Vec<BTreeMap<String, f32>>,
     named: Vec<&'static str>,
+    /// Rejections of each second of the last five minutes, by limit or rule.
+    recent: VecDeque<BTreeMap<&'static str, u64>>,
+    pub(crate) attack: AttackTimes,
+}
+
+/// When the present or the last attack began and ended.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AttackTimes {
+    /// The rule, the beginning, and the last second with many rejections; in Unix milliseconds.
+    pub(crate) last: Option<(&'static str, i64, i64)>,
+}
+
+/// Rejections a second from which there is an attack.
+const ATTACK_PER_S: f64 = 5.0;
+/// An attack is over after this time without many rejections.
+pub(crate) const ATTACK_OVER_MS: i64 = 30_000;
+
+impl AttackTimes {
+    fn add(&mut self, rates: &BTreeMap<&'static str, f64>, unix_ms: i64) {
+        let strongest = rates.iter().max_by(|one, other| one.1.total_cmp(other.1));
+        let Some((rule, _)) = strongest.filter(|_| rates.values().sum::<f64>() >= ATTACK_PER_S)
+        else {
+            return;
+        };
+        let goes_on = self.last.filter(|(_, _, at)| unix_ms - at <= ATTACK_OVER_MS);
+        self.last = Some((rule, goes_on.map_or(unix_ms, |(_, began, _)| began), unix_ms));
+    }
 }
 
 /// Series of numbers at equal distances.
@@ -75,6 +104,12 @@ impl Sampler {
         let since = |name: &str, count: u64| count - last.rejected.get(name).unwrap_or(&0);
         let rates = status.rejected.iter().map(|(name, count)| (*name, per_s(since(name, *count))));
         self.rejected_per_s = rates.filter(|(_, rate)| *rate > 0.0).collect();
+        let counts = status.rejected.iter().map(|(name, count)| (*name, since(name, *count)));
+        self.recent.push_back(counts.filter(|(_, count)| *count > 0).collect());
+        if self.recent.len() > RECENT_S {
+            self.recent.pop_front();
+        }
+        self.attack.add(&self.rejected_per_s, now.unix_ms);
         self.answers.push_back(status.handlers.clone());
         if self.answers.len() > ANSWER_SAMPLES {
             self.answers.pop_front();
@@ -117,6 +152,16 @@ impl Sampler {
         if other > 0.0 {
             points.insert(String::from("rejected.other"), other as f32);
         }
+    }
+
+    /// For each limit or rule its rejections in the last seconds, and the present rate.
+    pub(crate) fn rejected_in(&self, seconds: usize) -> Vec<(&'static str, u64, f64)> {
+        let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for (name, count) in self.recent.iter().rev().take(seconds).flatten() {
+            *sums.entry(*name).or_default() += count;
+        }
+        let rate = |name: &str| self.rejected_per_s.get(name).copied().unwrap_or(0.0);
+        sums.into_iter().map(|(name, sum)| (name, sum, rate(name))).collect()
     }
 
     /// The share of answers of the last minute that were in time, in percent, and the time that 99

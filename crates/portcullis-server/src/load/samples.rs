@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use portcullis_guard::LoadSignal;
+use portcullis_model::Now;
 
+use crate::load::rejected_parties::{PartyRejection, RejectedParties};
 use crate::load::rejection_counts::RejectionCounts;
 
 /// The reason of the last change of the load level.
@@ -49,6 +51,7 @@ pub(crate) struct LoadSamples {
     rejections: AtomicU64,
     out_of_files: AtomicBool,
     pub(crate) rejections_by_rule: RejectionCounts,
+    pub(crate) rejected_parties: RejectedParties,
     levels: Mutex<([f64; LoadSignal::ALL.len()], Option<LoadReason>)>,
 }
 
@@ -71,6 +74,12 @@ impl LoadSamples {
     /// Reports a rejected unauthenticated client: at the TLS handshake, a request or the CONNECT.
     pub(crate) fn add_rejection(&self) {
         self.rejections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a rejection by its rule, network, user and origin.
+    pub(crate) fn count_rejection(&self, shard: u16, party: &PartyRejection<'_>, now: Now) {
+        self.rejections_by_rule.add(shard, party.rule);
+        self.rejected_parties.add(shard, party, now);
     }
 
     /// Sets the values that the load level was computed from.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use portcullis_model::TimeCounts;
 
+use crate::load::rejected_parties::RejectedParty;
 use crate::load::samples::LoadReason;
 
 /// The state of the server in numbers. Counts are since the start.
@@ -19,6 +20,8 @@ pub struct ServerStatus {
     pub waiting: u64,
     /// Rejections by the name of the limit, else of the rule.
     pub rejected: BTreeMap<&'static str, u64>,
+    /// Networks, users and origins that were rejected in the last five minutes, strongest first.
+    pub parties: Vec<RejectedParty>,
     /// Times of the handlers of events.
     pub handlers: TimeCounts,
     /// Each load signal, in percent of its value at which the server sheds load.

@@ -62,6 +62,7 @@ impl Server {
             messages: self.metrics.messages_in.get(),
             waiting,
             rejected: self.load.rejections_by_rule.read(),
+            parties: self.load.rejected_parties.read(self.clock.now()),
             handlers: self.metrics.times.handlers(),
             signals: signals.collect(),
             load_reason,

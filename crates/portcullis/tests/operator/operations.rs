@@ -17,11 +17,15 @@ fn changes() -> [(&'static str, Value); 3] {
 }
 
 /// All operations that read, each with a valid payload.
-fn reads() -> [(&'static str, Value); 4] {
+fn reads() -> [(&'static str, Value); 8] {
     [
         ("admin:overview", json!({})),
         ("admin:timeline", json!({})),
         ("admin:alerts", json!({})),
+        ("admin:offenders", json!({})),
+        ("admin:affected", json!({})),
+        ("admin:watch", json!({ "streams": ["overview", "alert"] })),
+        ("admin:unwatch", json!({})),
         ("admin:limits", json!({ "address": "203.0.113.7" })),
     ]
 }
@@ -181,4 +185,49 @@ fn alert_is_acknowledged_and_silenced_with_a_reason() {
     assert_eq!(code(&client.ask_in("/admin", "alert:unsilence", &payload)), "silence_unknown");
     let listed = client.ask_in("/admin", "admin:alerts", &json!({}));
     assert_eq!(listed["silences"], json!([]));
+}
+
+#[test]
+fn watcher_gets_the_overview_with_a_sentence_about_a_flood_each_second() {
+    let server = start(&config());
+    let admin = set_up(&server, "the_admin");
+    let mut client = connect(&server, &admin.token);
+    let watch = client.ask_in("/admin", "admin:watch", &json!({ "streams": ["overview"] }));
+    assert_eq!(code(&watch), "ok", "{watch}");
+    let sentence = until("the sentence", || {
+        for _ in 0..10 {
+            let evil = Request::upgrade(&server, "/ws").with("Origin", "https://evil.example");
+            assert_eq!(evil.ask(&server).status, 403);
+        }
+        let packet = client.wait_packet(|packet| packet.starts_with("42/admin,[\"overview\""));
+        let packet: Value = serde_json::from_str(&packet["42/admin,".len()..]).unwrap();
+        packet[1]["happening"]["text"].as_str().map(String::from)
+    });
+    assert!(sentence.contains("requests are rejected by origin_rejected"), "{sentence}");
+    let answer = client.ask_in("/admin", "admin:offenders", &json!({}));
+    let offenders = answer["offenders"].as_array().unwrap();
+    for kind in ["rule", "origin"] {
+        let found = offenders.iter().find(|offender| offender["kind"] == kind).unwrap();
+        assert!(found["rejected_5min"].as_u64().unwrap() >= 10, "{answer}");
+        assert_eq!(found["rule"], "origin_rejected", "{answer}");
+    }
+    assert_eq!(code(&client.ask_in("/admin", "admin:unwatch", &json!({}))), "ok");
+}
+
+#[test]
+fn user_that_exceeds_a_limit_is_an_affected_user() {
+    let mut config = config();
+    config.rate.push(String::from("message_per_user = \"5/60s\""));
+    let server = start(&config);
+    let _admin = set_up(&server, "the_admin");
+    let ann = sign_up(&server, "ann");
+    let mut client = SioClient::connect(&server, &ann.token);
+    for _ in 0..8 {
+        let _answer = client.ask("room:list", &json!({}));
+    }
+    let (_, answer) = post(&server, "/admin/v1/affected", &json!({}));
+    let user = &answer["users"][0];
+    assert_eq!((&user["user"], &user["name"]), (&json!(ann.id), &json!("ann")), "{answer}");
+    assert!(user["rejected_5min"].as_u64().unwrap() >= 3, "{answer}");
+    assert!(user["wait_ms"].as_u64().unwrap() > 0, "{answer}");
 }

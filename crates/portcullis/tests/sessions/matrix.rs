@@ -149,7 +149,9 @@ impl Cast {
             "admin:broadcast" => json!({ "message": "hello" }),
             "chat:send" => json!({ "roomId": room, "message": "hello" }),
             "room:create" => json!({ "name": "Mine", "visibility": "public" }),
-            "admin:overview" | "admin:timeline" | "admin:alerts" | "room:list" => json!({}),
+            "admin:overview" | "admin:timeline" | "admin:alerts" | "admin:offenders"
+            | "admin:affected" | "admin:unwatch" | "room:list" => json!({}),
+            "admin:watch" => json!({ "streams": ["overview"] }),
             "admin:limits" => json!({ "address": "203.0.113.7" }),
             "alert:acknowledge" | "alert:unsilence" => json!({ "id": "1", "reason": "a test" }),
             "alert:silence" => json!({ "rule": "A2", "reason": "a test" }),
