@@ -5,7 +5,7 @@ import { count, fieldsOf, readList, text } from "./contract";
 import { checkKnownPassword, checkNewPassword } from "./password";
 import { asRefusal, Refusal } from "./refusal";
 import { reauthenticate, renew } from "./session";
-import { session } from "./state";
+import { session } from "./session_state";
 
 export interface Profile {
   hasFactor: boolean;

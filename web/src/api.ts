@@ -3,7 +3,7 @@
 import { count, fieldsOf, readUser, text, type User } from "./contract";
 import { readMuted } from "./mute";
 import { readRefusal, Refusal } from "./refusal";
-import type { Mute } from "./state";
+import type { Mute } from "./session_state";
 
 export interface SignedIn {
   user: User;

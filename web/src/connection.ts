@@ -1,13 +1,17 @@
 // The single connection of the page, shared by all its parts.
 // Never: more than one at a time.
-import { Realtime, type Listener } from "./realtime";
+import { Realtime, type Listener, type Target } from "./realtime";
 import { Refusal } from "./refusal";
 
 let realtime: Realtime | undefined;
 
-export function openConnection(token: () => Promise<string>, listener: Listener): void {
+export function openConnection(
+  target: Target,
+  token: () => Promise<string>,
+  listener: Listener,
+): void {
   realtime?.close();
-  realtime = new Realtime(token, listener);
+  realtime = new Realtime(target, token, listener);
 }
 
 export function closeConnection(): void {

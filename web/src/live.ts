@@ -2,17 +2,19 @@
 // Never: trusts a payload it could not read.
 import { fieldsOf, readAnnouncement, readMemberChange, readMessage, text } from "./contract";
 import { receive } from "./messages";
-import type { Listener } from "./realtime";
+import type { Product } from "./product";
+import { removeReadMarks } from "./read_marks";
 import { asRefusal, readRefusal, type Refusal } from "./refusal";
 import { memberChanged, rejoinRooms, resumeRooms, roomDeleted } from "./rooms";
-import { announcements, endedBecause, link, notice } from "./state";
+import { endedBecause, link, notice } from "./session_state";
+import { clearRoute } from "./route";
+import { announcements, clearState } from "./state";
 
 /** Announcements shown at one time. */
 const ANNOUNCEMENTS_MAX = 3;
 let announced = 0;
 
-/** All of it but what the sign-in itself is about. */
-export const listener: Omit<Listener, "expiring" | "ended"> = {
+const listener: Product["listener"] = {
   up(recovered) {
     link.value = { state: "online" };
     const rooms = recovered ? resumeRooms() : rejoinRooms();
@@ -25,6 +27,9 @@ export const listener: Omit<Listener, "expiring" | "ended"> = {
     link.value = { state: "connecting" };
   },
   waiting(refusal) {
+    link.value = { state: "waiting", refusal };
+  },
+  denied(refusal) {
     link.value = { state: "waiting", refusal };
   },
   event(name, payload) {
@@ -51,6 +56,18 @@ export const listener: Omit<Listener, "expiring" | "ended"> = {
         reported(readRefusal(payload));
         break;
     }
+  },
+};
+
+/** The chat page. */
+export const chat: Product = {
+  namespace: "/",
+  events: ["chat:message", "room:member", "room:deleted", "announcement", "error"],
+  listener,
+  clear() {
+    clearState();
+    removeReadMarks();
+    clearRoute();
   },
 };
 

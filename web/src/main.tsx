@@ -6,9 +6,11 @@ import { keepReadMarks } from "./read_marks";
 import { onForgotten } from "./remembered";
 import { showLinked } from "./rooms";
 import { followRoutes } from "./route";
-import { leave, resume } from "./session";
+import { chat } from "./live";
+import { leave, resume, useProduct } from "./session";
 import { readDoor, readSetupToken } from "./setup_link";
-import { door, hidden, session, setupToken, unread } from "./state";
+import { door, hidden, session, setupToken } from "./session_state";
+import { unread } from "./state";
 import { App } from "./views/app";
 
 function takeSetupToken(): void {
@@ -21,6 +23,7 @@ function takeSetupToken(): void {
   history.replaceState(null, "", location.pathname);
 }
 
+useProduct(chat);
 takeSetupToken();
 // A link that is pasted into an open page does not load it again.
 addEventListener("hashchange", takeSetupToken);

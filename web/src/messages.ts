@@ -4,16 +4,8 @@ import { request } from "./connection";
 import { count, readList, readMessage, type ChatMessage } from "./contract";
 import { readMute } from "./mute";
 import { asRefusal } from "./refusal";
-import {
-  changeRoom,
-  muted,
-  openRoomId,
-  rooms,
-  session,
-  withRefusal,
-  type Pending,
-  type RoomEntry,
-} from "./state";
+import { muted, session } from "./session_state";
+import { changeRoom, openRoomId, rooms, withRefusal, type Pending, type RoomEntry } from "./state";
 import { EMPTY, firstGap, merge, newestSeq } from "./timeline";
 
 const TOO_FAST = "RATE_LIMIT_EXCEEDED";

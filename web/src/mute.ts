@@ -2,7 +2,7 @@
 // Never: a mute that only this page believes in; the server decides at every message.
 import { count, fieldsOf } from "./contract";
 import type { Refusal } from "./refusal";
-import type { Mute } from "./state";
+import type { Mute } from "./session_state";
 import { momentWords } from "./time";
 
 const TEXT = /^You are muted(?: until (\d{4}-\d\d-\d\dT[\d:.]{5,12}Z))?$/;

@@ -1,7 +1,8 @@
 // The people this page has seen in rooms, to find one by name.
 // Never: people of the server at large; there is no way to ask who has an account.
 import { Refusal } from "./refusal";
-import { rooms, session } from "./state";
+import { session } from "./session_state";
+import { rooms } from "./state";
 
 const USER_ID = /^[A-Za-z0-9_-]{1,64}$/;
 

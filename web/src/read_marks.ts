@@ -1,7 +1,8 @@
 // The newest message that the user has read of each room, so that unread counts survive a reload.
 // Never: a room id, a user id, a name or a text; and nothing after a sign-out or in another tab.
 import { effect } from "@preact/signals";
-import { rooms, session } from "./state";
+import { session } from "./session_state";
+import { rooms } from "./state";
 
 const KEY = "read";
 /** The rooms that are kept; the mark that was written longest ago makes way. */

@@ -15,20 +15,27 @@ export interface Listener {
   ended(refusal: Refusal): void;
   /** The server refused for now; the next try is in so many seconds. */
   waiting(refusal: Refusal, seconds: number): void;
+  /** The user may not connect: a retry would be rejected again, and recorded. */
+  denied(refusal: Refusal): void;
   event(name: string, payload: unknown): void;
 }
 
 const ANSWER_TIMEOUT_MS = 10_000;
-const EVENTS = ["chat:message", "room:member", "room:deleted", "announcement", "error"] as const;
+
+/** Where a page connects, and the events that it receives. */
+export interface Target {
+  namespace: string;
+  events: readonly string[];
+}
 
 export class Realtime {
   readonly #socket: Socket;
   readonly #listener: Listener;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(token: () => Promise<string>, listener: Listener) {
+  constructor(target: Target, token: () => Promise<string>, listener: Listener) {
     this.#listener = listener;
-    this.#socket = io({
+    this.#socket = io(target.namespace, {
       transports: ["websocket", "polling"],
       // All pages behind an address come back after a restart: not all at once.
       reconnectionDelay: 1500,
@@ -39,7 +46,7 @@ export class Realtime {
     this.#socket.on("disconnect", (reason) => this.#lost(reason));
     this.#socket.on("connect_error", (error) => this.#refused(error));
     this.#socket.on("auth:expiring", () => listener.expiring());
-    for (const name of EVENTS) {
+    for (const name of target.events) {
       this.#socket.on(name, (payload: unknown) => listener.event(name, payload));
     }
   }
@@ -102,6 +109,10 @@ export class Realtime {
     const refusal = readRefusal({ message, ...(fieldsOf(error.data) ?? {}) });
     if (refusal.code === "unauthorized" || refusal.code === "session_ended") {
       this.#listener.ended(new Refusal("session_ended", "", refusal.details));
+      return;
+    }
+    if (refusal.code === "forbidden") {
+      this.#listener.denied(refusal);
       return;
     }
     const seconds = refusal.details.retryAfterS ?? 30;

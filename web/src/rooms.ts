@@ -15,16 +15,14 @@ import {
 import { catchUp, deliverPending, loadNewest } from "./messages";
 import { readMark } from "./read_marks";
 import { asRefusal, Refusal } from "./refusal";
+import { notice, online, session } from "./session_state";
 import {
   changeRoom,
   linkedRoom,
   newEntry,
-  notice,
-  online,
   openRoomId,
   removeRoom,
   rooms,
-  session,
   withRefusal,
   type RoomEntry,
 } from "./state";

@@ -2,7 +2,8 @@
 // no browser sends a fragment anywhere: room ids stay out of logs and of the Referer header.
 // Never: joins a room by its address alone; a user who is not a member is confirmed first.
 import { effect } from "@preact/signals";
-import { linkedRoom, openRoomId, session } from "./state";
+import { session } from "./session_state";
+import { linkedRoom, openRoomId } from "./state";
 
 const ROOM = /^#\/room\/([A-Za-z0-9_-]{1,64})$/;
 

@@ -8,30 +8,30 @@ import {
   renewConnection,
   request,
 } from "./connection";
-import { listener } from "./live";
 import { checkKnownPassword, checkNewPassword } from "./password";
+import type { Product } from "./product";
 import { asRefusal, isFinal, Refusal } from "./refusal";
-import { removeReadMarks } from "./read_marks";
 import { isRemembered, remember } from "./remembered";
-import { clearRoute } from "./route";
 import {
+  clearSession,
   door,
   doubt,
   endedBecause,
   enrolling,
-  clearState,
   link,
   muted,
   resuming,
   session,
   stillSignedIn,
-} from "./state";
+} from "./session_state";
 
 /** A token that ends so soon is renewed before it is shown to the server. */
 const SOON_MS = 30_000;
 /** How long to wait before the server is asked again, when it did not say. */
 const AGAIN_S = 5;
 
+/** The page that is signed in: the chat, or the dashboard. */
+let product: Product | undefined;
 /** The running renewal: one at a time. */
 let renewal: Promise<void> | undefined;
 /** Whether a connection was admitted since the last attempt to reconnect. Useless attempts are not repeated. */
@@ -39,6 +39,11 @@ let proved = true;
 /** How often a user has signed out on this page. */
 let departures = 0;
 let comeBackTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** Names the page, before anything else of this file runs. */
+export function useProduct(page: Product): void {
+  product = page;
+}
 
 export async function signIn(username: string, password: string, code?: string): Promise<void> {
   checkKnownPassword(password);
@@ -184,9 +189,7 @@ export function leave(): void {
   departures += 1;
   clearTimeout(comeBackTimer);
   closeConnection();
-  clearState();
-  removeReadMarks();
-  clearRoute();
+  clearAll();
   remember(false);
 }
 
@@ -204,8 +207,7 @@ function enter(signedIn: api.SignedIn): void {
   if (before !== undefined && before.user.id !== user.id) {
     // Another window of this browser has signed in another user: removes all data of the former.
     closeConnection();
-    clearState();
-    removeReadMarks();
+    clearAll();
     queueMicrotask(connect);
   }
   doubt.value = undefined;
@@ -218,11 +220,17 @@ function enter(signedIn: api.SignedIn): void {
   remember(true);
 }
 
+function clearAll(): void {
+  clearSession();
+  product?.clear();
+}
+
 function connect(): void {
   proved = true;
-  if (enrolling.value) return;
+  if (enrolling.value || product === undefined) return;
+  const { listener } = product;
   link.value = { state: "connecting" };
-  openConnection(freshToken, {
+  openConnection(product, freshToken, {
     ...listener,
     up(recovered) {
       proved = true;

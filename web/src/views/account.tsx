@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { changePassword, logoutEverywhere, readProfile, type Profile } from "../account";
 import { leave } from "../session";
-import { session } from "../state";
+import { session } from "../session_state";
 import { useAct } from "./act";
 import { CodeField, useCode } from "./code_field";
 import { Dialog } from "./dialog";

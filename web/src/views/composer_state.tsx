@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { muteSentence } from "../mute";
-import { muted, online } from "../state";
+import { muted, online } from "../session_state";
 
 /** Longest wait of a browser's timer. */
 const TIMER_MAX_MS = 2 ** 31 - 1;

@@ -2,7 +2,7 @@
 // Never: asks for another account's.
 import { useSignal } from "@preact/signals";
 import { confirm, signOut } from "../session";
-import { doubt, endedBecause, session } from "../state";
+import { doubt, endedBecause, session } from "../session_state";
 import { useAct } from "./act";
 import { CodeField, useCode } from "./code_field";
 import { Dialog } from "./dialog";

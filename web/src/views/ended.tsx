@@ -1,7 +1,7 @@
 // The page after the server has ended the session.
 // Never: shows a message, room or other user, also not behind the dialog.
 import { signOut } from "../session";
-import { doubt, link } from "../state";
+import { doubt, link } from "../session_state";
 import { Brand } from "./brand";
 import { ConfirmSignIn } from "./confirm_sign_in";
 import { Problem } from "./problem";

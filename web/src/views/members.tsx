@@ -5,7 +5,8 @@ import type { ComponentChildren } from "preact";
 import type { Member, Room } from "../contract";
 import { asRefusal, Refusal } from "../refusal";
 import { kick } from "../rooms";
-import { mayManage, session, type RoomEntry } from "../state";
+import { session } from "../session_state";
+import { mayManage, type RoomEntry } from "../state";
 import { Confirm } from "./confirm";
 
 interface Props {

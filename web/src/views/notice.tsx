@@ -1,6 +1,6 @@
 // The newest refusal that belongs nowhere else.
 // Never: more than one.
-import { notice } from "../state";
+import { notice } from "../session_state";
 import { Problem } from "./problem";
 
 export function Notice() {

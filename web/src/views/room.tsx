@@ -2,7 +2,8 @@
 // Never: an act the person may not do, offered as if they might.
 import { useSignal } from "@preact/signals";
 import { closeRoom, deleteRoom, leaveRoom, openRoom } from "../rooms";
-import { mayManage, session, type RoomEntry } from "../state";
+import { session } from "../session_state";
+import { mayManage, type RoomEntry } from "../state";
 import { Composer } from "./composer";
 import { Confirm } from "./confirm";
 import { Invite } from "./invite";

@@ -3,7 +3,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { listing, listMore, markRead, openRoom, refreshRooms, searchRooms } from "../rooms";
-import { online, openRoomId, rooms, type RoomEntry } from "../state";
+import { online } from "../session_state";
+import { openRoomId, rooms, type RoomEntry } from "../state";
 import { CreateRoom } from "./create_room";
 import { JoinRoom } from "./join_room";
 

@@ -2,14 +2,17 @@
 // Never: says which of the two, name or password, was wrong.
 import { useSignal } from "@preact/signals";
 import { signIn, signOut, signUp } from "../session";
-import { stillSignedIn } from "../state";
+import { stillSignedIn } from "../session_state";
 import { KnownAccountFields, NewAccountFields } from "./account_fields";
 import { useAct } from "./act";
 import { Brand } from "./brand";
 import { CodeField, useCode } from "./code_field";
 import { Problem } from "./problem";
 
-export function SignIn() {
+/** Whether the page also creates accounts. */
+export type Accounts = "open" | "existing";
+
+export function SignIn({ accounts }: { accounts: Accounts }) {
   const isNew = useSignal(false);
   return (
     <main class="door">
@@ -30,8 +33,9 @@ export function SignIn() {
           title="Sign in"
           verb="Sign in"
           kind="known"
-          other="Create an account"
-          toOther={() => (isNew.value = true)}
+          {...(accounts === "open"
+            ? { other: "Create an account", toOther: () => (isNew.value = true) }
+            : {})}
         />
       )}
     </main>
@@ -42,8 +46,8 @@ interface Props {
   title: string;
   verb: string;
   kind: "new" | "known";
-  other: string;
-  toOther: () => void;
+  other?: string;
+  toOther?: () => void;
 }
 
 function AccountForm({ title, verb, kind, other, toOther }: Props) {
@@ -71,9 +75,11 @@ function AccountForm({ title, verb, kind, other, toOther }: Props) {
       <button class="primary" type="submit" disabled={act.busy.value}>
         {act.busy.value ? "One moment…" : verb}
       </button>
-      <button class="quiet" type="button" onClick={toOther}>
-        {other}
-      </button>
+      {other !== undefined && (
+        <button class="quiet" type="button" onClick={toOther}>
+          {other}
+        </button>
+      )}
     </form>
   );
 }

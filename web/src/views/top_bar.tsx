@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { sentence } from "../refusal";
 import { signOut } from "../session";
-import { link, session, type Link } from "../state";
+import { link, session, type Link } from "../session_state";
 import { Account } from "./account";
 import { Announce } from "./announce";
 import { Brand } from "./brand";
