@@ -1,9 +1,9 @@
-// Builds the page into dist/, or, with `test`, the unit tests and runs them.
+// Builds the chat page and the dashboard into dist/, or, with `test`, the unit tests and runs them.
 // Never: fetches anything, or writes a file name that changes between builds.
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -16,7 +16,7 @@ async function buildPage() {
   rmSync(next, { recursive: true, force: true });
   mkdirSync(next, { recursive: true });
   await build({
-    entryPoints: { app: inside("src/main.tsx") },
+    entryPoints: { app: inside("src/main.tsx"), "admin/admin": inside("src/admin/main.tsx") },
     outdir: next,
     bundle: true,
     format: "iife",
@@ -30,21 +30,24 @@ async function buildPage() {
     logLevel: "warning",
   });
   await build({
-    entryPoints: { app: inside("src/app.css") },
+    entryPoints: { app: inside("src/app.css"), "admin/admin": inside("src/admin/admin.css") },
     outdir: next,
     bundle: true,
     minify: true,
     target: ["es2022"],
     logLevel: "warning",
   });
-  for (const name of readdirSync(inside("static"))) {
-    copyFileSync(inside("static", name), join(next, name));
-  }
-  mkdirSync(dist, { recursive: true });
-  const names = readdirSync(next);
+  const files = (from) =>
+    readdirSync(from, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(from, join(entry.parentPath, entry.name)));
+  const fixed = inside("static");
+  for (const name of files(fixed)) copyFileSync(join(fixed, name), join(next, name));
+  mkdirSync(join(dist, "admin"), { recursive: true });
+  const names = files(next);
   for (const name of names) renameSync(join(next, name), join(dist, name));
-  for (const name of readdirSync(dist)) {
-    if (!names.includes(name)) rmSync(join(dist, name), { recursive: true });
+  for (const name of files(dist)) {
+    if (!names.includes(name)) rmSync(join(dist, name));
   }
 }
 

@@ -1,4 +1,4 @@
-//! Puts the files of the built chat page into the binary.
+//! Puts the files of the built chat page and dashboard into the binary.
 //! Never: fails for want of a page; the server works without one.
 
 use std::fmt::Write as _;
@@ -28,17 +28,26 @@ fn variable(name: &str) -> std::io::Result<String> {
     std::env::var(name).map_err(std::io::Error::other)
 }
 
-/// The files of the page, in a fixed order; none when it was not built.
+/// The files of the pages with their folder, in a fixed order; none when they were not built.
 fn names(dist: &Path) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     if dist.is_dir() {
-        for entry in std::fs::read_dir(dist)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                names.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
+        list(dist, "", &mut names)?;
     }
     names.sort();
     Ok(names)
+}
+
+fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_file() {
+            names.push(name);
+        } else {
+            println!("cargo::rerun-if-changed={}", entry.path().display());
+            list(&entry.path(), &format!("{name}/"), names)?;
+        }
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-// Who is signed in and how the connection is, as signals: the part of the state that the chat page
+// The signed-in user and the state of the connection, as signals: what the chat page
 // and the dashboard share.
 // Never: stored outside of memory; closing the page removes it.
 import { computed, signal } from "@preact/signals";

@@ -40,6 +40,8 @@ export function Field(props: Props) {
     list: choices.length === 0 ? undefined : `${id}-choices`,
     title: hint,
     "aria-describedby": hint === undefined ? undefined : `${id}-hint`,
+    // The element that an opening dialog focuses.
+    autofocus: props.focus === true,
     required: true,
   } as const;
   return (

@@ -1,4 +1,4 @@
-//! The files of the chat page, built into the binary.
+//! The files of the chat page and the dashboard, built into the binary.
 //! Never: a file read from disk at run time.
 
 use bytes::Bytes;
@@ -11,12 +11,12 @@ pub(crate) fn are_built() -> bool {
     !PAGES.is_empty()
 }
 
-/// Serves every file of the page; `index.html` also at `/`.
+/// Serves every file of the pages; `index.html` also at the path of its folder.
 pub(crate) fn install(builder: &mut Builder) {
     for (path, bytes) in PAGES {
         let content_type = content_type(path);
-        if *path == "/index.html" {
-            builder.page("/", content_type, Bytes::from_static(bytes));
+        if let Some(folder) = path.strip_suffix("index.html") {
+            builder.page(folder, content_type, Bytes::from_static(bytes));
         }
         builder.page(path, content_type, Bytes::from_static(bytes));
     }

@@ -1,0 +1,430 @@
+// A test double of the operators' API: fixed answers behind the built dashboard, on plain HTTP.
+// Never: a part of the server; the rules of operations are tested against the real one.
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Server as Io } from "socket.io";
+
+const PAGES = fileURLToPath(new URL("../../web/dist", import.meta.url));
+const TYPES = { html: "text/html", js: "text/javascript", css: "text/css", svg: "image/svg+xml" };
+/** The policy of the server's pages, as `headers.rs` sends it. */
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
+  "img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; " +
+  "object-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/** Names that attack a page: markup, script, direction, length. */
+export const HOSTILE = [
+  "<img src=x onerror=alert(1)>",
+  '"><svg/onload=alert(1)>',
+  "javascript:alert(1)",
+  "{{constructor.constructor('alert(1)')()}}",
+  "\u202Egnp.exe\u2066\u200B\u0000",
+  "x".repeat(10_240),
+];
+
+/** @param {number} ago seconds */
+const before = (ago) => new Date(Date.now() - ago * 1000).toISOString();
+
+const RULES = { connect_per_prefix: 812, request_per_prefix: 34, login_per_user: 3 };
+
+/** @param {"normal" | "attack"} scene @param {number} sequence */
+export function overviewOf(scene, sequence) {
+  const attack = scene === "attack";
+  return {
+    at: new Date().toISOString(),
+    state: attack ? "shedding" : "normal",
+    pinned: null,
+    since: before(attack ? 160 : 86_400),
+    why: attack ? "The admission queue waits 31 ms" : "All signals are below their thresholds",
+    connections: {
+      signed_in: 7412,
+      unauthenticated: attack ? 88 : 12,
+      waiting: attack ? 231 : 0,
+      of: 10_000,
+    },
+    users_rejected_5min: attack ? 4 : 0,
+    rejected_per_s: attack ? RULES : {},
+    answered_in_time_percent: attack ? 98 : 100,
+    ack_p99_ms: attack ? 38 : 4,
+    alerts: { critical: 0, high: attack ? 2 : 0, medium: attack ? 1 : 0, info: 0 },
+    log: {
+      state: "ok",
+      sequence,
+      note: `myapp.com/portcullis/7q2f/chain-v1\n${sequence}\nq1v8=\nepoch 412`,
+      note_at: before(12),
+      lost: 0,
+    },
+    channels: [{ name: "page", state: "ok", waiting: 0 }],
+    happening: attack
+      ? {
+          text: "Since 03:02, connections from 812 prefixes are rejected by connect_per_prefix; 41 % come from 203.0.113.0/24, with 3 signed-in users behind it.",
+          since: before(160),
+          rule: "connect_per_prefix",
+          offenders: [],
+          operations: [
+            {
+              name: "address:block",
+              payload: { prefix: "203.0.113.0/24", duration_s: 3600 },
+              label: "Block 203.0.113.0/24",
+              effect: "Rejects 333 connections a second; 3 signed-in users go on.",
+            },
+            {
+              name: "limits:unlock",
+              payload: { user: "u_ada" },
+              label: "Lift the limits of ada",
+              effect: "ada can connect again.",
+            },
+          ],
+        }
+      : null,
+  };
+}
+
+/** @param {Partial<Record<string, unknown>>} data */
+const alert = (data) => ({
+  severity: "high",
+  state: "firing",
+  count: 37,
+  distinct: { prefixes: 12 },
+  threshold: { count: 10, window_s: 600 },
+  first: before(300),
+  last: before(2),
+  reopened: 0,
+  acknowledged: null,
+  evidence: [{ sequence: 184_467, ref: "k3v9x0abcd" }],
+  ...data,
+});
+
+const ALERTS = [
+  alert({
+    id: "al_1",
+    rule: "A8",
+    title: "Limits reject clients of many networks",
+    key: null,
+    count: 48_210,
+    distinct: { prefixes: 812 },
+  }),
+  alert({
+    id: "al_2",
+    rule: "A2",
+    title: "Password guessing against one account",
+    key: { kind: "name", value: "ada" },
+  }),
+  alert({
+    id: "al_3",
+    rule: "A7",
+    title: "Violations of the protocol from one network",
+    severity: "medium",
+    key: { kind: "prefix", value: "198.51.100.7" },
+    acknowledged: { by: "grace", at: before(60) },
+  }),
+];
+
+/** @param {number} index */
+const record = (index) => ({
+  "@timestamp": before(index),
+  log: { level: index % 5 === 1 ? "warning" : "info" },
+  event: {
+    code: index % 5 === 1 ? "excess_rate_limit_exceeded" : "authn_login_success",
+    sequence: 184_467 - index,
+  },
+  ...(index % 5 === 1
+    ? { rule: { name: "connect_per_prefix" }, trace: { id: "k3v9x0abcd" } }
+    : { user: { id: "u_ada", name: "ada" } }),
+  source: { ip: `203.0.113.${index}` },
+});
+
+/** @param {number} length @param {(index: number) => number} value */
+const values = (length, value) => Array.from({ length }, (_, index) => Math.round(value(index)));
+
+/** @param {number} length @param {number} step */
+const timeline = (length, step) => {
+  /** @param {number} index */
+  const attack = (index) => Math.max(0, 1 - Math.exp((length - 160 / step - index) / 20));
+  const quiet = (/** @type {number} */ index) => (attack(index) > 0 ? 1 : 0);
+  return {
+    from: before(length * step),
+    step_s: step,
+    series: {
+      connections: values(length, (i) => 7390 + 20 * Math.sin(i / 60) + 88 * attack(i)),
+      messages: values(length, (i) => 1400 + 160 * Math.sin(i / 40) + 40 * Math.sin(i * 7)),
+      rejected: values(length, (i) => 850 * attack(i)),
+      "rejected.connect_per_prefix": values(
+        length,
+        (i) => 812 * attack(i) + 20 * Math.sin(i * 3) * quiet(i),
+      ),
+      "rejected.request_per_prefix": values(length, (i) => 34 * attack(i)),
+      "load.queue": values(length, (i) => 20 + 105 * attack(i) + 4 * Math.sin(i)),
+      "load.memory": values(length, (i) => 46 + 5 * Math.sin(i / 90)),
+    },
+  };
+};
+
+/** @param {readonly string[]} names */
+function answers(names) {
+  const [first = "ada"] = names;
+  return {
+    "admin:watch": {},
+    "admin:unwatch": {},
+    "admin:timeline": { seconds: timeline(900, 1), minutes: timeline(1440, 60) },
+    "admin:events": {
+      events: Array.from({ length: 24 }, (_, index) => record(index)),
+      explained: { ref: "k3v9x0abcd", rule: "connect_per_prefix", at: before(90) },
+      more: false,
+    },
+    "admin:connections": {
+      connections: names.map((name, index) => ({
+        id: `0-${index}`,
+        user: `u_${index}`,
+        name,
+        address: "203.0.113.7",
+        form: "socketio",
+        transport: "websocket",
+        since: before(900),
+        rooms: 4,
+        outbox_bytes: 0,
+        in_per_min: 12,
+        rejected: 3,
+      })),
+      total: names.length,
+      more: false,
+    },
+    "admin:users": {
+      users: names.map((name, index) => ({
+        id: `u_${index}`,
+        name,
+        roles: index === 0 ? ["admin"] : [],
+        connections: 2,
+        disabled: false,
+        second_factor: index === 0,
+        last_login: before(7200),
+        ...(index === 1 ? { muted_until: before(-3600) } : {}),
+      })),
+      more: false,
+    },
+    "admin:user": {
+      sessions: [
+        {
+          id: "s_1",
+          created: before(9000),
+          last_used: before(60),
+          address: "203.0.113.7",
+          user_agent: first,
+        },
+      ],
+      limits: [],
+    },
+    "admin:offenders": {
+      offenders: [
+        {
+          kind: "prefix",
+          value: "203.0.113.0/24",
+          rejected_5min: 52_100,
+          per_s: 333,
+          rule: "connect_per_prefix",
+          users_behind: 3,
+          connections: 214,
+        },
+        {
+          kind: "prefix",
+          value: "198.51.100.7",
+          rejected_5min: 9_400,
+          per_s: 41,
+          rule: "request_per_prefix",
+          users_behind: 0,
+          connections: 12,
+        },
+        ...names.map((name, index) => ({
+          kind: "user",
+          value: `u_${index}`,
+          name,
+          rejected_5min: 30 - index,
+          per_s: 0.2,
+          rule: "message_per_user",
+        })),
+      ],
+    },
+    "admin:affected": {
+      users: names.map((name, index) => ({
+        user: `u_${index}`,
+        name,
+        rule: "connect_per_prefix",
+        rejected_5min: 4,
+        wait_ms: 12_000,
+      })),
+    },
+    "admin:limits": {
+      user: "u_ada",
+      limits: [{ limit: "message_per_user", used: 3, of: 60, wait_ms: 0 }],
+    },
+    "admin:alerts": {
+      alerts: [
+        ...ALERTS,
+        ...(names === HOSTILE ? HOSTILE : []).map((name, index) =>
+          alert({
+            id: `al_x${index}`,
+            rule: "A2",
+            title: name,
+            severity: "info",
+            key: { kind: "name", value: name },
+          }),
+        ),
+      ],
+      silences: [],
+    },
+    "admin:blocks": {
+      blocks: [
+        {
+          prefix: "192.0.2.0/24",
+          scope: "unauthenticated",
+          reason: `flood ${first}`,
+          by: "grace",
+          created: before(600),
+          until: before(-3000),
+          rejected: 12_903,
+        },
+      ],
+    },
+    "admin:doctor": {
+      report: {
+        at: before(3600),
+        findings: [
+          {
+            id: "D6",
+            severity: "warning",
+            title: "The last backup is 9 days old",
+            detail: "No backup was made since 20 November.",
+            remedy: "Run portcullis backup each day.",
+            since: before(172_800),
+          },
+        ],
+        checks: [
+          { id: "D2", title: "TLS as a client sees it", result: "ok", detail: "" },
+          {
+            id: "D10",
+            title: "Advisories",
+            result: "not_checked",
+            detail: "[doctor] advisories_dir is empty",
+          },
+        ],
+      },
+    },
+  };
+}
+
+export class Dashboard {
+  /** The roles of the user who signs in. @type {string[]} */
+  roles = ["admin"];
+  /** Whether operations need a recent login. */
+  needsLogin = false;
+  /** @type {"normal" | "attack"} */
+  scene = "normal";
+  sequence = 184_467;
+  /** Names of users. @type {readonly string[]} */
+  names = ["ada", "grace", "linus"];
+  /** Operations that were received. @type {{ name: string, payload: any }[]} */
+  operations = [];
+  url = "";
+  #http = createServer((request, response) => void this.#serve(request, response));
+  #isCut = false;
+  #io = new Io(this.#http, {
+    serveClient: false,
+    allowRequest: (_, decide) => decide(null, !this.#isCut),
+  });
+
+  static async start() {
+    const mock = new Dashboard();
+    mock.#http.listen(0, "127.0.0.1");
+    await once(mock.#http, "listening");
+    const { port } = /** @type {import("node:net").AddressInfo} */ (mock.#http.address());
+    mock.url = `http://127.0.0.1:${port}`;
+    mock.#io.of("/admin").use((_, next) => {
+      const known = mock.roles.some((role) => role === "admin" || role === "auditor");
+      const error = Object.assign(new Error("Forbidden"), {
+        data: { code: "forbidden", ref: "k3v9x0abcd" },
+      });
+      if (known) next();
+      else next(error);
+    });
+    mock.#io.of("/admin").on("connection", (socket) => mock.#connected(socket));
+    return mock;
+  }
+
+  /** Sends the overview of now, as the server does each second. */
+  tick() {
+    this.#io.of("/admin").emit("overview", { overview: overviewOf(this.scene, this.sequence) });
+  }
+
+  /** @param {string} name @param {unknown} payload */
+  send(name, payload) {
+    this.#io.of("/admin").emit(name, payload);
+  }
+
+  /** Ends all connections, and takes none until `open`. */
+  cut() {
+    this.#isCut = true;
+    for (const socket of this.#io.of("/admin").sockets.values()) socket.conn.close();
+  }
+
+  /** Takes connections again. */
+  open() {
+    this.#isCut = false;
+  }
+
+  async stop() {
+    await this.#io.close();
+  }
+
+  /** @param {import("socket.io").Socket} socket */
+  #connected(socket) {
+    socket.onAny((name, payload, acknowledge) => {
+      if (typeof acknowledge === "function") acknowledge(this.#answer(name, payload));
+    });
+  }
+
+  /** @param {string} name @param {any} payload */
+  #answer(name, payload) {
+    if (name === "auth:refresh") return { ok: true };
+    if (name === "admin:overview")
+      return { ok: true, overview: overviewOf(this.scene, this.sequence) };
+    const read = /** @type {Record<string, object>} */ (answers(this.names))[name];
+    if (read !== undefined) return { ok: true, ...read };
+    if (payload?.dry_run === true) {
+      const effect = { connections: 214, signed_in: 3, unauthenticated: 211, users: 3 };
+      return { ok: true, dry_run: true, effect };
+    }
+    if (this.needsLogin)
+      return { ok: false, error: { code: "reauth_required", message: "Log in again" } };
+    this.operations.push({ name, payload });
+    return { ok: true };
+  }
+
+  /** @param {import("node:http").IncomingMessage} request @param {import("node:http").ServerResponse} response */
+  async #serve(request, response) {
+    const path = request.url ?? "/";
+    if (path.startsWith("/auth/")) {
+      if (path === "/auth/reauthenticate") this.needsLogin = false;
+      const signedOut = path === "/auth/refresh" || path === "/auth/logout";
+      const user = { id: "u_0", username: "ada", roles: this.roles };
+      const token = { access_token: "token", expires_in: 600, user };
+      response.writeHead(signedOut ? 401 : 200, { "content-type": "application/json" });
+      response.end(JSON.stringify(signedOut ? { code: "unauthorized", message: "" } : token));
+      return;
+    }
+    const file = join(PAGES, path.endsWith("/") ? `${path}index.html` : path);
+    if (!existsSync(file)) {
+      response.writeHead(404).end();
+      return;
+    }
+    const type =
+      /** @type {Record<string, string>} */ (TYPES)[file.split(".").at(-1) ?? ""] ?? "text/plain";
+    response.writeHead(200, {
+      "content-type": `${type}; charset=utf-8`,
+      "content-security-policy": POLICY,
+    });
+    response.end(readFileSync(file));
+  }
+}

@@ -1,0 +1,268 @@
+// The dashboard in a browser: what an administrator sees and does, also by keyboard and on a phone.
+// Never: a test hook in the page; only what a person sees and types.
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { launch, picture, visit } from "./browser.mjs";
+import { Dashboard, HOSTILE } from "./dashboard.mjs";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const IMAGES =
+  process.env["DASHBOARD_IMAGES"] ??
+  fileURLToPath(new URL("../../target/screenshots", import.meta.url));
+const PASSWORD = "a portcullis of plain oak";
+const TABS = ["", "connections", "users", "limits", "blocks", "audit", "doctor"];
+
+/** @param {Page} page */
+async function violations(page) {
+  const found = await page.evaluate(async () => {
+    const { axe } = /** @type {any} */ (window);
+    const { violations } = await axe.run(document, { rules: { "target-size": { enabled: true } } });
+    return violations.map(
+      (/** @type {any} */ one) =>
+        `${one.id}: ${one.nodes
+          .map((/** @type {any} */ node) => `${node.html} ${node.failureSummary}`)
+          .slice(0, 3)
+          .join(" | ")}`,
+    );
+  });
+  return /** @type {string[]} */ (found);
+}
+
+/** @param {Page} page */
+async function signIn(page) {
+  await page.getByLabel("User name").fill("ada");
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.keyboard.press("Enter");
+}
+
+describe("T-408: the dashboard", () => {
+  /** @type {Dashboard} */
+  let mock;
+  /** @type {import("playwright-core").Browser} */
+  let browser;
+  before(async () => {
+    mock = await Dashboard.start();
+    browser = await launch();
+    mkdirSync(IMAGES, { recursive: true });
+  });
+  after(async () => {
+    await browser?.close();
+    await mock?.stop();
+  });
+  beforeEach(() => {
+    Object.assign(mock, {
+      roles: ["admin"],
+      needsLogin: false,
+      scene: "normal",
+      sequence: 184_467,
+    });
+    mock.names = ["ada", "grace", "linus"];
+    mock.operations.length = 0;
+  });
+
+  /** @param {import("playwright-core").BrowserContextOptions} [window] */
+  const open = async (window = {}) => {
+    const visited = await visit(browser, mock, {
+      url: `${mock.url}/admin/`,
+      window,
+      // Playwright evaluates this outside of the policy of the page.
+      before: async (page) => void (await page.addInitScript(AXE)),
+    });
+    await signIn(visited.page);
+    return visited;
+  };
+
+  for (const width of [1280, 390]) {
+    for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+      test(`shows the attack at ${width} px, ${colorScheme}, without a violation`, async () => {
+        const viewport = { width, height: width === 390 ? 844 : 800 };
+        const { page, complaints, close } = await open({ viewport, colorScheme });
+        await page.getByRole("heading", { name: "Healthy" }).waitFor();
+        mock.scene = "attack";
+        mock.tick();
+        await page.getByRole("heading", { name: "Overloaded" }).waitFor();
+        await page.getByText("are rejected by connect_per_prefix").waitFor();
+        await page.locator(".plot canvas").nth(3).waitFor();
+        await page.getByText("203.0.113.0/24").first().waitFor();
+        const name = (/** @type {string} */ part) =>
+          join(IMAGES, `dashboard-${part}-${width}-${colorScheme}.png`);
+        await page.screenshot({ path: name("overview") });
+        await picture(page, `dashboard-whole-${width}-${colorScheme}`);
+        await page.getByRole("button", { name: "Block 203.0.113.0/24" }).first().click();
+        await page.getByText("Closes or rejects 214 connections now").waitFor();
+        await page.screenshot({ path: name("block") });
+        assert.deepEqual(await violations(page), [], "the dialog");
+        await page.keyboard.press("Escape");
+        for (const tab of TABS) {
+          await page.goto(`${mock.url}/admin/#/${tab}`);
+          await page.locator("main .panel li, main .panel form").first().waitFor();
+          await page.getByText("One moment…").waitFor({ state: "detached" });
+          assert.deepEqual(await violations(page), [], `the tab ${tab}`);
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          assert.ok(wide <= 0, `the tab ${tab} is ${wide} px too wide`);
+          if (tab !== "") await picture(page, `dashboard-${tab}-${width}-${colorScheme}`);
+        }
+        assert.deepEqual(unlessSignedOut(complaints), []);
+        await close();
+      });
+    }
+  }
+
+  test("blocks a network by keyboard alone at 390 px, after a recent sign-in", async () => {
+    mock.scene = "attack";
+    mock.needsLogin = true;
+    const { page, complaints, close } = await open({ viewport: { width: 390, height: 844 } });
+    await page.getByText("203.0.113.0/24").first().waitFor();
+    /** @param {(text: string) => boolean} fits */
+    const tabTo = async (fits) => {
+      for (let presses = 0; presses < 60; presses += 1) {
+        await page.keyboard.press("Tab");
+        const label = await page.evaluate(() => {
+          const element = document.activeElement;
+          return element?.getAttribute("aria-label") ?? element?.textContent ?? "";
+        });
+        if (fits(label)) return;
+      }
+      assert.fail("the focus never arrived");
+    };
+    await tabTo((label) => label === "Block 203.0.113.0/24");
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Block 203.0.113.0/24" });
+    await dialog.getByText("3 of signed-in users").waitFor();
+    await page.keyboard.type("flood at night");
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "Confirm your identity" }).waitFor();
+    await page.keyboard.type(PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.getByText("Done: Block 203.0.113.0/24.").waitFor();
+    assert.deepEqual(mock.operations, [
+      {
+        name: "address:block",
+        payload: {
+          prefix: "203.0.113.0/24",
+          duration_s: 3600,
+          scope: "unauthenticated",
+          reason: "flood at night",
+        },
+      },
+    ]);
+    // Single keys: the next row is an alert, which `a` acknowledges.
+    await page.keyboard.press("Escape");
+    await page
+      .locator("body")
+      .evaluate(() => /** @type {HTMLElement} */ (document.activeElement)?.blur());
+    await page.keyboard.press("j");
+    await page.keyboard.press("a");
+    await page.getByRole("dialog", { name: /^Acknowledge/ }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("/");
+    await page.keyboard.type("k3v9x0abcd");
+    await page.keyboard.press("Enter");
+    await page.getByText("rejected by connect_per_prefix at").waitFor();
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
+  test("shows hostile names as text everywhere", async () => {
+    mock.names = HOSTILE;
+    mock.scene = "attack";
+    const { page, complaints, close } = await open({ viewport: { width: 390, height: 844 } });
+    page.on("dialog", () => complaints.push("a script of a name ran"));
+    for (const [index, name] of HOSTILE.entries()) {
+      const record = {
+        "@timestamp": new Date().toISOString(),
+        log: { level: "warning" },
+        event: { code: "authn_login_fail", sequence: 200_000 + index },
+        user: { name },
+        source: { ip: "203.0.113.9" },
+        message: name,
+      };
+      mock.send("event", { record, dropped: 0 });
+    }
+    for (const tab of TABS) {
+      await page.goto(`${mock.url}/admin/#/${tab}`);
+      await page.locator("main .panel li, main .panel form").first().waitFor();
+      if (tab === "users") await page.getByText("<img src=x onerror=alert(1)>").waitFor();
+      const found = await page.evaluate(() => ({
+        markup: document.querySelectorAll("main img, main script, main iframe").length,
+        text: document.body.innerText,
+        wide: document.documentElement.scrollWidth - innerWidth,
+      }));
+      assert.equal(found.markup, 0, tab);
+      assert.ok(found.wide <= 0, `the tab ${tab} is ${found.wide} px too wide`);
+      assert.ok(
+        !/[\u202E\u2066\u200B]/.test(found.text),
+        `the tab ${tab} shows a control character`,
+      );
+      assert.ok(!found.text.includes("x".repeat(400)), `the tab ${tab} shows 10 kB`);
+    }
+    await page.goto(`${mock.url}/admin/#/users`);
+    await page.getByRole("button", { name: /^Mute/ }).first().click();
+    await page.getByRole("dialog").waitFor();
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
+  test("shows an auditor everything, and no operation", async () => {
+    mock.roles = ["auditor"];
+    mock.scene = "attack";
+    const { page, close } = await open();
+    await page.getByText("read only").waitFor();
+    await page.getByText("203.0.113.0/24").first().waitFor();
+    for (const tab of TABS) {
+      await page.goto(`${mock.url}/admin/#/${tab}`);
+      await page.locator("main .panel").first().waitFor();
+      const verbs =
+        /^(Block|Close|Lift|Acknowledge|Silence|Mute|Ban|Disconnect|Disable|Roles|Remove|End|Check now)/;
+      assert.equal(await page.getByRole("button", { name: verbs }).count(), 0, tab);
+    }
+    await close();
+  });
+
+  test("tells a user without a role what is missing", async () => {
+    mock.roles = [];
+    const { page, close } = await open();
+    await page.getByText("The dashboard needs the role admin or auditor.").waitFor();
+    await close();
+  });
+
+  test("says that its values are stale when the connection is lost", async () => {
+    const { page, close } = await open();
+    await page.getByText(/^Live, /).waitFor();
+    mock.cut();
+    await page.getByText(/^Stale: values of .* The connection is lost\.$/).waitFor();
+    mock.open();
+    await page.getByText(/^Live, /).waitFor();
+    await close();
+  });
+
+  test("warns when the log is shorter than the note that the browser keeps", async () => {
+    const { page, close } = await open();
+    await page.getByText(/^Live, /).waitFor();
+    mock.sequence = 1_000;
+    mock.tick();
+    await page.getByText(/holds a signed note of record 184467: records were removed/).waitFor();
+    await page.getByRole("button", { name: "I have checked it" }).click();
+    mock.sequence = 1_001;
+    mock.tick();
+    await page.getByText(/records were removed/).waitFor({ state: "detached" });
+    await close();
+  });
+});
+
+/**
+ * Without what a browser says about the first request, which finds no session.
+ * @param {string[]} complaints
+ */
+function unlessSignedOut(complaints) {
+  return complaints.filter(
+    (text) => !/auth\/refresh/.test(text) && !/^error: Failed to load resource.*401/.test(text),
+  );
+}

@@ -1,0 +1,197 @@
+// What the server sends to the dashboard, and when the dashboard reads lists again.
+// Never: a value that the page made up; a lost connection shows as stale.
+import { effect } from "@preact/signals";
+import { request } from "../../connection";
+import { fieldsOf, readList, text } from "../../contract";
+import type { Product } from "../../product";
+import { asRefusal, readRefusal } from "../../refusal";
+import { endedBecause, link, notice } from "../../session_state";
+import { readAlert, readSilence, type Alert } from "../model/alert";
+import { readEvent } from "../model/event";
+import { readOverview } from "../model/overview";
+import { number } from "../model/read";
+import { readAffected, readOffender } from "../model/rows";
+import { extend, readTimeline } from "../model/timeline";
+import { levelMeaning, levelWord, visible } from "../model/words";
+import {
+  affected,
+  alerts,
+  announcement,
+  changes,
+  clearDashboard,
+  deniedBecause,
+  dropped,
+  events,
+  minutes,
+  nowMs,
+  offenders,
+  overview,
+  paused,
+  receivedMs,
+  seconds,
+  silences,
+} from "./state";
+import { witness } from "./witness";
+
+/** Events that the page keeps. */
+const EVENTS_MAX = 200;
+/** Lists that have no event of their own are read again after this time. */
+const LISTS_MS = 5_000;
+const TIMELINE_MS = 60_000;
+
+let lists: ReturnType<typeof setInterval> | undefined;
+let timelines: ReturnType<typeof setInterval> | undefined;
+
+const listener: Product["listener"] = {
+  up() {
+    link.value = { state: "online" };
+    deniedBecause.value = undefined;
+    start();
+  },
+  down() {
+    link.value = { state: "connecting" };
+    stop();
+  },
+  waiting(refusal) {
+    link.value = { state: "waiting", refusal };
+    stop();
+  },
+  denied(refusal) {
+    link.value = { state: "off" };
+    deniedBecause.value = refusal;
+    stop();
+  },
+  event(name, payload) {
+    switch (name) {
+      case "overview":
+        receiveOverview(fieldsOf(payload)?.["overview"] ?? payload);
+        break;
+      case "event":
+        receiveEvent(payload);
+        break;
+      case "alert":
+        receiveAlert(payload);
+        break;
+      case "error": {
+        const refusal = readRefusal(payload);
+        if (refusal.code === "session_ended") endedBecause.value = refusal;
+        else notice.value = refusal;
+        break;
+      }
+    }
+  },
+};
+
+/** The dashboard. */
+export const dashboard: Product = {
+  namespace: "/admin",
+  events: ["overview", "event", "alert", "error"],
+  listener,
+  clear() {
+    stop();
+    clearDashboard();
+  },
+};
+
+/** Counts the seconds that "stale" and "ago" need, and reads lists after an operation. */
+export function keepTime(): void {
+  setInterval(() => (nowMs.value = Date.now()), 1000);
+  effect(() => {
+    if (changes.value > 0) void readLists();
+  });
+}
+
+/** A request whose failure another part of the page shows already. */
+async function read(
+  event: string,
+  payload: Readonly<Record<string, unknown>>,
+  take: (answer: Readonly<Record<string, unknown>>) => void,
+): Promise<void> {
+  try {
+    take(await request(event, payload));
+  } catch (thrown) {
+    const refusal = asRefusal(thrown);
+    // The bar says that the values are stale.
+    if (refusal.code === "offline" || refusal.code === "timeout") return;
+    // A server that does not have this list yet: the part stays empty.
+    if (refusal.code === "UNKNOWN_EVENT") return;
+    notice.value = refusal;
+  }
+}
+
+function start(): void {
+  stop();
+  void read("admin:watch", { streams: ["overview", "event", "alert"] }, () => {});
+  void read("admin:overview", {}, (answer) => receiveOverview(answer["overview"]));
+  void read("admin:events", { limit: 50 }, (answer) => {
+    if (events.value.length === 0) events.value = readList(answer["events"], readEvent);
+  });
+  void readLists();
+  void readTimelines();
+  lists = setInterval(() => void readLists(), LISTS_MS);
+  timelines = setInterval(() => void readTimelines(), TIMELINE_MS);
+}
+
+function stop(): void {
+  clearInterval(lists);
+  clearInterval(timelines);
+}
+
+async function readLists(): Promise<void> {
+  if (document.visibilityState === "hidden") return;
+  await read("admin:alerts", {}, (answer) => {
+    alerts.value = readList(answer["alerts"], readAlert);
+    silences.value = readList(answer["silences"], readSilence);
+  });
+  await read("admin:offenders", {}, (answer) => {
+    offenders.value = readList(answer["offenders"], readOffender);
+  });
+  await read("admin:affected", {}, (answer) => {
+    affected.value = readList(answer["users"], readAffected);
+  });
+}
+
+async function readTimelines(): Promise<void> {
+  await read("admin:timeline", {}, (answer) => {
+    seconds.value = readTimeline(answer["seconds"]);
+    minutes.value = readTimeline(answer["minutes"]);
+  });
+}
+
+function receiveOverview(payload: unknown): void {
+  const news = readOverview(payload);
+  if (news === undefined) return;
+  const before = overview.value?.state;
+  if (before !== undefined && before !== news.state) {
+    announcement.value = `${levelWord(news.state)}. ${levelMeaning(news.state)}`;
+  }
+  overview.value = news;
+  receivedMs.value = Date.now();
+  nowMs.value = Date.now();
+  if (seconds.value !== undefined) seconds.value = extend(seconds.value, news);
+  witness(news.log);
+}
+
+function receiveEvent(payload: unknown): void {
+  const fields = fieldsOf(payload);
+  dropped.value += number(fields?.["dropped"]) ?? 0;
+  const row = readEvent(fields?.["record"]);
+  if (row === undefined || paused.value) return;
+  events.value = [row, ...events.value.filter((old) => old.key !== row.key)].slice(0, EVENTS_MAX);
+}
+
+function receiveAlert(payload: unknown): void {
+  const fields = fieldsOf(payload);
+  const news = readAlert(fields?.["data"] ?? payload);
+  if (news === undefined) return;
+  const known = alerts.value.some((alert) => alert.id === news.id);
+  alerts.value = [news, ...alerts.value.filter((alert) => alert.id !== news.id)];
+  const type = text(fields?.["type"]) ?? "";
+  if (!known && isHigh(news) && !type.endsWith("resolved")) {
+    announcement.value = `New alert, ${news.severity}: ${visible(news.title)}`;
+  }
+}
+
+function isHigh(alert: Alert): boolean {
+  return alert.severity === "high" || alert.severity === "critical";
+}

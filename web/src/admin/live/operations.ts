@@ -1,0 +1,219 @@
+// The operations that change something: their titles, fields and effects.
+// Never: sent without a reason and the answer of a dry run.
+import { signal } from "@preact/signals";
+import { request } from "../../connection";
+import { number, object, type Json } from "../model/read";
+import { plural, visible } from "../model/words";
+import { changes } from "./state";
+
+/** An operation that waits for a reason. */
+export interface Operation {
+  name: string;
+  title: string;
+  verb: string;
+  payload: Json;
+  /** Whether it ends by itself; the choices of its form. */
+  expires: "required" | "optional" | "no";
+  /** Whether the form asks whom a block concerns. */
+  scoped?: boolean;
+  /** What it does, in a sentence, beside the numbers of the dry run. */
+  says: string;
+}
+
+export const pending = signal<Operation | undefined>(undefined);
+
+export function propose(operation: Operation): void {
+  pending.value = operation;
+}
+
+/** What the operation would do, without doing it. */
+export async function preview(name: string, payload: Json): Promise<string> {
+  const answer = await request(name, { ...payload, dry_run: true });
+  return effectWords(name, answer["effect"]);
+}
+
+export async function perform(name: string, payload: Json): Promise<void> {
+  await request(name, payload);
+  changes.value += 1;
+}
+
+export function effectWords(name: string, effect: unknown): string {
+  const fields = object(effect);
+  const connections = number(fields["connections"]);
+  const signedIn = number(fields["signed_in"]);
+  const unauthenticated = number(fields["unauthenticated"]);
+  const users = number(fields["users"]);
+  const parts: string[] = [];
+  if (connections !== undefined) {
+    const verb = name === "limits:unlock" ? "Concerns" : "Closes or rejects";
+    const of =
+      signedIn === undefined && unauthenticated === undefined
+        ? ""
+        : `: ${count(signedIn)} of signed-in users, ${count(unauthenticated)} unauthenticated`;
+    parts.push(`${verb} ${plural(connections, "connection")} now${of}.`);
+  }
+  if (users !== undefined) parts.push(`Affects ${plural(users, "user")}.`);
+  return parts.length === 0 ? "Nothing that is open now changes." : parts.join(" ");
+}
+
+function count(value: number | undefined): string {
+  return String(value ?? 0);
+}
+
+export const block = (prefix: string, reason = ""): Operation => ({
+  name: "address:block",
+  title: `Block ${visible(prefix)}`,
+  verb: "Block",
+  payload: { prefix, ...(reason === "" ? {} : { reason }) },
+  expires: "required",
+  scoped: true,
+  says: "Signed-in users at these addresses go on, unless you block all connections.",
+});
+
+export const unblock = (prefix: string): Operation => ({
+  name: "address:unblock",
+  title: `Remove the block of ${visible(prefix)}`,
+  verb: "Remove the block",
+  payload: { prefix },
+  expires: "no",
+  says: "Clients at these addresses can connect again. All limits still apply to them.",
+});
+
+export const lift = (subject: { address: string } | { user: string }, name: string): Operation => ({
+  name: "limits:unlock",
+  title: `Lift limits of ${visible(name)}`,
+  verb: "Lift",
+  payload: subject,
+  expires: "no",
+  says: "Counts, penalties and closed logins start again at zero. The limits stay in force.",
+});
+
+export const closeConnection = (id: string): Operation => ({
+  name: "connection:close",
+  title: `Close connection ${visible(id)}`,
+  verb: "Close",
+  payload: { id },
+  expires: "no",
+  says: "The client can connect again at once.",
+});
+
+export const acknowledge = (id: string, title: string): Operation => ({
+  name: "alert:acknowledge",
+  title: `Acknowledge: ${visible(title)}`,
+  verb: "Acknowledge",
+  payload: { id },
+  expires: "no",
+  says: "It sends updates only when it is more severe or has ten times as many events.",
+});
+
+export const silence = (rule: string, key: string | undefined): Operation => ({
+  name: "alert:silence",
+  title: `Silence ${visible(rule)}${key === undefined ? "" : ` for ${visible(key)}`}`,
+  verb: "Silence",
+  payload: { rule, ...(key === undefined ? {} : { key }) },
+  expires: "required",
+  says: "Channels and this page get no such alert until then. All administrators see the silence.",
+});
+
+export const unsilence = (id: string): Operation => ({
+  name: "alert:unsilence",
+  title: "End the silence",
+  verb: "End the silence",
+  payload: { id },
+  expires: "no",
+  says: "Alerts of this kind are sent again.",
+});
+
+export const endSession = (user: string, session: string, device: string): Operation => ({
+  name: "session:end",
+  title: `End the session: ${visible(device)}`,
+  verb: "End the session",
+  payload: { user, session },
+  expires: "no",
+  says: "This browser or device must sign in again.",
+});
+
+export const pin = (state: string, word: string): Operation => ({
+  name: "state:pin",
+  title: `Set the load level to ${word}`,
+  verb: "Set",
+  payload: { state },
+  expires: "required",
+  says: "The server keeps this load level until then, whatever it measures.",
+});
+
+export const unpin: Operation = {
+  name: "state:unpin",
+  title: "Let the server choose its load level",
+  verb: "Continue",
+  payload: {},
+  expires: "no",
+  says: "The load level follows from measurements again.",
+};
+
+const USER_OPERATIONS = {
+  mute: ["Mute", "The user reads messages and cannot write.", "optional"],
+  ban: ["Ban", "The user cannot sign in, and all their connections end.", "optional"],
+  kick: ["Disconnect", "All connections of the user end. The user can connect again.", "no"],
+  logout: ["End all sessions", "The user must sign in again on all devices.", "no"],
+} as const;
+
+export type UserOperation = keyof typeof USER_OPERATIONS;
+
+export function ofUser(kind: UserOperation, user: string, name: string): Operation {
+  const [verb, says, expires] = USER_OPERATIONS[kind];
+  const title = `${verb}: ${visible(name)}`;
+  return { name: `user:${kind}`, title, verb, payload: { user }, expires, says };
+}
+
+/** Ends a mute or a ban: the same operation with a duration of 0. */
+export function lifted(kind: "mute" | "ban", user: string, name: string): Operation {
+  const verb = kind === "mute" ? "End mute" : "End ban";
+  const payload = { user, duration_s: 0 };
+  const says = "It takes effect at once.";
+  return {
+    name: `user:${kind}`,
+    title: `${verb}: ${visible(name)}`,
+    verb,
+    payload,
+    expires: "no",
+    says,
+  };
+}
+
+export function setRoles(user: string, name: string, roles: readonly string[]): Operation {
+  const words = roles.length === 0 ? "no role" : roles.join(", ");
+  return {
+    name: "user:role",
+    title: `Roles of ${visible(name)}`,
+    verb: "Change roles",
+    payload: { user, roles },
+    expires: "no",
+    says: `The user then has ${words}. Open connections get the change at once.`,
+  };
+}
+
+export function setDisabled(user: string, name: string, disabled: boolean): Operation {
+  const verb = disabled ? "Disable the account" : "Enable the account";
+  const says = disabled
+    ? "The user cannot sign in until an administrator enables the account."
+    : "The user can sign in again.";
+  const payload = { user, disabled };
+  return {
+    name: "user:disable",
+    title: `${verb}: ${visible(name)}`,
+    verb,
+    payload,
+    expires: "no",
+    says,
+  };
+}
+
+/** Default reasons, so that one click and one key suffice at three in the morning. */
+export const DURATIONS: readonly [number, string][] = [
+  [900, "15 minutes"],
+  [3600, "1 hour"],
+  [86_400, "1 day"],
+  [604_800, "7 days"],
+  [2_592_000, "30 days"],
+];

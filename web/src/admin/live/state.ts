@@ -1,0 +1,61 @@
+// Everything the dashboard shows, as signals.
+// Never: stored outside of memory, except the newest note of the log and the choice of keys.
+import { computed, signal } from "@preact/signals";
+import { session } from "../../session_state";
+import type { Refusal } from "../../refusal";
+import type { Alert, Silence } from "../model/alert";
+import type { EventRow } from "../model/event";
+import type { Overview } from "../model/overview";
+import type { Affected, Offender } from "../model/rows";
+import type { Timeline } from "../model/timeline";
+
+export const overview = signal<Overview | undefined>(undefined);
+/** When the newest overview arrived, by the clock of this device. */
+export const receivedMs = signal(0);
+export const nowMs = signal(Date.now());
+export const alerts = signal<readonly Alert[]>([]);
+export const silences = signal<readonly Silence[]>([]);
+export const offenders = signal<readonly Offender[]>([]);
+export const affected = signal<readonly Affected[]>([]);
+export const seconds = signal<Timeline | undefined>(undefined);
+export const minutes = signal<Timeline | undefined>(undefined);
+export const events = signal<readonly EventRow[]>([]);
+/** Events that the server dropped, because the stream was too fast. */
+export const dropped = signal(0);
+export const paused = signal(false);
+/** The user has no role that may open the dashboard. */
+export const deniedBecause = signal<Refusal | undefined>(undefined);
+/** What a screen reader announces. */
+export const announcement = signal("");
+/** The result of the last operation. */
+export const done = signal<string | undefined>(undefined);
+/** What the witness found: the log is shorter than it was. */
+export const logWarning = signal<string | undefined>(undefined);
+/** Grows when an operation changed something, so that lists are read again. */
+export const changes = signal(0);
+
+/** An overview that is older than this many milliseconds is stale. */
+const STALE_MS = 5_000;
+
+export const stale = computed(
+  () => overview.value !== undefined && nowMs.value - receivedMs.value > STALE_MS,
+);
+
+export const mayChange = computed(() => session.value?.user.roles.includes("admin") === true);
+
+export function clearDashboard(): void {
+  overview.value = undefined;
+  receivedMs.value = 0;
+  alerts.value = [];
+  silences.value = [];
+  offenders.value = [];
+  affected.value = [];
+  seconds.value = undefined;
+  minutes.value = undefined;
+  events.value = [];
+  dropped.value = 0;
+  paused.value = false;
+  deniedBecause.value = undefined;
+  announcement.value = "";
+  done.value = undefined;
+}

@@ -1,0 +1,160 @@
+// Rows of the lists: offenders, affected users, connections, users, sessions and blocks.
+// Never: a row without the member that names it.
+import { number, object, text, texts, time, defined } from "./read";
+
+export interface Offender {
+  kind: string;
+  value: string;
+  name?: string;
+  rejected: number;
+  perS: number;
+  rule?: string;
+  usersBehind?: number;
+  connections?: number;
+}
+
+export function readOffender(value: unknown): Offender | undefined {
+  const fields = object(value);
+  const kind = text(fields["kind"]);
+  const named = text(fields["value"]);
+  if (kind === undefined || named === undefined) return undefined;
+  return defined<Offender>({
+    kind,
+    value: named,
+    name: text(fields["name"]),
+    rejected: number(fields["rejected_5min"]) ?? 0,
+    perS: number(fields["per_s"]) ?? 0,
+    rule: text(fields["rule"]),
+    usersBehind: number(fields["users_behind"]),
+    connections: number(fields["connections"]),
+  });
+}
+
+export interface Affected {
+  user: string;
+  name: string;
+  rule: string;
+  rejected: number;
+  waitMs: number;
+}
+
+export function readAffected(value: unknown): Affected | undefined {
+  const fields = object(value);
+  const user = text(fields["user"]);
+  if (user === undefined) return undefined;
+  return {
+    user,
+    name: text(fields["name"]) ?? user,
+    rule: text(fields["rule"]) ?? "",
+    rejected: number(fields["rejected_5min"]) ?? 0,
+    waitMs: number(fields["wait_ms"]) ?? 0,
+  };
+}
+
+export interface ConnectionRow {
+  id: string;
+  user?: string;
+  name?: string;
+  address: string;
+  form: string;
+  transport: string;
+  sinceMs?: number;
+  rooms: number;
+  outboxBytes: number;
+  inPerMin: number;
+  rejected: number;
+}
+
+export function readConnection(value: unknown): ConnectionRow | undefined {
+  const fields = object(value);
+  const id = text(fields["id"]);
+  if (id === undefined) return undefined;
+  return defined<ConnectionRow>({
+    id,
+    user: text(fields["user"]),
+    name: text(fields["name"]),
+    address: text(fields["address"]) ?? "",
+    form: text(fields["form"]) ?? "",
+    transport: text(fields["transport"]) ?? "",
+    sinceMs: time(fields["since"]),
+    rooms: number(fields["rooms"]) ?? 0,
+    outboxBytes: number(fields["outbox_bytes"]) ?? 0,
+    inPerMin: number(fields["in_per_min"]) ?? 0,
+    rejected: number(fields["rejected"]) ?? 0,
+  });
+}
+
+export interface UserRow {
+  id: string;
+  name: string;
+  roles: readonly string[];
+  connections: number;
+  bannedUntilMs?: number;
+  mutedUntilMs?: number;
+  disabled: boolean;
+  secondFactor: boolean;
+  lastLoginMs?: number;
+}
+
+export function readUserRow(value: unknown): UserRow | undefined {
+  const fields = object(value);
+  const id = text(fields["id"]);
+  if (id === undefined) return undefined;
+  return defined<UserRow>({
+    id,
+    name: text(fields["name"]) ?? id,
+    roles: texts(fields["roles"]),
+    connections: number(fields["connections"]) ?? 0,
+    bannedUntilMs: time(fields["banned_until"]),
+    mutedUntilMs: time(fields["muted_until"]),
+    disabled: fields["disabled"] === true,
+    secondFactor: fields["second_factor"] === true,
+    lastLoginMs: time(fields["last_login"]),
+  });
+}
+
+export interface SessionRow {
+  id: string;
+  createdMs?: number;
+  lastUsedMs?: number;
+  address?: string;
+  userAgent?: string;
+}
+
+export function readSession(value: unknown): SessionRow | undefined {
+  const fields = object(value);
+  const id = text(fields["id"]);
+  if (id === undefined) return undefined;
+  return defined<SessionRow>({
+    id,
+    createdMs: time(fields["created"]),
+    lastUsedMs: time(fields["last_used"]),
+    address: text(fields["address"]),
+    userAgent: text(fields["user_agent"]),
+  });
+}
+
+export interface Block {
+  prefix: string;
+  scope: string;
+  reason: string;
+  by: string;
+  createdMs?: number;
+  untilMs?: number;
+  rejected: number;
+}
+
+export function readBlock(value: unknown): Block | undefined {
+  const fields = object(value);
+  const prefix = text(fields["prefix"]);
+  if (prefix === undefined) return undefined;
+  return defined<Block>({
+    prefix,
+    scope: text(fields["scope"]) ?? "unauthenticated",
+    reason: text(fields["reason"]) ?? "",
+    by: text(fields["by"]) ?? "",
+    createdMs: time(fields["created"]),
+    untilMs: time(fields["until"]),
+    rejected: number(fields["rejected"]) ?? 0,
+  });
+}

@@ -1,0 +1,143 @@
+// Open alerts: the most severe first; acknowledge, silence, details, evidence.
+// Never: a severity by colour alone.
+import { useSignal } from "@preact/signals";
+import { acknowledge, silence, unsilence } from "../live/operations";
+import { alerts, nowMs, silences } from "../live/state";
+import { inOrder, type Alert } from "../model/alert";
+import { count, moment, plural, span, visible } from "../model/words";
+import { lookUp } from "./ref_box";
+import { Do, Panel, Text } from "./list";
+
+const SHOWN_MAX = 20;
+
+export function Alerts() {
+  const open = inOrder(alerts.value);
+  return (
+    <Panel title="Alerts">
+      {open.length === 0 && <p class="hint">No alert is open.</p>}
+      <ul class="rows">
+        {open.slice(0, SHOWN_MAX).map((alert) => (
+          <Row key={alert.id} alert={alert} />
+        ))}
+      </ul>
+      {open.length > SHOWN_MAX && (
+        <p class="hint">{plural(open.length - SHOWN_MAX, "more alert")}.</p>
+      )}
+      {silences.value.length > 0 && <Silences />}
+    </Panel>
+  );
+}
+
+function Row({ alert }: { alert: Alert }) {
+  const isOpen = useSignal(false);
+  const isDone = alert.state === "resolved";
+  return (
+    <li data-row tabIndex={-1} class={isDone ? "row resolved" : "row"}>
+      <div class="row-head">
+        <span class={`badge ${isDone ? "resolved" : alert.severity}`}>
+          {isDone ? "resolved" : alert.severity}
+        </span>
+        <span class="row-title">{visible(alert.title)}</span>
+        <span class="hint">{alert.rule}</span>
+      </div>
+      <p class="row-facts">
+        {alert.key !== undefined && (
+          <>
+            {visible(alert.key.kind, 20)} <Text>{alert.key.value}</Text>,{" "}
+          </>
+        )}
+        {plural(alert.count, "event")}
+        {alert.lastMs !== undefined && `, last ${span(nowMs.value - alert.lastMs)} ago`}
+        {alert.acknowledgedBy !== undefined &&
+          `, acknowledged by ${visible(alert.acknowledgedBy, 40)}`}
+      </p>
+      <div class="row-operations">
+        {!isDone && alert.acknowledgedBy === undefined && (
+          <Do operation={acknowledge(alert.id, alert.title)} letter="a">
+            Acknowledge
+          </Do>
+        )}
+        {!isDone && alert.rule !== "A13" && alert.rule !== "A14" && (
+          <Do operation={silence(alert.rule, alert.key?.value)} letter="s">
+            Silence
+          </Do>
+        )}
+        <button
+          type="button"
+          aria-expanded={isOpen.value}
+          onClick={() => (isOpen.value = !isOpen.value)}
+        >
+          Details
+        </button>
+      </div>
+      {isOpen.value && <Details alert={alert} />}
+    </li>
+  );
+}
+
+function Details({ alert }: { alert: Alert }) {
+  const { threshold } = alert;
+  const now = nowMs.value;
+  return (
+    <dl class="details">
+      <dt>State</dt>
+      <dd>
+        {visible(alert.state)}
+        {alert.reopened > 0 && `, reopened ${plural(alert.reopened, "time")}`}
+      </dd>
+      <dt>First, last</dt>
+      <dd>
+        {moment(alert.firstMs, now)}, {moment(alert.lastMs, now)}
+      </dd>
+      {threshold.count !== undefined && (
+        <>
+          <dt>Fires at</dt>
+          <dd>
+            {count(threshold.count)} in {span((threshold.windowS ?? 0) * 1000)}
+          </dd>
+        </>
+      )}
+      {[...alert.distinct].map(([what, n]) => (
+        <>
+          <dt>{visible(what, 30)}</dt>
+          <dd>{count(n)}</dd>
+        </>
+      ))}
+      <dt>Evidence</dt>
+      <dd>
+        {alert.evidence.slice(0, 8).map(({ ref, sequence }) =>
+          ref === undefined ? (
+            <span key={sequence}>record {sequence} </span>
+          ) : (
+            <button key={ref} class="small" type="button" onClick={() => lookUp(ref)}>
+              {visible(ref, 16)}
+            </button>
+          ),
+        )}
+        {alert.evidence.length === 0 && "none"}
+      </dd>
+    </dl>
+  );
+}
+
+function Silences() {
+  return (
+    <>
+      <h3>Silences</h3>
+      <ul class="rows">
+        {silences.value.map((one) => (
+          <li key={one.id} class="row">
+            <p class="row-facts">
+              {visible(
+                [one.rule, one.key, one.severity].filter(Boolean).join(", ") || "all alerts",
+              )}{" "}
+              until {moment(one.untilMs, nowMs.value)}, by <Text>{one.by}</Text>:{" "}
+              <Text>{one.reason}</Text>
+            </p>
+            <Do operation={unsilence(one.id)}>End the silence</Do>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

@@ -1,0 +1,99 @@
+// The charts: rejected requests by rule, connections, messages, load signals.
+// Never: a chart without a sentence and a table that say the same.
+import { signal } from "@preact/signals";
+import { minutes, seconds } from "../live/state";
+import { strongest, type Timeline } from "../model/timeline";
+import { count, seriesWord } from "../model/words";
+import { Chart, type Line } from "./chart";
+import { Panel } from "./list";
+
+const day = signal(false);
+const LINES_MAX = 4;
+
+export function Charts() {
+  const timeline = day.value ? minutes.value : seconds.value;
+  return (
+    <Panel title="Charts">
+      <div class="chips" role="group" aria-label="Period of the charts">
+        <button
+          type="button"
+          class="chip"
+          aria-pressed={!day.value}
+          onClick={() => (day.value = false)}
+        >
+          15 minutes
+        </button>
+        <button
+          type="button"
+          class="chip"
+          aria-pressed={day.value}
+          onClick={() => (day.value = true)}
+        >
+          24 hours
+        </button>
+      </div>
+      {timeline === undefined ? (
+        <p class="hint">The server has no time line yet.</p>
+      ) : (
+        <div class="charts">
+          <Chart
+            title="Rejected requests"
+            unit="/s"
+            timeline={timeline}
+            lines={rejected(timeline)}
+          />
+          <Chart
+            title="Connections"
+            unit=""
+            timeline={timeline}
+            lines={named(timeline, ["connections"])}
+          />
+          <Chart
+            title="Messages"
+            unit={day.value ? "/min" : "/s"}
+            timeline={timeline}
+            lines={named(timeline, ["messages"])}
+          />
+          <Chart
+            title="Load, of the threshold for shedding"
+            unit=" %"
+            timeline={timeline}
+            lines={load(timeline)}
+            mark={100}
+          />
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function rejected(timeline: Timeline): Line[] {
+  const rules = strongest(timeline, "rejected.", LINES_MAX);
+  return named(timeline, rules.length === 0 ? ["rejected"] : rules.map(([name]) => name));
+}
+
+function load(timeline: Timeline): Line[] {
+  return named(
+    timeline,
+    strongest(timeline, "load.", LINES_MAX).map(([name]) => name),
+  );
+}
+
+function named(timeline: Timeline, names: readonly string[]): Line[] {
+  return names.flatMap((name) => {
+    const values = timeline.series.get(name);
+    return values === undefined ? [] : [{ label: seriesWord(name), values }];
+  });
+}
+
+/** What a chart shows, in a sentence. */
+export function summary(lines: readonly Line[], unit: string): string {
+  if (lines.length === 0) return "Nothing was measured.";
+  const words = lines.map(({ label, values }) => {
+    const known = values.filter((value): value is number => value !== null);
+    const now = known.at(-1) ?? 0;
+    const most = known.reduce((a, b) => Math.max(a, b), 0);
+    return `${label} ${count(now)}${unit} now, ${count(most)}${unit} at most`;
+  });
+  return `${words.join("; ")}.`;
+}

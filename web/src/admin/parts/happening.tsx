@@ -1,0 +1,51 @@
+// What happens, in a sentence from the data, with up to three operations and their effects.
+// Never: an operation without its effect.
+import { propose, type Operation } from "../live/operations";
+import { mayChange, overview } from "../live/state";
+import type { Offer } from "../model/overview";
+import { visible } from "../model/words";
+import { Panel } from "./list";
+
+export function Happening() {
+  const happening = overview.value?.happening;
+  if (overview.value === undefined) return null;
+  return (
+    <Panel title="What happens" wide>
+      <p class="happening">
+        {happening === undefined
+          ? "No attack is seen, and no user is rejected."
+          : visible(happening.text, 600)}
+      </p>
+      {happening !== undefined && mayChange.value && (
+        <ul class="offers">
+          {happening.operations.map((offer, index) => (
+            <li key={offer.label}>
+              <button
+                class={index === 0 ? "primary" : ""}
+                type="button"
+                onClick={() => propose(operation(offer))}
+              >
+                {visible(offer.label, 80)}
+              </button>
+              <span class="hint">{visible(offer.effect, 160)}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+function operation(offer: Offer): Operation {
+  const isBlock = offer.name === "address:block";
+  const expires = isBlock || "duration_s" in offer.payload ? "required" : "no";
+  return {
+    name: offer.name,
+    title: visible(offer.label),
+    verb: isBlock ? "Block" : "Continue",
+    payload: offer.payload,
+    expires,
+    scoped: isBlock,
+    says: visible(offer.effect, 200),
+  };
+}

@@ -1,0 +1,135 @@
+// Shows what an operation would do, asks for the reason, and does it.
+// Never: the operation before its effect was shown and a reason was given.
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { asRefusal } from "../../refusal";
+import { useAct } from "../../views/act";
+import { Dialog } from "../../views/dialog";
+import { Field } from "../../views/field";
+import { FormButtons } from "../../views/form_buttons";
+import { Problem } from "../../views/problem";
+import { ProveAgain, useStepUp } from "../../views/step_up";
+import { DURATIONS, pending, perform, preview, type Operation } from "../live/operations";
+import { done } from "../live/state";
+import type { Json } from "../model/read";
+
+const HOUR_S = 3600;
+
+export function OperationDialog({ operation }: { operation: Operation }) {
+  const reason = useSignal(String(operation.payload["reason"] ?? ""));
+  const offered = operation.payload["duration_s"];
+  const durationS = useSignal(
+    typeof offered === "number" ? offered : operation.expires === "optional" ? 0 : HOUR_S,
+  );
+  const scope = useSignal(String(operation.payload["scope"] ?? "unauthenticated"));
+  const effect = useSignal<string | undefined>(undefined);
+  const act = useAct();
+  const stepUp = useStepUp();
+  const close = () => (pending.value = undefined);
+  const payload = (words: string): Json => ({
+    ...operation.payload,
+    ...(operation.scoped === true ? { scope: scope.value } : {}),
+    ...(operation.expires === "no" || durationS.value === 0 ? {} : { duration_s: durationS.value }),
+    reason: words,
+  });
+  const chosen = scope.value;
+  useEffect(() => {
+    effect.value = undefined;
+    // A dry run needs a reason as well, and records none.
+    const words = reason.value.length < 3 ? "preview of the effect" : reason.value;
+    preview(operation.name, payload(words)).then(
+      (found) => (effect.value = found),
+      (thrown: unknown) => {
+        const refusal = asRefusal(thrown);
+        if (refusal.code !== "reauth_required") act.run(() => Promise.reject(refusal));
+        effect.value = "";
+      },
+    );
+  }, [chosen]);
+  const work = async () => {
+    await perform(operation.name, payload(reason.value.trim()));
+    done.value = `Done: ${operation.title}.`;
+    close();
+  };
+  const submit = (event: Event) => {
+    event.preventDefault();
+    act.run(() => stepUp.run(work));
+  };
+  if (stepUp.waiting.value !== undefined) {
+    return (
+      <ProveAgain work={stepUp.waiting.value} close={() => (stepUp.waiting.value = undefined)} />
+    );
+  }
+  return (
+    <Dialog title={operation.title} close={close}>
+      <p class="effect" role="status">
+        {effect.value ?? "Computing the effect…"}
+      </p>
+      <p>{operation.says}</p>
+      <form onSubmit={submit}>
+        {operation.scoped === true && <Scope value={scope} />}
+        {operation.expires !== "no" && <Duration value={durationS} expires={operation.expires} />}
+        <Field
+          label="Reason"
+          value={reason}
+          autocomplete="off"
+          hint="3 to 200 characters. The security log keeps it."
+          minLength={3}
+          maxLength={200}
+          focus
+        />
+        <Problem refusal={act.refusal.value} />
+        <FormButtons close={close} cancel="Cancel" verb={operation.verb} busy={act.busy.value} />
+      </form>
+    </Dialog>
+  );
+}
+
+function Scope({ value }: { value: { value: string } }) {
+  const choices = [
+    ["unauthenticated", "Unauthenticated clients; signed-in users go on"],
+    ["all", "All connections, also of signed-in users"],
+  ] as const;
+  return (
+    <fieldset>
+      <legend>Block</legend>
+      {choices.map(([scope, words]) => (
+        <label class="choice" key={scope}>
+          <input
+            type="radio"
+            name="scope"
+            checked={value.value === scope}
+            onChange={() => (value.value = scope)}
+          />
+          {words}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+function Duration({
+  value,
+  expires,
+}: {
+  value: { value: number };
+  expires: "required" | "optional";
+}) {
+  return (
+    <div class="field">
+      <label for="duration">Ends after</label>
+      <select
+        id="duration"
+        value={String(value.value)}
+        onChange={(event) => (value.value = Number(event.currentTarget.value))}
+      >
+        {expires === "optional" && <option value="0">an administrator ends it</option>}
+        {DURATIONS.map(([seconds, words]) => (
+          <option key={seconds} value={String(seconds)}>
+            {words}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}

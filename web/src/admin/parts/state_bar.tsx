@@ -1,0 +1,118 @@
+// The state of the server in one word and a sign, with its reason; live or stale.
+// Never: a state by colour alone.
+import { link } from "../../session_state";
+import { sentence } from "../../refusal";
+import { nowMs, overview, receivedMs, stale } from "../live/state";
+import type { Level, Overview } from "../model/overview";
+import {
+  clock,
+  count,
+  levelMeaning,
+  levelWord,
+  moment,
+  plural,
+  span,
+  visible,
+} from "../model/words";
+
+const SIGNS: Readonly<Record<Level, string>> = {
+  normal: "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm-1.5 14.5-4-4L8 11l2.5 2.5L16 8l1.5 1.5z",
+  elevated: "M12 3 22 21H2zM11 10v5h2v-5zm0 6.5v2h2v-2z",
+  shedding: "M12 1 23 12 12 23 1 12zM11 6v8h2V6zm0 9.5v2h2v-2z",
+  critical: "M8 2h8l6 6v8l-6 6H8l-6-6V8zM11 6v8h2V6zm0 9.5v2h2v-2z",
+};
+
+export function StateBar() {
+  const state = overview.value;
+  if (state === undefined) return <Waiting />;
+  const old = stale.value || link.value.state !== "online";
+  return (
+    <section class={`bar ${state.state}${old ? " stale" : ""}`} aria-label="State of the server">
+      <svg class="sign" viewBox="0 0 24 24" aria-hidden="true">
+        <path d={SIGNS[state.state]} fill="currentColor" fill-rule="evenodd" />
+      </svg>
+      <div class="state">
+        <h1>{levelWord(state.state)}</h1>
+        <p>
+          {state.why !== "" ? `${visible(state.why, 160)}. ` : ""}
+          {state.sinceMs !== undefined && `Since ${moment(state.sinceMs, nowMs.value)}.`}
+          {state.pinned !== undefined && ` Set by an administrator${until(state.pinned.untilMs)}.`}
+        </p>
+        <p class="hint">{levelMeaning(state.state)}</p>
+      </div>
+      <Facts state={state} />
+      <p class={old ? "freshness old" : "freshness"}>
+        {old
+          ? `Stale: values of ${clock(receivedMs.value)}. ${lost()}`
+          : `Live, ${clock(state.atMs)}`}
+      </p>
+    </section>
+  );
+}
+
+function until(ms: number | undefined): string {
+  return ms === undefined ? "" : ` until ${moment(ms, nowMs.value)}`;
+}
+
+function lost(): string {
+  if (link.value.state === "waiting") return sentence(link.value.refusal);
+  return link.value.state === "online" ? "The server sends nothing." : "The connection is lost.";
+}
+
+function Waiting() {
+  const words = link.value.state === "waiting" ? sentence(link.value.refusal) : "Connecting…";
+  return (
+    <section class="bar" aria-label="State of the server">
+      <h1 class="state">{words}</h1>
+    </section>
+  );
+}
+
+function Facts({ state }: { state: Overview }) {
+  const failing = state.channels.filter((channel) => channel.state === "failing");
+  return (
+    <dl class="facts">
+      <div>
+        <dt>Answered in time</dt>
+        <dd>{state.answeredPercent === undefined ? "–" : `${count(state.answeredPercent)} %`}</dd>
+        <dd class="hint">
+          {state.ackP99Ms === undefined ? "" : `99 % within ${count(state.ackP99Ms)} ms`}
+        </dd>
+      </div>
+      <div>
+        <dt>Connections</dt>
+        <dd>{count(state.signedIn + state.unauthenticated)}</dd>
+        <dd class="hint">
+          of {count(state.of)}
+          {state.waiting > 0 && `, ${count(state.waiting)} wait`}
+        </dd>
+      </div>
+      <div>
+        <dt>Users rejected, 5 min</dt>
+        <dd>{count(state.usersRejected)}</dd>
+        <dd class="hint">
+          {count([...state.rejectedPerS.values()].reduce((sum, n) => sum + n, 0))} rejections/s
+        </dd>
+      </div>
+      <div>
+        <dt>Log sealed until</dt>
+        <dd>{state.log.noteAtMs === undefined ? "–" : clock(state.log.noteAtMs)}</dd>
+        <dd class="hint">
+          {state.log.state === "ok"
+            ? `record ${state.log.sequence ?? "–"}`
+            : `state: ${visible(state.log.state)}`}
+          {state.log.lost > 0 && `, ${plural(state.log.lost, "record")} lost`}
+          {state.log.noteAtMs !== undefined &&
+            nowMs.value - state.log.noteAtMs > 180_000 &&
+            `, ${span(nowMs.value - state.log.noteAtMs)} ago`}
+        </dd>
+      </div>
+      {failing.length > 0 && (
+        <div class="failing">
+          <dt>Alert channels</dt>
+          <dd>{failing.map((channel) => visible(channel.name)).join(", ")} failing</dd>
+        </div>
+      )}
+    </dl>
+  );
+}

@@ -1,0 +1,102 @@
+// The stream of security records: chips, pause, and a row that opens.
+// Never: a record that moves while the pointer or the focus is on the stream and it is paused.
+import { signal, useSignal } from "@preact/signals";
+import { dropped, events, paused } from "../live/state";
+import { flatten, type EventRow } from "../model/event";
+import { clock, plural, visible } from "../model/words";
+import { Panel, Text } from "./list";
+import { RefBox } from "./ref_box";
+
+const SHOWN_MAX = 60;
+const CHIPS = ["all", "warning", "critical", "rejected", "logins", "operations"] as const;
+type Chip = (typeof CHIPS)[number];
+const chip = signal<Chip>("all");
+
+function fits(row: EventRow, chosen: Chip): boolean {
+  switch (chosen) {
+    case "all":
+      return true;
+    case "warning":
+      return row.level !== "info";
+    case "critical":
+      return row.level === "critical";
+    case "rejected":
+      return row.rule !== undefined || row.ref !== undefined;
+    case "logins":
+      return row.code.startsWith("authn_");
+    case "operations":
+      return /^(authz_admin|privilege_|user_|alert_|sys_|key_|address_)/.test(row.code);
+  }
+}
+
+export function Stream() {
+  const rows = events.value.filter((row) => fits(row, chip.value));
+  return (
+    <Panel title="Security records" wide>
+      <RefBox />
+      <div class="chips" role="group" aria-label="Which records are shown">
+        {CHIPS.map((name) => (
+          <button
+            key={name}
+            type="button"
+            class="chip"
+            aria-pressed={chip.value === name}
+            onClick={() => (chip.value = name)}
+          >
+            {name}
+          </button>
+        ))}
+        <button
+          type="button"
+          aria-pressed={paused.value}
+          onClick={() => (paused.value = !paused.value)}
+        >
+          {paused.value ? "Continue" : "Pause"}
+        </button>
+      </div>
+      {dropped.value > 0 && (
+        <p class="hint">
+          {plural(dropped.value, "record")} came too fast to be shown. The log has them.
+        </p>
+      )}
+      {rows.length === 0 && <p class="hint">No record since this page was opened.</p>}
+      <ul class="rows stream">
+        {rows.slice(0, SHOWN_MAX).map((row) => (
+          <EventItem key={row.key} row={row} />
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+export function EventItem({ row }: { row: EventRow }) {
+  const isOpen = useSignal(false);
+  return (
+    <li data-row tabIndex={-1} class="event">
+      <button
+        type="button"
+        class="event-head"
+        aria-expanded={isOpen.value}
+        onClick={() => (isOpen.value = !isOpen.value)}
+      >
+        <time>{row.atMs === undefined ? "" : clock(row.atMs)}</time>
+        <span class={`badge ${row.level}`}>{row.level}</span>
+        <span class="code">{visible(row.code, 60)}</span>
+        <span class="source">
+          {row.rule !== undefined && <span>{visible(row.rule, 40)} </span>}
+          {row.user !== undefined && <Text most={40}>{row.user}</Text>} {row.address ?? ""}
+        </span>
+      </button>
+      {isOpen.value && (
+        <dl class="details">
+          {flatten(row.record).map(([path, value]) => (
+            <>
+              <dt>{visible(path, 60)}</dt>
+              <dd>{visible(value, 500)}</dd>
+            </>
+          ))}
+        </dl>
+      )}
+    </li>
+  );
+}

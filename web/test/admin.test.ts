@@ -1,0 +1,76 @@
+// The dashboard's words, time lines and records: texts of clients, gaps, and hostile input.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { flatten, readEvent } from "../src/admin/model/event";
+import { readOverview } from "../src/admin/model/overview";
+import { extend, lengthOf, readTimeline } from "../src/admin/model/timeline";
+import { span, visible } from "../src/admin/model/words";
+import { readNote } from "../src/admin/live/witness";
+
+test("a text of a client is shortened, and invisible characters are written out", () => {
+  const cases: [string, string][] = [
+    ["ada", "ada"],
+    ["\u202Egnp.exe", "[U+202E]gnp.exe"],
+    ["a\u0000b\u200B", "a[U+0000]b[U+200B]"],
+    ["<b>x</b>", "<b>x</b>"],
+    ["x".repeat(10_240), `${"x".repeat(80)}…`],
+    ["\u{1F600}".repeat(3), "\u{1F600}".repeat(3)],
+  ];
+  for (const [text, expect] of cases) assert.equal(visible(text), expect);
+});
+
+test("a duration is written in one unit", () => {
+  const cases: [number, string][] = [
+    [0, "0 s"],
+    [89_000, "89 s"],
+    [600_000, "10 min"],
+    [7_200_000, "2 h"],
+    [432_000_000, "5 d"],
+  ];
+  for (const [ms, expect] of cases) assert.equal(span(ms), expect);
+});
+
+test("an overview without a known state is rejected, and missing members are zero", () => {
+  assert.equal(readOverview({ at: "2026-10-01T03:12:45Z", state: "fine" }), undefined);
+  const read = readOverview({
+    at: "2026-10-01T03:12:45Z",
+    state: "normal",
+    rejected_per_s: { a: 1, b: "x" },
+  });
+  assert.deepEqual([read?.signedIn, read?.happening, read?.rejectedPerS.size], [0, undefined, 1]);
+});
+
+test("a time line is extended by a newer overview, with gaps for what it does not have", () => {
+  const line = readTimeline({
+    from: "2026-10-01T03:00:00Z",
+    step_s: 1,
+    series: { messages: [1, 2], rejected: [0, null] },
+  });
+  const overview = readOverview({
+    at: "2026-10-01T03:00:03Z",
+    state: "normal",
+    rejected_per_s: { a: 4 },
+  });
+  assert.ok(line !== undefined && overview !== undefined);
+  const longer = extend(line, overview);
+  assert.equal(lengthOf(longer), 4);
+  assert.deepEqual(longer.series.get("messages"), [1, 2, null, null]);
+  assert.deepEqual(longer.series.get("rejected"), [0, null, null, 4]);
+  assert.deepEqual(longer.series.get("rejected.a"), [0, 0, 0, 4]);
+  assert.equal(extend(longer, overview), longer, "an older overview changes nothing");
+});
+
+test("a record needs a code, and all its members are listed", () => {
+  assert.equal(readEvent({ event: {} }), undefined);
+  assert.equal(readEvent({ event: { code: "authn_login_fail", sequence: 7 } })?.key, "7");
+  assert.deepEqual(flatten({ a: { b: 1 }, c: "x" }), [
+    ["a.b", "1"],
+    ["c", "x"],
+  ]);
+});
+
+test("a note has a name and a number", () => {
+  assert.deepEqual(readNote("myapp.com/x\n12\nhead="), { log: "myapp.com/x", sequence: 12 });
+  assert.equal(readNote("myapp.com/x\ntwelve\n"), undefined);
+  assert.equal(readNote(""), undefined);
+});
