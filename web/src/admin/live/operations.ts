@@ -13,7 +13,7 @@ export interface Operation {
   verb: string;
   payload: Json;
   /** Whether it ends by itself; the choices of its form. */
-  expires: "required" | "optional" | "no";
+  expires: "required" | "no";
   /** Whether the form asks whom a block concerns. */
   scoped?: boolean;
   /** What it does, in a sentence, beside the numbers of the dry run. */
@@ -26,10 +26,15 @@ export function propose(operation: Operation): void {
   pending.value = operation;
 }
 
-/** What the operation would do, without doing it. */
+/** What the operation would do, without doing it; alerts change no connection. */
 export async function preview(name: string, payload: Json): Promise<string> {
+  if (!hasPreview(name)) return "";
   const answer = await request(name, { ...payload, dry_run: true });
   return effectWords(name, answer["effect"]);
+}
+
+export function hasPreview(name: string): boolean {
+  return !name.startsWith("alert:");
 }
 
 export async function perform(name: string, payload: Json): Promise<void> {
@@ -106,9 +111,12 @@ export const acknowledge = (id: string, title: string): Operation => ({
   says: "It sends updates only when it is more severe or has ten times as many events.",
 });
 
-export const silence = (rule: string, key: string | undefined): Operation => ({
+/** The key of an alert, as a silence names it. */
+type Key = { kind: string; value: string };
+
+export const silence = (rule: string, key: Key | undefined): Operation => ({
   name: "alert:silence",
-  title: `Silence ${visible(rule)}${key === undefined ? "" : ` for ${visible(key)}`}`,
+  title: `Silence ${visible(rule)}${key === undefined ? "" : ` for ${visible(key.value)}`}`,
   verb: "Silence",
   payload: { rule, ...(key === undefined ? {} : { key }) },
   expires: "required",
@@ -152,8 +160,8 @@ export const unpin: Operation = {
 };
 
 const USER_OPERATIONS = {
-  mute: ["Mute", "The user reads messages and cannot write.", "optional"],
-  ban: ["Ban", "The user cannot sign in, and all their connections end.", "optional"],
+  mute: ["Mute", "The user reads messages and cannot write.", "required"],
+  ban: ["Ban", "The user cannot sign in, and all their connections end.", "required"],
   kick: ["Disconnect", "All connections of the user end. The user can connect again.", "no"],
   logout: ["End all sessions", "The user must sign in again on all devices.", "no"],
 } as const;
@@ -209,8 +217,12 @@ export function setDisabled(user: string, name: string, disabled: boolean): Oper
   };
 }
 
-/** Default reasons, so that one click and one key suffice at three in the morning. */
-export const DURATIONS: readonly [number, string][] = [
+/** A silence lasts seven days at most, everything else thirty. */
+export function durationsOf(name: string): readonly [number, string][] {
+  return name === "alert:silence" ? DURATIONS.slice(0, -1) : DURATIONS;
+}
+
+const DURATIONS: readonly [number, string][] = [
   [900, "15 minutes"],
   [3600, "1 hour"],
   [86_400, "1 day"],

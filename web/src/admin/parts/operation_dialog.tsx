@@ -2,14 +2,20 @@
 // Never: the operation before its effect was shown and a reason was given.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { asRefusal } from "../../refusal";
 import { useAct } from "../../views/act";
 import { Dialog } from "../../views/dialog";
 import { Field } from "../../views/field";
 import { FormButtons } from "../../views/form_buttons";
 import { Problem } from "../../views/problem";
 import { ProveAgain, useStepUp } from "../../views/step_up";
-import { DURATIONS, pending, perform, preview, type Operation } from "../live/operations";
+import {
+  durationsOf,
+  hasPreview,
+  pending,
+  perform,
+  preview,
+  type Operation,
+} from "../live/operations";
 import { done } from "../live/state";
 import type { Json } from "../model/read";
 
@@ -18,9 +24,7 @@ const HOUR_S = 3600;
 export function OperationDialog({ operation }: { operation: Operation }) {
   const reason = useSignal(String(operation.payload["reason"] ?? ""));
   const offered = operation.payload["duration_s"];
-  const durationS = useSignal(
-    typeof offered === "number" ? offered : operation.expires === "optional" ? 0 : HOUR_S,
-  );
+  const durationS = useSignal(typeof offered === "number" ? offered : HOUR_S);
   const scope = useSignal(String(operation.payload["scope"] ?? "unauthenticated"));
   const effect = useSignal<string | undefined>(undefined);
   const act = useAct();
@@ -29,7 +33,7 @@ export function OperationDialog({ operation }: { operation: Operation }) {
   const payload = (words: string): Json => ({
     ...operation.payload,
     ...(operation.scoped === true ? { scope: scope.value } : {}),
-    ...(operation.expires === "no" || durationS.value === 0 ? {} : { duration_s: durationS.value }),
+    ...(operation.expires === "no" ? {} : { duration_s: durationS.value }),
     reason: words,
   });
   const chosen = scope.value;
@@ -37,14 +41,11 @@ export function OperationDialog({ operation }: { operation: Operation }) {
     effect.value = undefined;
     // A dry run needs a reason as well, and records none.
     const words = reason.value.length < 3 ? "preview of the effect" : reason.value;
-    preview(operation.name, payload(words)).then(
-      (found) => (effect.value = found),
-      (thrown: unknown) => {
-        const refusal = asRefusal(thrown);
-        if (refusal.code !== "reauth_required") act.run(() => Promise.reject(refusal));
-        effect.value = "";
-      },
-    );
+    const show = async () => {
+      effect.value = await preview(operation.name, payload(words));
+    };
+    // A server that wants a recent login for the preview gets it first.
+    act.run(() => stepUp.run(show).finally(() => (effect.value ??= "")));
   }, [chosen]);
   const work = async () => {
     await perform(operation.name, payload(reason.value.trim()));
@@ -62,13 +63,15 @@ export function OperationDialog({ operation }: { operation: Operation }) {
   }
   return (
     <Dialog title={operation.title} close={close}>
-      <p class="effect" role="status">
-        {effect.value ?? "Computing the effect…"}
-      </p>
+      {hasPreview(operation.name) && effect.value !== "" && (
+        <p class="effect" role="status">
+          {effect.value ?? "Computing the effect…"}
+        </p>
+      )}
       <p>{operation.says}</p>
       <form onSubmit={submit}>
         {operation.scoped === true && <Scope value={scope} />}
-        {operation.expires !== "no" && <Duration value={durationS} expires={operation.expires} />}
+        {operation.expires !== "no" && <Duration value={durationS} name={operation.name} />}
         <Field
           label="Reason"
           value={reason}
@@ -108,13 +111,7 @@ function Scope({ value }: { value: { value: string } }) {
   );
 }
 
-function Duration({
-  value,
-  expires,
-}: {
-  value: { value: number };
-  expires: "required" | "optional";
-}) {
+function Duration({ value, name }: { value: { value: number }; name: string }) {
   return (
     <div class="field">
       <label for="duration">Ends after</label>
@@ -123,8 +120,7 @@ function Duration({
         value={String(value.value)}
         onChange={(event) => (value.value = Number(event.currentTarget.value))}
       >
-        {expires === "optional" && <option value="0">an administrator ends it</option>}
-        {DURATIONS.map(([seconds, words]) => (
+        {durationsOf(name).map(([seconds, words]) => (
           <option key={seconds} value={String(seconds)}>
             {words}
           </option>
