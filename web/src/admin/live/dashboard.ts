@@ -1,7 +1,7 @@
 // What the server sends to the dashboard, and when the dashboard reads lists again.
 // Never: a value that the page made up; a lost connection shows as stale.
 import { effect } from "@preact/signals";
-import { request } from "../../connection";
+import { ask } from "./ask";
 import { fieldsOf, readList, text } from "../../contract";
 import type { Product } from "../../product";
 import { asRefusal, readRefusal } from "../../refusal";
@@ -108,7 +108,7 @@ async function read(
   take: (answer: Readonly<Record<string, unknown>>) => void,
 ): Promise<void> {
   try {
-    take(await request(event, payload));
+    take(await ask(event, payload));
   } catch (thrown) {
     const refusal = asRefusal(thrown);
     // The bar says that the values are stale.

@@ -1,7 +1,7 @@
 // The operations that change something: their titles, fields and effects.
 // Never: sent without a reason and the answer of a dry run.
 import { signal } from "@preact/signals";
-import { request } from "../../connection";
+import { ask } from "./ask";
 import { number, object, type Json } from "../model/read";
 import { plural, visible } from "../model/words";
 import { changes } from "./state";
@@ -29,7 +29,7 @@ export function propose(operation: Operation): void {
 /** What the operation would do, without doing it; alerts change no connection. */
 export async function preview(name: string, payload: Json): Promise<string> {
   if (!hasPreview(name)) return "";
-  const answer = await request(name, { ...payload, dry_run: true });
+  const answer = await ask(name, { ...payload, dry_run: true });
   return effectWords(name, answer["effect"]);
 }
 
@@ -38,7 +38,7 @@ export function hasPreview(name: string): boolean {
 }
 
 export async function perform(name: string, payload: Json): Promise<void> {
-  await request(name, payload);
+  await ask(name, payload);
   changes.value += 1;
 }
 

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
-import { request } from "../../connection";
+import { ask } from "../live/ask";
 import { readList, text } from "../../contract";
 import { online } from "../../session_state";
 import { useAct } from "../../views/act";
@@ -83,7 +83,7 @@ export function usePaged<T>(
   const load = (cursor?: string) =>
     act.run(async () => {
       const more = cursor === undefined ? {} : { cursor };
-      const found = await request(event, { ...payload, ...more });
+      const found = await ask(event, { ...payload, ...more });
       const list = readList(found[member], read);
       rows.value = cursor === undefined ? list : [...rows.value, ...list];
       answer.value = found;

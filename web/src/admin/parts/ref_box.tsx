@@ -1,7 +1,7 @@
 // Explains a reference that a user reports: the rule, when, and whom it rejected.
 // Never: a guess; a reference of another server is said to be unknown.
 import { signal } from "@preact/signals";
-import { request } from "../../connection";
+import { ask } from "../live/ask";
 import { readList } from "../../contract";
 import { asRefusal, type Refusal } from "../../refusal";
 import { Problem } from "../../views/problem";
@@ -26,7 +26,7 @@ export function lookUp(ref: string): void {
   if (ref === "") return;
   location.hash = "#/";
   problem.value = undefined;
-  request("admin:events", { filter: { ref }, limit: 20 }).then(
+  ask("admin:events", { filter: { ref }, limit: 20 }).then(
     (answer) => {
       const explained = object(answer["explained"]);
       found.value = {

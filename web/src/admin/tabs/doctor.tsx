@@ -2,7 +2,7 @@
 // Never: a check that was not run shown as passed.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { request } from "../../connection";
+import { ask } from "../live/ask";
 import { useAct } from "../../views/act";
 import { Problem } from "../../views/problem";
 import { mayChange, nowMs } from "../live/state";
@@ -22,7 +22,7 @@ export function Doctor() {
   const act = useAct();
   const read = (payload: { run?: true }) =>
     act.run(
-      async () => (report.value = readReport((await request("admin:doctor", payload))["report"])),
+      async () => (report.value = readReport((await ask("admin:doctor", payload))["report"])),
     );
   useEffect(() => read({}), []);
   const found = report.value;

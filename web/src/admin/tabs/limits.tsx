@@ -2,7 +2,7 @@
 // Never: a change of the configuration.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { request } from "../../connection";
+import { ask } from "../live/ask";
 import { useAct } from "../../views/act";
 import { Problem } from "../../views/problem";
 import { lift } from "../live/operations";
@@ -30,7 +30,7 @@ export function Limits() {
     found.value = undefined;
     if (chosen !== undefined) {
       act.run(async () => {
-        const { ok: _, ...rest } = await request("admin:limits", chosen);
+        const { ok: _, ...rest } = await ask("admin:limits", chosen);
         found.value = object(rest);
       });
     }

@@ -1,7 +1,7 @@
 // Users: roles, mute, disconnect, ban, disable, sessions; and invitations to register.
 // Never: a role that the form did not show.
 import { useSignal } from "@preact/signals";
-import { request } from "../../connection";
+import { ask } from "../live/ask";
 import { readList } from "../../contract";
 import { deviceWords } from "../../device";
 import { useEffect } from "preact/hooks";
@@ -112,7 +112,7 @@ function Sessions({ user }: { user: UserRow }) {
   useEffect(() => {
     act.run(async () => {
       sessions.value = readList(
-        (await request("admin:user", { user: user.id }))["sessions"],
+        (await ask("admin:user", { user: user.id }))["sessions"],
         readSession,
       );
     });
