@@ -10,6 +10,7 @@ mod operation; // operations of administrators
 pub use channel::channels::{ChannelCounts, ChannelState, Channels};
 pub use channel::monitor::{Monitor, MonitorOptions};
 pub use channel::options::{ChannelOptions, Transport};
+pub use channel::quiet::{QuietError, QuietHours};
 pub use channel::trial::{TrialResult, send_monitor_trial, send_trial};
 pub use message::shape::Shape;
 pub use operation::desk::Desk;

@@ -1,12 +1,11 @@
 //! Freshness of a response (RFC 9111 section 5.2.2), and the next request.
 //! Never: longer than a day.
 
-use hyper::header::{CACHE_CONTROL, HeaderMap, RETRY_AFTER};
+use hyper::header::{CACHE_CONTROL, DATE, HeaderMap, RETRY_AFTER};
 
 /// The longest time that a response is cached.
 const MAX_AGE_S_MAX: u64 = 24 * 60 * 60;
 
-/// How many seconds the response may be cached; `None` if it does not say.
 /// Seconds for which the response may be cached; `None` if it does not say.
 /// The smallest of several values counts. `no-store`, `no-cache` and invalid numbers count as 0.
 pub(crate) fn max_age_s(headers: &HeaderMap) -> Option<u64> {
@@ -18,11 +17,17 @@ pub(crate) fn max_age_s(headers: &HeaderMap) -> Option<u64> {
 ///
 /// It is a day at most.
 ///
-/// A date counts as none, because the clocks of both machines can differ.
+/// A date is compared with the `Date` of the response, because the clocks of both machines can
+/// differ. Without `Date` it counts as none.
 pub(crate) fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| seconds(text))
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(seconds(text));
+    }
+    let then = httpdate::parse_http_date(text).ok()?;
+    let now = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let wait = then.duration_since(now).unwrap_or_default();
+    Some(wait.as_secs().min(MAX_AGE_S_MAX))
 }
 
 fn directive(text: &str) -> Option<u64> {
@@ -89,6 +94,27 @@ mod tests {
             let mut headers = HeaderMap::new();
             assert_eq!(retry_after_s(&headers), None);
             headers.append(RETRY_AFTER, HeaderValue::from_static(text));
+            assert_eq!(retry_after_s(&headers), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn retry_after_as_a_date_is_relative_to_the_clock_of_the_sender() {
+        const DATE_TEXT: &str = "Wed, 21 Oct 2026 07:28:00 GMT";
+        for (text, date, expect) in [
+            ("Wed, 21 Oct 2026 07:30:05 GMT", DATE_TEXT, Some(125)),
+            ("Wednesday, 21-Oct-26 07:30:05 GMT", DATE_TEXT, Some(125)),
+            ("Wed Oct 21 07:30:05 2026", DATE_TEXT, Some(125)),
+            (DATE_TEXT, DATE_TEXT, Some(0)),
+            ("Wed, 21 Oct 2026 07:27:59 GMT", DATE_TEXT, Some(0)),
+            ("Fri, 23 Oct 2026 07:28:00 GMT", DATE_TEXT, Some(86_400)),
+            ("Wed, 21 Oct 2026 07:30:05 GMT", "soon", None),
+            ("Wed, 21 Oct 2026 07:30:05", DATE_TEXT, None),
+            ("Wed, 32 Oct 2026 07:30:05 GMT", DATE_TEXT, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(RETRY_AFTER, HeaderValue::from_static(text));
+            headers.append(DATE, HeaderValue::from_static(date));
             assert_eq!(retry_after_s(&headers), expect, "{text}");
         }
     }

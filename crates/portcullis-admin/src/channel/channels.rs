@@ -9,18 +9,23 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use portcullis_audit::{Alert, AlertSeverity, AlertSink, Audit, SinkOutcome};
-use portcullis_model::Clock;
+use portcullis_model::{Clock, Now};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use super::{monitor, worker};
 use crate::channel::monitor::MonitorOptions;
 use crate::channel::options::ChannelOptions;
 use crate::channel::shared::Shared;
+use crate::spool::delivery::Delivery;
 use crate::spool::file;
-use crate::spool::queue::Spool;
+use crate::spool::queue::{Fate, Spool};
 
 /// At most one write of the file in this time.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+
+/// Longest time until programs have ended.
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// The numbers of delivered, given-up and waiting messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,15 +73,18 @@ impl Channels {
     ) -> io::Result<Self> {
         let (found, skipped) = file::read(&file)?;
         let mut spool = Spool::default();
-        let mut dropped = skipped;
-        for delivery in found {
+        let (mut dropped, mut lost) = (skipped, Vec::new());
+        let now = clock.now();
+        for mut delivery in found {
+            delivery.resume(now.unix_ms);
             let fits = channels
                 .iter()
                 .any(|channel| channel.name == delivery.channel && channel.form() == delivery.form);
-            if !fits || !spool.push(delivery) {
+            if !fits || spool.push(delivery, &mut lost) != Fate::Waits {
                 dropped += 1;
             }
         }
+        dropped += lost.len();
         if dropped > 0 {
             tracing::warn!(
                 dropped,
@@ -90,17 +98,20 @@ impl Channels {
         let thread = std::thread::Builder::new().name(String::from("alert-channels"));
         let thread = thread.spawn(move || {
             runtime.block_on(async {
+                let mut tasks = JoinSet::new();
                 for channel in &of_thread.channels {
-                    tokio::spawn(worker::run(Arc::clone(&of_thread), Arc::clone(channel)));
+                    tasks.spawn(worker::run(Arc::clone(&of_thread), Arc::clone(channel)));
                 }
                 for monitor in monitors {
-                    tokio::spawn(monitor::run(Arc::clone(&of_thread), monitor));
+                    tasks.spawn(monitor::run(Arc::clone(&of_thread), monitor));
                 }
-                tokio::spawn(keep(Arc::clone(&of_thread)));
+                tasks.spawn(keep(Arc::clone(&of_thread)));
                 ends.notified().await;
+                // A program whose worker has ended is killed.
+                tasks.shutdown().await;
             });
-            // A program or a disk that hangs does not keep the server from ending.
-            runtime.shutdown_background();
+            // A disk that hangs does not keep the server from ending.
+            runtime.shutdown_timeout(END_WITHIN);
         })?;
         Ok(Self { shared, end, thread: Some(thread) })
     }
@@ -186,28 +197,56 @@ impl AlertSink for ChannelsSink {
         let now = shared.clock.now();
         let mut outcome = SinkOutcome::Accepted;
         for channel in shared.channels.iter().filter(|channel| channel.wants(alert.severity)) {
-            let is_off = shared.is_off(&channel.name);
-            let mut deliveries = Vec::new();
-            if !is_off {
-                deliveries.extend(channel.delivery(alert, now));
-            }
-            if let Some(fallback) = shared.fallback(channel, alert.severity) {
-                let wait_ms = if is_off { 0 } else { fallback_after_ms(alert.severity) };
-                deliveries.extend(fallback.delivery(alert, now).map(|mut delivery| {
-                    delivery.instead_of = Some(channel.name.clone());
-                    delivery.progress.due_unix_ms += wait_ms;
-                    delivery
-                }));
-            }
-            for delivery in deliveries {
-                if !shared.spool().push(delivery) {
-                    shared.undelivered(&channel.name, &alert.id, "the spool is full", 1);
-                    outcome = SinkOutcome::Full;
+            let mut lost = Vec::new();
+            for delivery in deliveries(shared, channel, alert, now) {
+                let fate = shared.spool().push(delivery, &mut lost);
+                match fate {
+                    Fate::Waits => {}
+                    // The fallback gets nothing either.
+                    Fate::Untold => break,
+                    Fate::NoSpace => {
+                        shared.undelivered(&channel.name, &alert.id, "the spool is full", 1);
+                        outcome = SinkOutcome::Full;
+                    }
                 }
+            }
+            for other in lost {
+                let why = "the spool is full, and another alert is more severe";
+                shared.undelivered(&other.channel, &other.alert, why, 1);
             }
         }
         shared.queued.notify_waiters();
         shared.changed.notify_one();
         outcome
     }
+}
+
+/// The messages of a state of an alert: for the channel, and for its fallback.
+fn deliveries(
+    shared: &Shared,
+    channel: &ChannelOptions,
+    alert: &Alert,
+    now: Now,
+) -> impl Iterator<Item = Delivery> {
+    let is_off = shared.is_off(&channel.name);
+    let own = if is_off { None } else { channel.delivery(alert, now) };
+    let own = own.map(|delivery| held(channel, delivery));
+    // A channel in its quiet hours has not failed.
+    let starts = own.as_ref().and_then(|own| own.hold.until_unix_ms).unwrap_or(now.unix_ms);
+    let fallback = shared.fallback(channel, alert.severity).and_then(|fallback| {
+        let wait_ms = if is_off { 0 } else { fallback_after_ms(alert.severity) };
+        let mut delivery = fallback.delivery(alert, now)?;
+        delivery.instead_of = Some(channel.name.clone());
+        delivery.progress.due_unix_ms = starts.saturating_add(wait_ms);
+        Some(held(fallback, delivery))
+    });
+    own.into_iter().chain(fallback)
+}
+
+/// Holds a message that is due in the quiet hours of its channel.
+fn held(channel: &ChannelOptions, mut delivery: Delivery) -> Delivery {
+    if let Some(until) = channel.held_until(&delivery) {
+        delivery.hold(until);
+    }
+    delivery
 }

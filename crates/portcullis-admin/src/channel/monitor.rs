@@ -55,7 +55,7 @@ pub enum Monitor {
 pub(crate) struct MonitorState {
     open: Vec<Alert>,
     resolved: Vec<(Alert, i64)>,
-    restarts: u64,
+    pub(crate) restarts: u64,
 }
 
 impl MonitorOptions {
@@ -145,7 +145,7 @@ impl MonitorState {
     }
 
     /// Whether records are written, and the engine was not started again since the last time.
-    fn is_well(&mut self, audit: &Audit) -> bool {
+    pub(crate) fn is_well(&mut self, audit: &Audit) -> bool {
         let Some(alerts) = audit.alerts() else { return false };
         let restarts = alerts.counts().restarts;
         let is_steady = std::mem::replace(&mut self.restarts, restarts) == restarts;

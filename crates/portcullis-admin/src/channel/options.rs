@@ -5,9 +5,11 @@ use portcullis_audit::{Alert, AlertSeverity};
 use portcullis_model::Now;
 use portcullis_server::random_id;
 
+use crate::channel::quiet::QuietHours;
 use crate::message::letter;
 use crate::message::shape::Shape;
 use crate::spool::delivery::{Delivery, Progress, SendOutcome};
+use crate::spool::hold::Hold;
 use crate::transport::command::Program;
 use crate::transport::mail::Mail;
 use crate::transport::webhook::Webhook;
@@ -21,6 +23,8 @@ pub struct ChannelOptions {
     pub severities: Vec<AlertSeverity>,
     /// The channel that gets what this one does not deliver in time.
     pub fallback: Option<String>,
+    /// The times of day at which it gets critical messages only, or severe ones.
+    pub quiet: Option<QuietHours>,
     /// The transport of its messages.
     pub transport: Transport,
 }
@@ -51,6 +55,12 @@ impl ChannelOptions {
         }
     }
 
+    /// The time until which a message that is due at a time is held.
+    pub(crate) fn held_until(&self, delivery: &Delivery) -> Option<i64> {
+        let quiet = self.quiet.as_ref()?;
+        quiet.held_until(delivery.severity, delivery.progress.due_unix_ms)
+    }
+
     /// The message of a state of an alert.
     ///
     /// `None` when the system returns no random bytes for its id.
@@ -70,6 +80,7 @@ impl ChannelOptions {
             instead_of: None,
             body: body.into(),
             progress: Progress::new(now.unix_ms),
+            hold: Hold::of(alert.state),
         })
     }
 

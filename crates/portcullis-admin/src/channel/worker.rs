@@ -23,6 +23,11 @@ pub(crate) async fn run(shared: Arc<Shared>, channel: Arc<ChannelOptions>) {
         tokio::pin!(queued);
         queued.as_mut().enable();
         let now = shared.clock.now();
+        if let Some(quiet) = &channel.quiet
+            && shared.spool().hold(&channel.name, quiet, now.unix_ms)
+        {
+            shared.changed.notify_one();
+        }
         let next = shared.spool().next(&channel.name, &quota, now.unix_ms);
         match next {
             Next::Send(delivery) => {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use portcullis_audit::AlertSeverity;
 use serde::{Deserialize, Serialize};
 
+use crate::spool::hold::Hold;
+
 /// Time until each attempt after the first one, in seconds; the last one repeats.
 const RETRY_S: [u64; 6] = [5, 30, 120, 600, 1_800, 3_600];
 /// After this time, a message is given up.
@@ -32,6 +34,9 @@ pub(crate) struct Delivery {
     pub(crate) body: Arc<str>,
     /// The attempts.
     pub(crate) progress: Progress,
+    /// Whether quiet hours hold it.
+    #[serde(default)]
+    pub(crate) hold: Hold,
 }
 
 /// The attempts of a message.

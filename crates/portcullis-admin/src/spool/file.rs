@@ -33,7 +33,9 @@ pub(crate) fn read(path: &Path) -> io::Result<(Vec<Delivery>, usize)> {
     Ok((found, skipped))
 }
 
-/// Writes the file beside, syncs it and renames it: a reader sees the old messages or the new ones.
+/// Writes the file beside, syncs it, renames it and syncs the folder.
+///
+/// A reader sees the old messages or the new ones.
 pub(crate) fn write(path: &Path, deliveries: &[Delivery]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
@@ -47,7 +49,10 @@ pub(crate) fn write(path: &Path, deliveries: &[Delivery]) -> io::Result<()> {
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(&bytes)?;
     file.sync_all()?;
-    fs::rename(&beside, path)
+    fs::rename(&beside, path)?;
+    // Without this, the former file can be back after a loss of power.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -56,6 +61,7 @@ mod tests {
 
     use super::*;
     use crate::spool::delivery::Progress;
+    use crate::spool::hold::{Hold, Stage};
 
     #[test]
     fn messages_survive_and_broken_lines_are_counted() {
@@ -71,6 +77,7 @@ mod tests {
             instead_of: None,
             body: "{\"a\":\"\\n\"}".into(),
             progress: Progress { attempts: 2, ..Progress::new(5) },
+            hold: Hold { stage: Stage::Begins, until_unix_ms: Some(7) },
         };
         let both = [delivery.clone(), delivery];
         write(&path, &both).unwrap();

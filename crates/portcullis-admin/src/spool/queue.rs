@@ -1,6 +1,7 @@
 //! Messages that are not delivered yet, of all channels.
 //! Never: more than 1,000 messages or 4 MiB; two messages of one alert for one channel.
 
+use crate::channel::quiet::QuietHours;
 use crate::spool::delivery::{Delivery, NextStep, SendOutcome};
 use crate::spool::quota::Quota;
 
@@ -38,16 +39,30 @@ pub(crate) enum AttemptOutcome {
     GivenUp,
 }
 
+/// The fate of a new message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It waits.
+    Waits,
+    /// There is no space for it.
+    NoSpace,
+    /// It ends an alert that its receiver does not know, so it is not sent.
+    Untold,
+}
+
 impl Spool {
     /// Adds a message. It replaces the one of the same alert and channel that waits.
     ///
-    /// In a full spool, the oldest message with a lower severity leaves. `false` when there is
-    /// none; the message is not added.
-    pub(crate) fn push(&mut self, mut delivery: Delivery) -> bool {
+    /// In a full spool, the oldest messages with the lowest severity leave; `lost` gets them.
+    pub(crate) fn push(&mut self, mut delivery: Delivery, lost: &mut Vec<Delivery>) -> Fate {
         let is_same =
             |other: &Delivery| other.alert == delivery.alert && other.channel == delivery.channel;
         if let Some(index) = self.waiting.iter().position(is_same) {
             let former = self.take(index);
+            if !delivery.follow(&former) {
+                self.cancel_fallback(&former);
+                return Fate::Untold;
+            }
             // A worse state is tried at once; others wait for the next attempt. A newer state does
             // not postpone a fallback.
             if delivery.instead_of.is_some() {
@@ -63,13 +78,26 @@ impl Spool {
             let lower = self.waiting.iter().enumerate();
             let lower = lower.filter(|(_, other)| other.severity < delivery.severity);
             match lower.min_by_key(|(_, other)| other.severity).map(|(index, _)| index) {
-                Some(index) => drop(self.take(index)),
-                None => return false,
+                Some(index) => lost.push(self.take(index)),
+                None => return Fate::NoSpace,
             }
         }
         self.bytes += size;
         self.waiting.push(delivery);
-        true
+        Fate::Waits
+    }
+
+    /// Holds the messages of a channel in its quiet hours. Returns whether there are any.
+    pub(crate) fn hold(&mut self, channel: &str, quiet: &QuietHours, unix_ms: i64) -> bool {
+        let mut has_held = false;
+        for delivery in self.waiting.iter_mut().filter(|delivery| delivery.channel == channel) {
+            let until = quiet.held_until(delivery.severity, unix_ms);
+            if let Some(until) = until.filter(|until| delivery.progress.due_unix_ms < *until) {
+                delivery.hold(until);
+                has_held = true;
+            }
+        }
+        has_held
     }
 
     /// The next message of a channel: the most severe one that is due, then the oldest.
@@ -165,6 +193,7 @@ fn size(delivery: &Delivery) -> usize {
 mod tests {
     use super::*;
     use crate::spool::delivery::Progress;
+    use crate::spool::hold::{Hold, Stage};
 
     fn delivery(channel: &str, alert: &str, message: &str, severity: u8) -> Delivery {
         Delivery {
@@ -176,7 +205,16 @@ mod tests {
             instead_of: None,
             body: "{}".into(),
             progress: Progress::new(0),
+            hold: Hold::default(),
         }
+    }
+
+    /// Adds a message, for which no other one leaves.
+    fn push(spool: &mut Spool, delivery: Delivery) -> Fate {
+        let mut lost = Vec::new();
+        let fate = spool.push(delivery, &mut lost);
+        assert_eq!(lost, []);
+        fate
     }
 
     fn next(spool: &Spool, channel: &str, unix_ms: i64) -> Result<String, Option<i64>> {
@@ -192,7 +230,7 @@ mod tests {
         for (channel, alert, message, severity) in
             [("a", "al_1", "m1", 1), ("a", "al_2", "m2", 3), ("a", "al_3", "m3", 3)]
         {
-            assert!(spool.push(delivery(channel, alert, message, severity)));
+            assert_eq!(push(&mut spool, delivery(channel, alert, message, severity)), Fate::Waits);
         }
         assert_eq!(next(&spool, "a", 0), Ok(String::from("m2")));
         assert_eq!(next(&spool, "b", 0), Err(None));
@@ -207,8 +245,11 @@ mod tests {
     fn undelivered_states_of_one_alert_become_the_newest() {
         let mut spool = Spool::default();
         let first = delivery("a", "al_1", "m1", 2);
-        assert!(spool.push(first.clone()) && spool.push(delivery("b", "al_1", "m2", 2)));
-        assert!(spool.push(delivery("a", "al_1", "m3", 2)));
+        for message in
+            [first.clone(), delivery("b", "al_1", "m2", 2), delivery("a", "al_1", "m3", 2)]
+        {
+            assert_eq!(push(&mut spool, message), Fate::Waits);
+        }
         assert_eq!(spool.all().len(), 2);
         assert_eq!(next(&spool, "a", 0), Ok(String::from("m3")));
         // The answer to the former state changes nothing.
@@ -225,10 +266,12 @@ mod tests {
             progress: Progress { due_unix_ms, ..Progress::new(0) },
             ..delivery("b", "al_1", message, 3)
         };
-        assert!(spool.push(first) && spool.push(fallback("m2", 60_000)));
+        push(&mut spool, first);
+        push(&mut spool, fallback("m2", 60_000));
         assert_eq!(next(&spool, "b", 59_999), Err(Some(60_000)));
         // A newer state does not postpone it, and replaces its text.
-        assert!(spool.push(later.clone()) && spool.push(fallback("m4", 90_000)));
+        push(&mut spool, later.clone());
+        push(&mut spool, fallback("m4", 90_000));
         assert_eq!(next(&spool, "b", 60_000), Ok(String::from("m4")));
         // The channel delivers after all: nothing is sent twice.
         assert_eq!(spool.settle(&later, &SendOutcome::Delivered, 30_000, 0), AttemptOutcome::Done);
@@ -239,7 +282,7 @@ mod tests {
     fn message_that_is_given_up_leaves() {
         let mut spool = Spool::default();
         let sent = delivery("a", "al_1", "m1", 2);
-        spool.push(sent.clone());
+        push(&mut spool, sent.clone());
         assert_eq!(spool.settle(&sent, &SendOutcome::Gone, 0, 0), AttemptOutcome::GivenUp);
         assert!(spool.all().is_empty());
     }
@@ -248,12 +291,17 @@ mod tests {
     fn full_spool_prefers_severe_messages() {
         let mut spool = Spool::default();
         for number in 0..MESSAGES_MAX {
-            assert!(spool.push(delivery("a", &number.to_string(), &number.to_string(), 1)));
+            let number = number.to_string();
+            assert_eq!(push(&mut spool, delivery("a", &number, &number, 1)), Fate::Waits);
         }
-        assert!(!spool.push(delivery("a", "more", "more", 1)));
-        assert!(spool.push(delivery("a", "severe", "severe", 2)));
+        assert_eq!(push(&mut spool, delivery("a", "more", "more", 1)), Fate::NoSpace);
+        let mut lost = Vec::new();
+        assert_eq!(spool.push(delivery("a", "severe", "severe", 2), &mut lost), Fate::Waits);
+        assert_eq!(lost, [delivery("a", "0", "0", 1)], "the caller counts it");
         assert_eq!(spool.all().len(), MESSAGES_MAX);
         assert_eq!(spool.all()[0].message, "1");
+        // A newer state of an alert takes the space of the former one.
+        assert_eq!(push(&mut spool, delivery("a", "severe", "newer", 2)), Fate::Waits);
     }
 
     #[test]
@@ -264,9 +312,109 @@ mod tests {
             delivery.body = "x".repeat(1024 * 1024).into();
             delivery
         };
-        let taken = (0..5).filter(|number| spool.push(large(&number.to_string()))).count();
+        let taken = (0..5)
+            .filter(|number| push(&mut spool, large(&number.to_string())) == Fate::Waits)
+            .count();
         assert_eq!(taken, 3);
         assert_eq!(spool.clear("a"), 3);
-        assert!(spool.push(large("again")));
+        assert_eq!(push(&mut spool, large("again")), Fate::Waits);
+    }
+
+    const NIGHT: i64 = 13 * HOUR;
+    const HOUR: i64 = 3_600_000;
+
+    fn noon() -> QuietHours {
+        QuietHours::parse("12:00-13:00 UTC", portcullis_audit::AlertSeverity::Critical).unwrap()
+    }
+
+    /// A message at 12:00, when `noon` holds it.
+    fn held(message: &str, stage: Stage, severity: u8) -> Delivery {
+        let mut delivery = Delivery {
+            progress: Progress::new(12 * HOUR),
+            hold: Hold { stage, until_unix_ms: None },
+            ..delivery("a", "al_1", message, severity)
+        };
+        if severity < 3 {
+            delivery.hold(NIGHT);
+        }
+        delivery
+    }
+
+    #[test]
+    fn quiet_hours_hold_messages_and_send_the_newest_at_their_end() {
+        let mut spool = Spool::default();
+        push(&mut spool, held("m1", Stage::Begins, 2));
+        push(&mut spool, held("m2", Stage::Continues, 2));
+        assert_eq!(next(&spool, "a", 12 * HOUR), Err(Some(NIGHT)));
+        assert_eq!(next(&spool, "a", NIGHT), Ok(String::from("m2")));
+        // It is critical now: it is sent at once.
+        assert_eq!(push(&mut spool, held("m3", Stage::Continues, 3)), Fate::Waits);
+        assert_eq!(next(&spool, "a", 12 * HOUR), Ok(String::from("m3")));
+    }
+
+    #[test]
+    fn alert_that_ends_in_quiet_hours_is_not_sent_unless_its_start_was() {
+        for (first, attempts, expect) in [
+            (Some(Stage::Begins), 0, Fate::Untold),
+            (Some(Stage::Begins), 1, Fate::Waits),
+            (Some(Stage::Continues), 0, Fate::Waits),
+            (None, 0, Fate::Waits),
+        ] {
+            let mut spool = Spool::default();
+            for stage in first.into_iter().chain(first.map(|_| Stage::Continues)) {
+                let mut delivery = held("m1", stage, 2);
+                delivery.progress.attempts = attempts;
+                push(&mut spool, delivery);
+            }
+            let fallback =
+                Delivery { instead_of: Some(String::from("a")), ..delivery("b", "al_1", "m2", 2) };
+            push(&mut spool, fallback);
+            assert_eq!(push(&mut spool, held("m3", Stage::Ends, 2)), expect, "{first:?}");
+            let count = if expect == Fate::Untold { 0 } else { 2 };
+            assert_eq!(spool.all().len(), count, "its fallback leaves too: {first:?}");
+        }
+    }
+
+    #[test]
+    fn alert_that_opens_again_in_quiet_hours_is_sent_as_it_is_then() {
+        let mut spool = Spool::default();
+        push(&mut spool, held("m1", Stage::Ends, 2));
+        push(&mut spool, held("m2", Stage::Begins, 2));
+        // Its receiver knows it from before the quiet hours, so it gets the end.
+        assert_eq!(push(&mut spool, held("m3", Stage::Ends, 2)), Fate::Waits);
+        assert_eq!(next(&spool, "a", NIGHT), Ok(String::from("m3")));
+    }
+
+    #[test]
+    fn quiet_hours_hold_messages_that_failed_before_for_their_whole_time() {
+        let mut spool = Spool::default();
+        let mut late = held("m1", Stage::Begins, 2);
+        (late.hold, late.progress) = (Hold::default(), Progress::new(11 * HOUR));
+        late.progress.attempts = 1;
+        push(&mut spool, late);
+        assert!(!spool.hold("a", &noon(), 12 * HOUR - 1) && !spool.hold("b", &noon(), 12 * HOUR));
+        assert!(spool.hold("a", &noon(), 12 * HOUR));
+        assert!(!spool.hold("a", &noon(), 12 * HOUR + 1), "nothing changes");
+        assert_eq!(next(&spool, "a", 12 * HOUR), Err(Some(NIGHT)));
+        assert_eq!(spool.all()[0].progress.queued_unix_ms, NIGHT, "the day begins then");
+        assert_eq!(spool.all()[0].hold.until_unix_ms, None, "the receiver may have it");
+    }
+
+    #[test]
+    fn held_message_is_due_after_a_restart_and_one_that_failed_is_due_soon() {
+        let mut message = held("m1", Stage::Begins, 2);
+        message.resume(12 * HOUR);
+        assert_eq!(
+            (message.progress, message.hold.until_unix_ms),
+            (Progress::new(12 * HOUR), None)
+        );
+        let mut failed = delivery("a", "al_1", "m1", 2);
+        for (attempts, due_unix_ms, expect) in
+            [(0, 60_000, 60_000), (1, 20_000, 20_000), (4, 60_000, 30_007)]
+        {
+            failed.progress = Progress { attempts, due_unix_ms, ..Progress::new(0) };
+            failed.resume(7);
+            assert_eq!(failed.progress.due_unix_ms, expect);
+        }
     }
 }

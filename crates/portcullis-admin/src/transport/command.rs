@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -20,6 +21,16 @@ const CHECK_EVERY: Duration = Duration::from_millis(20);
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest message: it fits into the pipe, so that a program that does not read blocks nothing.
 const INPUT_MAX_BYTES: usize = 32 * 1024;
+
+/// Ends the program of a message when nothing waits for it any more: the server stops.
+#[derive(Debug, Default)]
+struct EndOnDrop(Arc<AtomicBool>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Runs a program for each message.
 #[derive(Debug, Clone)]
@@ -44,14 +55,19 @@ impl Program {
             return failed(String::from("the server ends"));
         };
         let (program, body) = (self.clone(), Arc::clone(&delivery.body));
-        match tokio::task::spawn_blocking(move || program.run(&body, TIMEOUT)).await {
+        let end = EndOnDrop::default();
+        let is_over = Arc::clone(&end.0);
+        match tokio::task::spawn_blocking(move || program.run(&body, TIMEOUT, &is_over)).await {
             Ok(Ok(())) => SendOutcome::Delivered,
             Ok(Err(why)) => failed(why),
             Err(_) => failed(String::from("the thread of the program failed")),
         }
     }
 
-    fn run(&self, body: &str, timeout: Duration) -> Result<(), String> {
+    fn run(&self, body: &str, timeout: Duration, is_over: &AtomicBool) -> Result<(), String> {
+        if is_over.load(Ordering::Relaxed) {
+            return Err(String::from("the server ends"));
+        }
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .env_clear()
@@ -66,12 +82,12 @@ impl Program {
             // A program that does not read its input decides by its exit code.
             let _unread = stdin.write_all(body.as_bytes());
         }
-        wait(&mut child, timeout)
+        wait(&mut child, timeout, is_over)
     }
 }
 
 /// Waits for the program, and ends what is left of its process group.
-fn wait(child: &mut Child, timeout: Duration) -> Result<(), String> {
+fn wait(child: &mut Child, timeout: Duration, is_over: &AtomicBool) -> Result<(), String> {
     let group = Pid::from_child(child);
     let checks = timeout.as_millis() / CHECK_EVERY.as_millis();
     let mut has_ended = false;
@@ -82,7 +98,7 @@ fn wait(child: &mut Child, timeout: Duration) -> Result<(), String> {
             Ok(status) => status.is_some(),
             Err(error) => return Err(format!("the program cannot be observed: {error}")),
         };
-        if has_ended {
+        if has_ended || is_over.load(Ordering::Relaxed) {
             break;
         }
         std::thread::sleep(CHECK_EVERY);
@@ -100,10 +116,20 @@ fn wait(child: &mut Child, timeout: Duration) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
     use portcullis_audit::AlertSeverity;
 
     use super::*;
     use crate::spool::delivery::Progress;
+    use crate::spool::hold::Hold;
+
+    /// Held by tests that use the slots of programs.
+    static SLOTS_USED: Mutex<()> = Mutex::new(());
+
+    fn lock() -> MutexGuard<'static, ()> {
+        SLOTS_USED.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     const SHORT: Duration = Duration::from_millis(200);
 
@@ -114,7 +140,21 @@ mod tests {
     }
 
     fn run(arguments: &[&str], timeout: Duration) -> Result<(), String> {
-        program(arguments).run("{\"a\":1}", timeout)
+        program(arguments).run("{\"a\":1}", timeout, &AtomicBool::new(false))
+    }
+
+    fn delivery() -> Delivery {
+        Delivery {
+            channel: String::from("script"),
+            form: String::from("standard"),
+            alert: String::from("al_1"),
+            message: String::from("msg_1"),
+            severity: AlertSeverity::High as u8,
+            instead_of: None,
+            body: "{}".into(),
+            progress: Progress::new(0),
+            hold: Hold::default(),
+        }
     }
 
     /// Waits until the process whose number is in a file has ended.
@@ -159,6 +199,28 @@ mod tests {
     }
 
     #[test]
+    fn t402_program_ends_with_the_server() {
+        let _slot = lock();
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("child");
+        let script =
+            format!("sleep 100 & echo $! > '{0}.new'; mv '{0}.new' '{0}'; wait", out.display());
+        let program = program(&["/bin/sh", "-c", &script]);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let delivery = delivery();
+        runtime.block_on(async {
+            let running = tokio::spawn(async move { program.send(&delivery).await });
+            while !out.exists() {
+                tokio::task::yield_now().await;
+            }
+            running.abort();
+            assert!(running.await.unwrap_err().is_cancelled());
+        });
+        runtime.shutdown_timeout(TIMEOUT);
+        wait_for_end(&out);
+    }
+
+    #[test]
     fn t402_exit_code_decides() {
         assert_eq!(run(&["/bin/true"], TIMEOUT), Ok(()));
         assert!(run(&["/bin/false"], TIMEOUT).unwrap_err().contains("exit status: 1"));
@@ -167,20 +229,12 @@ mod tests {
 
     #[test]
     fn t402_two_programs_run_at_once() {
+        let _slots = lock();
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("out");
         let script = format!("echo + >> '{0}'; sleep 0.2; echo - >> '{0}'", out.display());
         let program = program(&["/bin/sh", "-c", &script]);
-        let delivery = Delivery {
-            channel: String::from("script"),
-            form: String::from("standard"),
-            alert: String::from("al_1"),
-            message: String::from("msg_1"),
-            severity: AlertSeverity::High as u8,
-            instead_of: None,
-            body: "{}".into(),
-            progress: Progress::new(0),
-        };
+        let delivery = delivery();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let all = [(); 4].map(|()| {

@@ -210,6 +210,7 @@ mod tests {
     use super::*;
     use crate::message::{letter, sample::test_alert};
     use crate::spool::delivery::Progress;
+    use crate::spool::hold::Hold;
 
     fn delivery(text: &str) -> Delivery {
         let alert = test_alert("x", Now::default());
@@ -222,6 +223,7 @@ mod tests {
             instead_of: None,
             body: format!("{}{text}", letter::letter(&alert)).into(),
             progress: Progress::new(0),
+            hold: Hold::default(),
         }
     }
 

@@ -43,6 +43,7 @@ mod tests {
     use super::*;
     use crate::message::sample::test_alert;
     use crate::spool::delivery::Progress;
+    use crate::spool::hold::Hold;
 
     #[test]
     fn t400_mail_is_plain_text_and_the_same_in_each_attempt() {
@@ -56,6 +57,7 @@ mod tests {
             instead_of: None,
             body: letter::letter(&alert).into(),
             progress: Progress::new(1_790_824_365_000),
+            hold: Hold::default(),
         };
         let addresses = ["portcullis@example.org", "a@example.org", "b@example.org"];
         let [from, to @ ..] = addresses.map(|address| address.parse::<Address>().unwrap());

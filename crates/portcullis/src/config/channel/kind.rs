@@ -20,6 +20,11 @@ fn is_tls(key: &str) -> bool {
     ["ca_file", "private_address"].contains(&key)
 }
 
+/// The keys of all channels that get messages, and so can have a fallback.
+fn is_quiet(key: &str) -> bool {
+    ["quiet", "quiet_below"].contains(&key)
+}
+
 impl ChannelSection {
     pub(super) fn read(self) -> Result<ChannelSettings, ConfigError> {
         check_name(&self.name)?;
@@ -81,13 +86,18 @@ impl ChannelSection {
             name: self.name.clone(),
             severities: read_severities(self.severities.as_deref())?,
             fallback: self.fallback.clone(),
+            quiet: self.quiet_hours()?,
             transport,
         }))
     }
 
     /// Rejects keys that this kind of channel does not have.
     fn reject_other_keys(&self, own: &[&str]) -> Result<(), ConfigError> {
-        let is_own = |key: &str| own.contains(&key) || is_tls(key) && own.contains(&TLS);
+        let is_own = |key: &str| {
+            own.contains(&key)
+                || is_tls(key) && own.contains(&TLS)
+                || is_quiet(key) && own.contains(&"fallback")
+        };
         let set = self.set_keys();
         let Some(key) = set.into_iter().find(|key| !is_own(key)) else { return Ok(()) };
         let (key, kind) = (format!("alert.channel.{key}"), &self.kind);

@@ -8,6 +8,7 @@ mod receiver; // what the server sends alerts with
 mod target; // the URLs, and the addresses that are allowed
 mod mail; // the mail server, the login, the addresses
 mod secret; // the secret of a webhook
+mod quiet; // quiet hours
 mod value; // names, severities and shapes
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The receiver of a channel.
 //! Never: a secret of it in a text.
 
-use portcullis_admin::{ChannelOptions, Monitor, MonitorOptions, Transport};
+use portcullis_admin::{ChannelOptions, Monitor, MonitorOptions, QuietHours, Transport};
 use portcullis_audit::AlertSeverity;
 
 /// The receiver of alerts.
@@ -42,6 +42,13 @@ impl Receiver {
                 Monitor::Alertmanager { severities, .. } => severities,
                 Monitor::Heartbeat { .. } => &[],
             },
+        }
+    }
+
+    pub(super) fn quiet(&self) -> Option<&QuietHours> {
+        match self {
+            Self::Channel(options) => options.quiet.as_ref(),
+            Self::Monitor(_) => None,
         }
     }
 

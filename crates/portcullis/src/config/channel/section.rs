@@ -49,6 +49,12 @@ pub(crate) struct ChannelSection {
     /// The channel that gets what this one does not deliver in time.
     #[serde(default)]
     pub(super) fallback: Option<String>,
+    /// The times of day at which less severe messages wait, such as `22:00-07:00 Europe/Berlin`.
+    #[serde(default)]
+    pub(super) quiet: Option<String>,
+    /// Messages of this severity do not wait; critical.
+    #[serde(default)]
+    pub(super) quiet_below: Option<String>,
 }
 
 impl ChannelSection {
@@ -67,6 +73,8 @@ impl ChannelSection {
             ("private_address", self.private_address),
             ("severities", self.severities.is_some()),
             ("fallback", self.fallback.is_some()),
+            ("quiet", self.quiet.is_some()),
+            ("quiet_below", self.quiet_below.is_some()),
         ];
         keys.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect()
     }

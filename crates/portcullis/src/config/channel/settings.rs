@@ -49,6 +49,10 @@ impl ChannelSettings {
         if let Some(fallback) = receiver.fallback() {
             table.insert(String::from("fallback"), fallback.clone().into());
         }
+        if let Some(quiet) = receiver.quiet() {
+            table.insert(String::from("quiet"), quiet.to_string().into());
+            table.insert(String::from("quiet_below"), quiet.below().name().into());
+        }
         for (key, file) in self.files() {
             let key = key.rsplit('.').next().unwrap_or(key);
             table.insert(String::from(key), Value::from(file.display().to_string()));

@@ -40,6 +40,19 @@ fn channel_is_read_and_its_secrets_are_not_printed() {
 }
 
 #[test]
+fn quiet_hours_are_read_and_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    private(directory.path(), "url", URL);
+    let shown = |more: &str| read(directory.path(), more).unwrap().table();
+    assert!(!shown("").contains_key("quiet"));
+    let table = shown("quiet = \"22:00-07:00 Europe/Berlin\"");
+    assert_eq!(table["quiet"].as_str(), Some("22:00-07:00 Europe/Berlin"));
+    assert_eq!(table["quiet_below"].as_str(), Some("critical"));
+    let table = shown("quiet = \"22:00-07:00 UTC\"\nquiet_below = \"high\"");
+    assert_eq!(table["quiet_below"].as_str(), Some("high"));
+}
+
+#[test]
 fn monitor_has_its_own_keys_only() {
     let directory = tempfile::tempdir().unwrap();
     private(directory.path(), "url", &format!("{URL}\n{URL}\n"));
@@ -53,6 +66,7 @@ fn monitor_has_its_own_keys_only() {
     for (kind, more, expect) in [
         ("alertmanager", "shape = \"slack\"", "alert.channel.shape is set"),
         ("heartbeat", "severities = [\"high\"]", "alert.channel.severities is set"),
+        ("heartbeat", "quiet = \"22:00-07:00 UTC\"", "alert.channel.quiet is set"),
         ("heartbeat", "", "alert.channel.url_file is "),
         ("webhook", "", "alert.channel.url_file is "),
         ("command", "", "alert.channel.url_file is set"),
@@ -77,6 +91,11 @@ fn invalid_channel_is_rejected_with_its_key() {
         ("shape = \"pagerduty\"", "alert.channel.secret_file is unset: PagerDuty needs"),
         ("fallback = \"mail\"", "alert.channel.fallback is \"mail\""),
         ("fallback = \"page\"", "alert.channel.fallback is \"page\""),
+        ("quiet = \"at night\"", "alert.channel.quiet is \"at night\""),
+        ("quiet = \"22:00-22:00 UTC\"", "alert.channel.quiet is \"22:00-22:00 UTC\": its start"),
+        ("quiet = \"22:00-07:00 Mars\"", "alert.channel.quiet is \"22:00-07:00 Mars\": \"Mars\""),
+        ("quiet_below = \"high\"", "alert.channel.quiet is unset"),
+        ("quiet_below = \"info\"", "alert.channel.quiet_below is \"info\""),
     ] {
         let error = read(at, more).err().unwrap();
         assert!(error.starts_with(expect), "{more}: {error}");
