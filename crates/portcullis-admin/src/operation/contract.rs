@@ -35,3 +35,19 @@ pub(crate) const CHANGE: Rule = Rule {
     login_max_age_s: 900,
     ..Rule::DEFAULT
 };
+
+/// Items of a list when the payload names no number, and the most that it can name.
+const PAGE: (usize, usize) = (50, 200);
+
+/// The number of items of a list.
+///
+/// # Errors
+/// A denial when it is 0 or above the maximum.
+pub(crate) fn page_size(limit: Option<usize>) -> Result<usize, Denial> {
+    let (usual, max) = PAGE;
+    let limit = limit.unwrap_or(usual);
+    if (1..=max).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Denial::app("limit_invalid", format!("limit must be from 1 to {max}")))
+}

@@ -1,7 +1,8 @@
 //! What all operations share: the channels, the sampled rates and the time line.
 //! Never: a decision about a client.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use portcullis_audit::Alerts;
 use portcullis_model::{ConnectionId, Denial, Now};
@@ -17,6 +18,9 @@ type ChannelReader = Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>;
 pub struct Desk {
     channels: OnceLock<ChannelReader>,
     sampler: Mutex<Sampler>,
+    log: OnceLock<PathBuf>,
+    /// Held during a search of the log.
+    search: Mutex<()>,
     /// Connections that get the overview.
     watchers: Mutex<Vec<ConnectionId>>,
 }
@@ -25,6 +29,25 @@ impl Desk {
     /// Shows the state of the channels in the overview; the first call counts.
     pub fn attach_channels(&self, channels: &Channels) {
         let _attached_once = self.channels.set(Box::new(channels.states()));
+    }
+
+    /// Reads records from this file of the security log; the first call counts.
+    pub fn attach_log(&self, log: PathBuf) {
+        let _attached_once = self.log.set(log);
+    }
+
+    /// The open file of the security log.
+    pub(crate) fn log(&self) -> Option<&Path> {
+        self.log.get().map(PathBuf::as_path)
+    }
+
+    /// Starts a search of the log; none while another one runs.
+    pub(crate) fn search(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.search.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Samples the server; called once a second.

@@ -12,11 +12,13 @@ use crate::operation::alerts::AdminAlerts;
 use crate::operation::call::Call;
 use crate::operation::contract::Operation;
 use crate::operation::desk::Desk;
+use crate::operation::events::AdminEvents;
 use crate::operation::limits::AdminLimits;
 use crate::operation::offenders::{AdminOffenders, AffectedUsers};
 use crate::operation::overview::AdminOverview;
 use crate::operation::sampler;
 use crate::operation::timeline::AdminTimeline;
+use crate::operation::users::{AdminUser, AdminUsers};
 use crate::operation::watch::{self, AdminUnwatch, AdminWatch};
 
 /// The namespace of administrators and auditors.
@@ -33,6 +35,9 @@ pub fn install_operations(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(),
     install::<AdminAlerts>(builder, desk)?;
     install::<AdminOffenders>(builder, desk)?;
     install::<AffectedUsers>(builder, desk)?;
+    install::<AdminEvents>(builder, desk)?;
+    install::<AdminUsers>(builder, desk)?;
+    install::<AdminUser>(builder, desk)?;
     install::<AdminLimits>(builder, desk)?;
     install::<AlertAcknowledge>(builder, desk)?;
     install::<AlertSilence>(builder, desk)?;

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_guard::{Event, LimitState, Rule};
+use portcullis_guard::{Event, LimitState, Rule, User};
 use portcullis_model::{Denial, UserId};
 use portcullis_server::Reply;
 use serde::Deserialize;
@@ -59,12 +59,17 @@ fn of_user(call: &Call, user: &str) -> Result<Reply, Denial> {
     let unknown = || Denial::app("user_unknown", "there is no user with this id");
     let user = UserId::parse(user).map_err(|_| unknown())?;
     let found = call.services.directory.user(&user).ok_or_else(unknown)?;
-    let limits = call.services.gate.limits().explain_user(&user, &found.name(), call.now);
     Ok(Reply::fields(&json!({
         "user": user.as_str(),
         "connections": found.connections(),
-        "limits": limits.iter().map(view).collect::<Vec<_>>(),
+        "limits": limits_of_user(call, &found),
     })))
+}
+
+/// How far the limits of a user are used.
+pub(crate) fn limits_of_user(call: &Call, user: &User) -> Vec<Value> {
+    let limits = call.services.gate.limits().explain_user(&user.id, &user.name(), call.now);
+    limits.iter().map(view).collect()
 }
 
 fn view(state: &LimitState) -> Value {

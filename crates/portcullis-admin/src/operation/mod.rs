@@ -13,4 +13,6 @@ pub(crate) mod watch; // `admin:watch`, `admin:unwatch`
 pub(crate) mod timeline; // `admin:timeline`
 pub(crate) mod alerts; // `admin:alerts`
 pub(crate) mod alert_change; // `alert:acknowledge`, `alert:silence`, `alert:unsilence`
+pub(crate) mod events; // `admin:events`
+pub(crate) mod users; // `admin:users`, `admin:user`
 pub(crate) mod limits; // `admin:limits`

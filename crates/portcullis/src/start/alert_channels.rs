@@ -36,6 +36,7 @@ pub(crate) fn start(
         alerts.add_sink(channels.sink());
     }
     desk.attach_channels(&channels);
+    desk.attach_log(settings.audit.file.clone());
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let (delivered, undelivered, waiting) =
         (channels.counter(), channels.counter(), channels.counter());

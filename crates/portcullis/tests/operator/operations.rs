@@ -17,11 +17,13 @@ fn changes() -> [(&'static str, Value); 3] {
 }
 
 /// All operations that read, each with a valid payload.
-fn reads() -> [(&'static str, Value); 8] {
+fn reads() -> [(&'static str, Value); 10] {
     [
         ("admin:overview", json!({})),
         ("admin:timeline", json!({})),
         ("admin:alerts", json!({})),
+        ("admin:events", json!({ "filter": { "severity": ["warning"] }, "limit": 5 })),
+        ("admin:users", json!({ "query": "watch" })),
         ("admin:offenders", json!({})),
         ("admin:affected", json!({})),
         ("admin:watch", json!({ "streams": ["overview", "alert"] })),
@@ -230,4 +232,42 @@ fn user_that_exceeds_a_limit_is_an_affected_user() {
     assert_eq!((&user["user"], &user["name"]), (&json!(ann.id), &json!("ann")), "{answer}");
     assert!(user["rejected_5min"].as_u64().unwrap() >= 3, "{answer}");
     assert!(user["wait_ms"].as_u64().unwrap() > 0, "{answer}");
+}
+
+#[test]
+fn records_are_found_by_reference_and_users_by_name() {
+    let server = start(&config());
+    let admin = set_up(&server, "the_admin");
+    let ann = sign_up(&server, "ann");
+    let mut client = connect(&server, &admin.token);
+    let mut user = SioClient::connect(&server, &ann.token);
+    let answer = user.ask("admin:broadcast", &json!({ "message": "hello" }));
+    let reference = answer["error"]["ref"].as_str().unwrap();
+    let _record = server.records.wait_for_reference(reference);
+    let payload = json!({ "filter": { "ref": reference, "user": ann.id } });
+    let events = until("the record", || {
+        let answer = client.ask_in("/admin", "admin:events", &payload);
+        answer["events"].as_array().filter(|events| !events.is_empty()).cloned()
+    });
+    assert_eq!((events.len(), &events[0]["event"]["code"]), (1, &json!("authz_fail")));
+    let first = client.ask_in("/admin", "admin:events", &json!({ "limit": 2 }));
+    assert_eq!((&first["more"], first["events"].as_array().unwrap().len()), (&json!(true), 2));
+    let payload = json!({ "limit": 2, "cursor": first["cursor"] });
+    let second = client.ask_in("/admin", "admin:events", &payload);
+    let sequence = |page: &Value| page["events"][0]["event"]["sequence"].as_u64().unwrap();
+    assert_eq!(sequence(&second), sequence(&first) - 2, "{second}");
+
+    let users = client.ask_in("/admin", "admin:users", &json!({ "query": "AN" }));
+    assert_eq!(users["users"].as_array().unwrap().len(), 1, "{users}");
+    assert_eq!((&users["users"][0]["id"], &users["more"]), (&json!(ann.id), &json!(false)));
+    let page = client.ask_in("/admin", "admin:users", &json!({ "limit": 1 }));
+    let payload = json!({ "limit": 1, "cursor": page["cursor"] });
+    let other = client.ask_in("/admin", "admin:users", &payload);
+    assert_ne!(page["users"][0]["id"], other["users"][0]["id"]);
+    let found = client.ask_in("/admin", "admin:user", &json!({ "user": ann.id }));
+    assert_eq!((&found["user"]["name"], &found["user"]["connections"]), (&json!("ann"), &json!(1)));
+    assert_eq!(
+        code(&client.ask_in("/admin", "admin:user", &json!({ "user": "x" }))),
+        "user_unknown"
+    );
 }

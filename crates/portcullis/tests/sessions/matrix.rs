@@ -150,8 +150,11 @@ impl Cast {
             "chat:send" => json!({ "roomId": room, "message": "hello" }),
             "room:create" => json!({ "name": "Mine", "visibility": "public" }),
             "admin:overview" | "admin:timeline" | "admin:alerts" | "admin:offenders"
-            | "admin:affected" | "admin:unwatch" | "room:list" => json!({}),
+            | "admin:affected" | "admin:events" | "admin:users" | "admin:unwatch" | "room:list" => {
+                json!({})
+            }
             "admin:watch" => json!({ "streams": ["overview"] }),
+            "admin:user" => json!({ "user": victim }),
             "admin:limits" => json!({ "address": "203.0.113.7" }),
             "alert:acknowledge" | "alert:unsilence" => json!({ "id": "1", "reason": "a test" }),
             "alert:silence" => json!({ "rule": "A2", "reason": "a test" }),
