@@ -13,7 +13,7 @@ pub use channel::options::{ChannelOptions, Transport};
 pub use channel::quiet::{QuietError, QuietHours};
 pub use channel::trial::{TrialResult, send_monitor_trial, send_trial};
 pub use message::shape::Shape;
-pub use operation::desk::Desk;
+pub use operation::desk::{Desk, StoredState};
 pub use operation::install::install_operations;
 pub use transport::admin_sockets::AdminSockets;
 pub use transport::command::Program;

@@ -191,6 +191,7 @@ mod tests {
             Delta::Recheck { .. }
             | Delta::RecheckAll
             | Delta::RecheckBlocks
+            | Delta::Select(_)
             | Delta::Probe { .. }
             | Delta::Replace { .. }
             | Delta::Kick { .. }

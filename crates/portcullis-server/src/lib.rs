@@ -24,6 +24,8 @@ pub use connection::socket_id::SocketId;
 pub use delivery::broadcast::{AckResponses, Broadcast};
 pub use delivery::hub::{Acknowledge, Delta, Hub};
 pub use delivery::operation::{AckResponse, Operation, SocketInfo};
+pub use delivery::select::{count_connections, end_connections};
+pub use delivery::selection::{ConnectionSelection, SelectionCounts, SelectionRequest};
 pub use delivery::timing::DeliveryTiming;
 pub use events::completion::run_to_completion;
 pub use events::context::{Context, Services};

@@ -2,14 +2,26 @@
 //! Never: a decision about a client.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use portcullis_audit::Alerts;
-use portcullis_model::{ConnectionId, Denial, Now};
+use portcullis_guard::BlockRules;
+use portcullis_model::{ConnectionId, Denial, Now, RoleTable};
 use portcullis_server::Services;
+use portcullis_store::Store;
 
 use crate::channel::channels::{ChannelState, Channels};
 use crate::operation::sampler::Sampler;
+
+/// What operations change in the store, and the names and addresses that they need for it.
+pub struct StoredState {
+    /// Users, sessions and blocks.
+    pub store: Arc<dyn Store>,
+    /// The addresses that cannot be blocked.
+    pub rules: BlockRules,
+    /// The names of roles.
+    pub roles: RoleTable,
+}
 
 type ChannelReader = Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>;
 
@@ -17,6 +29,7 @@ type ChannelReader = Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>;
 #[derive(Default)]
 pub struct Desk {
     channels: OnceLock<ChannelReader>,
+    stored: OnceLock<StoredState>,
     sampler: Mutex<Sampler>,
     log: OnceLock<PathBuf>,
     /// Held during a search of the log.
@@ -29,6 +42,16 @@ impl Desk {
     /// Shows the state of the channels in the overview; the first call counts.
     pub fn attach_channels(&self, channels: &Channels) {
         let _attached_once = self.channels.set(Box::new(channels.states()));
+    }
+
+    /// Attaches the store, which operations change; the first call counts.
+    pub fn attach_store(&self, stored: StoredState) {
+        let _attached_once = self.stored.set(stored);
+    }
+
+    /// The store and what changes of it need.
+    pub(crate) fn stored(&self) -> Result<&StoredState, Denial> {
+        self.stored.get().ok_or(Denial::Internal("no_store"))
     }
 
     /// Reads records from this file of the security log; the first call counts.

@@ -9,15 +9,22 @@ use portcullis_server::{Builder, Context, run_to_completion};
 
 use crate::operation::alert_change::{AlertAcknowledge, AlertSilence, AlertUnsilence};
 use crate::operation::alerts::AdminAlerts;
+use crate::operation::block::{AddressBlock, AddressUnblock, AdminBlocks};
 use crate::operation::call::Call;
+use crate::operation::connection_close::ConnectionClose;
 use crate::operation::contract::Operation;
 use crate::operation::desk::Desk;
 use crate::operation::events::AdminEvents;
 use crate::operation::limits::AdminLimits;
+use crate::operation::limits_unlock::LimitsUnlock;
+use crate::operation::load_pin::{StatePin, StateUnpin};
 use crate::operation::offenders::{AdminOffenders, AffectedUsers};
 use crate::operation::overview::AdminOverview;
 use crate::operation::sampler;
 use crate::operation::timeline::AdminTimeline;
+use crate::operation::user_change::{
+    SessionEnd, UserBan, UserDisable, UserKick, UserLogout, UserMute, UserRole,
+};
 use crate::operation::users::{AdminUser, AdminUsers};
 use crate::operation::watch::{self, AdminUnwatch, AdminWatch};
 
@@ -42,6 +49,7 @@ pub fn install_operations(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(),
     install::<AlertAcknowledge>(builder, desk)?;
     install::<AlertSilence>(builder, desk)?;
     install::<AlertUnsilence>(builder, desk)?;
+    install_changes(builder, desk)?;
     install_streams(builder, desk)
 }
 
@@ -69,6 +77,24 @@ fn install_streams(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(), GateEr
         }
     });
     Ok(())
+}
+
+/// Installs the operations that change the store, connections and the load level.
+fn install_changes(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(), GateError> {
+    install::<AdminBlocks>(builder, desk)?;
+    install::<AddressBlock>(builder, desk)?;
+    install::<AddressUnblock>(builder, desk)?;
+    install::<ConnectionClose>(builder, desk)?;
+    install::<LimitsUnlock>(builder, desk)?;
+    install::<StatePin>(builder, desk)?;
+    install::<StateUnpin>(builder, desk)?;
+    install::<SessionEnd>(builder, desk)?;
+    install::<UserLogout>(builder, desk)?;
+    install::<UserMute>(builder, desk)?;
+    install::<UserBan>(builder, desk)?;
+    install::<UserKick>(builder, desk)?;
+    install::<UserRole>(builder, desk)?;
+    install::<UserDisable>(builder, desk)
 }
 
 /// Installs one operation in both ways.

@@ -15,4 +15,10 @@ pub(crate) mod alerts; // `admin:alerts`
 pub(crate) mod alert_change; // `alert:acknowledge`, `alert:silence`, `alert:unsilence`
 pub(crate) mod events; // `admin:events`
 pub(crate) mod users; // `admin:users`, `admin:user`
+pub(crate) mod effect; // what a change would affect
+pub(crate) mod block; // `address:block`, `address:unblock`, `admin:blocks`
+pub(crate) mod connection_close; // `connection:close`
+pub(crate) mod load_pin; // `state:pin`, `state:unpin`
+pub(crate) mod limits_unlock; // `limits:unlock`
+pub(crate) mod user_change; // `user:ban` and other changes of a user
 pub(crate) mod limits; // `admin:limits`

@@ -42,7 +42,10 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
     let now = services.clock.now();
     let (status, limits) = (services.status(), services.gate.limits());
     let counts = limits.counts();
-    let pinned = limits.pinned_load().map(|state| json!({ "state": state.name(), "until": null }));
+    let until = limits
+        .pinned_for_ms(now)
+        .map(|rest_ms| utc(now.unix_ms.saturating_add(i64::try_from(rest_ms).unwrap_or(i64::MAX))));
+    let pinned = limits.pinned_load().map(|state| json!({ "state": state.name(), "until": until }));
     let reason = status.load_reason.as_ref();
     let parties = &status.parties;
     let users = parties.iter().filter(|party| party.kind == PartyKind::User).count();

@@ -12,6 +12,7 @@ use crate::connection::end::EndReason;
 use crate::connection::socket::{PendingRecovery, Socket};
 use crate::connection::state::Connection;
 use crate::delivery::apply_operation::{apply_operation, disconnect_socket};
+use crate::delivery::apply_selection::apply_selection;
 use crate::delivery::hub::{Acknowledge, Batch, Delta};
 use crate::events::frame::Frame;
 use crate::rooms::membership::{enter_namespace, join_room, leave_room};
@@ -62,6 +63,7 @@ fn apply(shard: &Shard, delta: &Delta) {
         }
         Delta::RecheckAll => recheck(shard, &shard.connections.all()),
         Delta::RecheckBlocks => recheck_blocks(shard),
+        Delta::Select(request) => apply_selection(shard, request),
         Delta::Resume { connection, rooms, missed } => resume(shard, *connection, rooms, missed),
         Delta::Operate(operation) => apply_operation(shard, operation),
         Delta::Acknowledge(Acknowledge { connection, frames }) => {

@@ -9,6 +9,7 @@ use portcullis_model::{ConnectionId, Denial, RoomId, UserId};
 use tokio::sync::mpsc;
 
 use crate::delivery::operation::Operation;
+use crate::delivery::selection::SelectionRequest;
 use crate::delivery::timing::DeliveryTiming;
 use crate::events::frame::Frame;
 
@@ -75,6 +76,8 @@ pub enum Delta {
     RecheckAll,
     /// Ends the connections of blocked networks, after a network was blocked.
     RecheckBlocks,
+    /// Counts or ends the connections of a selection.
+    Select(SelectionRequest),
     /// Recovers a socket: sends the missed events and adds it to its rooms. The answer to a
     /// [`crate::RecoveryRequest`].
     Resume {

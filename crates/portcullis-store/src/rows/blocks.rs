@@ -15,7 +15,7 @@ pub struct BlockRow {
     pub scope: BlockScope,
     /// The reason that the administrator gave.
     pub reason: String,
-    /// The id of the administrator, or the operator at the command line.
+    /// The name of the administrator, or `command line`.
     pub by: String,
     /// When it was blocked.
     pub created_unix_ms: i64,

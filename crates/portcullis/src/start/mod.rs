@@ -11,4 +11,5 @@ pub(crate) mod pages; // the chat page inside the binary
 pub(crate) mod banner; // addresses and links on standard output
 pub(crate) mod signals; // signals and ticks
 pub(crate) mod alert_channels; // channels of alerts, and events for administrators
+pub(crate) mod operations; // operations of administrators
 pub(crate) mod certificate_watch; // reminders and alerts before the certificate expires

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use portcullis_accounts::{
     AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys, correct_names,
 };
-use portcullis_admin::{Desk, install_operations};
+use portcullis_admin::Desk;
 use portcullis_audit::{Audit, AuditOptions, ChainOptions, Outcome, Output, Record, Syslog};
 use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
 use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
@@ -20,7 +20,6 @@ use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreErr
 use crate::config::{ConfigError, Settings, StorageSettings, Warning, password_policy, weakenings};
 use crate::feed_dispatch::Feed;
 use crate::sealing::{SealLog, Sealing};
-use crate::start::alert_channels;
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
 use crate::start::log_key;
@@ -32,6 +31,7 @@ use crate::start::preparation::{
 use crate::start::signals::{Signals, Wake, end_within};
 use crate::start::syslog;
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
+use crate::start::{alert_channels, operations};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
 
@@ -222,7 +222,7 @@ impl Parts {
         server.reference_key = Some(self.secret.reference());
         server.former_reference_keys = self.secret.former_references();
         let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
-        install_operations(&mut builder, desk).map_err(ConfigError::Gate)?;
+        operations::install(&mut builder, settings, &self.store, roles.clone(), desk)?;
         let accounts: Arc<dyn AccountStore> = self.store.clone();
         let parts = AccountParts { store: accounts, keys: self.keys, secret: self.secret, roles };
         portcullis_accounts::install(&mut builder, parts, options)?;

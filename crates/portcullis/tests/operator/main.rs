@@ -13,6 +13,7 @@ mod monitoring; // metrics, dashboard and rules
 mod operations; // operations of administrators, by both ways
 mod monitors; // an Alertmanager and a heartbeat
 mod mail; // messages by mail
+mod changes; // operations that change something
 mod channels; // messages to receivers of alerts
 mod audit; // the log verified, personal data erased
 mod blocks; // networks that an operator blocks

@@ -133,12 +133,42 @@ impl Cast {
             let joined = client.join_namespace("/admin", &token).is_ok();
             assert_eq!(joined, one_of("admin auditor", actor.roles), "{}", actor.name);
             if joined {
-                let payload = self.payload(row[1], "", "");
+                let payload = self.operation(row[1]);
                 let answer = client.ask_in("/admin", row[1], &payload);
                 let may = code(&answer) != "forbidden";
                 assert_eq!(may, one_of(row[2], actor.roles), "{} {}: {answer}", row[1], actor.name);
             }
         }
+    }
+
+    /// A payload of an operation that is as it declares; without an effect where possible.
+    fn operation(&self, event: &str) -> Value {
+        let victim = &self.victim.id;
+        let more = match event {
+            "admin:overview" | "admin:timeline" | "admin:alerts" | "admin:blocks"
+            | "admin:offenders" | "admin:affected" | "admin:events" | "admin:users"
+            | "admin:unwatch" => return json!({}),
+            "admin:user" => return json!({ "user": victim }),
+            "admin:watch" => return json!({ "streams": ["overview"] }),
+            "admin:limits" => return json!({ "address": "203.0.113.7" }),
+            "alert:acknowledge" | "alert:unsilence" => {
+                return json!({ "id": "1", "reason": "a test" });
+            }
+            "alert:silence" => return json!({ "rule": "A2", "reason": "a test" }),
+            "address:block" | "address:unblock" => json!({ "prefix": "203.0.113.7" }),
+            "connection:close" => json!({ "id": "0-1" }),
+            "limits:unlock" => json!({ "address": "203.0.113.7" }),
+            "session:end" => json!({ "user": victim, "session": "s" }),
+            "state:pin" => json!({ "state": "normal" }),
+            "state:unpin" => json!({}),
+            "user:ban" | "user:kick" | "user:logout" | "user:mute" => json!({ "user": victim }),
+            "user:disable" => json!({ "user": victim, "disabled": true }),
+            "user:role" => json!({ "user": victim, "roles": ["user"] }),
+            other => panic!("{other} is new: say here what it takes"),
+        };
+        let mut payload = json!({ "reason": "a test", "dry_run": true });
+        payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        payload
     }
 
     /// A payload that is as the event declares.
@@ -149,15 +179,7 @@ impl Cast {
             "admin:broadcast" => json!({ "message": "hello" }),
             "chat:send" => json!({ "roomId": room, "message": "hello" }),
             "room:create" => json!({ "name": "Mine", "visibility": "public" }),
-            "admin:overview" | "admin:timeline" | "admin:alerts" | "admin:offenders"
-            | "admin:affected" | "admin:events" | "admin:users" | "admin:unwatch" | "room:list" => {
-                json!({})
-            }
-            "admin:watch" => json!({ "streams": ["overview"] }),
-            "admin:user" => json!({ "user": victim }),
-            "admin:limits" => json!({ "address": "203.0.113.7" }),
-            "alert:acknowledge" | "alert:unsilence" => json!({ "id": "1", "reason": "a test" }),
-            "alert:silence" => json!({ "rule": "A2", "reason": "a test" }),
+            "room:list" => json!({}),
             "chat:history" | "room:delete" | "room:join" | "room:leave" | "room:members" => {
                 json!({ "roomId": room })
             }
@@ -197,11 +219,13 @@ fn t063_t064_t069_every_event_is_tried_by_every_role() {
     let printed = printed(&server);
     let table = rows(&printed, "| namespace");
     assert!(table.iter().any(|row| row[1] == "room:kick" && row[4].ends_with("support")));
+    for row in table.iter().filter(|row| row[0] == "/admin") {
+        cast.try_operation(&server, row);
+    }
     for visibility in ["public", "private"] {
         for row in &table {
             let [namespace, event] = [row[0], row[1]];
             if namespace == "/admin" {
-                cast.try_operation(&server, row);
                 continue;
             }
             assert!(["every", "/"].contains(&namespace), "{namespace} is new");

@@ -1,0 +1,88 @@
+//! `connection:close {id, reason}`: ends one connection, whose client can connect again.
+//! Never: a connection of the caller, who needs an answer.
+
+use std::sync::Arc;
+
+use portcullis_guard::{Event, Rule};
+use portcullis_model::{ConnectionId, Denial};
+use portcullis_server::{ConnectionSelection, Reply, count_connections, end_connections};
+use serde::Deserialize;
+
+use crate::operation::call::{Actor, Call, check_reason};
+use crate::operation::contract::{CHANGE, Operation};
+use crate::operation::desk::Desk;
+use crate::operation::effect::effect;
+
+/// `connection:close {id, reason, dry_run?}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectionClose {
+    id: String,
+    reason: String,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Event for ConnectionClose {
+    const NAME: &'static str = "connection:close";
+    const RULE: Rule = Rule { fields: &["id", "reason", "dry_run"], ..CHANGE };
+}
+
+impl Operation for ConnectionClose {
+    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+        check_reason(&self.reason)?;
+        let id = read_id(&self.id).ok_or_else(unknown)?;
+        let is_own = match &call.actor {
+            Actor::User { connection, .. } => *connection == id,
+            Actor::Operator => false,
+        };
+        if is_own {
+            let why = "this is your own connection: close the page instead";
+            return Err(Denial::app("own_connection", why));
+        }
+        let hub = &call.services.hub;
+        let counts = count_connections(hub, ConnectionSelection::Id(id)).await?;
+        if counts.connections == 0 {
+            return Err(unknown());
+        }
+        if self.dry_run {
+            return Ok(effect(counts));
+        }
+        // Recorded first, because the order may arrive although this fails.
+        call.record(Self::NAME, &self.reason, |record| {
+            record.detail = Some(format!("connection {id} closed"));
+        });
+        let _counts = end_connections(hub, ConnectionSelection::Id(id)).await?;
+        Ok(Reply::ok())
+    }
+}
+
+fn unknown() -> Denial {
+    Denial::app("connection_unknown", "there is no open connection with this id")
+}
+
+/// Reads `SHARD-NUMBER`, as lists and records of connections write it.
+fn read_id(text: &str) -> Option<ConnectionId> {
+    let (shard, number) = text.split_once('-')?;
+    Some(ConnectionId { shard: shard.parse().ok()?, number: number.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_is_read_as_it_is_written() {
+        for (text, expect) in [
+            ("3-17", Some(ConnectionId { shard: 3, number: 17 })),
+            ("3", None),
+            ("3-", None),
+            ("-3-17", None),
+            ("70000-1", None),
+            ("", None),
+        ] {
+            assert_eq!(read_id(text), expect, "{text}");
+            assert!(expect.is_none_or(|id| id.to_string() == text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `limits:unlock {address | user, reason}`: resets the limits of an address or a user.
+//! Never: a block of a network; `address:unblock` removes it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use portcullis_guard::{BlockedNetwork, Event, Rule};
+use portcullis_model::{Denial, UserId};
+use portcullis_server::{ConnectionSelection, Reply, SelectionCounts};
+use serde::Deserialize;
+
+use crate::operation::call::{Call, check_reason};
+use crate::operation::contract::{CHANGE, Operation};
+use crate::operation::desk::Desk;
+use crate::operation::effect::{effect, preview};
+
+/// `limits:unlock {address, reason, dry_run?}` or `{user, reason, dry_run?}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsUnlock {
+    #[serde(default)]
+    address: Option<IpAddr>,
+    #[serde(default)]
+    user: Option<String>,
+    reason: String,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Event for LimitsUnlock {
+    const NAME: &'static str = "limits:unlock";
+    const RULE: Rule = Rule { fields: &["address", "user", "reason", "dry_run"], ..CHANGE };
+}
+
+impl Operation for LimitsUnlock {
+    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+        check_reason(&self.reason)?;
+        match (self.address, &self.user) {
+            (Some(address), None) => self.unlock_address(&call, address.to_canonical()).await,
+            (None, Some(user)) => self.unlock_user(&call, user).await,
+            _ => Err(Denial::app("subject_missing", "write either address or user")),
+        }
+    }
+}
+
+impl LimitsUnlock {
+    async fn unlock_address(&self, call: &Call, address: IpAddr) -> Result<Reply, Denial> {
+        if self.dry_run {
+            return match BlockedNetwork::parse(&address.to_string()) {
+                Ok(network) => preview(call, ConnectionSelection::Network(network)).await,
+                // Loopback, which has no clients to count.
+                Err(_) => Ok(effect(SelectionCounts::default())),
+            };
+        }
+        call.services.gate.limits().unlock_address(address, call.now);
+        call.record(Self::NAME, &self.reason, |record| {
+            record.rule = "limits";
+            record.labels.push(("address", address.to_string()));
+        });
+        Ok(Reply::ok())
+    }
+
+    async fn unlock_user(&self, call: &Call, user: &str) -> Result<Reply, Denial> {
+        let unknown = || Denial::app("user_unknown", "there is no user with this id");
+        let user = UserId::parse(user).map_err(|_| unknown())?;
+        let found = call.services.directory.user(&user).ok_or_else(unknown)?;
+        if self.dry_run {
+            return preview(call, ConnectionSelection::User(user)).await;
+        }
+        call.services.gate.limits().unlock_user(&user, &found.name(), call.now);
+        call.record(Self::NAME, &self.reason, |record| {
+            record.rule = "limits";
+            record.target = Some(user);
+        });
+        Ok(Reply::ok())
+    }
+}

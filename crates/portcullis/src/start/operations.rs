@@ -1,0 +1,26 @@
+//! The operations of administrators, with what they change.
+//! Never: a decision about a caller; the gate makes it.
+
+use std::sync::Arc;
+
+use portcullis_admin::{Desk, StoredState, install_operations};
+use portcullis_guard::BlockRules;
+use portcullis_model::RoleTable;
+use portcullis_server::Builder;
+use portcullis_store::Store;
+
+use crate::config::{ConfigError, Settings};
+
+/// Installs the operations in `/admin` and on the private listener.
+pub(super) fn install(
+    builder: &mut Builder,
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    roles: RoleTable,
+    desk: &Arc<Desk>,
+) -> Result<(), ConfigError> {
+    let private = settings.server.private.map(|address| address.ip());
+    let rules = BlockRules::new(&settings.gate.proxies, private).map_err(ConfigError::Gate)?;
+    desk.attach_store(StoredState { store: Arc::clone(store), rules, roles });
+    install_operations(builder, desk).map_err(ConfigError::Gate)
+}
