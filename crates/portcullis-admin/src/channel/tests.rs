@@ -130,18 +130,19 @@ fn answer(stream: TcpStream, status: u16) -> Option<String> {
 struct World {
     folder: tempfile::TempDir,
     clock: Arc<TestClock>,
+    audit: Audit,
 }
 
 impl World {
     fn new(unix_ms: i64) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(unix_ms)));
-        Self { folder: tempfile::tempdir().unwrap(), clock }
+        Self { folder: tempfile::tempdir().unwrap(), clock, audit: Audit::silent() }
     }
 
     fn start(&self, channels: &[ChannelOptions]) -> Channels {
         let file = self.folder.path().join("alerts.spool");
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Channels::start(channels.to_vec(), Vec::new(), file, Audit::silent(), clock).unwrap()
+        Channels::start(channels.to_vec(), Vec::new(), file, self.audit.clone(), clock).unwrap()
     }
 
     /// Sets the clock and starts again.
@@ -250,6 +251,30 @@ fn t399_fallback_has_the_alert_within_a_minute_after_both_were_down() {
     channels.close();
     assert_eq!(page.accepted(), ["al_1 firing"]);
     assert_eq!(other.accepted(), ["al_1 firing"]);
+}
+
+#[test]
+fn alert_without_space_in_the_spool_is_counted_and_recorded() {
+    use AlertSeverity::{Critical, High};
+    let receiver = Receiver::start(503);
+    let (audit, lines) = Audit::memory();
+    let world = World { audit, ..World::new(MIDNIGHT_MS) };
+    let channels = world.start(&[receiver.channel("page")]);
+    for number in 0..1_000 {
+        world.offer(&channels, &format!("al_{number}"), High, AlertState::Firing);
+    }
+    let counts = channels.counter();
+    assert_eq!((counts().undelivered, counts().waiting), (0, 1_000));
+    world.offer(&channels, "al_critical", Critical, AlertState::Firing);
+    world.offer(&channels, "al_high", High, AlertState::Firing);
+    // The next state needs no more space, so an alert about the loss does not cause a loss.
+    world.offer(&channels, "al_critical", Critical, AlertState::Updated);
+    assert_eq!((counts().undelivered, counts().waiting), (2, 1_000));
+    let lines = lines.lock().unwrap();
+    for (line, alert) in lines.iter().zip(["al_0", "al_high"]) {
+        assert!(line.contains("alert_undelivered") && line.contains(alert), "{line}");
+    }
+    assert_eq!(lines.len(), 2);
 }
 
 /// A log in a folder, with the alert engine.

@@ -38,6 +38,11 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start(statuses: &'static [u16]) -> Self {
+        Self::start_with(statuses, String::new())
+    }
+
+    /// Each response has these headers, too.
+    fn start_with(statuses: &'static [u16], headers: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let received: Arc<Mutex<Vec<ReceivedRequest>>> = Arc::default();
@@ -46,7 +51,7 @@ impl Receiver {
             let mut statuses = statuses.iter();
             for stream in listener.incoming() {
                 let status = statuses.next().copied().unwrap_or(204);
-                let found = answer(stream.unwrap(), status);
+                let found = answer(stream.unwrap(), status, &headers);
                 of_thread.lock().unwrap().extend(found);
             }
         });
@@ -62,7 +67,7 @@ impl Receiver {
     }
 }
 
-fn answer(stream: TcpStream, status: u16) -> Option<ReceivedRequest> {
+fn answer(stream: TcpStream, status: u16, more: &str) -> Option<ReceivedRequest> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -77,7 +82,8 @@ fn answer(stream: TcpStream, status: u16) -> Option<ReceivedRequest> {
     let length = headers.iter().find(|(name, _)| name == "content-length")?.1.parse().ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let response = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n");
+    let response = format!("{head}{more}\r\n");
     reader.get_mut().write_all(response.as_bytes()).ok()?;
     Some(ReceivedRequest { headers, body: serde_json::from_slice(&body).unwrap() })
 }
@@ -222,10 +228,81 @@ fn t402_program_that_hangs_is_killed_after_ten_seconds() {
     let output = server.operate(&["alert", "test"], "");
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(printed, "script: failed: the program took longer than 10s and was killed\n");
-    let child = std::fs::read_to_string(&out).unwrap();
-    let state = format!("/proc/{}/stat", child.trim());
-    until("the end of the child", || {
+    wait_for_end(&std::fs::read_to_string(&out).unwrap());
+}
+
+#[test]
+fn t402_program_that_runs_when_the_server_stops_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("child");
+    let script = "sleep 100 & echo $! > \"$0.new\"; mv \"$0.new\" \"$0\"; wait";
+    let command = ["/bin/sh", "-c", script, out.to_str().unwrap()];
+    let channel = format!(
+        "[[alert.channel]]\nname = \"script\"\nkind = \"command\"\ncommand = {command:?}\n"
+    );
+    let mut server = start(&config(&[channel]));
+    guess(&server, "ann", 12);
+    let child = until("the program", || std::fs::read_to_string(&out).ok());
+    assert!(server.terminate().success());
+    wait_for_end(&child);
+}
+
+fn wait_for_end(process: &str) {
+    let state = format!("/proc/{}/stat", process.trim());
+    until("the end of the process", || {
         let is_running = std::fs::read_to_string(&state).is_ok_and(|state| !state.contains(") Z "));
         (!is_running).then_some(())
     });
+}
+
+#[test]
+fn redirect_of_a_webhook_is_not_followed() {
+    const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+    let directory = tempfile::tempdir().unwrap();
+    let other = Receiver::start(&[]);
+    let location = format!("Location: http://{}/hush\r\n", other.address);
+    let receiver = Receiver::start_with(&REDIRECTS, location);
+    let server = start(&config(&[channel(directory.path(), "page", receiver.address)]));
+    for status in REDIRECTS {
+        let output = server.operate(&["alert", "test"], "");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(printed.starts_with("page: failed: "), "{status}: {printed}");
+        assert!(!printed.contains("hush"), "{printed}");
+    }
+    assert_eq!(receiver.all().len(), REDIRECTS.len());
+    assert!(other.all().is_empty());
+}
+
+#[test]
+fn webhook_contacts_private_addresses_if_allowed_and_link_local_never() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let allowed = channel(directory.path(), "page", address);
+    let only_public = allowed.replace("private_address = true\n", "");
+    let set_url = |url: &str| private_file(directory.path(), "page", url);
+    let fails = |server: &TestServer, url: &str, expect: &str| {
+        set_url(url);
+        let output = server.operate(&["alert", "test"], "");
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8(printed).unwrap();
+        assert!(printed.contains(expect) && !printed.contains("hush"), "{url}: {printed}");
+        assert_ne!(output.status.code(), Some(0), "{url}");
+    };
+    let server = start(&config(&[allowed]));
+    for host in ["169.254.169.254", "169.254.0.1", "[fe80::1]", "[::ffff:169.254.169.254]"] {
+        fails(&server, &format!("https://{host}/hush"), "link-local");
+        fails(&server, &format!("http://{host}/hush"), "alert.channel.url_file");
+    }
+    set_url("https://hooks.example/hush");
+    let server = start(&config(&[only_public]));
+    let port = address.port();
+    for host in ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "192.168.0.1", "[fd00::1]"]
+    {
+        fails(&server, &format!("https://{host}:{port}/hush"), "not public");
+    }
+    // The address of a name is checked when it is known.
+    fails(&server, &format!("https://localhost:{port}/hush"), "not public");
+    assert!(listener.accept().is_err(), "no connection");
 }
