@@ -6,8 +6,10 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { launch, picture, visit } from "./browser.mjs";
+import { fillAccount, launch, picture, visit } from "./browser.mjs";
 import { Dashboard, HOSTILE } from "./dashboard.mjs";
+import { ask, newPerson, PASSWORD } from "./people.mjs";
+import { Server, WIDE_LIMITS } from "./server.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
 
@@ -15,7 +17,6 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const IMAGES =
   process.env["DASHBOARD_IMAGES"] ??
   fileURLToPath(new URL("../../target/screenshots", import.meta.url));
-const PASSWORD = "a portcullis of plain oak";
 const TABS = ["", "connections", "users", "limits", "blocks", "audit", "doctor"];
 
 /** @param {Page} page */
@@ -253,6 +254,47 @@ describe("T-408: the dashboard", () => {
     mock.sequence = 1_001;
     mock.tick();
     await page.getByText(/records were removed/).waitFor({ state: "detached" });
+    await close();
+  });
+});
+
+describe("T-408: the dashboard of the real server", () => {
+  /** @type {Server} */
+  let server;
+  /** @type {import("playwright-core").Browser} */
+  let browser;
+  before(async () => {
+    server = await Server.start({ limits: WIDE_LIMITS });
+    browser = await launch();
+    const token = new URL(server.setUpLink).hash.replace("#setup=", "");
+    await ask(server, "POST", "/auth/setup", { token, username: "chief", password: PASSWORD });
+    await newPerson(server, "plain");
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.remove();
+  });
+
+  test("opens for an administrator under the policy of the server", async () => {
+    const { page, complaints, close } = await visit(browser, server, {
+      url: `${server.url}/admin/`,
+    });
+    await fillAccount(page, "chief", PASSWORD, "Sign in");
+    await page.getByRole("heading", { name: "Healthy" }).waitFor();
+    await page.getByText(/^Live, /).waitFor();
+    await page.locator(".plot canvas").first().waitFor();
+    await page.getByText("Roles, keys, alerts or the configuration changed").waitFor();
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  test("is closed to a user without a role, who is rejected once", async () => {
+    const { page, complaints, close } = await visit(browser, server, {
+      url: `${server.url}/admin/`,
+    });
+    await fillAccount(page, "plain", PASSWORD, "Sign in");
+    await page.getByText("The dashboard needs the role admin or auditor.").waitFor();
+    assert.deepEqual(complaints, []);
     await close();
   });
 });
