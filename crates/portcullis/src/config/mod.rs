@@ -11,6 +11,7 @@ mod store; // [store]
 mod audit; // [audit]
 mod alert; // [alert]
 mod channel; // [[alert.channel]]
+mod admin; // [admin]
 mod danger; // [danger]
 mod development; // settings that the development profile rejects
 mod warning; // settings that are allowed and probably a mistake
@@ -19,6 +20,7 @@ mod summary; // all settings in force, as text
 #[cfg(test)]
 mod tests; // whole files, valid and invalid
 
+pub(crate) use admin::{AdminSettings, DashboardPage};
 pub(crate) use audit::AuditSettings;
 pub(crate) use channel::Receiver;
 pub(crate) use identity::passwords::password_policy;

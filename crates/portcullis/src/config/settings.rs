@@ -13,6 +13,7 @@ use portcullis_server::Options;
 
 use crate::tls::certificate::ServerNames;
 
+use crate::config::admin::AdminSettings;
 use crate::config::audit::AuditSettings;
 use crate::config::danger::Danger;
 use crate::config::development;
@@ -92,6 +93,8 @@ pub(crate) struct IdentitySettings {
     pub(crate) remote: Vec<RemoteIssuer>,
     /// The lifetimes of sessions.
     pub(crate) times: SessionTimes,
+    /// The dashboard.
+    pub(crate) admin: AdminSettings,
 }
 
 /// The port in checks before a port is chosen.
@@ -155,8 +158,7 @@ impl Settings {
             ..Options::default()
         })?;
         let server = file.capacity.read_http(server)?;
-        let usual = file.transport.read_gate(profile)?;
-        let usual = GateOptions { proxies: listen.proxies, ..usual };
+        let usual = GateOptions { proxies: listen.proxies, ..file.transport.read_gate(profile)? };
         let gate = file.spam.read(file.rate.read(file.capacity.read(usual)?)?)?;
         let (server, gate) = file.message.read(profile, server, gate)?;
         let (server, mut gate) = file.overload.read(server, gate)?;
@@ -179,6 +181,7 @@ impl Settings {
                 issuers: issuers.facts,
                 remote: issuers.remote,
                 times,
+                admin: file.admin.read(),
             },
             chat: file.capacity.read_chat(),
             audit: file.audit.read(&data, file.alert.read(profile)?)?,

@@ -84,6 +84,7 @@ impl Summary<'_> {
             ("accounts", self.accounts()),
             ("audit", self.audit()),
             ("alert", self.settings.audit.alert.table()),
+            ("admin", self.settings.identity.admin.table()),
             ("danger", self.danger()),
         ]
     }

@@ -4,6 +4,11 @@
 use bytes::Bytes;
 use portcullis_server::Builder;
 
+use crate::config::{AdminSettings, DashboardPage};
+
+/// The folder of the dashboard.
+const DASHBOARD: &str = "/admin/";
+
 include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
 /// Whether the build included the page.
@@ -12,8 +17,11 @@ pub(crate) fn are_built() -> bool {
 }
 
 /// Serves every file of the pages; `index.html` also at the path of its folder.
-pub(crate) fn install(builder: &mut Builder) {
+pub(crate) fn install(builder: &mut Builder, admin: AdminSettings) {
     for (path, bytes) in PAGES {
+        if admin.page == DashboardPage::Absent && path.starts_with(DASHBOARD) {
+            continue;
+        }
         let content_type = content_type(path);
         if let Some(folder) = path.strip_suffix("index.html") {
             builder.page(folder, content_type, Bytes::from_static(bytes));

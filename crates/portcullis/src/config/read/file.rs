@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::config::admin::AdminSection;
 use crate::config::alert::AlertSection;
 use crate::config::audit::AuditSection;
 use crate::config::danger::DangerSection;
@@ -48,5 +49,6 @@ pub(crate) struct File {
     pub(crate) replay: BTreeMap<String, String>,
     pub(crate) audit: AuditSection,
     pub(crate) alert: AlertSection,
+    pub(crate) admin: AdminSection,
     pub(crate) danger: DangerSection,
 }

@@ -209,6 +209,7 @@ pub(crate) const KEYS: &[(&str, Rule)] = &[
     ("alert.rule", Custom(custom_rules::alert_rules)),
     ("alert.custom", Safe("it alerts more")),
     ("alert.channel", Safe("it tells more administrators")),
+    ("admin.page", Safe("the page needs an account with a role and a second factor")),
     ("danger.plaintext_off_loopback", Danger),
     ("danger.private_off_loopback", Danger),
     ("danger.jwks_private_addresses", Danger),
