@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
-use portcullis_audit::Alerts;
+use portcullis_audit::{Alerts, Follower};
 use portcullis_guard::BlockRules;
 use portcullis_model::{ConnectionId, Denial, Now, RoleTable};
 use portcullis_server::Services;
 use portcullis_store::Store;
+use serde_json::Value;
 
 use crate::channel::channels::{ChannelState, Channels};
 use crate::operation::sampler::Sampler;
@@ -25,6 +26,19 @@ pub struct StoredState {
 
 type ChannelReader = Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>;
 
+/// Whether a watcher wants a record.
+pub(crate) type RecordFilter = Arc<dyn Fn(&Value) -> bool + Send + Sync>;
+
+/// A connection that gets streams.
+#[derive(Clone)]
+pub(crate) struct Watcher {
+    pub(crate) connection: ConnectionId,
+    /// Whether it gets the overview.
+    pub(crate) overview: bool,
+    /// The records that it gets; none without the stream `event`.
+    pub(crate) records: Option<RecordFilter>,
+}
+
 /// The state that operations share.
 #[derive(Default)]
 pub struct Desk {
@@ -34,8 +48,9 @@ pub struct Desk {
     log: OnceLock<PathBuf>,
     /// Held during a search of the log.
     search: Mutex<()>,
-    /// Connections that get the overview.
-    watchers: Mutex<Vec<ConnectionId>>,
+    watchers: Mutex<Vec<Watcher>>,
+    /// Reads new records for the stream `event`; none while no connection gets it.
+    follower: Mutex<Option<Follower>>,
 }
 
 impl Desk {
@@ -83,8 +98,12 @@ impl Desk {
         self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn watchers(&self) -> MutexGuard<'_, Vec<ConnectionId>> {
+    pub(crate) fn watchers(&self) -> MutexGuard<'_, Vec<Watcher>> {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn follower(&self) -> MutexGuard<'_, Option<Follower>> {
+        self.follower.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn channels(&self) -> Vec<ChannelState> {

@@ -74,6 +74,7 @@ fn install_streams(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(), GateEr
         async move {
             desk.sample(&services);
             watch::send_overview(&desk, &services, &name);
+            watch::send_records(&desk, &services, &name).await;
         }
     });
     Ok(())

@@ -299,3 +299,19 @@ fn records_are_found_by_reference_and_users_by_name() {
         "user_unknown"
     );
 }
+
+#[test]
+fn watcher_gets_new_records_that_fit_its_filter() {
+    let server = start(&config());
+    let admin = set_up(&server, "the_admin");
+    let mut client = connect(&server, &admin.token);
+    let streams = ["overview", "event", "alert"];
+    let payload = json!({ "streams": streams, "filter": { "rule": "origin_rejected" } });
+    assert_eq!(code(&client.ask_in("/admin", "admin:watch", &payload)), "ok");
+    let evil = Request::upgrade(&server, "/ws").with("Origin", "https://evil.example");
+    assert_eq!(evil.ask(&server).status, 403);
+    let packet = client.wait_packet(|packet| packet.starts_with("42/admin,[\"event\""));
+    let packet: Value = serde_json::from_str(&packet["42/admin,".len()..]).unwrap();
+    assert_eq!(packet[1]["record"]["rule"]["name"], "origin_rejected", "{packet}");
+    assert_eq!(packet[1]["dropped"], 0, "{packet}");
+}
