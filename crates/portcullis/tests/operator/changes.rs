@@ -219,6 +219,27 @@ fn users_are_restricted_and_sessions_end_with_a_reason_and_a_record() {
 }
 
 #[test]
+fn session_of_a_user_ends_with_its_connections() {
+    let server = start();
+    let mut admin = administrator(&server, "198.51.100.7", 0);
+    let ann = sign_up(&server, "ann");
+    let mut client = open(&server, "203.0.113.7");
+    client.sign_in(&ann.token);
+    let request = Request::get(&server, "/auth/sessions")
+        .header("Origin", &server.origin)
+        .header("Authorization", &format!("Bearer {}", ann.token));
+    let shown = request.ask(&server).json();
+    let session = shown["sessions"][0]["id"].clone();
+    assert!(session.is_string(), "{shown}");
+    let payload = json!({ "user": ann.id, "session": session, "reason": "a lost phone" });
+    assert_eq!(code(&admin.ask_in("/admin", "session:end", &payload)), "ok");
+    assert_eq!(client.close_code(), Some(4401));
+    let record = recorded(&server, "session:end");
+    assert_eq!(record["user"]["target"]["id"], json!(ann.id), "{record}");
+    assert_eq!(code(&admin.ask_in("/admin", "session:end", &payload)), "session_unknown");
+}
+
+#[test]
 fn pin_ends_connections_close_and_limits_are_reset() {
     let server = start();
     let mut admin = administrator(&server, "198.51.100.7", 0);
