@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { fillAccount, launch, picture, visit } from "./browser.mjs";
 import { Dashboard, HOSTILE } from "./dashboard.mjs";
@@ -114,6 +115,15 @@ describe("T-408: the dashboard", () => {
       });
     }
   }
+
+  test("needs at most 120 KiB, compressed", () => {
+    const files = ["admin.js", "admin.css", "index.html"];
+    const sizes = files.map((name) => {
+      const path = new URL(`../../web/dist/admin/${name}`, import.meta.url);
+      return gzipSync(readFileSync(path)).length;
+    });
+    assert.ok(sizes.reduce((sum, size) => sum + size) <= 120 * 1024, String(sizes));
+  });
 
   test("blocks a network by keyboard alone at 390 px, after a recent sign-in", async () => {
     mock.scene = "attack";

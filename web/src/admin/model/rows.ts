@@ -92,7 +92,9 @@ export interface UserRow {
   bannedUntilMs?: number;
   mutedUntilMs?: number;
   disabled: boolean;
-  secondFactor: boolean;
+  /** Roles without effect until there is a second factor. */
+  rolesWithheld: readonly string[];
+  secondFactor?: boolean;
   lastLoginMs?: number;
 }
 
@@ -108,7 +110,9 @@ export function readUserRow(value: unknown): UserRow | undefined {
     bannedUntilMs: time(fields["banned_until"]),
     mutedUntilMs: time(fields["muted_until"]),
     disabled: fields["disabled"] === true,
-    secondFactor: fields["second_factor"] === true,
+    rolesWithheld: texts(fields["roles_withheld"]),
+    secondFactor:
+      typeof fields["second_factor"] === "boolean" ? fields["second_factor"] : undefined,
     lastLoginMs: time(fields["last_login"]),
   });
 }

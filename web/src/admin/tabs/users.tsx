@@ -69,9 +69,12 @@ function User({ user }: { user: UserRow }) {
         {user.disabled && <span class="badge high">disabled</span>}
       </div>
       <p class="row-facts">
-        {plural(user.connections, "connection")},{" "}
-        {user.secondFactor ? "second factor" : "no second factor"}, last sign-in{" "}
-        {moment(user.lastLoginMs, now)}
+        {plural(user.connections, "connection")}
+        {user.secondFactor !== undefined &&
+          `, ${user.secondFactor ? "second factor" : "no second factor"}`}
+        {user.rolesWithheld.length > 0 &&
+          `, without effect until there is a second factor: ${user.rolesWithheld.join(", ")}`}
+        {user.lastLoginMs !== undefined && `, last sign-in ${moment(user.lastLoginMs, now)}`}
         {muted && `, muted until ${moment(user.mutedUntilMs, now)}`}
         {banned && `, banned until ${moment(user.bannedUntilMs, now)}`}
       </p>
@@ -107,22 +110,21 @@ function User({ user }: { user: UserRow }) {
 }
 
 function Sessions({ user }: { user: UserRow }) {
-  const sessions = useSignal<readonly SessionRow[]>([]);
+  const sessions = useSignal<readonly SessionRow[] | undefined>([]);
   const act = useAct();
   useEffect(() => {
     act.run(async () => {
-      sessions.value = readList(
-        (await ask("admin:user", { user: user.id }))["sessions"],
-        readSession,
-      );
+      const { sessions: list } = await ask("admin:user", { user: user.id });
+      sessions.value = Array.isArray(list) ? readList(list, readSession) : undefined;
     });
   }, [changes.value]);
   return (
     <div class="details">
       <Problem refusal={act.refusal.value} />
-      {sessions.value.length === 0 && !act.busy.value && <p class="hint">No open session.</p>}
+      {!act.busy.value && sessions.value?.length === 0 && <p class="hint">No open session.</p>}
+      {sessions.value === undefined && <p class="hint">This server does not list sessions.</p>}
       <ul class="rows">
-        {sessions.value.map((one) => (
+        {sessions.value?.map((one) => (
           <li key={one.id} class="row">
             <p class="row-facts">
               <Text>{deviceWords(one.userAgent ?? "")}</Text>, {one.address ?? "no address"}, last
