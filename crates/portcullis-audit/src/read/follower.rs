@@ -112,10 +112,11 @@ impl Follower {
                 continue;
             }
             // The last file that begins at or before the next line, else the first one after it.
+            let next = self.after.saturating_add(1);
             let is_better = match &best {
                 None => true,
-                Some((other, _)) if first <= self.after.saturating_add(1) => first >= *other,
-                Some((other, _)) => *other > self.after.saturating_add(1) && first < *other,
+                Some((other, _)) if first <= next => *other > next || first >= *other,
+                Some((other, _)) => *other > next && first < *other,
             };
             if is_better {
                 best = Some((first, file));
@@ -174,6 +175,22 @@ mod tests {
         write_gz(&folder.path().join("security-20261128T000000Z-20.log.gz"), &text(20..=21));
         append(&log, &text(22..=22));
         assert_eq!(read(&mut follower), [11, 20, 21, 22]);
+    }
+
+    #[test]
+    fn renamed_files_of_one_second_are_read_in_the_order_of_their_lines() {
+        for (first, second) in [(".0", ".1"), (".1", ".0")] {
+            let folder = tempfile::tempdir().unwrap();
+            let log = folder.path().join("security.log");
+            let renamed = |suffix| folder.path().join(format!("security.log{suffix}"));
+            append(&renamed(first), &text(1..=3));
+            append(&renamed(second), &text(4..=6));
+            append(&log, &text(7..=8));
+            for after in 0..=8 {
+                let expect: Vec<u64> = (after + 1..=8).collect();
+                assert_eq!(read(&mut Follower::new(&log, after)), expect, "{first} {after}");
+            }
+        }
     }
 
     #[test]

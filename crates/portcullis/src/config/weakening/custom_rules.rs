@@ -224,6 +224,9 @@ pub(crate) fn opened_events(facts: &Facts<'_>) -> Vec<String> {
     let rules = &facts.settings.gate.roles;
     let mut texts = Vec::new();
     for action in facts.actions {
+        if !is_most_open(facts, action) {
+            continue;
+        }
         let Some((_, roles)) = rules.access.iter().find(|(event, _)| event == action.event) else {
             continue;
         };
@@ -241,11 +244,20 @@ pub(crate) fn granted_actions(facts: &Facts<'_>) -> Vec<String> {
     let mut texts = Vec::new();
     for (role, granted) in &rules.grants {
         let name = rules.table.name(*role);
-        let action = facts.actions.iter().find(|action| action.event == granted);
+        let mut named = facts.actions.iter().filter(|action| action.event == granted);
+        let action = named.find(|action| is_most_open(facts, action));
         let action = action.filter(|action| is_opened(action, *role, name));
         texts.extend(action.map(|action| opened(action, name)));
     }
     texts
+}
+
+/// Whether no namespace has an event of this name that more roles, or that was declared before,
+/// can send by default. A rule of the configuration is about all events of a name.
+fn is_most_open(facts: &Facts<'_>, action: &Action) -> bool {
+    let named = facts.actions.iter().filter(|other| other.event == action.event);
+    let most = named.rev().max_by_key(|other| other.usual.roles.len());
+    most.is_some_and(|most| std::ptr::eq(most, action))
 }
 
 /// Whether a role gets an unusual event: ordinary users any event that they cannot send by default,
