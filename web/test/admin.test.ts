@@ -60,6 +60,14 @@ test("a time line is extended by a newer overview, with gaps for what it does no
   assert.equal(extend(longer, overview), longer, "an older overview changes nothing");
 });
 
+test("a time line without values begins with the first overview", () => {
+  const line = readTimeline({ from: "1970-01-01T00:00:00Z", step_s: 1, series: { messages: [] } });
+  const overview = readOverview({ at: "2026-10-01T03:00:03Z", state: "normal" });
+  assert.ok(line !== undefined && overview !== undefined);
+  const extended = extend(line, overview);
+  assert.deepEqual([extended.fromMs, lengthOf(extended)], [overview.atMs, 1]);
+});
+
 test("a record needs a code, and all its members are listed", () => {
   assert.equal(readEvent({ event: {} }), undefined);
   assert.equal(readEvent({ event: { code: "authn_login_fail", sequence: 7 } })?.key, "7");

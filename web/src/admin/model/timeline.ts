@@ -35,7 +35,9 @@ export function lengthOf(timeline: Timeline): number {
 /** The time line with the values of a newer overview; other series get a gap. */
 export function extend(timeline: Timeline, overview: Overview): Timeline {
   const length = lengthOf(timeline);
-  const index = Math.floor((overview.atMs - timeline.fromMs) / (timeline.stepS * 1000));
+  // A server that has just started has measured nothing: the time line begins now.
+  const fromMs = length === 0 ? overview.atMs : timeline.fromMs;
+  const index = Math.floor((overview.atMs - fromMs) / (timeline.stepS * 1000));
   if (index < length || index > length + SECONDS_MAX) return timeline;
   const news = newest(overview);
   const names = new Set([...timeline.series.keys(), ...news.keys()]);
@@ -48,7 +50,7 @@ export function extend(timeline: Timeline, overview: Overview): Timeline {
     values.push(news.get(name) ?? missing);
     series.set(name, values.slice(drop));
   }
-  return { fromMs: timeline.fromMs + drop * timeline.stepS * 1000, stepS: timeline.stepS, series };
+  return { fromMs: fromMs + drop * timeline.stepS * 1000, stepS: timeline.stepS, series };
 }
 
 function newest(overview: Overview): Map<string, number> {
