@@ -53,7 +53,7 @@ pub use read::reference::find_reference;
 pub use record::address::AddressForm;
 pub use record::encode::is_personal_label;
 pub use record::fields::{Outcome, Record};
-pub use record::timestamp::utc;
+pub use record::timestamp::{parse_utc, utc};
 pub use syslog::options::{SyslogError, SyslogOptions, SyslogTarget, syslog_tls};
 pub use syslog::sender::Syslog;
 pub use syslog::status::SyslogCounts;

@@ -1,4 +1,4 @@
-//! What all operations share: the channels, the sampled rates and the time line.
+//! The state that operations share: the channels, the store, the sampled rates, the watchers.
 //! Never: a decision about a client.
 
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use portcullis_guard::BlockRules;
 use portcullis_model::{ConnectionId, Denial, Now, RoleTable};
 use portcullis_server::Services;
 use portcullis_store::Store;
-use serde_json::Value;
 
 use crate::channel::channels::{ChannelState, Channels};
 use crate::operation::sampler::Sampler;
+use crate::search::filter::RecordFilter;
 
-/// What operations change in the store, and the names and addresses that they need for it.
+/// The store that operations change, with the names and addresses that they need for it.
 pub struct StoredState {
     /// Users, sessions and blocks.
     pub store: Arc<dyn Store>,
@@ -26,9 +26,6 @@ pub struct StoredState {
 
 type ChannelReader = Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>;
 
-/// Whether a watcher wants a record.
-pub(crate) type RecordFilter = Arc<dyn Fn(&Value) -> bool + Send + Sync>;
-
 /// A connection that gets streams.
 #[derive(Clone)]
 pub(crate) struct Watcher {
@@ -36,7 +33,7 @@ pub(crate) struct Watcher {
     /// Whether it gets the overview.
     pub(crate) overview: bool,
     /// The records that it gets; none without the stream `event`.
-    pub(crate) records: Option<RecordFilter>,
+    pub(crate) records: Option<Arc<RecordFilter>>,
 }
 
 /// The state that operations share.

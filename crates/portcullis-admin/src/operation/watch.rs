@@ -1,6 +1,7 @@
 //! `admin:watch {streams, filter?}` and `admin:unwatch {}`: the overview and new records.
 //! Never: a wait for a slow watcher; it loses the oldest values.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use portcullis_audit::{Follower, SignedNote};
@@ -11,9 +12,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::operation::contract::READ;
-use crate::operation::desk::{Desk, RecordFilter, Watcher};
-use crate::operation::events::{Conditions, EventFilter};
+use crate::operation::desk::{Desk, Watcher};
+use crate::operation::events::EventFilter;
 use crate::operation::overview::overview;
+use crate::search::filter::RecordFilter;
 
 /// Most connections that watch.
 const WATCHERS_MAX: usize = 16;
@@ -22,7 +24,7 @@ const RECORDS_MAX: usize = 50;
 /// Most lines of the log that are read in a second.
 const LINES_MAX: usize = 20_000;
 
-/// What a watcher can get beside the event `alert`, which every socket in `/admin` gets.
+/// A stream beside the event `alert`, which every socket in `/admin` gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Stream {
@@ -66,8 +68,7 @@ pub(crate) async fn watch(
 ) -> Result<Reply, Denial> {
     let AdminWatch { streams, filter } = permit.into_payload();
     let wants = |stream: Stream| streams.contains(&stream);
-    let conditions = Conditions::new(filter)?;
-    let filter: RecordFilter = Arc::new(move |record: &Value| conditions.fits(record));
+    let filter = Arc::new(filter.prepare()?);
     let watcher = Watcher {
         connection: context.connection,
         overview: wants(Stream::Overview),
@@ -118,28 +119,45 @@ pub(crate) fn send_overview(desk: &Desk, services: &Services, namespace: &Namesp
     }
 }
 
+/// New records for one watcher: the newest ones, and the number of those before them.
+#[derive(Debug, Default)]
+struct NewRecords {
+    newest: VecDeque<Value>,
+    dropped: usize,
+}
+
+impl NewRecords {
+    fn push(&mut self, record: Value) {
+        self.newest.push_back(record);
+        if self.newest.len() > RECORDS_MAX {
+            self.newest.pop_front();
+            self.dropped += 1;
+        }
+    }
+}
+
 /// Sends new records to the watchers that want them; called once a second.
 pub(crate) async fn send_records(desk: &Arc<Desk>, services: &Services, namespace: &Namespace) {
-    let mut watchers = desk.watchers().clone();
-    watchers.retain(|watcher| watcher.records.is_some());
+    let watchers = desk.watchers().clone();
+    let watchers: Vec<_> = watchers
+        .into_iter()
+        .filter_map(|watcher| Some((watcher.connection, watcher.records?)))
+        .collect();
     if watchers.is_empty() {
         *desk.follower() = None;
         return;
     }
     let newest = services.audit.newest_note().and_then(|note| note.parse::<SignedNote>().ok());
     let newest = newest.map_or(0, |signed| signed.note.sequence);
-    let of_read = Arc::clone(desk);
-    let read = tokio::task::spawn_blocking(move || new_records(&of_read, newest));
+    let (of_read, filters) = (Arc::clone(desk), watchers.clone());
+    let filters: Vec<_> = filters.into_iter().map(|(_, filter)| filter).collect();
+    let read = tokio::task::spawn_blocking(move || new_records(&of_read, newest, &filters));
     let records = read.await.unwrap_or_default();
-    for watcher in watchers {
-        let Some(fits) = &watcher.records else { continue };
-        let fitting: Vec<_> = records.iter().filter(|record| fits(record)).collect();
-        let dropped = fitting.len().saturating_sub(RECORDS_MAX);
-        let sockets = services.hub.namespace(namespace.clone()).only(watcher.connection);
-        let sockets = sockets.volatile();
-        // The newest ones are sent; the first of them says how many are missing before it.
-        for (index, record) in fitting.into_iter().skip(dropped).enumerate() {
-            let missing = if index == 0 { dropped } else { 0 };
+    for ((connection, _), NewRecords { newest, mut dropped }) in watchers.into_iter().zip(records) {
+        let sockets = services.hub.namespace(namespace.clone()).only(connection).volatile();
+        // The first record says how many are missing before it.
+        for record in newest {
+            let missing = std::mem::take(&mut dropped);
             let payload = Payload::of(&json!({ "record": record, "dropped": missing }));
             if sockets.emit("event", &payload).is_err() {
                 tracing::debug!("a record was not sent: the queue of a shard is full");
@@ -148,19 +166,28 @@ pub(crate) async fn send_records(desk: &Arc<Desk>, services: &Services, namespac
     }
 }
 
-/// The records since the last call; the first one begins after the newest signed note.
-fn new_records(desk: &Desk, newest: u64) -> Vec<Value> {
-    let Some(log) = desk.log() else { return Vec::new() };
+/// The records since the last call that fit each filter; the first call begins after the newest
+/// signed note.
+fn new_records(desk: &Desk, newest: u64, filters: &[Arc<RecordFilter>]) -> Vec<NewRecords> {
+    let mut records: Vec<NewRecords> = filters.iter().map(|_| NewRecords::default()).collect();
+    let Some(log) = desk.log() else { return records };
     let mut follower = desk.follower();
     let follower = follower.get_or_insert_with(|| Follower::new(log, newest));
-    let mut records = Vec::new();
-    while records.len() < LINES_MAX {
-        match follower.next_line() {
-            Ok(Some(line)) => records.extend(serde_json::from_slice::<Value>(&line.bytes)),
+    for _ in 0..LINES_MAX {
+        let line = match follower.next_line() {
+            Ok(Some(line)) => line,
             Ok(None) => break,
             Err(error) => {
-                tracing::warn!(%error, "the security log cannot be read for watchers");
+                tracing::warn!(%error, "a file of the security log cannot be read for watchers");
+                if follower.skip_file() {
+                    continue;
+                }
                 break;
+            }
+        };
+        for (filter, records) in filters.iter().zip(&mut records) {
+            if filter.fits(&line.bytes) {
+                records.push(serde_json::from_slice(&line.bytes).unwrap_or_default());
             }
         }
     }

@@ -3,10 +3,9 @@
 
 use std::fmt::Write;
 
+use portcullis_audit::parse_utc;
 use portcullis_model::Code;
 use serde_json::Value;
-
-use super::time_argument::unix_ms;
 
 /// Members of a record with the keys of the format.
 const KEYS: [(&str, &str); 17] = [
@@ -63,7 +62,7 @@ pub(super) fn cef(record: &Value) -> String {
         // Writing to a string never fails.
         let _ = write!(line, "{space}{key}={}", extension(value));
     };
-    if let Some(time) = text("/@timestamp").as_deref().and_then(unix_ms) {
+    if let Some(time) = text("/@timestamp").as_deref().and_then(parse_utc) {
         add("rt", &time.to_string());
     }
     if let Some(address) = text("/source/ip") {

@@ -1,11 +1,11 @@
 //! A record in the Open Cybersecurity Schema Framework (OCSF 1.3.0).
 //! Never: a record without an attribute that its class requires.
 
+use portcullis_audit::parse_utc;
 use portcullis_model::Code;
 use serde_json::{Map, Value, json};
 
 use super::format_ocsf_class::{Class, classify};
-use super::time_argument::unix_ms;
 
 /// The version of the schema.
 const VERSION: &str = "1.3.0";
@@ -21,7 +21,7 @@ pub(super) fn ocsf(record: &Value) -> Value {
         "category_uid": uid / 1_000,
         "class_uid": uid,
         "type_uid": uid * 100 + activity,
-        "time": text(record, "/@timestamp").and_then(unix_ms).unwrap_or(0),
+        "time": text(record, "/@timestamp").and_then(parse_utc).unwrap_or(0),
         "severity_id": severity(record),
         "status_id": status(record),
         "metadata": metadata(record),

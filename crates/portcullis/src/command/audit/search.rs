@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use portcullis_admin::Period;
 use portcullis_audit::{LogFile, list_log_files};
 use serde_json::Value;
 
@@ -46,7 +47,7 @@ pub(crate) struct SearchArguments {
 
 /// Prints fitting records, or counts.
 pub(super) fn run(installation: &Installation, arguments: &SearchArguments) -> Result<()> {
-    let filter = arguments.filter.filter(installation.now().unix_ms)?;
+    let filter = arguments.filter.filter(installation.now().unix_ms);
     let mut counts = arguments.count_by.as_deref().map(Counts::new);
     let mut out = LineOutput::new();
     each_line(installation, filter.period(), |line| {
@@ -75,7 +76,7 @@ pub(super) fn run(installation: &Installation, arguments: &SearchArguments) -> R
 /// Calls `act` for each line of the files that can have records of a period, oldest first.
 pub(super) fn each_line(
     installation: &Installation,
-    period: &super::filter::Period,
+    period: &Period,
     mut act: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let log = &installation.settings.audit.file;
