@@ -20,6 +20,7 @@ mod rejection; // rejections: text, record and counter
 #[cfg(feature = "testing")]
 pub mod testing; // a context without a server
 
+pub use admin::limit_view::{limit_view, prefix_view};
 pub use connection::socket_id::SocketId;
 pub use delivery::broadcast::{AckResponses, Broadcast};
 pub use delivery::hub::{Acknowledge, Delta, Hub};

@@ -16,7 +16,8 @@ use crate::delivery::hub::{Batch, Delta, Hub};
 use crate::delivery::operation::{Operation, OperationKind, SocketFilter};
 use crate::events::context::{Context, Services};
 use crate::events::frame::{Form, Frame};
-use crate::load::status::ServerStatus;
+use crate::load::rejected_parties::RejectedParty;
+use crate::load::status::{ServerStatus, StatusReader};
 use crate::rooms::covered_rooms::CoveredRooms;
 
 /// The parts of a context.
@@ -101,7 +102,7 @@ pub fn context(parts: ContextParts) -> Result<(Context, ContextLog), Denial> {
         gate: parts.gate,
         directory: parts.directory,
         answers: Arc::default(),
-        status: Arc::new(ServerStatus::default),
+        status: Arc::new(NoStatus),
     };
     let rooms = (!parts.rooms.is_empty()).then(|| Arc::new(parts.rooms.clone()));
     let mut covered = CoveredRooms::of_socket(rooms);
@@ -164,4 +165,17 @@ fn read_event(frame: &Frame, to: Audience) -> ContextUse {
     let name = arguments.next().unwrap_or_default();
     let payload = arguments.next().unwrap_or_default();
     ContextUse::Event { name: String::from(name.as_str().unwrap_or_default()), payload, to }
+}
+
+/// The state of a server that does nothing.
+struct NoStatus;
+
+impl StatusReader for NoStatus {
+    fn status(&self) -> ServerStatus {
+        ServerStatus::default()
+    }
+
+    fn rejected_parties(&self) -> Vec<RejectedParty> {
+        Vec::new()
+    }
 }

@@ -41,7 +41,7 @@ impl Operation for AlertAcknowledge {
         if alerts(&call.services)?.acknowledge(&self.id, acknowledgement, call.now) {
             return Ok(Reply::ok());
         }
-        Err(Denial::app("alert_unknown", "there is no open alert with this id"))
+        Err(Denial::app("alert_unknown", "no open alert has this id"))
     }
 }
 
@@ -114,7 +114,7 @@ impl Operation for AlertUnsilence {
         let engine = alerts(&call.services)?;
         let id = self.id.parse::<u64>().ok();
         if !id.is_some_and(|id| engine.unsilence(id, &call.by(), call.now)) {
-            return Err(Denial::app("silence_unknown", "there is no silence with this id"));
+            return Err(Denial::app("silence_unknown", "no silence has this id"));
         }
         call.record(Self::NAME, &self.reason, |_| {});
         Ok(Reply::ok())

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::operation::call::{Actor, Call, check_reason, end_unix_ms};
-use crate::operation::contract::{CHANGE, Operation, READ};
+use crate::operation::contract::{CHANGE, Operation, READ, page_size};
 use crate::operation::desk::Desk;
 use crate::operation::effect::preview;
 
@@ -21,9 +21,6 @@ use crate::operation::effect::preview;
 const BLOCK_MAX_S: u64 = 30 * 24 * 3_600;
 /// The greatest age of the login for a block of all clients, in seconds.
 const ALL_CLIENTS_LOGIN_MAX_AGE_S: i64 = 300;
-/// Blocks in one answer, unless the request names another number, and at most.
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
 
 /// `address:block {prefix, scope?, duration_s?, reason, dry_run?}`.
 #[derive(Debug, Deserialize)]
@@ -70,7 +67,7 @@ impl Operation for AddressBlock {
         match stored.store.put_block(row.clone()).await.map_err(StoreError::into_denial)? {
             PutBlockOutcome::Stored => {}
             PutBlockOutcome::Full => {
-                let why = "there are 4096 blocks: remove some, or block wider prefixes";
+                let why = "the table has 4096 blocks: remove some, or block wider prefixes";
                 return Err(Denial::app("blocks_full", why));
             }
         }
@@ -136,9 +133,9 @@ impl Event for AdminBlocks {
 
 impl Operation for AdminBlocks {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+        let limit = page_size(self.limit)?;
         let store = &desk.stored()?.store;
         let all = store.list_blocks(call.now.unix_ms).await.map_err(StoreError::into_denial)?;
-        let limit = self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
         // The order is that of the texts, so the last one is the position.
         let after = self.cursor.unwrap_or_default();
         let rest: Vec<_> = all.into_iter().filter(|row| row.prefix > after).collect();

@@ -1,4 +1,4 @@
-//! The caller of an operation, and what all operations that change something share.
+//! The caller of an operation, and the checks and the record of a change.
 //! Never: a change without a reason and a record.
 
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Permit, User};
-use portcullis_model::{Code, ConnectionId, Denial, Now};
+use portcullis_model::{Code, ConnectionId, Denial, Now, UserId};
 use portcullis_server::{Context, Services};
 
 /// Shortest and longest reason, in characters.
@@ -75,6 +75,12 @@ impl Call {
         }
     }
 
+    /// Finds the user that a payload names by id.
+    pub(crate) fn find_user(&self, id: &str) -> Result<Arc<User>, Denial> {
+        let id = UserId::parse(id).map_err(|_| unknown_user())?;
+        self.services.directory.user(&id).ok_or_else(unknown_user)
+    }
+
     /// Records an operation that changed something, with its reason. Such records count for A14.
     pub(crate) fn record(&self, event: &'static str, reason: &str, more: impl FnOnce(&mut Record)) {
         let mut record = Record::new(Code::AuthzAdmin);
@@ -98,6 +104,11 @@ impl Call {
             Actor::Operator => record.reason = "operator",
         }
     }
+}
+
+/// The denial for an id that no user has.
+pub(crate) fn unknown_user() -> Denial {
+    Denial::app("user_unknown", "no user has this id")
 }
 
 /// Checks the reason of a change.

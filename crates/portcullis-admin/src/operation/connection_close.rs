@@ -58,7 +58,7 @@ impl Operation for ConnectionClose {
 }
 
 fn unknown() -> Denial {
-    Denial::app("connection_unknown", "there is no open connection with this id")
+    Denial::app("connection_unknown", "no open connection has this id")
 }
 
 /// Reads `SHARD-NUMBER`, as lists and records of connections write it.

@@ -1,4 +1,4 @@
-//! What an operation is: a payload, a rule, and a run that returns an answer or a denial.
+//! The contract of an operation: a payload, a rule, and a run that answers or rejects.
 //! Never: a difference between a user in `/admin` and an operator at the machine.
 
 use std::sync::Arc;

@@ -5,15 +5,14 @@ use portcullis_server::{PartyKind, RejectedParty};
 use serde_json::{Value, json};
 
 use crate::message::text::harmless;
+use crate::operation::sampler::ATTACK_PER_S;
 
-/// Rejections a second from which an attack is described.
-const ATTACK_PER_S: f64 = 5.0;
 /// The share of all rejections at which one party is named, in percent.
 const NAMED_PERCENT: f64 = 20.0;
 /// Seconds for which a block is suggested.
 const BLOCK_S: u64 = 3_600;
 
-/// What is known at one moment.
+/// The facts of one moment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Situation {
     /// Whether the load level is `shedding` or `critical`.
@@ -65,8 +64,8 @@ fn attack(situation: &Situation) -> Option<Happening> {
     let networks = parties.iter().filter(|party| party.kind == PartyKind::Prefix).count();
     let mut text = since(situation.attack_since.as_ref());
     let is_login = rule.starts_with("login") || rule.starts_with("code_failed");
-    let what = if is_login { "logins" } else { "requests" };
-    text.push_str(&format!("{what} are rejected by {rule}, {} a second", rate.round()));
+    let rejected = if is_login { "logins" } else { "requests" };
+    text.push_str(&format!("{rejected} are rejected by {rule}, {} a second", rate.round()));
     if networks > 1 {
         text.push_str(&format!(", from {networks} networks"));
     }
@@ -122,7 +121,7 @@ fn overload(situation: &Situation) -> Option<Happening> {
     if !situation.why.is_empty() {
         text.push_str(&format!(": {}", situation.why));
     }
-    text.push_str(". No network or user is rejected unusually often, so it is not an attack.");
+    text.push_str(". Rejected requests are not the cause.");
     Some(Happening {
         text,
         since: situation.changed.clone(),
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn overload_without_rejections_is_not_an_attack() {
+    fn overload_without_rejections_is_named_without_a_cause() {
         let situation = Situation {
             is_overloaded: true,
             state: "critical",
@@ -286,8 +285,8 @@ mod tests {
             changed: Some(String::from(AT)),
             ..Situation::default()
         };
-        let text = "Since 03:02 UTC, the server is overloaded (critical): memory is 92. No \
-                    network or user is rejected unusually often, so it is not an attack.";
+        let text = "Since 03:02 UTC, the server is overloaded (critical): memory is 92. Rejected \
+                    requests are not the cause.";
         check(&situation, Some(text), 0);
     }
 

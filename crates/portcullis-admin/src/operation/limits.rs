@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_guard::{Event, LimitState, Rule, User};
-use portcullis_model::{Denial, UserId};
-use portcullis_server::Reply;
+use portcullis_guard::{Event, Rule, User};
+use portcullis_model::Denial;
+use portcullis_server::{Reply, limit_view, prefix_view};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -41,26 +41,15 @@ impl Operation for AdminLimits {
 
 fn of_address(call: &Call, address: IpAddr) -> Reply {
     let prefixes = call.services.gate.limits().explain_address(address, call.now);
-    let each = prefixes.iter().map(|(limits, held)| {
-        json!({
-            "held": {
-                "http": held.http,
-                "pre_auth": held.pre_auth,
-                "authenticated": held.authenticated,
-            },
-            "limits": limits.iter().map(view).collect::<Vec<_>>(),
-        })
-    });
+    let each = prefixes.iter().map(|(limits, held)| prefix_view(limits, held));
     let each: Vec<_> = each.collect();
     Reply::fields(&json!({ "address": address.to_string(), "prefixes": each }))
 }
 
 fn of_user(call: &Call, user: &str) -> Result<Reply, Denial> {
-    let unknown = || Denial::app("user_unknown", "there is no user with this id");
-    let user = UserId::parse(user).map_err(|_| unknown())?;
-    let found = call.services.directory.user(&user).ok_or_else(unknown)?;
+    let found = call.find_user(user)?;
     Ok(Reply::fields(&json!({
-        "user": user.as_str(),
+        "user": found.id.as_str(),
         "connections": found.connections(),
         "limits": limits_of_user(call, &found),
     })))
@@ -69,16 +58,5 @@ fn of_user(call: &Call, user: &str) -> Result<Reply, Denial> {
 /// How far the limits of a user are used.
 pub(crate) fn limits_of_user(call: &Call, user: &User) -> Vec<Value> {
     let limits = call.services.gate.limits().explain_user(&user.id, &user.name(), call.now);
-    limits.iter().map(view).collect()
-}
-
-fn view(state: &LimitState) -> Value {
-    json!({
-        "limit": state.limit.name(),
-        "used": state.used,
-        "of": state.count,
-        "period_ms": state.period_ms,
-        "wait_ms": state.wait_ms,
-        "observed": state.observed,
-    })
+    limits.iter().map(limit_view).collect()
 }

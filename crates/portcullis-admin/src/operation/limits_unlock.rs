@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portcullis_guard::{BlockedNetwork, Event, Rule};
-use portcullis_model::{Denial, UserId};
+use portcullis_model::Denial;
 use portcullis_server::{ConnectionSelection, Reply, SelectionCounts};
 use serde::Deserialize;
 
@@ -61,9 +61,8 @@ impl LimitsUnlock {
     }
 
     async fn unlock_user(&self, call: &Call, user: &str) -> Result<Reply, Denial> {
-        let unknown = || Denial::app("user_unknown", "there is no user with this id");
-        let user = UserId::parse(user).map_err(|_| unknown())?;
-        let found = call.services.directory.user(&user).ok_or_else(unknown)?;
+        let found = call.find_user(user)?;
+        let user = found.id.clone();
         if self.dry_run {
             return preview(call, ConnectionSelection::User(user)).await;
         }

@@ -31,7 +31,7 @@ impl Event for AdminOffenders {
 
 impl Operation for AdminOffenders {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
-        let parties = call.services.status().parties;
+        let parties = call.services.rejected_parties();
         let rules = desk.sampler().rejected_in(300);
         let mut all: Vec<(u64, Value)> = parties
             .iter()
@@ -62,7 +62,7 @@ impl Event for AffectedUsers {
 
 impl Operation for AffectedUsers {
     async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
-        let parties = call.services.status().parties;
+        let parties = call.services.rejected_parties();
         let users = parties.iter().filter(|party| party.kind == PartyKind::User);
         let affected = users.take(AFFECTED_MAX).map(|party| {
             json!({

@@ -1,5 +1,5 @@
 //! `admin:overview {}`: the state of the server on one screen.
-//! Never: a text of a client, or work that grows with the number of connections.
+//! Never: an unescaped text of a client, or work that grows with the number of connections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portcullis_audit::utc;
 use portcullis_guard::{Event, LoadState, Rule};
 use portcullis_model::Denial;
-use portcullis_server::{PartyKind, Reply, ServerStatus, Services};
+use portcullis_server::{PartyKind, RejectedParty, Reply, ServerStatus, Services};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -47,9 +47,9 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
         .map(|rest_ms| utc(now.unix_ms.saturating_add(i64::try_from(rest_ms).unwrap_or(i64::MAX))));
     let pinned = limits.pinned_load().map(|state| json!({ "state": state.name(), "until": until }));
     let reason = status.load_reason.as_ref();
-    let parties = &status.parties;
+    let parties = services.rejected_parties();
     let users = parties.iter().filter(|party| party.kind == PartyKind::User).count();
-    let happening = describe(&situation(desk, services, &status));
+    let happening = describe(&situation(desk, services, &status, parties));
     let (rates, answers) = {
         let sampler = desk.sampler();
         let rates: BTreeMap<_, _> =
@@ -80,7 +80,12 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
 }
 
 /// The facts for the sentence.
-fn situation(desk: &Desk, services: &Services, status: &ServerStatus) -> Situation {
+fn situation(
+    desk: &Desk,
+    services: &Services,
+    status: &ServerStatus,
+    parties: Vec<RejectedParty>,
+) -> Situation {
     let (now, state) = (services.clock.now().unix_ms, services.gate.load());
     let reason = status.load_reason.as_ref();
     let sampler = desk.sampler();
@@ -96,7 +101,7 @@ fn situation(desk: &Desk, services: &Services, status: &ServerStatus) -> Situati
         why: reason.map(|reason| reason.why.clone()).unwrap_or_default(),
         changed: reason.map(|reason| utc(reason.unix_ms)),
         rates,
-        parties: status.parties.clone(),
+        parties,
         attack_since: present.map(|(_, began, _)| utc(began)),
         ended: over.map(|(rule, _, at)| (rule, utc(at))),
         guessing: guessing(services),

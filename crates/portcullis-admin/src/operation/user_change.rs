@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use portcullis_audit::{ADMIN_ROLE, Record};
 use portcullis_guard::{Event, Rule, User};
-use portcullis_model::{Code, Denial, Role, Roles, SessionId, UserId};
+use portcullis_model::{Code, Denial, Role, Roles, SessionId};
 use portcullis_server::{ConnectionSelection, Reply, end_connections};
 use portcullis_store::{
     ChangeUserOutcome, SessionSelector, StoreError, UserChange, UserChangeKind,
 };
 use serde::Deserialize;
 
-use crate::operation::call::{Actor, Call, check_reason, end_unix_ms};
+use crate::operation::call::{Actor, Call, check_reason, end_unix_ms, unknown_user};
 use crate::operation::contract::{CHANGE, Operation};
 use crate::operation::desk::Desk;
 use crate::operation::effect::preview;
@@ -169,7 +169,7 @@ impl Operation for UserKick {
             return preview(&call, selection).await;
         }
         // Recorded first: when the queue of one shard is full, others have ended connections.
-        call.record(Self::NAME, &self.0.reason, |record| name(record, &found));
+        call.record(Self::NAME, &self.0.reason, |record| set_target(record, &found));
         let _counts = end_connections(&call.services.hub, selection).await?;
         Ok(Reply::ok())
     }
@@ -217,7 +217,7 @@ impl Operation for SessionEnd {
         if ended.await.map_err(StoreError::into_denial)?.is_empty() {
             return Err(unknown());
         }
-        call.record(Self::NAME, &request.reason, |record| name(record, &found));
+        call.record(Self::NAME, &request.reason, |record| set_target(record, &found));
         Ok(Reply::ok())
     }
 }
@@ -264,7 +264,7 @@ async fn change<O: Operation>(
                 record.rule = ADMIN_ROLE;
             }
         }
-        name(record, &found);
+        set_target(record, &found);
     });
     Ok(Reply::ok())
 }
@@ -284,8 +284,7 @@ fn code_of(what: &UserChangeKind) -> Code {
 /// Finds the user of a request, and checks its reason.
 fn target(call: &Call, request: &UserRequest) -> Result<Arc<User>, Denial> {
     check_reason(&request.reason)?;
-    let user = UserId::parse(&request.user).map_err(|_| unknown_user())?;
-    let found = call.services.directory.user(&user).ok_or_else(unknown_user)?;
+    let found = call.find_user(&request.user)?;
     match &call.actor {
         Actor::User { user, .. } if user.id == found.id => {
             Err(Denial::app("own_account", "administrators cannot do this to their own account"))
@@ -294,10 +293,6 @@ fn target(call: &Call, request: &UserRequest) -> Result<Arc<User>, Denial> {
     }
 }
 
-fn unknown_user() -> Denial {
-    Denial::app("user_unknown", "there is no user with this id")
-}
-
-fn name(record: &mut Record, user: &User) {
+fn set_target(record: &mut Record, user: &User) {
     record.target = Some(user.id.clone());
 }

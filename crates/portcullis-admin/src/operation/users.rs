@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_audit::utc;
 use portcullis_guard::{Event, Rule, User};
-use portcullis_model::{Denial, UserId};
+use portcullis_model::Denial;
 use portcullis_server::Reply;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,22 +35,31 @@ impl Event for AdminUsers {
 impl Operation for AdminUsers {
     async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let limit = page_size(self.limit)?;
+        // All users are read, which takes milliseconds: not on the thread of a shard.
+        let page = tokio::task::spawn_blocking(move || self.page(&call, limit));
+        page.await.map_err(|_| Denial::Internal("users"))
+    }
+}
+
+impl AdminUsers {
+    fn page(&self, call: &Call, limit: usize) -> Reply {
         let directory = &call.services.directory;
         let mut ids = directory.user_ids();
         ids.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
-        let after = self.cursor.unwrap_or_default();
-        let query = self.query.unwrap_or_default().to_lowercase();
+        let after = self.cursor.as_deref().unwrap_or_default();
+        let query = self.query.as_deref().unwrap_or_default();
+        let part = query.to_lowercase();
         let fits = |user: &Arc<User>| {
-            user.name().to_lowercase().contains(&query) || user.id.as_str() == query
+            user.id.as_str() == query || user.name().to_lowercase().contains(&part)
         };
-        let users = ids.iter().filter(|id| id.as_str() > after.as_str());
+        let users = ids.iter().filter(|id| id.as_str() > after);
         let users = users.filter_map(|id| directory.user(id)).filter(fits);
         let mut found: Vec<_> = users.take(limit + 1).collect();
         let more = found.len() > limit;
         found.truncate(limit);
         let cursor = found.last().filter(|_| more).map(|user| String::from(user.id.as_str()));
-        let users: Vec<_> = found.iter().map(|user| view(user, &call)).collect();
-        Ok(Reply::fields(&json!({ "users": users, "more": more, "cursor": cursor })))
+        let users: Vec<_> = found.iter().map(|user| view(user, call)).collect();
+        Reply::fields(&json!({ "users": users, "more": more, "cursor": cursor }))
     }
 }
 
@@ -68,9 +77,7 @@ impl Event for AdminUser {
 
 impl Operation for AdminUser {
     async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
-        let unknown = || Denial::app("user_unknown", "there is no user with this id");
-        let id = UserId::parse(&self.user).map_err(|_| unknown())?;
-        let user = call.services.directory.user(&id).ok_or_else(unknown)?;
+        let user = call.find_user(&self.user)?;
         let limits = limits_of_user(&call, &user);
         Ok(Reply::fields(&json!({ "user": view(&user, &call), "limits": limits })))
     }

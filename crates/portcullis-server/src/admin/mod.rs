@@ -6,6 +6,7 @@ pub(crate) mod private_connections; // the open connections of a private listene
 pub(crate) mod listen; // the listeners of operators and probes
 pub(crate) mod host; // the names of the private listener
 pub(crate) mod requests; // requests of operators
+pub(crate) mod limit_view; // limits as JSON
 pub(crate) mod private_route; // operations of the product for operators
 pub(crate) mod readiness; // the answer of `/ready`
 pub(crate) mod metric_labels; // the labels of metrics

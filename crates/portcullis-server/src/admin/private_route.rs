@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_model::Denial;
@@ -10,6 +11,7 @@ use portcullis_wire::http1::Head;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::admin::host::{Rejection, check_host};
 use crate::admin::private::Private;
@@ -18,6 +20,8 @@ use crate::setup::registered::PrivateRoute;
 
 /// The paths of operations begin with it.
 pub(crate) const OPERATIONS: &str = "/admin/v1/";
+/// The timeout of a body.
+const BODY_DEADLINE: Duration = Duration::from_secs(5);
 /// Longest body of a request, in bytes.
 const BODY_MAX_BYTES: u64 = 16 * 1024;
 
@@ -35,7 +39,7 @@ impl Private {
             Err((status, why)) => return (status, json!({ "error": why }).to_string()),
         };
         let Some(body) = read_body(head, read, socket).await else {
-            let why = "the body ended early";
+            let why = "the body ended early, or did not arrive in 5 s";
             return (400, json!({ "error": why }).to_string());
         };
         let services = Arc::new(self.server.services());
@@ -56,7 +60,7 @@ impl Private {
         let name = head.path.strip_prefix(OPERATIONS).unwrap_or_default();
         let mut routes = self.server.registered.private_routes.iter();
         let route = routes.find(|route| route.path == name);
-        let route = route.ok_or((404, "there is no such operation"))?;
+        let route = route.ok_or((404, "the operation does not exist"))?;
         if head.method != "POST" {
             return Err((405, "the method is not permitted: use POST"));
         }
@@ -73,7 +77,7 @@ async fn read_body(head: &Head<'_>, read: &[u8], socket: &mut TcpStream) -> Opti
     let arrived = read.get(head.length..).unwrap_or_default();
     let mut body = arrived.get(..length).unwrap_or(arrived).to_vec();
     let missing = head.content_length.saturating_sub(body.len() as u64);
-    socket.take(missing).read_to_end(&mut body).await.ok()?;
+    timeout(BODY_DEADLINE, socket.take(missing).read_to_end(&mut body)).await.ok()?.ok()?;
     (body.len() == length).then(|| Bytes::from(body))
 }
 

@@ -4,12 +4,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use portcullis_audit::{Outcome, Record};
-use portcullis_guard::{LimitState, LoadState, PrefixUsage};
+use portcullis_guard::LoadState;
 use portcullis_model::{Code, UserId};
 use portcullis_wire::http1::{FieldValue, Head};
 use serde_json::{Value, json};
 
 use crate::admin::host::Rejection;
+use crate::admin::limit_view::{limit_view, prefix_view};
 use crate::admin::private::Private;
 
 /// A header that a page cannot send to another origin without a preflight.
@@ -68,7 +69,7 @@ impl Private {
             "pinned": pinned,
             "pinned_for_ms": self.server.gate.limits().pinned_for_ms(self.server.clock.now()),
             "known_level": self.server.gate.limits().returning_permille(),
-            "limits": limits.iter().map(limit).collect::<Vec<_>>(),
+            "limits": limits.iter().map(limit_view).collect::<Vec<_>>(),
         })
     }
 
@@ -109,12 +110,12 @@ impl Private {
         match self.limit_subject(query)? {
             LimitSubject::Address(address) => {
                 let prefixes = self.server.gate.limits().explain_address(address, now);
-                let each = prefixes.iter().map(|(limits, held)| prefix(limits, held));
+                let each = prefixes.iter().map(|(limits, held)| prefix_view(limits, held));
                 Ok(json!({ "address": address.to_string(), "prefixes": each.collect::<Vec<_>>() }))
             }
             LimitSubject::User(user, name) => {
                 let limits = self.server.gate.limits().explain_user(&user, &name, now);
-                let limits: Vec<_> = limits.iter().map(limit).collect();
+                let limits: Vec<_> = limits.iter().map(limit_view).collect();
                 let connections =
                     self.server.gate.directory().user(&user).map(|user| user.connections());
                 Ok(json!({
@@ -190,23 +191,4 @@ fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     });
     let value = values.next()?;
     values.next().is_none().then_some(value)
-}
-
-fn prefix(limits: &[LimitState], held: &PrefixUsage) -> Value {
-    let PrefixUsage { http, pre_auth, authenticated } = held;
-    json!({
-        "held": { "http": http, "pre_auth": pre_auth, "authenticated": authenticated },
-        "limits": limits.iter().map(limit).collect::<Vec<_>>(),
-    })
-}
-
-fn limit(state: &LimitState) -> Value {
-    json!({
-        "limit": state.limit.name(),
-        "used": state.used,
-        "of": state.count,
-        "period_ms": state.period_ms,
-        "wait_ms": state.wait_ms,
-        "observed": state.observed,
-    })
 }

@@ -14,6 +14,7 @@ use crate::delivery::broadcast::Broadcast;
 use crate::delivery::hub::{Delta, Hub};
 use crate::events::answer_memory::AnswerMemory;
 use crate::events::payload::Payload;
+use crate::load::rejected_parties::RejectedParty;
 use crate::load::status::{ServerStatus, StatusReader};
 use crate::rooms::covered_rooms::CoveredRooms;
 
@@ -31,14 +32,20 @@ pub struct Services {
     pub directory: Arc<Directory>,
     /// Answers of events that carried a `mid`.
     pub(crate) answers: Arc<AnswerMemory>,
-    pub(crate) status: StatusReader,
+    pub(crate) status: Arc<dyn StatusReader>,
 }
 
 impl Services {
     /// The state of the server in numbers.
     #[must_use]
     pub fn status(&self) -> ServerStatus {
-        (self.status)()
+        self.status.status()
+    }
+
+    /// Networks, users and origins that were rejected in the last five minutes, strongest first.
+    #[must_use]
+    pub fn rejected_parties(&self) -> Vec<RejectedParty> {
+        self.status.rejected_parties()
     }
 }
 

@@ -2,7 +2,6 @@
 //! Never: a name, an address or a text of a client.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use portcullis_model::TimeCounts;
 
@@ -20,8 +19,6 @@ pub struct ServerStatus {
     pub waiting: u64,
     /// Rejections by the name of the limit, else of the rule.
     pub rejected: BTreeMap<&'static str, u64>,
-    /// Networks, users and origins that were rejected in the last five minutes, strongest first.
-    pub parties: Vec<RejectedParty>,
     /// Times of the handlers of events.
     pub handlers: TimeCounts,
     /// Each load signal, in percent of its value at which the server sheds load.
@@ -30,5 +27,12 @@ pub struct ServerStatus {
     pub load_reason: Option<LoadReason>,
 }
 
-/// Reads the state; takes microseconds.
-pub(crate) type StatusReader = Arc<dyn Fn() -> ServerStatus + Send + Sync>;
+/// Reads the state of a server.
+pub(crate) trait StatusReader: Send + Sync {
+    /// The state in numbers; takes microseconds.
+    fn status(&self) -> ServerStatus;
+
+    /// Networks, users and origins that were rejected in the last five minutes, strongest first;
+    /// takes up to a millisecond.
+    fn rejected_parties(&self) -> Vec<RejectedParty>;
+}

@@ -11,8 +11,9 @@ use crate::admin::metrics::Metrics;
 use crate::delivery::hub::Hub;
 use crate::events::context::Services;
 use crate::load::admission_queue::AdmissionQueues;
+use crate::load::rejected_parties::RejectedParty;
 use crate::load::samples::LoadSamples;
-use crate::load::status::ServerStatus;
+use crate::load::status::{ServerStatus, StatusReader};
 use crate::polling::session_router::SessionRouter;
 use crate::rooms::kept_sockets::RecoveryTable;
 use crate::setup::options::Options;
@@ -47,10 +48,12 @@ impl Server {
             directory: self.gate.directory().clone(),
             gate: self.gate.clone(),
             answers: Arc::clone(&self.registered.answers),
-            status: Arc::new(move || server.status()),
+            status: Arc::new(server),
         }
     }
-    /// The state of the server in numbers.
+}
+
+impl StatusReader for Server {
     fn status(&self) -> ServerStatus {
         let waiting = self.queues.counts().iter().map(|queue| queue.now as u64).sum();
         let (values, load_reason) = self.load.levels();
@@ -62,10 +65,13 @@ impl Server {
             messages: self.metrics.messages_in.get(),
             waiting,
             rejected: self.load.rejections_by_rule.read(),
-            parties: self.load.rejected_parties.read(self.clock.now()),
             handlers: self.metrics.times.handlers(),
             signals: signals.collect(),
             load_reason,
         }
+    }
+
+    fn rejected_parties(&self) -> Vec<RejectedParty> {
+        self.load.rejected_parties.read(self.clock.now())
     }
 }
