@@ -22,7 +22,7 @@ use super::verify::{ChainRecord, Members, label};
 use crate::files::path::with_suffix;
 use crate::read::line_reader::is_damage;
 use crate::read::line_text::line_sequence;
-use crate::read::log_files::list_by_number;
+use crate::read::log_files::list_log_files;
 use crate::record::fields::{Outcome, Record};
 
 /// Bytes of the id of a log.
@@ -143,7 +143,7 @@ fn follow(log: &Path, state: &ChainState) -> io::Result<Tail> {
 
 fn follow_lines(log: &Path, state: &ChainState) -> io::Result<Tail> {
     let (anchor, mut head) = state.anchor();
-    let files = list_by_number(log)?;
+    let files = list_log_files(log)?;
     let mut from = files.len();
     while let Some(at) = from.checked_sub(1) {
         from = at;
@@ -195,7 +195,7 @@ fn follow_lines(log: &Path, state: &ChainState) -> io::Result<Tail> {
 
 /// Whether the newest line of the files belongs to a chain.
 fn ends_sealed(log: &Path) -> io::Result<bool> {
-    for file in list_by_number(log)?.iter().rev() {
+    for file in list_log_files(log)?.iter().rev() {
         let Some(mut lines) = file.lines()? else { continue };
         let mut last = None;
         while let Some(line) = lines.next_complete()? {

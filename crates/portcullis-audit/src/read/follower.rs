@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::files::file_id::FileId;
-use crate::read::line_reader::LineReader;
+use crate::read::line_reader::{LineReader, is_damage};
 use crate::read::line_text::line_sequence;
 use crate::read::log_files::{LogFile, list_log_files};
 
@@ -107,7 +107,13 @@ impl Follower {
     fn open_next(&mut self) -> io::Result<bool> {
         let mut best: Option<(u64, LogFile)> = None;
         for file in list_log_files(&self.log)? {
-            let Some(first) = file.first()? else { continue };
+            let first = match file.first() {
+                Ok(Some(first)) => first,
+                Ok(None) => continue,
+                // A damaged file does not keep the others from being read.
+                Err(error) if is_damage(&error) => continue,
+                Err(error) => return Err(error),
+            };
             if self.finished.is_some_and(|finished| first <= finished) {
                 continue;
             }
@@ -191,6 +197,16 @@ mod tests {
                 assert_eq!(read(&mut Follower::new(&log, after)), expect, "{first} {after}");
             }
         }
+    }
+
+    #[test]
+    fn damaged_renamed_file_does_not_stop_the_follower() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("security.log");
+        append(&folder.path().join("security.log.2.gz"), "damaged");
+        append(&folder.path().join("security.log.1"), &text(4..=6));
+        append(&log, &text(7..=8));
+        assert_eq!(read(&mut Follower::new(&log, 0)), [4, 5, 6, 7, 8]);
     }
 
     #[test]

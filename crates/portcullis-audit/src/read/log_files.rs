@@ -27,8 +27,8 @@ pub struct LogFile {
     ///
     /// For a file that another program renamed: the time of its last change.
     pub closed: String,
-    /// The number in its name; `None` for the open file and for files of another program.
-    pub named_first: Option<u64>,
+    /// The number of its first line; `None` until a line with a number can be read.
+    first: Option<u64>,
     compressed: bool,
     /// The open file; it is read also when it is renamed meanwhile.
     open: Option<File>,
@@ -73,8 +73,8 @@ impl LogFile {
     /// # Errors
     /// The system's error.
     pub fn first(&self) -> io::Result<Option<u64>> {
-        if self.named_first.is_some() {
-            return Ok(self.named_first);
+        if self.first.is_some() {
+            return Ok(self.first);
         }
         let Some(mut lines) = self.lines()? else { return Ok(None) };
         while let Some(line) = lines.next_complete()? {
@@ -86,10 +86,12 @@ impl LogFile {
     }
 }
 
-/// All files of a log, oldest first. `log` is the path of the open file, which can be missing.
+/// All files of a log in the order of their first numbers. `log` is the path of the open file,
+/// which can be missing.
 ///
-/// Files that `logrotate` renamed (`security.log.1`, `security.log-20261128.gz`) count by the
-/// time of their last change.
+/// Names and times of files that `logrotate` renamed (`security.log.1`, `security.log-20261128.gz`)
+/// do not say which of them is older, so their first lines are read. A file without a number that
+/// can be read follows the files that are older by the time of their last change.
 ///
 /// # Errors
 /// The system's error when the folder cannot be read.
@@ -106,38 +108,41 @@ pub fn list_log_files(log: &Path) -> io::Result<Vec<LogFile>> {
         };
         let mut files = closed_files(log)?;
         files.extend(renamed_files(log)?);
-        files.sort_by(|one, other| {
-            (&one.closed, one.named_first, &one.path).cmp(&(
-                &other.closed,
-                other.named_first,
-                &other.path,
-            ))
-        });
+        remove_compressed_copies(&mut files);
         if attempt < ATTEMPTS && is_stale(log, open.as_ref())? {
             continue;
         }
+        files.sort_by(|one, other| (&one.closed, &one.path).cmp(&(&other.closed, &other.path)));
         files.extend(open.map(|open| LogFile {
             path: log.to_path_buf(),
             closed: String::new(),
-            named_first: None,
+            first: None,
             compressed: false,
             open: Some(open),
         }));
-        return Ok(files);
+        return Ok(sort_by_number(files));
     }
 }
 
-/// All files of a log in the order of their first numbers, whatever their names and times say.
-///
-/// # Errors
-/// The system's error when the folder or a file cannot be read.
-pub(crate) fn list_by_number(log: &Path) -> io::Result<Vec<LogFile>> {
-    let mut files = Vec::new();
-    for file in list_log_files(log)? {
-        files.push((file.first()?, file));
+/// Removes the compressed file of two, which are both there while a file is compressed.
+fn remove_compressed_copies(files: &mut Vec<LogFile>) {
+    let plain = files.iter().filter(|file| !file.compressed);
+    let plain: Vec<PathBuf> = plain.map(|file| file.path.clone()).collect();
+    files.retain(|file| !file.compressed || !plain.contains(&file.path.with_extension("")));
+}
+
+/// Sorts files, which are in the order of their times, by their first numbers.
+fn sort_by_number(files: Vec<LogFile>) -> Vec<LogFile> {
+    let mut highest = 0;
+    let mut sorted = Vec::with_capacity(files.len());
+    for mut file in files {
+        // A file that cannot be read hides no other one: its reader gets the error.
+        file.first = file.first().ok().flatten();
+        highest = file.first.unwrap_or(highest).max(highest);
+        sorted.push((file.first.unwrap_or(highest), file));
     }
-    files.sort_by_key(|(first, _)| *first);
-    Ok(files.into_iter().map(|(_, file)| file).collect())
+    sorted.sort_by_key(|(number, _)| *number);
+    sorted.into_iter().map(|(_, file)| file).collect()
 }
 
 /// Whether the path names another file than the opened one.
@@ -148,15 +153,10 @@ fn is_stale(log: &Path, open: Option<&File>) -> io::Result<bool> {
 }
 
 fn closed_files(log: &Path) -> io::Result<Vec<LogFile>> {
-    let mut segments = Naming::of(log).list()?;
-    // While a file is compressed, both may be there for a moment.
-    let paths: Vec<PathBuf> = segments.iter().map(|segment| segment.path.clone()).collect();
-    segments
-        .retain(|segment| !segment.compressed || !paths.contains(&segment.path.with_extension("")));
-    let files = segments.into_iter().map(|segment| LogFile {
+    let files = Naming::of(log).list()?.into_iter().map(|segment| LogFile {
         path: segment.path,
         closed: segment.closed,
-        named_first: Some(segment.first),
+        first: Some(segment.first),
         compressed: segment.compressed,
         open: None,
     });
@@ -189,7 +189,7 @@ fn renamed_files(log: &Path) -> io::Result<Vec<LogFile>> {
         files.push(LogFile {
             path: entry.path(),
             closed: compact_utc(changed_ms),
-            named_first: None,
+            first: None,
             compressed,
             open: None,
         });
@@ -247,8 +247,41 @@ pub(crate) mod tests {
         assert_eq!(others, ["one", "two", "three", "five"]);
         assert!(position < 4, "{now:?}");
         let firsts: Vec<_> =
-            list_log_files(&log).unwrap().iter().map(|file| file.named_first).collect();
+            list_log_files(&log).unwrap().iter().map(|file| file.first().unwrap()).collect();
         assert!(firsts.contains(&Some(9)) && firsts.contains(&None));
+    }
+
+    #[test]
+    fn renamed_files_of_one_time_are_listed_in_the_order_of_their_lines() {
+        let line = |number: u64| format!("{{\"event\":{{\"sequence\":{number}}}}}");
+        let changed = UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
+        // The last suffixes are those of `logrotate` without and with `dateext`.
+        for suffixes in [[".0", ".1"], [".1", ".0"], [".2.gz", ".1"], ["-20261127", "-20261128"]] {
+            let folder = tempfile::tempdir().unwrap();
+            let log = folder.path().join("security.log");
+            let text = |number| line(number) + "\n";
+            for (number, suffix) in [4, 6].into_iter().zip(suffixes) {
+                let path = with_suffix(&log, suffix);
+                match suffix.ends_with(".gz") {
+                    true => write_gz(&path, &text(number)),
+                    false => std::fs::write(&path, text(number)).unwrap(),
+                }
+                File::options().write(true).open(&path).unwrap().set_modified(changed).unwrap();
+            }
+            // `logrotate` compresses it, and has not removed the former file yet.
+            write_gz(&with_suffix(&log, &format!("{}.gz", suffixes[1])), &text(6));
+            std::fs::write(folder.path().join("security-20261128T000000Z-5.log"), text(5)).unwrap();
+            std::fs::write(with_suffix(&log, ".9.gz"), "damaged").unwrap();
+            for open in [String::new(), line(7), text(7)] {
+                std::fs::write(&log, open).unwrap();
+                let files = list_log_files(&log).unwrap();
+                assert!(files.last().unwrap().is_open());
+                let firsts = files.iter().filter_map(|file| file.first);
+                let firsts: Vec<_> = firsts.filter(|first| *first < 7).collect();
+                assert_eq!(firsts, [4, 5, 6], "{suffixes:?}");
+                assert_eq!(files.len(), 5, "the damaged one is listed, too");
+            }
+        }
     }
 
     #[test]

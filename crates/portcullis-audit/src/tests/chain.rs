@@ -10,7 +10,7 @@ use portcullis_model::{Code, Now};
 use super::{FaultyDisk, all_lines, assert_unbroken, at, count, event_of_user, operation, options};
 use crate::chain::start::{ChainOptions, set_torn_line_aside};
 use crate::options::AuditOptions;
-use crate::read::log_files::list_by_number;
+use crate::read::log_files::list_log_files;
 use crate::{
     Audit, FindingKind, LogState, Verdict, VerifierKey, VerifyOptions, VerifyReport, root_keys,
     verify_log,
@@ -169,7 +169,7 @@ fn t370_rotated_files_follow_from_each_other_and_end_with_a_note() {
         write(&audit, at(second * 1_000), 200);
     }
     audit.close();
-    let files = list_by_number(&place.file()).unwrap();
+    let files = list_log_files(&place.file()).unwrap();
     let files: Vec<_> = files.into_iter().map(|file| file.path).collect();
     assert!(files.len() > 3, "{files:?}");
     for file in &files {
@@ -447,7 +447,7 @@ fn t368_server_erases_old_personal_parts_with_a_record_and_stays_sound() {
     audit = open(&disk, 3);
     let erased = |place: &Place| place.codes(Code::LogErased);
     let with_user = || {
-        let files = list_by_number(&place.file()).unwrap();
+        let files = list_log_files(&place.file()).unwrap();
         let has_user = |path: &Path| std::fs::read_to_string(path).unwrap().contains("\"u1\"");
         files.iter().map(|file| has_user(&file.path)).collect::<Vec<_>>()
     };
