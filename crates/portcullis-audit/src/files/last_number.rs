@@ -9,6 +9,7 @@ use flate2::read::GzDecoder;
 
 use crate::files::path::with_suffix;
 use crate::files::segment::{Naming, Segment};
+use crate::read::line_reader::is_damage;
 
 /// Bytes that are read at the start or end of a file; a line is shorter.
 pub(crate) const TAIL_BYTES: u64 = 64 * 1024;
@@ -17,8 +18,12 @@ pub(crate) const TAIL_BYTES: u64 = 64 * 1024;
 pub(crate) fn last_in_older_files(log: &Path) -> io::Result<u64> {
     let mut last = 0;
     if let Some(newest) = Naming::of(log).list()?.pop() {
-        // A damaged file does not keep the server from starting.
-        last = last_in_segment(&newest).ok().flatten().unwrap_or(newest.first);
+        last = match last_in_segment(&newest) {
+            Ok(last) => last.unwrap_or(newest.first),
+            // A damaged file does not keep the server from starting.
+            Err(error) if is_damage(&error) => newest.first,
+            Err(error) => return Err(error),
+        };
     }
     // The name that `logrotate` gives the file.
     match File::open(with_suffix(log, ".1")) {
