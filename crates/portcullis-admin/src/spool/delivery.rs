@@ -125,6 +125,24 @@ impl Progress {
 }
 
 #[cfg(test)]
+impl Delivery {
+    /// A message of a test, due at once.
+    pub(crate) fn sample(channel: &str, body: &str) -> Self {
+        Self {
+            channel: String::from(channel),
+            form: String::from("standard"),
+            alert: String::from("al_1"),
+            message: String::from("msg_1"),
+            severity: AlertSeverity::Info as u8,
+            instead_of: None,
+            body: body.into(),
+            progress: Progress::new(0),
+            hold: Hold::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -69,15 +69,10 @@ mod tests {
         let path = directory.path().join("alerts.spool");
         assert_eq!(read(&path).unwrap(), (Vec::new(), 0));
         let delivery = Delivery {
-            channel: String::from("page"),
-            form: String::from("standard"),
-            alert: String::from("al_1"),
-            message: String::from("msg_1"),
             severity: 3,
-            instead_of: None,
-            body: "{\"a\":\"\\n\"}".into(),
             progress: Progress { attempts: 2, ..Progress::new(5) },
             hold: Hold { stage: Stage::Begins, until_unix_ms: Some(7) },
+            ..Delivery::sample("page", "{\"a\":\"\\n\"}")
         };
         let both = [delivery.clone(), delivery];
         write(&path, &both).unwrap();

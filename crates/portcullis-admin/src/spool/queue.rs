@@ -197,15 +197,10 @@ mod tests {
 
     fn delivery(channel: &str, alert: &str, message: &str, severity: u8) -> Delivery {
         Delivery {
-            channel: String::from(channel),
-            form: String::from("standard"),
             alert: String::from(alert),
             message: String::from(message),
             severity,
-            instead_of: None,
-            body: "{}".into(),
-            progress: Progress::new(0),
-            hold: Hold::default(),
+            ..Delivery::sample(channel, "{}")
         }
     }
 

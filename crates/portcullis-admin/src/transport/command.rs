@@ -118,11 +118,7 @@ fn wait(child: &mut Child, timeout: Duration, is_over: &AtomicBool) -> Result<()
 mod tests {
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
-    use portcullis_audit::AlertSeverity;
-
     use super::*;
-    use crate::spool::delivery::Progress;
-    use crate::spool::hold::Hold;
 
     /// Held by tests that use the slots of programs.
     static SLOTS_USED: Mutex<()> = Mutex::new(());
@@ -141,20 +137,6 @@ mod tests {
 
     fn run(arguments: &[&str], timeout: Duration) -> Result<(), String> {
         program(arguments).run("{\"a\":1}", timeout, &AtomicBool::new(false))
-    }
-
-    fn delivery() -> Delivery {
-        Delivery {
-            channel: String::from("script"),
-            form: String::from("standard"),
-            alert: String::from("al_1"),
-            message: String::from("msg_1"),
-            severity: AlertSeverity::High as u8,
-            instead_of: None,
-            body: "{}".into(),
-            progress: Progress::new(0),
-            hold: Hold::default(),
-        }
     }
 
     /// Waits until the process whose number is in a file has ended.
@@ -207,7 +189,7 @@ mod tests {
             format!("sleep 100 & echo $! > '{0}.new'; mv '{0}.new' '{0}'; wait", out.display());
         let program = program(&["/bin/sh", "-c", &script]);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let delivery = delivery();
+        let delivery = Delivery::sample("script", "{}");
         runtime.block_on(async {
             let running = tokio::spawn(async move { program.send(&delivery).await });
             while !out.exists() {
@@ -234,7 +216,7 @@ mod tests {
         let out = directory.path().join("out");
         let script = format!("echo + >> '{0}'; sleep 0.2; echo - >> '{0}'", out.display());
         let program = program(&["/bin/sh", "-c", &script]);
-        let delivery = delivery();
+        let delivery = Delivery::sample("script", "{}");
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let all = [(); 4].map(|()| {

@@ -209,22 +209,10 @@ mod tests {
 
     use super::*;
     use crate::message::{letter, sample::test_alert};
-    use crate::spool::delivery::Progress;
-    use crate::spool::hold::Hold;
 
     fn delivery(text: &str) -> Delivery {
         let alert = test_alert("x", Now::default());
-        Delivery {
-            channel: String::from("mail"),
-            form: String::from("mail"),
-            alert: alert.id.clone(),
-            message: String::from("msg_1"),
-            severity: 0,
-            instead_of: None,
-            body: format!("{}{text}", letter::letter(&alert)).into(),
-            progress: Progress::new(0),
-            hold: Hold::default(),
-        }
+        Delivery::sample("mail", &format!("{}{text}", letter::letter(&alert)))
     }
 
     fn mail() -> Mail {

@@ -43,21 +43,14 @@ mod tests {
     use super::*;
     use crate::message::sample::test_alert;
     use crate::spool::delivery::Progress;
-    use crate::spool::hold::Hold;
 
     #[test]
     fn t400_mail_is_plain_text_and_the_same_in_each_attempt() {
         let alert = test_alert("x", Now { monotonic_ms: 0, unix_ms: 1_790_824_365_000 });
         let mut delivery = Delivery {
-            channel: String::from("mail"),
-            form: String::from("mail"),
             alert: alert.id.clone(),
-            message: String::from("msg_1"),
-            severity: 0,
-            instead_of: None,
-            body: letter::letter(&alert).into(),
             progress: Progress::new(1_790_824_365_000),
-            hold: Hold::default(),
+            ..Delivery::sample("mail", &letter::letter(&alert))
         };
         let addresses = ["portcullis@example.org", "a@example.org", "b@example.org"];
         let [from, to @ ..] = addresses.map(|address| address.parse::<Address>().unwrap());
