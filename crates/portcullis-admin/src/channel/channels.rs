@@ -19,7 +19,7 @@ use crate::channel::options::ChannelOptions;
 use crate::channel::shared::Shared;
 use crate::spool::delivery::Delivery;
 use crate::spool::file;
-use crate::spool::queue::{Fate, Spool};
+use crate::spool::queue::{PushOutcome, Spool};
 
 /// At most one write of the file in this time.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ impl Channels {
             let fits = channels
                 .iter()
                 .any(|channel| channel.name == delivery.channel && channel.form() == delivery.form);
-            if !fits || spool.push(delivery, &mut lost) != Fate::Waits {
+            if !fits || spool.push(delivery, &mut lost) != PushOutcome::Queued {
                 dropped += 1;
             }
         }
@@ -153,7 +153,9 @@ impl Channels {
         }
     }
 
-    /// Ends the workers and saves what waits. Open requests are dropped and sent again later.
+    /// Ends the workers and saves the messages that wait.
+    ///
+    /// Open requests are dropped and sent again later.
     pub fn close(mut self) {
         self.end.notify_one();
         if let Some(thread) = self.thread.take()
@@ -199,12 +201,12 @@ impl AlertSink for ChannelsSink {
         for channel in shared.channels.iter().filter(|channel| channel.wants(alert.severity)) {
             let mut lost = Vec::new();
             for delivery in deliveries(shared, channel, alert, now) {
-                let fate = shared.spool().push(delivery, &mut lost);
-                match fate {
-                    Fate::Waits => {}
+                let pushed = shared.spool().push(delivery, &mut lost);
+                match pushed {
+                    PushOutcome::Queued => {}
                     // The fallback gets nothing either.
-                    Fate::Untold => break,
-                    Fate::NoSpace => {
+                    PushOutcome::Canceled => break,
+                    PushOutcome::NoSpace => {
                         shared.undelivered(&channel.name, &alert.id, "the spool is full", 1);
                         outcome = SinkOutcome::Full;
                     }

@@ -1,4 +1,4 @@
-//! The channels: which alerts they get, and who sends them.
+//! The channels: their alerts, their workers, and the monitors.
 //! Never: a wait of the engine for a receiver.
 
 pub(crate) mod options; // a channel: its severities, its transport

@@ -1,4 +1,4 @@
-//! A channel: which alerts it gets, and how.
+//! A channel: the severities that it gets, and its transport.
 //! Never: a default receiver; without a channel, alerts are records and events of `/admin`.
 
 use portcullis_audit::{Alert, AlertSeverity};
@@ -21,7 +21,7 @@ pub struct ChannelOptions {
     pub name: String,
     /// The severities that it gets.
     pub severities: Vec<AlertSeverity>,
-    /// The channel that gets what this one does not deliver in time.
+    /// The channel that gets the messages that this one does not deliver in time.
     pub fallback: Option<String>,
     /// The times of day at which it gets critical messages only, or severe ones.
     pub quiet: Option<QuietHours>,

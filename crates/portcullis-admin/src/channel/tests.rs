@@ -71,7 +71,7 @@ impl Receiver {
         self.status.store(status, Ordering::Relaxed);
     }
 
-    /// What it accepted.
+    /// The messages that it accepted.
     fn accepted(&self) -> Vec<String> {
         let received = self.received.lock().unwrap();
         let accepted = received.iter().filter(|(status, _)| *status == 200);

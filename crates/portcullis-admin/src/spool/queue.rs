@@ -39,29 +39,29 @@ pub(crate) enum AttemptOutcome {
     GivenUp,
 }
 
-/// The fate of a new message.
+/// The outcome of adding a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum PushOutcome {
     /// It waits.
-    Waits,
-    /// There is no space for it.
+    Queued,
+    /// The spool is full.
     NoSpace,
     /// It ends an alert that its receiver does not know, so it is not sent.
-    Untold,
+    Canceled,
 }
 
 impl Spool {
     /// Adds a message. It replaces the one of the same alert and channel that waits.
     ///
     /// In a full spool, the oldest messages with the lowest severity leave; `lost` gets them.
-    pub(crate) fn push(&mut self, mut delivery: Delivery, lost: &mut Vec<Delivery>) -> Fate {
+    pub(crate) fn push(&mut self, mut delivery: Delivery, lost: &mut Vec<Delivery>) -> PushOutcome {
         let is_same =
             |other: &Delivery| other.alert == delivery.alert && other.channel == delivery.channel;
         if let Some(index) = self.waiting.iter().position(is_same) {
             let former = self.take(index);
             if !delivery.follow(&former) {
                 self.cancel_fallback(&former);
-                return Fate::Untold;
+                return PushOutcome::Canceled;
             }
             // A worse state is tried at once; others wait for the next attempt. A newer state does
             // not postpone a fallback.
@@ -79,12 +79,12 @@ impl Spool {
             let lower = lower.filter(|(_, other)| other.severity < delivery.severity);
             match lower.min_by_key(|(_, other)| other.severity).map(|(index, _)| index) {
                 Some(index) => lost.push(self.take(index)),
-                None => return Fate::NoSpace,
+                None => return PushOutcome::NoSpace,
             }
         }
         self.bytes += size;
         self.waiting.push(delivery);
-        Fate::Waits
+        PushOutcome::Queued
     }
 
     /// Holds the messages of a channel in its quiet hours. Returns whether there are any.
@@ -205,7 +205,7 @@ mod tests {
     }
 
     /// Adds a message, for which no other one leaves.
-    fn push(spool: &mut Spool, delivery: Delivery) -> Fate {
+    fn push(spool: &mut Spool, delivery: Delivery) -> PushOutcome {
         let mut lost = Vec::new();
         let fate = spool.push(delivery, &mut lost);
         assert_eq!(lost, []);
@@ -225,7 +225,10 @@ mod tests {
         for (channel, alert, message, severity) in
             [("a", "al_1", "m1", 1), ("a", "al_2", "m2", 3), ("a", "al_3", "m3", 3)]
         {
-            assert_eq!(push(&mut spool, delivery(channel, alert, message, severity)), Fate::Waits);
+            assert_eq!(
+                push(&mut spool, delivery(channel, alert, message, severity)),
+                PushOutcome::Queued
+            );
         }
         assert_eq!(next(&spool, "a", 0), Ok(String::from("m2")));
         assert_eq!(next(&spool, "b", 0), Err(None));
@@ -243,7 +246,7 @@ mod tests {
         for message in
             [first.clone(), delivery("b", "al_1", "m2", 2), delivery("a", "al_1", "m3", 2)]
         {
-            assert_eq!(push(&mut spool, message), Fate::Waits);
+            assert_eq!(push(&mut spool, message), PushOutcome::Queued);
         }
         assert_eq!(spool.all().len(), 2);
         assert_eq!(next(&spool, "a", 0), Ok(String::from("m3")));
@@ -287,16 +290,19 @@ mod tests {
         let mut spool = Spool::default();
         for number in 0..MESSAGES_MAX {
             let number = number.to_string();
-            assert_eq!(push(&mut spool, delivery("a", &number, &number, 1)), Fate::Waits);
+            assert_eq!(push(&mut spool, delivery("a", &number, &number, 1)), PushOutcome::Queued);
         }
-        assert_eq!(push(&mut spool, delivery("a", "more", "more", 1)), Fate::NoSpace);
+        assert_eq!(push(&mut spool, delivery("a", "more", "more", 1)), PushOutcome::NoSpace);
         let mut lost = Vec::new();
-        assert_eq!(spool.push(delivery("a", "severe", "severe", 2), &mut lost), Fate::Waits);
+        assert_eq!(
+            spool.push(delivery("a", "severe", "severe", 2), &mut lost),
+            PushOutcome::Queued
+        );
         assert_eq!(lost, [delivery("a", "0", "0", 1)], "the caller counts it");
         assert_eq!(spool.all().len(), MESSAGES_MAX);
         assert_eq!(spool.all()[0].message, "1");
         // A newer state of an alert takes the space of the former one.
-        assert_eq!(push(&mut spool, delivery("a", "severe", "newer", 2)), Fate::Waits);
+        assert_eq!(push(&mut spool, delivery("a", "severe", "newer", 2)), PushOutcome::Queued);
     }
 
     #[test]
@@ -308,11 +314,11 @@ mod tests {
             delivery
         };
         let taken = (0..5)
-            .filter(|number| push(&mut spool, large(&number.to_string())) == Fate::Waits)
+            .filter(|number| push(&mut spool, large(&number.to_string())) == PushOutcome::Queued)
             .count();
         assert_eq!(taken, 3);
         assert_eq!(spool.clear("a"), 3);
-        assert_eq!(push(&mut spool, large("again")), Fate::Waits);
+        assert_eq!(push(&mut spool, large("again")), PushOutcome::Queued);
     }
 
     const NIGHT: i64 = 13 * HOUR;
@@ -343,17 +349,17 @@ mod tests {
         assert_eq!(next(&spool, "a", 12 * HOUR), Err(Some(NIGHT)));
         assert_eq!(next(&spool, "a", NIGHT), Ok(String::from("m2")));
         // It is critical now: it is sent at once.
-        assert_eq!(push(&mut spool, held("m3", Stage::Continues, 3)), Fate::Waits);
+        assert_eq!(push(&mut spool, held("m3", Stage::Continues, 3)), PushOutcome::Queued);
         assert_eq!(next(&spool, "a", 12 * HOUR), Ok(String::from("m3")));
     }
 
     #[test]
     fn alert_that_ends_in_quiet_hours_is_not_sent_unless_its_start_was() {
         for (first, attempts, expect) in [
-            (Some(Stage::Begins), 0, Fate::Untold),
-            (Some(Stage::Begins), 1, Fate::Waits),
-            (Some(Stage::Continues), 0, Fate::Waits),
-            (None, 0, Fate::Waits),
+            (Some(Stage::Begins), 0, PushOutcome::Canceled),
+            (Some(Stage::Begins), 1, PushOutcome::Queued),
+            (Some(Stage::Continues), 0, PushOutcome::Queued),
+            (None, 0, PushOutcome::Queued),
         ] {
             let mut spool = Spool::default();
             for stage in first.into_iter().chain(first.map(|_| Stage::Continues)) {
@@ -365,7 +371,7 @@ mod tests {
                 Delivery { instead_of: Some(String::from("a")), ..delivery("b", "al_1", "m2", 2) };
             push(&mut spool, fallback);
             assert_eq!(push(&mut spool, held("m3", Stage::Ends, 2)), expect, "{first:?}");
-            let count = if expect == Fate::Untold { 0 } else { 2 };
+            let count = if expect == PushOutcome::Canceled { 0 } else { 2 };
             assert_eq!(spool.all().len(), count, "its fallback leaves too: {first:?}");
         }
     }
@@ -376,7 +382,7 @@ mod tests {
         push(&mut spool, held("m1", Stage::Ends, 2));
         push(&mut spool, held("m2", Stage::Begins, 2));
         // Its receiver knows it from before the quiet hours, so it gets the end.
-        assert_eq!(push(&mut spool, held("m3", Stage::Ends, 2)), Fate::Waits);
+        assert_eq!(push(&mut spool, held("m3", Stage::Ends, 2)), PushOutcome::Queued);
         assert_eq!(next(&spool, "a", NIGHT), Ok(String::from("m3")));
     }
 

@@ -41,7 +41,7 @@ pub enum MailAddressError {
     #[error("{0:?} is not a mail address of ASCII characters")]
     Invalid(String),
     /// There are none, or too many.
-    #[error("there are {0} receivers instead of 1 to {RECEIVERS_MAX}")]
+    #[error("the channel has {0} receivers instead of 1 to {RECEIVERS_MAX}")]
     Count(usize),
 }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-/// When TLS begins.
+/// The start of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailEncryption {
     /// With the connection.
@@ -23,7 +23,7 @@ pub enum MailEncryption {
     StartTls,
 }
 
-/// The reason why there is no encrypted connection.
+/// The reason why an encrypted connection failed.
 #[derive(Debug, Error)]
 pub(crate) enum MailStreamError {
     #[error("{0}")]
@@ -45,7 +45,7 @@ const ANSWER_MAX_BYTES: usize = 4 * 1024;
 /// Most bytes of all answers after that: sixteen receivers need less. An answer of many lines is
 /// read anew with each line, so this also bounds the computing time.
 const ANSWERS_MAX_BYTES: usize = 16 * 1024;
-/// What the dialogue after STARTTLS reads as the greeting, which a server sends only once.
+/// The greeting of the dialogue after STARTTLS: the server has sent its own before TLS.
 const GREETING: &[u8] = b"220 TLS\r\n";
 
 /// An encrypted connection on which the dialogue begins with a greeting.

@@ -201,7 +201,7 @@ pub(crate) mod tests {
         for name in CLOSED {
             std::fs::write(folder.path().join(name), vec![b'x'; 1_000]).unwrap();
         }
-        // Its last line has not the number before the next file: numbers were left out.
+        // Its last line does not have the number before the next file: numbers were left out.
         let line = format!("{{\"event\":{{\"sequence\":490}},\"x\":\"{}\"}}\n", "x".repeat(966));
         std::fs::write(folder.path().join(CLOSED[0]), &line).unwrap();
         std::fs::write(folder.path().join("security.log"), "x").unwrap();

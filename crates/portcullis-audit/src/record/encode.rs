@@ -418,7 +418,7 @@ mod tests {
         assert_eq!(read, expect);
     }
 
-    // T-368: what can identify a person can be erased.
+    // T-368: a part that can identify a person can be erased.
     #[test]
     fn t368_label_that_can_identify_a_person_is_behind_the_public_part() {
         let public = |labels: &[&'static str]| {

@@ -65,7 +65,7 @@ pub(crate) struct AuditSettings {
     pub(crate) alert: AlertSettings,
 }
 
-/// What is recorded about persons, and how long.
+/// The form and the lifetime of personal parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PersonalSettings {
     /// Days after which personal parts are erased.

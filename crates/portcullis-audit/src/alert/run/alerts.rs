@@ -199,7 +199,7 @@ impl Alerts {
         lock(&self.shared.watch).set_note(note, self.shared.options.clock.now().monotonic_ms);
     }
 
-    /// How many lines standard output lost until now; a loss is an alert (A13).
+    /// The lines that standard output lost until now; a loss is an alert (A13).
     pub(crate) fn set_stdout_lost(&self, lines: u64) {
         lock(&self.shared.watch).set_stdout_lost(lines);
     }

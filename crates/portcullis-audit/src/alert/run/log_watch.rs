@@ -4,7 +4,7 @@
 /// A signed note is written each minute; after this time without one the chain does not go on.
 const NOTE_LATE_MS: u64 = 180_000;
 
-/// What the engine knows about the log, beside its records.
+/// Facts about the log that the engine knows beside its records.
 #[derive(Debug, Default)]
 pub(crate) struct LogWatch {
     note: Option<String>,

@@ -1,4 +1,4 @@
-//! The kinds of channels, and which keys each of them has.
+//! The kinds of channels, and the keys of each kind.
 //! Never: a key that the kind ignores.
 
 use std::os::unix::fs::PermissionsExt;

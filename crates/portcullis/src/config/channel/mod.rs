@@ -2,9 +2,9 @@
 //! Never: a secret in the file, in an error, or in the output of `check`.
 
 mod section; // the keys of a channel
-mod kind; // which keys each kind of channel has
+mod kind; // the keys of each kind of channel
 mod settings; // one channel, as the server starts it
-mod receiver; // what the server sends alerts with
+mod receiver; // the receiver of alerts
 mod target; // the URLs, and the addresses that are allowed
 mod mail; // the mail server, the login, the addresses
 mod secret; // the secret of a webhook
@@ -57,7 +57,7 @@ pub(crate) fn read_channels(
                 "alert.channel.fallback",
                 "write the name of another webhook, command or mail channel",
             );
-            let why = "there is no other channel of this name that gets messages";
+            let why = "no other channel of this name gets messages";
             return Err(ConfigError::refused(key, format!("{fallback:?}"), why, mend));
         }
     }

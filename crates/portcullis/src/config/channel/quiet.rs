@@ -15,11 +15,11 @@ impl ChannelSection {
             if self.quiet_below.is_none() {
                 return Ok(None);
             }
-            let (why, mend) = ("quiet_below needs quiet hours", "write quiet, too");
+            let (why, mend) = ("quiet_below needs quiet hours", "write quiet as well");
             return Err(ConfigError::refused(KEY, "unset", why, mend));
         };
         let hours = QuietHours::parse(text, below).map_err(|error| {
-            let mend = "write such as \"22:00-07:00 Europe/Berlin\"";
+            let mend = "write hours and a zone, such as \"22:00-07:00 Europe/Berlin\"";
             ConfigError::refused(KEY, format!("{text:?}"), error.to_string(), mend)
         })?;
         Ok(Some(hours))

@@ -46,7 +46,7 @@ pub(crate) struct ChannelSection {
     /// The severities that the channel gets; medium, high and critical.
     #[serde(default)]
     pub(super) severities: Option<Vec<String>>,
-    /// The channel that gets what this one does not deliver in time.
+    /// The channel that gets the messages that this one does not deliver in time.
     #[serde(default)]
     pub(super) fallback: Option<String>,
     /// The times of day at which less severe messages wait, such as `22:00-07:00 Europe/Berlin`.

@@ -1,4 +1,4 @@
-//! What the section accepts, and what it rejects.
+//! Sections that are accepted, and sections that are rejected.
 //! Never: a secret in a text.
 
 use std::fs::Permissions;
