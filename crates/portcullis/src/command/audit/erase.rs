@@ -77,7 +77,7 @@ pub(super) fn run(installation: &Installation, arguments: &EraseArguments) -> Re
         )?;
     }
     if files.is_empty() && open == 0 {
-        outln!("no file has a personal part of this subject")?;
+        outln!("neither the open file nor a closed one has a personal part of this subject")?;
     }
     if !arguments.yes && (!files.is_empty() || open > 0) {
         bail!("nothing was erased: add --yes to erase; it cannot be undone");
