@@ -148,7 +148,9 @@ function unreadable(): Refusal {
 function asSentence(message: string): string {
   const text = message.trim();
   if (text === "") return "The server rejected this.";
-  return /[.!?]$/.test(text) ? text : `${text}.`;
+  // Texts of operations begin with a small letter; names such as `duration_s` stay as they are.
+  const first = /^[a-z]+ /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 
 function seconds(count: number): string {
