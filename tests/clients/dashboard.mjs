@@ -1,4 +1,5 @@
-// A test double of the operators' API: fixed answers behind the built dashboard, on plain HTTP.
+// A test double of the operators' interface: fixed answers behind the built dashboard, on plain
+// HTTP, in the shapes of docs/operators-api.md.
 // Never: a part of the server; the rules of operations are tested against the real one.
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
@@ -60,22 +61,22 @@ export function overviewOf(scene, sequence) {
     channels: [{ name: "page", state: "ok", waiting: 0 }],
     happening: attack
       ? {
-          text: "Since 03:02, connections from 812 prefixes are rejected by connect_per_prefix; 41 % come from 203.0.113.0/24, with 3 signed-in users behind it.",
+          text:
+            "Since 03:02 UTC, requests are rejected by connect_per_prefix, 812 a second, from 12 " +
+            "networks; 41 % come from 203.0.113.0/24. The server is in shedding.",
           since: before(160),
           rule: "connect_per_prefix",
           offenders: [],
           operations: [
             {
               name: "address:block",
-              payload: { prefix: "203.0.113.0/24", duration_s: 3600 },
-              label: "Block 203.0.113.0/24",
-              effect: "Rejects 333 connections a second; 3 signed-in users go on.",
-            },
-            {
-              name: "limits:unlock",
-              payload: { user: "u_ada" },
-              label: "Lift the limits of ada",
-              effect: "ada can connect again.",
+              payload: {
+                prefix: "203.0.113.0/24",
+                duration_s: 3600,
+                reason: "rejected by connect_per_prefix",
+              },
+              label: "Block 203.0.113.0/24 for 1 hour",
+              effect: "Unauthenticated clients of the network are rejected; signed-in users stay.",
             },
           ],
         }
@@ -119,7 +120,7 @@ const ALERTS = [
     title: "Violations of the protocol from one network",
     severity: "medium",
     key: { kind: "prefix", value: "198.51.100.7" },
-    acknowledged: { by: "grace", at: before(60) },
+    acknowledged: { by: "grace", note: "known scanner", time: before(60) },
   }),
 ];
 
@@ -132,7 +133,11 @@ const record = (index) => ({
     sequence: 184_467 - index,
   },
   ...(index % 5 === 1
-    ? { rule: { name: "connect_per_prefix" }, trace: { id: "k3v9x0abcd" } }
+    ? {
+        rule: { name: "connect_per_prefix" },
+        trace: { id: "k3v9x0abcd" },
+        labels: { conn_id: `0-${index}` },
+      }
     : { user: { id: "u_ada", name: "ada" } }),
   source: { ip: `203.0.113.${index}` },
 });
@@ -163,59 +168,34 @@ const timeline = (length, step) => {
   };
 };
 
-/** @param {readonly string[]} names */
-function answers(names) {
+/** @param {readonly string[]} names @param {string} [reference] of the records of a search */
+function answers(names, reference) {
   const [first = "ada"] = names;
   return {
     "admin:watch": {},
     "admin:unwatch": {},
     "admin:timeline": { seconds: timeline(900, 1), minutes: timeline(1440, 60) },
     "admin:events": {
-      events: Array.from({ length: 24 }, (_, index) => record(index)),
-      explained: { ref: "k3v9x0abcd", rule: "connect_per_prefix", at: before(90) },
+      events: Array.from({ length: 24 }, (_, index) => record(index)).filter(
+        (one) => reference === undefined || ("trace" in one && one.trace.id === reference),
+      ),
       more: false,
-    },
-    "admin:connections": {
-      connections: names.map((name, index) => ({
-        id: `0-${index}`,
-        user: `u_${index}`,
-        name,
-        address: "203.0.113.7",
-        form: "socketio",
-        transport: "websocket",
-        since: before(900),
-        rooms: 4,
-        outbox_bytes: 0,
-        in_per_min: 12,
-        rejected: 3,
-      })),
-      total: names.length,
-      more: false,
+      cursor: null,
     },
     "admin:users": {
       users: names.map((name, index) => ({
         id: `u_${index}`,
         name,
         roles: index === 0 ? ["admin"] : [],
+        roles_withheld: [],
         connections: 2,
+        banned_until: null,
+        muted_until: index === 1 ? before(-3600) : null,
         disabled: false,
-        second_factor: index === 0,
-        last_login: before(7200),
-        ...(index === 1 ? { muted_until: before(-3600) } : {}),
+        external: index === 2,
       })),
       more: false,
-    },
-    "admin:user": {
-      sessions: [
-        {
-          id: "s_1",
-          created: before(9000),
-          last_used: before(60),
-          address: "203.0.113.7",
-          user_agent: first,
-        },
-      ],
-      limits: [],
+      cursor: null,
     },
     "admin:offenders": {
       offenders: [
@@ -225,8 +205,6 @@ function answers(names) {
           rejected_5min: 52_100,
           per_s: 333,
           rule: "connect_per_prefix",
-          users_behind: 3,
-          connections: 214,
         },
         {
           kind: "prefix",
@@ -234,8 +212,6 @@ function answers(names) {
           rejected_5min: 9_400,
           per_s: 41,
           rule: "request_per_prefix",
-          users_behind: 0,
-          connections: 12,
         },
         ...names.map((name, index) => ({
           kind: "user",
@@ -258,7 +234,17 @@ function answers(names) {
     },
     "admin:limits": {
       user: "u_ada",
-      limits: [{ limit: "message_per_user", used: 3, of: 60, wait_ms: 0 }],
+      connections: 2,
+      limits: [
+        {
+          limit: "message_per_user",
+          used: 3,
+          of: 60,
+          period_ms: 60_000,
+          wait_ms: 0,
+          observed: false,
+        },
+      ],
     },
     "admin:alerts": {
       alerts: [
@@ -287,30 +273,8 @@ function answers(names) {
           rejected: 12_903,
         },
       ],
-    },
-    "admin:doctor": {
-      report: {
-        at: before(3600),
-        findings: [
-          {
-            id: "D6",
-            severity: "warning",
-            title: "The last backup is 9 days old",
-            detail: "No backup was made since 20 November.",
-            remedy: "Run portcullis backup each day.",
-            since: before(172_800),
-          },
-        ],
-        checks: [
-          { id: "D2", title: "TLS as a client sees it", result: "ok", detail: "" },
-          {
-            id: "D10",
-            title: "Advisories",
-            result: "not_checked",
-            detail: "[doctor] advisories_dir is empty",
-          },
-        ],
-      },
+      more: false,
+      cursor: null,
     },
   };
 }
@@ -390,8 +354,11 @@ export class Dashboard {
     if (name === "auth:refresh") return { ok: true };
     if (name === "admin:overview")
       return { ok: true, overview: overviewOf(this.scene, this.sequence) };
-    const read = /** @type {Record<string, object>} */ (answers(this.names))[name];
+    const all = answers(this.names, payload?.filter?.ref);
+    const read = /** @type {Record<string, object>} */ (all)[name];
     if (read !== undefined) return { ok: true, ...read };
+    if (name.startsWith("admin:"))
+      return { ok: false, error: { code: "UNKNOWN_EVENT", message: "Unknown event" } };
     if (payload?.dry_run === true) {
       const effect = { connections: 214, signed_in: 3, unauthenticated: 211, users: 3 };
       return { ok: true, dry_run: true, effect };

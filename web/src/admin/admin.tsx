@@ -1,6 +1,6 @@
 // The dashboard: its head, its tabs and its dialogs.
 // Never: private data for a user without a role that may read it.
-import { effect, signal, useSignal } from "@preact/signals";
+import { computed, effect, signal, useSignal } from "@preact/signals";
 import { sentence } from "../refusal";
 import { finishEnrolling, signOut } from "../session";
 import { session } from "../session_state";
@@ -19,27 +19,20 @@ import { Overview } from "./parts/overview";
 import { StateBar } from "./parts/state_bar";
 import { Audit } from "./tabs/audit";
 import { Blocks } from "./tabs/blocks";
-import { Connections } from "./tabs/connections";
-import { Doctor } from "./tabs/doctor";
 import { Limits } from "./tabs/limits";
 import { Users } from "./tabs/users";
 
 const TABS = [
   ["", "Overview", Overview],
-  ["connections", "Connections", Connections],
   ["users", "Users", Users],
   ["limits", "Limits", Limits],
   ["blocks", "Blocks", Blocks],
   ["audit", "Audit", Audit],
-  ["doctor", "Doctor", Doctor],
 ] as const;
 
-const tab = signal(readTab());
-addEventListener("hashchange", () => (tab.value = readTab()));
-
-function readTab(): string {
-  return /^#\/([a-z]+)/.exec(location.hash)?.[1] ?? "";
-}
+const hash = signal(location.hash);
+addEventListener("hashchange", () => (hash.value = location.hash));
+const tab = computed(() => /^#\/([a-z]+)/.exec(hash.value)?.[1] ?? "");
 
 effect(() => {
   const state = overview.value?.state;
@@ -82,7 +75,7 @@ function Signed() {
       <StateBar />
       <Messages />
       <main aria-label={title}>
-        <Shown />
+        <Shown key={hash.value} />
       </main>
       <p class="unseen" role="status">
         {announcement.value}

@@ -113,8 +113,6 @@ async function read(
     const refusal = asRefusal(thrown);
     // The bar says that the values are stale.
     if (refusal.code === "offline" || refusal.code === "timeout") return;
-    // A server that does not have this list yet: the part stays empty.
-    if (refusal.code === "UNKNOWN_EVENT") return;
     notice.value = refusal;
   }
 }

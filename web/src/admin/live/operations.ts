@@ -2,6 +2,7 @@
 // Never: sent without a reason and the answer of a dry run.
 import { signal } from "@preact/signals";
 import { ask } from "./ask";
+import type { Level } from "../model/overview";
 import { number, object, type Json } from "../model/read";
 import { plural, visible } from "../model/words";
 import { changes } from "./state";
@@ -30,7 +31,7 @@ export function propose(operation: Operation): void {
 export async function preview(name: string, payload: Json): Promise<string> {
   if (!hasPreview(name)) return "";
   const answer = await ask(name, { ...payload, dry_run: true });
-  return effectWords(name, answer["effect"]);
+  return effectWords(answer["effect"]);
 }
 
 export function hasPreview(name: string): boolean {
@@ -42,7 +43,7 @@ export async function perform(name: string, payload: Json): Promise<void> {
   changes.value += 1;
 }
 
-export function effectWords(name: string, effect: unknown): string {
+export function effectWords(effect: unknown): string {
   const fields = object(effect);
   const connections = number(fields["connections"]);
   const signedIn = number(fields["signed_in"]);
@@ -50,15 +51,14 @@ export function effectWords(name: string, effect: unknown): string {
   const users = number(fields["users"]);
   const parts: string[] = [];
   if (connections !== undefined) {
-    const verb = name === "limits:unlock" ? "Concerns" : "Closes or rejects";
     const of =
       signedIn === undefined && unauthenticated === undefined
         ? ""
         : `: ${count(signedIn)} of signed-in users, ${count(unauthenticated)} unauthenticated`;
-    parts.push(`${verb} ${plural(connections, "connection")} now${of}.`);
+    parts.push(`Concerns ${plural(connections, "connection")} now${of}.`);
   }
-  if (users !== undefined) parts.push(`Affects ${plural(users, "user")}.`);
-  return parts.length === 0 ? "Nothing that is open now changes." : parts.join(" ");
+  if (users !== undefined && users > 0) parts.push(`Affects ${plural(users, "user")}.`);
+  return connections === 0 ? "Concerns no connection that is open now." : parts.join(" ");
 }
 
 function count(value: number | undefined): string {
@@ -132,19 +132,10 @@ export const unsilence = (id: string): Operation => ({
   says: "Alerts of this kind are sent again.",
 });
 
-export const endSession = (user: string, session: string, device: string): Operation => ({
-  name: "session:end",
-  title: `End the session: ${visible(device)}`,
-  verb: "End the session",
-  payload: { user, session },
-  expires: "no",
-  says: "This browser or device must sign in again.",
-});
-
-export const pin = (state: string, word: string): Operation => ({
+export const pin = (state: Level, word: string): Operation => ({
   name: "state:pin",
-  title: `Set the load level to ${word}`,
-  verb: "Set",
+  title: `Pin the load level to ${word}`,
+  verb: "Pin",
   payload: { state },
   expires: "required",
   says: "The server keeps this load level until then, whatever it measures.",
@@ -152,8 +143,8 @@ export const pin = (state: string, word: string): Operation => ({
 
 export const unpin: Operation = {
   name: "state:unpin",
-  title: "Let the server choose its load level",
-  verb: "Continue",
+  title: "End the pin of the load level",
+  verb: "End the pin",
   payload: {},
   expires: "no",
   says: "The load level follows from measurements again.",

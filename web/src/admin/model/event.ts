@@ -11,6 +11,8 @@ export interface EventRow {
   address: string | undefined;
   user: string | undefined;
   ref: string | undefined;
+  /** The connection that the record is about; it can have ended since. */
+  connection: string | undefined;
   message: string | undefined;
   record: Json;
 }
@@ -32,6 +34,7 @@ export function readEvent(value: unknown): EventRow | undefined {
     address: textAt(record, "source.ip"),
     user: textAt(record, "user.name") ?? textAt(record, "user.id"),
     ref: textAt(record, "trace.id"),
+    connection: textAt(record, "labels.conn_id"),
     message: text(record["message"]),
     record,
   };

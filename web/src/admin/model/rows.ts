@@ -1,4 +1,4 @@
-// Rows of the lists: offenders, affected users, connections, users, sessions and blocks.
+// Rows of the lists: offenders, affected users, users and blocks.
 // Never: a row without the member that names it.
 import { number, object, text, texts, time, defined } from "./read";
 
@@ -9,8 +9,6 @@ export interface Offender {
   rejected: number;
   perS: number;
   rule?: string;
-  usersBehind?: number;
-  connections?: number;
 }
 
 export function readOffender(value: unknown): Offender | undefined {
@@ -25,8 +23,6 @@ export function readOffender(value: unknown): Offender | undefined {
     rejected: number(fields["rejected_5min"]) ?? 0,
     perS: number(fields["per_s"]) ?? 0,
     rule: text(fields["rule"]),
-    usersBehind: number(fields["users_behind"]),
-    connections: number(fields["connections"]),
   });
 }
 
@@ -51,39 +47,6 @@ export function readAffected(value: unknown): Affected | undefined {
   };
 }
 
-export interface ConnectionRow {
-  id: string;
-  user?: string;
-  name?: string;
-  address: string;
-  form: string;
-  transport: string;
-  sinceMs?: number;
-  rooms: number;
-  outboxBytes: number;
-  inPerMin: number;
-  rejected: number;
-}
-
-export function readConnection(value: unknown): ConnectionRow | undefined {
-  const fields = object(value);
-  const id = text(fields["id"]);
-  if (id === undefined) return undefined;
-  return defined<ConnectionRow>({
-    id,
-    user: text(fields["user"]),
-    name: text(fields["name"]),
-    address: text(fields["address"]) ?? "",
-    form: text(fields["form"]) ?? "",
-    transport: text(fields["transport"]) ?? "",
-    sinceMs: time(fields["since"]),
-    rooms: number(fields["rooms"]) ?? 0,
-    outboxBytes: number(fields["outbox_bytes"]) ?? 0,
-    inPerMin: number(fields["in_per_min"]) ?? 0,
-    rejected: number(fields["rejected"]) ?? 0,
-  });
-}
-
 export interface UserRow {
   id: string;
   name: string;
@@ -94,8 +57,8 @@ export interface UserRow {
   disabled: boolean;
   /** Roles without effect until there is a second factor. */
   rolesWithheld: readonly string[];
-  secondFactor?: boolean;
-  lastLoginMs?: number;
+  /** Whether another issuer vouches for the user. */
+  external: boolean;
 }
 
 export function readUserRow(value: unknown): UserRow | undefined {
@@ -111,30 +74,7 @@ export function readUserRow(value: unknown): UserRow | undefined {
     mutedUntilMs: time(fields["muted_until"]),
     disabled: fields["disabled"] === true,
     rolesWithheld: texts(fields["roles_withheld"]),
-    secondFactor:
-      typeof fields["second_factor"] === "boolean" ? fields["second_factor"] : undefined,
-    lastLoginMs: time(fields["last_login"]),
-  });
-}
-
-export interface SessionRow {
-  id: string;
-  createdMs?: number;
-  lastUsedMs?: number;
-  address?: string;
-  userAgent?: string;
-}
-
-export function readSession(value: unknown): SessionRow | undefined {
-  const fields = object(value);
-  const id = text(fields["id"]);
-  if (id === undefined) return undefined;
-  return defined<SessionRow>({
-    id,
-    createdMs: time(fields["created"]),
-    lastUsedMs: time(fields["last_used"]),
-    address: text(fields["address"]),
-    userAgent: text(fields["user_agent"]),
+    external: fields["external"] === true,
   });
 }
 

@@ -77,12 +77,6 @@ export function span(ms: number): string {
   return `${Math.round(s / 86_400)} d`;
 }
 
-export function bytes(value: number): string {
-  if (value < 1024) return `${value} B`;
-  if (value < 1_048_576) return `${FINE.format(value / 1024)} KiB`;
-  return `${FINE.format(value / 1_048_576)} MiB`;
-}
-
 /** `rejected.connect_per_prefix` without its prefix, for a legend. */
 export function seriesWord(name: string): string {
   const short = name.replace(/^(rejected|load)\./, "");

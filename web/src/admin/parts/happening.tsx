@@ -3,7 +3,7 @@
 import { propose, type Operation } from "../live/operations";
 import { mayChange, overview } from "../live/state";
 import type { Offer } from "../model/overview";
-import { visible } from "../model/words";
+import { plural, visible } from "../model/words";
 import { Panel } from "./list";
 
 export function Happening() {
@@ -13,7 +13,7 @@ export function Happening() {
     <Panel title="What happens" wide>
       <p class="happening">
         {happening === undefined
-          ? "No attack is seen, and no user is rejected."
+          ? `No attack is seen. ${rejectedUsers(overview.value.usersRejected)}`
           : visible(happening.text, 600)}
       </p>
       {happening !== undefined && mayChange.value && (
@@ -34,6 +34,12 @@ export function Happening() {
       )}
     </Panel>
   );
+}
+
+function rejectedUsers(users: number): string {
+  return users === 0
+    ? "No user is rejected."
+    : `Limits rejected ${plural(users, "user")} in 5 minutes.`;
 }
 
 function operation(offer: Offer): Operation {

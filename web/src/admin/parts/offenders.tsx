@@ -29,9 +29,6 @@ export function Offenders() {
             <p class="row-facts">
               {count(one.rejected)} rejected
               {one.rule !== undefined && ` by ${visible(one.rule, 40)}`}
-              {one.connections !== undefined && `, ${plural(one.connections, "connection")}`}
-              {one.usersBehind !== undefined &&
-                `, ${plural(one.usersBehind, "signed-in user")} here`}
             </p>
             <div class="row-operations">
               {one.kind === "prefix" && (
@@ -39,11 +36,8 @@ export function Offenders() {
                   <Do operation={block(one.value)} letter="b">
                     Block
                   </Do>
-                  <a
-                    class="button"
-                    href={`#/limits?address=${encodeURIComponent(one.value.replace(/\/\d+$/, ""))}`}
-                  >
-                    Explain
+                  <a class="button" href={`#/audit?address=${encodeURIComponent(one.value)}`}>
+                    Records
                   </a>
                 </>
               )}
@@ -63,6 +57,9 @@ export function Offenders() {
   );
 }
 
+/** The rates of single events: the server resets all others of a user. */
+const EVENT_RATE = "event_per_user";
+
 export function Affected() {
   return (
     <Panel title="Affected users" hint="Signed-in users that limits reject.">
@@ -80,7 +77,9 @@ export function Affected() {
               Rejected by {visible(one.rule, 40)}; can try again in {span(one.waitMs)}.
             </p>
             <div class="row-operations">
-              <Do operation={lift({ user: one.user }, one.name)}>Lift</Do>
+              {one.rule !== EVENT_RATE && (
+                <Do operation={lift({ user: one.user }, one.name)}>Lift</Do>
+              )}
               <a
                 class="button"
                 href={`#/limits?user=${encodeURIComponent(one.user.slice(0, 200))}`}

@@ -1,5 +1,5 @@
 // Explains a reference that a user reports: the rule, when, and whom it rejected.
-// Never: a guess; a reference of another server is said to be unknown.
+// Never: more than the records of the reference say.
 import { signal } from "@preact/signals";
 import { ask } from "../live/ask";
 import { readList } from "../../contract";
@@ -7,15 +7,12 @@ import { asRefusal, type Refusal } from "../../refusal";
 import { Problem } from "../../views/problem";
 import { nowMs } from "../live/state";
 import { readEvent, type EventRow } from "../model/event";
-import { object, text, time } from "../model/read";
 import { moment, visible } from "../model/words";
 import { Search } from "./list";
 import { EventItem } from "./stream";
 
 interface Explained {
   ref: string;
-  rule: string | undefined;
-  atMs: number | undefined;
   events: readonly EventRow[];
 }
 
@@ -28,13 +25,7 @@ export function lookUp(ref: string): void {
   problem.value = undefined;
   ask("admin:events", { filter: { ref }, limit: 20 }).then(
     (answer) => {
-      const explained = object(answer["explained"]);
-      found.value = {
-        ref,
-        rule: text(explained["rule"]),
-        atMs: time(explained["at"]),
-        events: readList(answer["events"], readEvent),
-      };
+      found.value = { ref, events: readList(answer["events"], readEvent) };
       requestAnimationFrame(() => document.getElementById("ref-result")?.focus());
     },
     (thrown: unknown) => (problem.value = asRefusal(thrown)),
@@ -52,16 +43,14 @@ export function RefBox() {
 }
 
 function Result({ found }: { found: Explained }) {
-  const unknown = found.rule === undefined && found.events.length === 0;
+  const newest = found.events[0];
   return (
     <div id="ref-result" class="ref-result" tabIndex={-1}>
       <p>
         <code>{visible(found.ref, 20)}</code>:{" "}
-        {unknown
-          ? "this server did not create this reference, or its record is gone."
-          : `rejected by ${visible(found.rule ?? "a rule of its record", 40)}${
-              found.atMs === undefined ? "" : ` at ${moment(found.atMs, nowMs.value)}`
-            }.`}
+        {newest === undefined
+          ? "the log has no record of it. Run portcullis audit ref on the server: a reference also names its rule without a record."
+          : `rejected by ${visible(newest.rule ?? newest.code, 40)} at ${moment(newest.atMs, nowMs.value)}.`}
       </p>
       <ul class="rows">
         {found.events.map((row) => (

@@ -2,8 +2,9 @@
 // Never: a state by colour alone.
 import { link } from "../../session_state";
 import { sentence } from "../../refusal";
-import { nowMs, overview, receivedMs, stale } from "../live/state";
-import type { Level, Overview } from "../model/overview";
+import { pin, unpin } from "../live/operations";
+import { mayChange, nowMs, overview, receivedMs, stale } from "../live/state";
+import { LEVELS, type Level, type Overview } from "../model/overview";
 import {
   clock,
   count,
@@ -14,6 +15,7 @@ import {
   span,
   visible,
 } from "../model/words";
+import { Do } from "./list";
 
 const SIGNS: Readonly<Record<Level, string>> = {
   normal: "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm-1.5 14.5-4-4L8 11l2.5 2.5L16 8l1.5 1.5z",
@@ -36,9 +38,10 @@ export function StateBar() {
         <p>
           {state.why !== "" ? `${visible(state.why, 160)}. ` : ""}
           {state.sinceMs !== undefined && `Since ${moment(state.sinceMs, nowMs.value)}.`}
-          {state.pinned !== undefined && ` Set by an administrator${until(state.pinned.untilMs)}.`}
+          {state.pinned !== undefined && ` Pinned by an operator${until(state.pinned.untilMs)}.`}
         </p>
         <p class="hint">{levelMeaning(state.state)}</p>
+        <Pin isPinned={state.pinned !== undefined} />
       </div>
       <Facts state={state} />
       <p class={old ? "freshness old" : "freshness"}>
@@ -47,6 +50,24 @@ export function StateBar() {
           : `Live, ${clock(state.atMs)}`}
       </p>
     </section>
+  );
+}
+
+/** The load level can be pinned, and the pin ended. */
+function Pin({ isPinned }: { isPinned: boolean }) {
+  if (!mayChange.value) return null;
+  return (
+    <details class="pin">
+      <summary>Pin the load level</summary>
+      <div class="row-operations">
+        {LEVELS.map((level) => (
+          <Do key={level} operation={pin(level, levelWord(level))}>
+            {levelWord(level)}
+          </Do>
+        ))}
+        {isPinned && <Do operation={unpin}>End the pin</Do>}
+      </div>
+    </details>
   );
 }
 

@@ -1,10 +1,11 @@
 // The stream of security records: chips, pause, and a row that opens.
 // Never: a record that moves while the pointer or the focus is on the stream and it is paused.
 import { signal, useSignal } from "@preact/signals";
+import { closeConnection } from "../live/operations";
 import { dropped, events, paused } from "../live/state";
 import { flatten, type EventRow } from "../model/event";
 import { clock, plural, visible } from "../model/words";
-import { Panel, Text } from "./list";
+import { Do, Panel, Text } from "./list";
 import { RefBox } from "./ref_box";
 
 const SHOWN_MAX = 60;
@@ -88,14 +89,19 @@ export function EventItem({ row }: { row: EventRow }) {
         </span>
       </button>
       {isOpen.value && (
-        <dl class="details">
-          {flatten(row.record).map(([path, value]) => (
-            <>
-              <dt>{visible(path, 60)}</dt>
-              <dd>{visible(value, 500)}</dd>
-            </>
-          ))}
-        </dl>
+        <>
+          <dl class="details">
+            {flatten(row.record).map(([path, value]) => (
+              <>
+                <dt>{visible(path, 60)}</dt>
+                <dd>{visible(value, 500)}</dd>
+              </>
+            ))}
+          </dl>
+          {row.connection !== undefined && (
+            <Do operation={closeConnection(row.connection)}>Close the connection</Do>
+          )}
+        </>
       )}
     </li>
   );

@@ -5,6 +5,7 @@ import { overview } from "../live/state";
 import { keptNote } from "../live/witness";
 import { readEvent } from "../model/event";
 import { visible } from "../model/words";
+import { linkQuery } from "../parts/link_query";
 import { Panel, usePaged } from "../parts/list";
 import { EventItem } from "../parts/stream";
 
@@ -12,13 +13,14 @@ const FIELDS = [
   ["code", "Code", "authn_login_fail"],
   ["rule", "Rule", "connect_per_prefix"],
   ["address", "Address or network", "203.0.113.0/24"],
-  ["user", "User id", "u_…"],
+  ["user", "User name or id", "ada"],
   ["ref", "Reference", "k3v9x0abcd"],
   ["since", "Since (UTC)", "2026-10-01T03:00:00Z"],
 ] as const;
 
 export function Audit() {
-  const filter = useSignal<Record<string, unknown>>({});
+  const linked = linkQuery().get("address");
+  const filter = useSignal<Record<string, unknown>>(linked === null ? {} : { address: linked });
   const { rows, view } = usePaged(
     "admin:events",
     "events",
@@ -45,6 +47,7 @@ export function Audit() {
               <input
                 id={`filter-${name}`}
                 name={name}
+                defaultValue={name === "address" ? (linked ?? "") : ""}
                 type="text"
                 placeholder={example}
                 autocomplete="off"
@@ -66,11 +69,13 @@ export function Audit() {
       </Panel>
       <Panel title="Export and verify" wide>
         <p>
-          Run these commands on the server. The second one verifies the log against the note below.
+          Run these commands on the server. The second one verifies the log against the note below,
+          with the keys that you keep outside of the server.
         </p>
         <pre>
           <code>
             portcullis audit export --format ecs{"\n"}portcullis audit verify --note note.txt
+            --key-file keys.txt
           </code>
         </pre>
         <p>The newest signed note that this browser keeps:</p>

@@ -7,15 +7,15 @@ import { useAct } from "../../views/act";
 import { Problem } from "../../views/problem";
 import { lift } from "../live/operations";
 import { changes } from "../live/state";
-import { flatten } from "../model/event";
-import { object, type Json } from "../model/read";
-import { visible } from "../model/words";
+import { readLimits, type LimitGroup, type LimitRow } from "../model/limits";
+import { linkQuery } from "../parts/link_query";
+import { count, span, visible } from "../model/words";
 import { Do, Panel, Search } from "../parts/list";
 
 type Subject = { address: string } | { user: string };
 
 function fromAddress(): Subject | undefined {
-  const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
+  const query = linkQuery();
   const [address, user] = [query.get("address"), query.get("user")];
   if (address !== null) return { address };
   return user === null ? undefined : { user };
@@ -23,15 +23,14 @@ function fromAddress(): Subject | undefined {
 
 export function Limits() {
   const subject = useSignal<Subject | undefined>(fromAddress());
-  const found = useSignal<Json | undefined>(undefined);
+  const found = useSignal<readonly LimitGroup[] | undefined>(undefined);
   const act = useAct();
   const chosen = subject.value;
   useEffect(() => {
     found.value = undefined;
     if (chosen !== undefined) {
       act.run(async () => {
-        const { ok: _, ...rest } = await ask("admin:limits", chosen);
-        found.value = object(rest);
+        found.value = readLimits(await ask("admin:limits", chosen));
       });
     }
   }, [chosen, changes.value]);
@@ -59,19 +58,28 @@ export function Limits() {
           <h3>
             <bdi>{visible(name)}</bdi>
           </h3>
-          <dl class="details">
-            {flatten(found.value)
-              .slice(0, 200)
-              .map(([path, value]) => (
-                <div key={path}>
-                  <dt>{visible(path, 80)}</dt>
-                  <dd>{visible(value, 200)}</dd>
-                </div>
-              ))}
-          </dl>
+          {found.value.map(({ title, limits }) => (
+            <section key={title} aria-label={title}>
+              <p class="hint">{title}</p>
+              <dl class="details">
+                {limits.map((one) => (
+                  <div key={one.limit}>
+                    <dt>{visible(one.limit, 80)}</dt>
+                    <dd>{usage(one)}</dd>
+                  </div>
+                ))}
+              </dl>
+            </section>
+          ))}
           <Do operation={lift(chosen, name)}>Lift</Do>
         </>
       )}
     </Panel>
   );
+}
+
+function usage({ used, of, periodMs, waitMs, observed }: LimitRow): string {
+  const period = periodMs < 1000 ? `${periodMs} ms` : span(periodMs);
+  const wait = waitMs === 0 ? "" : `, next in ${span(waitMs)}`;
+  return `${count(used)} of ${count(of)} in ${period}${wait}${observed ? ", in observe mode" : ""}`;
 }

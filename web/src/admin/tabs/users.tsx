@@ -1,24 +1,11 @@
-// Users: roles, mute, disconnect, ban, disable, sessions; and invitations to register.
+// Users: roles, mute, disconnect, end sessions, ban, disable.
 // Never: a role that the form did not show.
 import { useSignal } from "@preact/signals";
-import { ask } from "../live/ask";
-import { readList } from "../../contract";
-import { deviceWords } from "../../device";
-import { useEffect } from "preact/hooks";
-import { useAct } from "../../views/act";
+import { session } from "../../session_state";
 import { Dialog } from "../../views/dialog";
-import { Problem } from "../../views/problem";
-import {
-  endSession,
-  lift,
-  lifted,
-  ofUser,
-  propose,
-  setDisabled,
-  setRoles,
-} from "../live/operations";
-import { changes, mayChange, nowMs } from "../live/state";
-import { readSession, readUserRow, type SessionRow, type UserRow } from "../model/rows";
+import { lift, lifted, ofUser, propose, setDisabled, setRoles } from "../live/operations";
+import { mayChange, nowMs } from "../live/state";
+import { readUserRow, type UserRow } from "../model/rows";
 import { moment, plural } from "../model/words";
 import { Do, Panel, Search, Text, usePaged } from "../parts/list";
 
@@ -47,12 +34,11 @@ export function Users() {
 }
 
 function User({ user }: { user: UserRow }) {
-  const isOpen = useSignal(false);
-  const choosing = useSignal(false);
   const now = nowMs.value;
   const muted = user.mutedUntilMs !== undefined && user.mutedUntilMs > now;
   const banned = user.bannedUntilMs !== undefined && user.bannedUntilMs > now;
   const { id, name } = user;
+  const isOwn = id === session.value?.user.id && mayChange.value;
   return (
     <li data-row tabIndex={-1} class="row">
       <div class="row-head">
@@ -64,78 +50,57 @@ function User({ user }: { user: UserRow }) {
             {role}
           </span>
         ))}
+        {user.external && <span class="tag">of another issuer</span>}
         {banned && <span class="badge high">banned</span>}
         {muted && <span class="badge medium">muted</span>}
         {user.disabled && <span class="badge high">disabled</span>}
       </div>
       <p class="row-facts">
         {plural(user.connections, "connection")}
-        {user.secondFactor !== undefined &&
-          `, ${user.secondFactor ? "second factor" : "no second factor"}`}
         {user.rolesWithheld.length > 0 &&
           `, without effect until there is a second factor: ${user.rolesWithheld.join(", ")}`}
-        {user.lastLoginMs !== undefined && `, last sign-in ${moment(user.lastLoginMs, now)}`}
         {muted && `, muted until ${moment(user.mutedUntilMs, now)}`}
         {banned && `, banned until ${moment(user.bannedUntilMs, now)}`}
       </p>
       <div class="row-operations">
-        <button
-          type="button"
-          aria-expanded={isOpen.value}
-          onClick={() => (isOpen.value = !isOpen.value)}
-        >
-          Sessions
-        </button>
-        {mayChange.value && (
-          <button type="button" onClick={() => (choosing.value = true)}>
-            Roles
-          </button>
+        {isOwn ? (
+          <p class="hint">Your own account: another administrator can change it.</p>
+        ) : (
+          <Changes user={user} muted={muted} banned={banned} />
         )}
-        <Do operation={muted ? lifted("mute", id, name) : ofUser("mute", id, name)}>
-          {muted ? "End mute" : "Mute"}
-        </Do>
-        <Do operation={ofUser("kick", id, name)}>Disconnect</Do>
-        <Do operation={banned ? lifted("ban", id, name) : ofUser("ban", id, name)}>
-          {banned ? "End ban" : "Ban"}
-        </Do>
-        <Do operation={setDisabled(id, name, !user.disabled)}>
-          {user.disabled ? "Enable" : "Disable"}
-        </Do>
         <Do operation={lift({ user: id }, name)}>Lift limits</Do>
+        <a class="button" href={`#/limits?user=${encodeURIComponent(id)}`}>
+          Explain
+        </a>
       </div>
-      {isOpen.value && <Sessions user={user} />}
-      {choosing.value && <Roles user={user} close={() => (choosing.value = false)} />}
     </li>
   );
 }
 
-function Sessions({ user }: { user: UserRow }) {
-  const sessions = useSignal<readonly SessionRow[] | undefined>([]);
-  const act = useAct();
-  useEffect(() => {
-    act.run(async () => {
-      const { sessions: list } = await ask("admin:user", { user: user.id });
-      sessions.value = Array.isArray(list) ? readList(list, readSession) : undefined;
-    });
-  }, [changes.value]);
+/** The operations that the server rejects for the own account. */
+function Changes({ user, muted, banned }: { user: UserRow; muted: boolean; banned: boolean }) {
+  const choosing = useSignal(false);
+  const { id, name } = user;
   return (
-    <div class="details">
-      <Problem refusal={act.refusal.value} />
-      {!act.busy.value && sessions.value?.length === 0 && <p class="hint">No open session.</p>}
-      {sessions.value === undefined && <p class="hint">This server does not list sessions.</p>}
-      <ul class="rows">
-        {sessions.value?.map((one) => (
-          <li key={one.id} class="row">
-            <p class="row-facts">
-              <Text>{deviceWords(one.userAgent ?? "")}</Text>, {one.address ?? "no address"}, last
-              used {moment(one.lastUsedMs, nowMs.value)}
-            </p>
-            <Do operation={endSession(user.id, one.id, deviceWords(one.userAgent ?? ""))}>End</Do>
-          </li>
-        ))}
-      </ul>
-      <Do operation={ofUser("logout", user.id, user.name)}>End all sessions</Do>
-    </div>
+    <>
+      {mayChange.value && (
+        <button type="button" onClick={() => (choosing.value = true)}>
+          Roles
+        </button>
+      )}
+      <Do operation={muted ? lifted("mute", id, name) : ofUser("mute", id, name)}>
+        {muted ? "End mute" : "Mute"}
+      </Do>
+      <Do operation={ofUser("kick", id, name)}>Disconnect</Do>
+      <Do operation={ofUser("logout", id, name)}>End all sessions</Do>
+      <Do operation={banned ? lifted("ban", id, name) : ofUser("ban", id, name)}>
+        {banned ? "End ban" : "Ban"}
+      </Do>
+      <Do operation={setDisabled(id, name, !user.disabled)}>
+        {user.disabled ? "Enable" : "Disable"}
+      </Do>
+      {choosing.value && <Roles user={user} close={() => (choosing.value = false)} />}
+    </>
   );
 }
 

@@ -1,0 +1,215 @@
+// The operations of the dashboard against the real server: what the page shows before, what the
+// server does, and what clients get after it.
+// Never: an answer that the page did not ask for with its own buttons.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { fillAccount, launch, picture, visit } from "./browser.mjs";
+import { ask, connect, must, newPerson, nextEvent, PASSWORD, sendEvent } from "./people.mjs";
+import { Server, WIDE_LIMITS } from "./server.mjs";
+
+/** @typedef {import("playwright-core").Page} Page */
+
+const LIMITS = WIDE_LIMITS.replace('"chat:send" = "1000000/60s"', '"chat:send" = "3/600s"').replace(
+  'login_per_prefix = "100000/60s"',
+  'login_per_prefix = "12/600s"',
+);
+const NETWORK = "203.0.113.0/24";
+
+describe("T-408: operations of the dashboard on the real server", () => {
+  /** @type {Server} */
+  let server;
+  /** @type {import("playwright-core").Browser} */
+  let browser;
+  /** @type {Awaited<ReturnType<typeof visit>>} */
+  let visited;
+  /** @type {Page} */
+  let page;
+  let recorded = 0;
+  before(async () => {
+    server = await Server.start({ limits: LIMITS });
+    browser = await launch();
+    const token = new URL(server.setUpLink).hash.replace("#setup=", "");
+    await ask(server, "POST", "/auth/setup", { token, username: "chief", password: PASSWORD });
+    visited = await visit(browser, server, { url: `${server.url}/admin/` });
+    page = visited.page;
+    await fillAccount(page, "chief", PASSWORD, "Sign in");
+    await page.getByText(/^Live, /).waitFor();
+  });
+  after(async () => {
+    await visited?.close();
+    await browser?.close();
+    await server?.remove();
+  });
+
+  /** @param {string} tab */
+  const show = async (tab) => {
+    await page.goto(`${server.url}/admin/#/${tab}`);
+    await page.locator("main .panel").first().waitFor();
+  };
+
+  /**
+   * Confirms the dialog that is open, and waits for its end.
+   * @param {string} title
+   * @param {RegExp} [effect]
+   */
+  const confirm = async (title, effect) => {
+    const dialog = page.getByRole("dialog", { name: title });
+    if (effect !== undefined) await dialog.getByText(effect).waitFor();
+    await dialog.getByLabel("Reason").fill("a story of the dashboard");
+    await page.keyboard.press("Enter");
+    await page.getByText(`Done: ${title}.`).waitFor();
+    const reasons = server.records().filter(({ labels }) => labels?.stated_reason !== undefined);
+    assert.ok(reasons.length > recorded, "each operation has a record");
+    recorded = reasons.length;
+  };
+
+  /** @param {string} title @param {RegExp} [effect] */
+  const operate = async (title, effect) => {
+    await page.getByRole("button", { name: title, exact: true }).first().click();
+    await confirm(title, effect);
+  };
+
+  test("a user is muted, shown as rejected, helped, disconnected and signed out", async () => {
+    const ada = await newPerson(server, "ada");
+    let socket = await connect(server, ada);
+    const { room } = await must(socket, "room:create", { name: "den", visibility: "public" });
+    const say = () => sendEvent(socket, "chat:send", { roomId: room.id, message: "good night" });
+    assert.equal((await say()).ok, true);
+    await show("users");
+    await operate("Mute: ada");
+    await page.getByText("muted until").waitFor();
+    assert.match((await say()).error?.message ?? "", /^You are muted/);
+    await operate("End mute: ada");
+    assert.equal((await say()).ok, true);
+    assert.equal((await say()).error?.code, "RATE_LIMIT_EXCEEDED");
+    await show("");
+    await page.getByText("Limits rejected 1 user in 5 minutes.").waitFor();
+    await page.getByText(/^Rejected by event_per_user/).waitFor();
+    await show("users");
+    await operate("Lift limits of ada", /1 of signed-in users/);
+    const kicked = nextEvent(socket, "disconnect");
+    await operate("Disconnect: ada", /Affects 1 user\./);
+    await kicked;
+    socket = await connect(server, ada);
+    const signedOut = nextEvent(socket, "disconnect");
+    await operate("End all sessions: ada");
+    await signedOut;
+    await picture(page, "operations-users");
+  });
+
+  test("the limits of an address are lifted", async () => {
+    const body = { username: "nemo", password: "not the password" };
+    const guess = () => ask(server, "POST", "/auth/login", body);
+    let last = await guess();
+    for (let count = 0; count < 30 && last.status !== 429; count += 1) last = await guess();
+    assert.equal(last.body.code, "rate_limited");
+    await show("");
+    await page.getByText("by login_per_prefix").first().waitFor();
+    await page.getByRole("textbox", { name: "Reference", exact: true }).fill(last.body.ref);
+    await page.keyboard.press("Enter");
+    await page.getByText("rejected by login_per_prefix at").waitFor();
+    await page.getByRole("link", { name: "Records" }).first().click();
+    await page.getByText("authn_login_fail", { exact: true }).first().waitFor();
+    await show("limits?address=127.0.0.2");
+    await page.getByText("0 of 12 in 10 min", { exact: true }).waitFor();
+    await show("limits?address=127.0.0.1");
+    await page.getByText(/^12 of 12 in 10 min, next in /).waitFor();
+    await picture(page, "operations-limits");
+    await operate("Lift limits of 127.0.0.1");
+    assert.equal((await guess()).body.code, "unauthorized");
+  });
+
+  test("a network is blocked, and the block is removed", async () => {
+    await show("blocks");
+    await page.getByRole("textbox", { name: "Network to block" }).fill(NETWORK);
+    await page.keyboard.press("Enter");
+    await confirm(`Block ${NETWORK}`, /Concerns no connection/);
+    await page.getByText("by chief: a story of the dashboard").waitFor();
+    await picture(page, "operations-blocks");
+    await operate(`Remove the block of ${NETWORK}`);
+    await page.getByText("The list is empty.").waitFor();
+  });
+
+  test("a network that cannot be blocked is rejected with the reason", async () => {
+    await show("blocks");
+    await page.getByRole("textbox", { name: "Network to block" }).fill("127.0.0.1");
+    await page.keyboard.press("Enter");
+    await page.getByText("The prefix contains loopback addresses").waitFor();
+    await page.keyboard.press("Escape");
+  });
+
+  test("roles, a ban and a disabled account take effect, not on the own account", async () => {
+    await newPerson(server, "grace");
+    const login = () =>
+      ask(server, "POST", "/auth/login", { username: "grace", password: PASSWORD });
+    await show("users");
+    await page.getByLabel("Name or user id").last().fill("grace");
+    await page.keyboard.press("Enter");
+    await page.getByText("Your own account").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Roles", exact: true }).click();
+    await page.getByRole("dialog").getByLabel("moderator").check();
+    await page.getByRole("button", { name: "Continue" }).click();
+    await confirm("Roles of grace");
+    await page.getByText("moderator", { exact: true }).waitFor();
+    await operate("Ban: grace");
+    await page.getByText("banned until").waitFor();
+    assert.notEqual((await login()).status, 200);
+    await operate("End ban: grace");
+    await operate("Disable the account: grace");
+    await page.getByText("disabled", { exact: true }).waitFor();
+    assert.notEqual((await login()).status, 200);
+    await operate("Enable the account: grace");
+    assert.equal((await login()).status, 200);
+  });
+
+  test("a connection of a record is closed", async () => {
+    const linus = await newPerson(server, "linus");
+    const socket = await connect(server, linus);
+    const closed = nextEvent(socket, "disconnect");
+    await show("audit");
+    await page.getByLabel("Code").fill("ws_connected");
+    await page.getByLabel("User name or id").fill(linus.id);
+    await page.keyboard.press("Enter");
+    const row = page.getByRole("listitem").filter({ hasText: linus.id });
+    await row.getByRole("button").first().click();
+    await row.getByRole("button", { name: /^Close connection/ }).click();
+    const title = (await page.getByRole("dialog").getByRole("heading").innerText()).trim();
+    await confirm(title, /Concerns 1 connection now/);
+    await closed;
+  });
+
+  test("the load level is pinned until the pin is ended", async () => {
+    await show("");
+    await page.getByText("Pin the load level", { exact: true }).click();
+    await operate("Pin the load level to Elevated");
+    await page.getByRole("heading", { name: "Elevated" }).waitFor();
+    await page.getByText(/Pinned by an operator until/).waitFor();
+    await operate("End the pin of the load level");
+    await page.getByText(/Pinned by an operator/).waitFor({ state: "detached" });
+  });
+
+  test("an alert is acknowledged and silenced, and the silence is ended", async () => {
+    await show("");
+    const title = "A privileged user logged in on a new device";
+    await operate(`Acknowledge: ${title}`);
+    await page.getByText("acknowledged by chief").waitFor();
+    await page
+      .getByRole("button", { name: /^Silence F2/ })
+      .first()
+      .click();
+    const name = await page.getByRole("dialog").getByRole("heading").innerText();
+    await confirm(name.trim());
+    await operate("End the silence");
+    await page.getByRole("heading", { name: "Silences" }).waitFor({ state: "detached" });
+  });
+
+  test("the page asks for no operation that the server does not have", async () => {
+    for (const tab of ["", "users", "limits", "blocks", "audit"]) await show(tab);
+    const codes = server.records().map((record) => record.rule?.name ?? "");
+    assert.ok(!codes.some((rule) => /unknown_event/.test(rule)), "an unknown event was sent");
+    assert.deepEqual(
+      visited.complaints.filter((text) => !/auth\/refresh/.test(text)),
+      [],
+    );
+  });
+});

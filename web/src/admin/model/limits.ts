@@ -1,0 +1,53 @@
+// How far the limits of an address or a user are used.
+// Never: a limit without its name.
+import { number, object, readList, text } from "./read";
+
+export interface LimitRow {
+  limit: string;
+  used: number;
+  of: number;
+  periodMs: number;
+  waitMs: number;
+  /** Whether the limit only counts, and rejects nothing. */
+  observed: boolean;
+}
+
+/** The limits of a user, or of one of the prefixes of an address. */
+export interface LimitGroup {
+  title: string;
+  limits: readonly LimitRow[];
+}
+
+/** The answer for a user has one group; the one for an address has one for each prefix. */
+export function readLimits(answer: unknown): LimitGroup[] {
+  const fields = object(answer);
+  const prefixes = readList(fields["prefixes"], object);
+  if (prefixes.length === 0) {
+    const open = number(fields["connections"]) ?? 0;
+    return [{ title: `Connections: ${open}`, limits: readList(fields["limits"], readLimit) }];
+  }
+  return prefixes.map((prefix, index) => {
+    const held = object(prefix["held"]);
+    const taken = ["http", "pre_auth", "authenticated"] as const;
+    const counts = taken.map((name) => `${name} ${number(held[name]) ?? 0}`);
+    const name = index === 0 ? "The network of the address" : "The wider network";
+    return {
+      title: `${name}: ${counts.join(", ")}`,
+      limits: readList(prefix["limits"], readLimit),
+    };
+  });
+}
+
+function readLimit(value: unknown): LimitRow | undefined {
+  const fields = object(value);
+  const limit = text(fields["limit"]);
+  if (limit === undefined) return undefined;
+  return {
+    limit,
+    used: number(fields["used"]) ?? 0,
+    of: number(fields["of"]) ?? 0,
+    periodMs: number(fields["period_ms"]) ?? 0,
+    waitMs: number(fields["wait_ms"]) ?? 0,
+    observed: fields["observed"] === true,
+  };
+}
