@@ -6,6 +6,7 @@ use std::path::Path;
 use portcullis_test::{Config, Request, SioClient, TestServer, counter, hs256, until};
 use serde_json::Value;
 
+use crate::alerts::guess;
 use crate::start;
 
 /// The records of a file; none while it is not there.
@@ -22,6 +23,46 @@ fn wait_for_code(path: &Path, code: &str) -> Value {
 /// Connects and leaves: two records.
 fn connect(server: &TestServer) {
     drop(SioClient::connect(server, &hs256("ann")));
+}
+
+/// The records of a failed login, and of the alert about the address of 20 of them.
+fn records_of_address(addresses: &str) -> [Value; 2] {
+    let more = format!("[audit]\naddresses = \"{addresses}\"\n[alert.rule.A3]\ncount = 20\n");
+    let server = start(&Config { more, ..Config::default() });
+    for number in 0..20 {
+        guess(&server, &format!("user{number}"), 1);
+    }
+    let log = server.data().join("security.log");
+    // The alert counts by the whole address, in each form.
+    let alert = until("the alert", || {
+        records(&log).into_iter().find(|record| {
+            record["event"]["code"] == "alert_fired" && record["labels"]["address"].is_string()
+        })
+    });
+    [wait_for_code(&log, "authn_login_fail"), alert]
+}
+
+#[test]
+fn addresses_are_recorded_in_the_configured_form() {
+    for form in ["full", "prefix", "pseudonym"] {
+        let [login, alert] = records_of_address(form);
+        let (source, label) = (&login["source"], alert["labels"]["address"].as_str().unwrap());
+        match form {
+            "full" => {
+                assert!(source["ip"] == "127.0.0.1" && source["port"].is_u64(), "{source}");
+                assert_eq!(label, "127.0.0.1/32");
+            }
+            "prefix" => {
+                assert_eq!(source, &serde_json::json!({ "ip": "127.0.0.0" }));
+                assert_eq!(label, "127.0.0.0/24");
+            }
+            _ => {
+                assert!(source["address"].as_str().unwrap().starts_with("p_"), "{source}");
+                assert_eq!(source.as_object().unwrap().len(), 1, "{source}");
+                assert!(label.starts_with("p_") && !label.contains('/'), "{label}");
+            }
+        }
+    }
 }
 
 #[test]
