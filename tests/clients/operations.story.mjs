@@ -162,6 +162,17 @@ describe("T-408: operations of the dashboard on the real server", () => {
     assert.equal((await login()).status, 200);
   });
 
+  test("records of a pause are shown when the stream continues", async () => {
+    await show("");
+    await page.getByRole("button", { name: "Pause" }).click();
+    await newPerson(server, "margaret");
+    // The server streams new records once a second.
+    await page.waitForTimeout(2_000);
+    assert.equal(await page.getByText("margaret").count(), 0);
+    await page.getByRole("button", { name: "Continue" }).click();
+    await page.getByText("margaret").first().waitFor();
+  });
+
   test("a connection of a record is closed", async () => {
     const linus = await newPerson(server, "linus");
     const socket = await connect(server, linus);

@@ -5,7 +5,7 @@ import { ask } from "./ask";
 import { fieldsOf, readList, text } from "../../contract";
 import type { Product } from "../../product";
 import { asRefusal, readRefusal } from "../../refusal";
-import { endedBecause, link, notice } from "../../session_state";
+import { endedBecause, link, notice, online } from "../../session_state";
 import { readAlert, readSilence, type Alert } from "../model/alert";
 import { readEvent } from "../model/event";
 import { readOverview } from "../model/overview";
@@ -93,11 +93,15 @@ export const dashboard: Product = {
   },
 };
 
-/** Counts the seconds that "stale" and "ago" need, and reads lists after an operation. */
+/** Counts the seconds that "stale" and "ago" need; reads lists and records when they changed. */
 export function keepTime(): void {
   setInterval(() => (nowMs.value = Date.now()), 1000);
   effect(() => {
     if (changes.value > 0) void readLists();
+  });
+  // Records of a pause, or of the time without a connection, are read afterwards.
+  effect(() => {
+    if (online.value && !paused.value) void readRecords();
   });
 }
 
@@ -121,9 +125,6 @@ function start(): void {
   stop();
   void read("admin:watch", { streams: ["overview", "event", "alert"] }, () => {});
   void read("admin:overview", {}, (answer) => receiveOverview(answer["overview"]));
-  void read("admin:events", { limit: 50 }, (answer) => {
-    if (events.value.length === 0) events.value = readList(answer["events"], readEvent);
-  });
   void readLists();
   void readTimelines();
   lists = setInterval(() => void readLists(), LISTS_MS);
@@ -146,6 +147,16 @@ async function readLists(): Promise<void> {
   });
   await read("admin:affected", {}, (answer) => {
     affected.value = readList(answer["users"], readAffected);
+  });
+}
+
+async function readRecords(): Promise<void> {
+  await read("admin:events", { limit: 50 }, (answer) => {
+    const news = readList(answer["events"], readEvent);
+    const keys = new Set(news.map((row) => row.key));
+    const rows = [...news, ...events.value.filter((row) => !keys.has(row.key))];
+    rows.sort((a, b) => (b.atMs ?? 0) - (a.atMs ?? 0));
+    events.value = rows.slice(0, EVENTS_MAX);
   });
 }
 

@@ -57,7 +57,7 @@ export function Stream() {
       </div>
       {dropped.value > 0 && (
         <p class="hint">
-          {plural(dropped.value, "record")} came too fast to be shown. The log has them.
+          {plural(dropped.value, "record")} came too fast to be shown: search them in the tab Audit.
         </p>
       )}
       {rows.length === 0 && <p class="hint">No record since this page was opened.</p>}
@@ -99,7 +99,7 @@ export function EventItem({ row }: { row: EventRow }) {
             ))}
           </dl>
           {row.connection !== undefined && (
-            <Do operation={closeConnection(row.connection)}>Close the connection</Do>
+            <Do operation={closeConnection(row.connection)}>Close</Do>
           )}
         </>
       )}
