@@ -1,8 +1,10 @@
 // The dashboard's words, time lines and records: texts of clients, gaps, and hostile input.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { effectWords } from "../src/admin/model/effect";
 import { flatten, readEvent } from "../src/admin/model/event";
 import { readOverview } from "../src/admin/model/overview";
+import { readLimits } from "../src/admin/model/limits";
 import { extend, lengthOf, readTimeline } from "../src/admin/model/timeline";
 import { span, visible } from "../src/admin/model/words";
 import { readNote } from "../src/admin/live/witness";
@@ -81,4 +83,42 @@ test("a note has a name and a number", () => {
   assert.deepEqual(readNote("myapp.com/x\n12\nhead="), { log: "myapp.com/x", sequence: 12 });
   assert.equal(readNote("myapp.com/x\ntwelve\n"), undefined);
   assert.equal(readNote(""), undefined);
+});
+
+test("the effect of a preview counts connections and users", () => {
+  const cases: [unknown, string][] = [
+    [
+      { connections: 3, signed_in: 1, unauthenticated: 2, users: 1 },
+      "Concerns 3 connections now: 1 of signed-in users, 2 unauthenticated. Affects 1 user.",
+    ],
+    [
+      { connections: 1, signed_in: 0, unauthenticated: 1, users: 0 },
+      "Concerns 1 connection now: 0 of signed-in users, 1 unauthenticated.",
+    ],
+    [{ connections: 0, users: 0 }, "Concerns no connection that is open now."],
+  ];
+  for (const [effect, expect] of cases) assert.equal(effectWords(effect), expect);
+});
+
+test("the limits of a user are one group, those of an address one for each prefix", () => {
+  const limit = { limit: "login_per_prefix", used: 3, of: 20, period_ms: 60_000, wait_ms: 0 };
+  const row = {
+    limit: "login_per_prefix",
+    used: 3,
+    of: 20,
+    periodMs: 60_000,
+    waitMs: 0,
+    observed: false,
+  };
+  const user = readLimits({ user: "u_1", connections: 2, limits: [limit, {}] });
+  assert.deepEqual(user, [{ title: "Connections: 2", limits: [row] }]);
+  const held = { http: 1, pre_auth: 2, authenticated: 3 };
+  const address = readLimits({ address: "2001:db8::1", prefixes: [{ held, limits: [limit] }, {}] });
+  assert.deepEqual(
+    address.map(({ title, limits }) => [title, limits.length]),
+    [
+      ["The network of the address: http 1, pre_auth 2, authenticated 3", 1],
+      ["The wider network: http 0, pre_auth 0, authenticated 0", 0],
+    ],
+  );
 });

@@ -3,8 +3,9 @@
 import { signal } from "@preact/signals";
 import { ask } from "./ask";
 import type { Level } from "../model/overview";
-import { number, object, type Json } from "../model/read";
-import { plural, visible } from "../model/words";
+import { effectWords } from "../model/effect";
+import type { Json } from "../model/read";
+import { visible } from "../model/words";
 import { changes } from "./state";
 
 /** An operation that waits for a reason. */
@@ -41,28 +42,6 @@ export function hasPreview(name: string): boolean {
 export async function perform(name: string, payload: Json): Promise<void> {
   await ask(name, payload);
   changes.value += 1;
-}
-
-export function effectWords(effect: unknown): string {
-  const fields = object(effect);
-  const connections = number(fields["connections"]);
-  const signedIn = number(fields["signed_in"]);
-  const unauthenticated = number(fields["unauthenticated"]);
-  const users = number(fields["users"]);
-  const parts: string[] = [];
-  if (connections !== undefined) {
-    const of =
-      signedIn === undefined && unauthenticated === undefined
-        ? ""
-        : `: ${count(signedIn)} of signed-in users, ${count(unauthenticated)} unauthenticated`;
-    parts.push(`Concerns ${plural(connections, "connection")} now${of}.`);
-  }
-  if (users !== undefined && users > 0) parts.push(`Affects ${plural(users, "user")}.`);
-  return connections === 0 ? "Concerns no connection that is open now." : parts.join(" ");
-}
-
-function count(value: number | undefined): string {
-  return String(value ?? 0);
 }
 
 export const block = (prefix: string, reason = ""): Operation => ({
