@@ -298,7 +298,7 @@ describe("T-408: the dashboard of the real server", () => {
     await close();
   });
 
-  test("is closed to a user without a role, who is rejected once", async () => {
+  test("is closed to a user without a role, after one rejection", async () => {
     const { page, complaints, close } = await visit(browser, server, {
       url: `${server.url}/admin/`,
     });

@@ -1,4 +1,4 @@
-// Which page is shown: the chat, set-up, or what comes before the chat.
+// The view that is shown: the chat, set-up, or a view before the chat.
 // Never: shows a sign-in form and private data together.
 import { session, setupToken } from "../session_state";
 import { Chat } from "./chat";

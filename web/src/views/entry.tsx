@@ -1,4 +1,4 @@
-// What comes before a page: its end, the second factor it needs, resuming, or sign-in.
+// The views before a page: its end, the second factor it needs, resuming, or sign-in.
 // Never: shows a sign-in form and private data together.
 import type { ComponentChildren } from "preact";
 import { enrolling, hidden, resuming, session } from "../session_state";

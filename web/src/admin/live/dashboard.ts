@@ -1,4 +1,4 @@
-// What the server sends to the dashboard, and when the dashboard reads lists again.
+// The events that the dashboard receives, and the lists that it reads again.
 // Never: a value that the page made up; a lost connection shows as stale.
 import { effect } from "@preact/signals";
 import { ask } from "./ask";

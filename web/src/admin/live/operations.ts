@@ -18,7 +18,7 @@ export interface Operation {
   expires: "required" | "no";
   /** Whether the form asks whom a block concerns. */
   scoped?: boolean;
-  /** What it does, in a sentence, beside the numbers of the dry run. */
+  /** The effect in a sentence, beside the numbers of the dry run. */
   says: string;
 }
 
@@ -28,7 +28,7 @@ export function propose(operation: Operation): void {
   pending.value = operation;
 }
 
-/** What the operation would do, without doing it; alerts change no connection. */
+/** Asks for the effect without the change; operations on alerts change no connection. */
 export async function preview(name: string, payload: Json): Promise<string> {
   if (!hasPreview(name)) return "";
   const answer = await ask(name, { ...payload, dry_run: true });

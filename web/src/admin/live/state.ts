@@ -25,11 +25,11 @@ export const dropped = signal(0);
 export const paused = signal(false);
 /** The user has no role that may open the dashboard. */
 export const deniedBecause = signal<Refusal | undefined>(undefined);
-/** What a screen reader announces. */
+/** The text that a screen reader announces. */
 export const announcement = signal("");
 /** The result of the last operation. */
 export const done = signal<string | undefined>(undefined);
-/** What the witness found: the log is shorter than it was. */
+/** The finding of the witness: the log is shorter than it was. */
 export const logWarning = signal<string | undefined>(undefined);
 /** Grows when an operation changed something, so that lists are read again. */
 export const changes = signal(0);

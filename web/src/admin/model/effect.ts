@@ -1,4 +1,4 @@
-// What an operation would affect, in a sentence from the numbers of its dry run.
+// The effect of an operation, in a sentence from the numbers of its dry run.
 // Never: an effect that the server did not count.
 import { number, object } from "./read";
 import { plural } from "./words";

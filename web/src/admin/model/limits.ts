@@ -1,4 +1,4 @@
-// How far the limits of an address or a user are used.
+// The limits of an address or a user, and the used part of each.
 // Never: a limit without its name.
 import { number, object, readList, text } from "./read";
 

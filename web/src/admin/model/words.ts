@@ -68,7 +68,7 @@ export function moment(ms: number | undefined, nowMs: number): string {
   return isToday ? SHORT_CLOCK.format(ms) : `${DAY.format(ms)}, ${SHORT_CLOCK.format(ms)}`;
 }
 
-/** How long ago, or how long: `40 s`, `12 min`, `3 h`, `5 d`. */
+/** A duration in one unit: `40 s`, `12 min`, `3 h`, `5 d`. */
 export function span(ms: number): string {
   const s = Math.max(0, Math.round(ms / 1000));
   if (s < 90) return `${s} s`;

@@ -86,7 +86,7 @@ function named(timeline: Timeline, names: readonly string[]): Line[] {
   });
 }
 
-/** What a chart shows, in a sentence. */
+/** The values of a chart in a sentence. */
 export function summary(lines: readonly Line[], unit: string): string {
   if (lines.length === 0) return "Nothing was measured.";
   const words = lines.map(({ label, values }) => {

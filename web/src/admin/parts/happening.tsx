@@ -1,4 +1,4 @@
-// What happens, in a sentence from the data, with up to three operations and their effects.
+// The sentence of the server about the present, with up to three operations and their effects.
 // Never: an operation without its effect.
 import { propose, type Operation } from "../live/operations";
 import { mayChange, overview } from "../live/state";
