@@ -96,7 +96,8 @@ impl Private {
                 limits.pin_load_for(state, u64::from(seconds) * 1_000, now);
                 format!("the state is pinned to {wanted} for {seconds} s")
             }
-            (state, _) => {
+            (None, Some(_)) => return Err((400, "auto has no end: leave out the time")),
+            (state, None) => {
                 limits.pin_load(state, now);
                 format!("the state is pinned to {wanted}")
             }

@@ -92,6 +92,8 @@ fn shedding_rejects_unauthenticated_and_admits_returning_clients() {
     assert_eq!(shed(), before + 2);
     assert!(pin(&server, "auto").contains("pinned: -"));
     alive(&server);
+    let endless = server.operate(&["state", "pin", "auto", "--for", "1s"], "");
+    assert!(String::from_utf8(endless.stderr).unwrap().contains("auto has no end"));
     // A pin for a time ends by itself, which is recorded.
     let output = server.operate(&["state", "pin", "shedding", "--for", "1s"], "");
     assert!(String::from_utf8(output.stdout).unwrap().contains("pinned_for_ms: "));
