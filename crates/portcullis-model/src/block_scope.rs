@@ -1,7 +1,7 @@
-//! Which clients of a blocked network are rejected.
+//! The clients of a blocked network that are rejected.
 //! Never: the network; `directory/blocks.rs` of the guard has the blocks.
 
-/// Which clients of a blocked network are rejected.
+/// The clients of a blocked network that are rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BlockScope {
     /// Unauthenticated clients; signed-in users and returning clients are not affected.

@@ -1,4 +1,4 @@
-//! Which networks an administrator can block.
+//! The networks that an administrator can block.
 //! Never: the operator's own machines, or so many clients that it is an outage.
 
 use std::fmt;
@@ -18,7 +18,7 @@ const MAPPED_BITS: u8 = 96;
 /// Longest text that is read, in bytes.
 const TEXT_MAX_BYTES: usize = 64;
 
-/// Why a network cannot be blocked.
+/// The reason why a network cannot be blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BlockFault {
     /// The text is not a network.

@@ -58,7 +58,7 @@ impl CurrentLoad {
         self.returning_permille.load(Ordering::Relaxed)
     }
 
-    /// When the pin ends, if a state is pinned until a time.
+    /// The end of the pin, if a state is pinned until a time.
     pub(crate) fn pinned_until_ms(&self) -> Option<u64> {
         let until_ms = self.pinned_until_ms.load(Ordering::Relaxed);
         self.pinned().and((until_ms != NO_END).then_some(until_ms))

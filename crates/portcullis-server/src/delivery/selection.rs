@@ -1,5 +1,5 @@
 //! A selection of connections: of a network, of a user or with an id.
-//! Never: a decision about who may select; the caller has made it.
+//! Never: the permission to select; the caller has checked it.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use portcullis_model::{ConnectionId, UserId};
 
 use crate::delivery::collector::ResponseCollector;
 
-/// Which connections are meant.
+/// The selected connections.
 #[derive(Debug, Clone)]
 pub enum ConnectionSelection {
     /// The connection with this id.
@@ -21,7 +21,7 @@ pub enum ConnectionSelection {
     Network(BlockedNetwork),
 }
 
-/// How many connections a selection has.
+/// The number of connections of a selection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SelectionCounts {
     /// All connections.
@@ -32,7 +32,7 @@ pub struct SelectionCounts {
     pub users: usize,
 }
 
-/// What happens to the connections.
+/// The effect on the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SelectionEffect {
     Count,

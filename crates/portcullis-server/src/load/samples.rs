@@ -13,7 +13,7 @@ use crate::load::rejection_counts::RejectionCounts;
 /// The reason of the last change of the load level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadReason {
-    /// When the level changed, in milliseconds since 1970.
+    /// The time of the change, in milliseconds since 1970.
     pub unix_ms: i64,
     /// The signal and its value, or that the load has decreased.
     pub why: String,
