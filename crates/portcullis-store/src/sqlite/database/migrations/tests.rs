@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{RevocationKind, Role, Roles, RoomId, Secret};
+use portcullis_model::{BlockScope, RevocationKind, Role, Roles, RoomId, Secret};
 
 use super::*;
 use crate::accounts::AccountStore;
+use crate::blocks::BlockStore;
 use crate::changes::{ChangeStore, RecheckOutcome};
 use crate::messages::MessageStore;
 use crate::rooms::RoomStore;
 use crate::rows::access_snapshot::Revocation;
+use crate::rows::blocks::{BlockRow, PutBlockOutcome};
 use crate::rows::factors::NewTotp;
 use crate::rows::messages::{AppendOutcome, HistoryRequest};
 use crate::rows::rooms::{InviteOutcome, InviteRequest};
@@ -245,4 +247,37 @@ async fn user_of_the_seventh_version_keeps_roles_until_a_token_gives_others() {
     let far = store.load().await.unwrap().access.users[0].clone();
     assert_eq!((far.roles.bits(), far.roles_after_unix_ms), (5, 0));
     store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn database_of_each_version_is_migrated_and_accepts_blocks() {
+    for version in 1..newest_version() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("older.db");
+        let older = Connection::open(&path).unwrap();
+        older.execute_batch(&MIGRATIONS[..version as usize].concat()).unwrap();
+        older
+            .execute_batch(
+                "INSERT INTO users (key, id, username, folded, roles, created_unix_ms)
+                 VALUES (1, 'ann', 'Ann', 'ann', 4, 1);",
+            )
+            .unwrap();
+        older.pragma_update(None, "user_version", version).unwrap();
+        drop(older);
+        let store =
+            SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
+        let access = store.load().await.unwrap().access;
+        assert_eq!((access.users.len(), access.blocks.len()), (1, 0), "{version}");
+        let block = BlockRow {
+            prefix: String::from("192.0.2.0/24"),
+            scope: BlockScope::All,
+            reason: String::from("a flood"),
+            by: String::from("root"),
+            created_unix_ms: 1,
+            until_unix_ms: 2,
+        };
+        assert_eq!(store.put_block(block.clone()).await.unwrap(), PutBlockOutcome::Stored);
+        assert_eq!(store.list_blocks(1).await.unwrap(), [block], "{version}");
+        store.close().await.unwrap();
+    }
 }
