@@ -23,6 +23,7 @@ pub fn apply(directory: &Directory, change: &Change, deltas: &mut Vec<Delta>) {
         | Change::Revoked(_)
         | Change::Blocked(_)
         | Change::Unblocked { .. }
+        | Change::BlockEnded(_)
         | Change::AccessSnapshot(_)
         | Change::Operator(_) => {}
         Change::Invited { room, user, party } => {

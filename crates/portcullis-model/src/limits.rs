@@ -27,6 +27,8 @@ pub const PRE_AUTH_MAX_BYTES: u64 = 16 * 1024;
 pub const NAMESPACES_PER_CONNECTION_MAX: usize = 8;
 /// Most rooms of one connection.
 pub const ROOMS_PER_CONNECTION_MAX: usize = 128;
+/// Most blocked networks that have not ended.
+pub const BLOCKS_MAX: usize = 4_096;
 /// Nesting of JSON.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Keys of one JSON object.

@@ -8,7 +8,7 @@ use crate::rows::blocks::{BlockRow, PutBlockOutcome};
 /// Blocked networks.
 ///
 /// [`crate::Store`] states order, atomicity, durability and delivery. The feed receives every
-/// change. A block that has ended is removed by [`crate::AccountStore::remove_ended`].
+/// change. [`crate::AccountStore::remove_ended`] removes and reports blocks that have ended.
 pub trait BlockStore: ChangeStore {
     /// Stores a block, in place of an earlier block of the same network.
     fn put_block(&self, block: BlockRow) -> StoreFuture<'_, PutBlockOutcome>;

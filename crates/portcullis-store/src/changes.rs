@@ -77,6 +77,8 @@ pub enum Change {
         /// The network, as in [`BlockRow::prefix`].
         prefix: String,
     },
+    /// The block of a network has ended by itself.
+    BlockEnded(BlockRow),
     /// Another program changed the authority; this is all of it now.
     AccessSnapshot(Box<AccessSnapshot>),
     /// An operator did something beside the server; the change itself has its own kind.
@@ -174,7 +176,8 @@ impl Change {
             | Self::SessionEnded { .. }
             | Self::Revoked(_)
             | Self::Blocked(_)
-            | Self::Unblocked { .. } => true,
+            | Self::Unblocked { .. }
+            | Self::BlockEnded(_) => true,
             Self::AccessSnapshot(_)
             | Self::Operator(_)
             | Self::Invited { .. }

@@ -26,7 +26,7 @@ pub use messages::{MessageStore, PAGE_MAX, RESUME_ROOMS_MAX};
 pub use portcullis_model::{RevocationKind, Visibility};
 pub use rooms::RoomStore;
 pub use rows::access_snapshot::{AccessSnapshot, Revocation};
-pub use rows::blocks::{BLOCKS_MAX, BlockRow, PutBlockOutcome};
+pub use rows::blocks::{BlockRow, PutBlockOutcome};
 pub use rows::factors::{NewInvitation, NewTotp};
 pub use rows::messages::{
     AppendOutcome, HistoryRequest, MessageRow, NewMessage, ResumeOutcome, ResumeRequest,

@@ -6,16 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use portcullis_audit::Audit;
 use portcullis_guard::{
-    BlockFacts, BlockedNetwork, Directory, FactorGap, RevocationName, SecondFactorRule,
-    SessionFacts, UserFacts,
+    Directory, FactorGap, RevocationName, SecondFactorRule, SessionFacts, UserFacts,
 };
 use portcullis_model::{Clock, Now, UserId};
 use portcullis_server::Delta;
-use portcullis_store::{
-    AccessSnapshot, BlockRow, Change, Revocation, SessionRow, StoreSnapshot, UserRow,
-};
+use portcullis_store::{AccessSnapshot, Change, Revocation, SessionRow, StoreSnapshot, UserRow};
 
-use super::external_changes;
+use super::{blocks, external_changes};
 use crate::login::link_use::LINK_ISSUER;
 
 /// Turns changes of users into updates of the directory and orders to the shards.
@@ -55,7 +52,7 @@ impl AccountFeed {
         for session in &loaded.access.sessions {
             self.directory.put_session(session_facts(session));
         }
-        self.directory.blocks().replace(block_facts(&loaded.access.blocks));
+        self.directory.blocks().replace(blocks::facts(&loaded.access.blocks), now);
         self.directory.authority().evicted_until(loaded.access.revocations_ended_unix_ms);
         for revocation in &loaded.access.revocations {
             self.revoke(revocation, now);
@@ -89,27 +86,28 @@ impl AccountFeed {
                 deltas.extend(recheck_of(revocation));
             }
             Change::Blocked(row) => {
-                if let Some(block) = block_facts(std::slice::from_ref(row)).pop() {
-                    self.directory.blocks().put(block);
+                if let Some(block) = blocks::facts_of(row) {
+                    self.directory.blocks().put(block, self.clock.now());
                     deltas.push(Delta::RecheckBlocks);
                 }
             }
-            Change::Unblocked { prefix } => {
-                if let Ok(network) = BlockedNetwork::parse(prefix) {
-                    self.directory.blocks().remove(network);
-                }
+            Change::Unblocked { prefix } => blocks::remove(&self.directory, prefix),
+            Change::BlockEnded(row) => {
+                blocks::remove(&self.directory, &row.prefix);
+                self.record(|audit, now| blocks::record_end(audit, row, now));
             }
             Change::AccessSnapshot(access) => {
-                if self.directory.blocks().replace(block_facts(&access.blocks)) {
+                let facts = blocks::facts(&access.blocks);
+                if self.directory.blocks().replace(facts, self.clock.now()) {
                     deltas.push(Delta::RecheckBlocks);
                 }
                 self.apply_access_snapshot(access);
                 deltas.push(Delta::RecheckAll);
             }
             Change::Operator(act) => {
-                if let Some(audit) = self.audit.get() {
-                    external_changes::record_operator_change(audit, act, self.clock.now());
-                }
+                self.record(|audit, now| {
+                    external_changes::record_operator_change(audit, act, now);
+                });
             }
             Change::RoomCreated { .. }
             | Change::Joined { .. }
@@ -119,6 +117,13 @@ impl AccountFeed {
             | Change::Resumed { .. }
             | Change::Invited { .. }
             | Change::Barred { .. } => {}
+        }
+    }
+
+    /// Records a change, if the log is open.
+    fn record(&self, record: impl FnOnce(&Audit, Now)) {
+        if let Some(audit) = self.audit.get() {
+            record(audit, self.clock.now());
         }
     }
 
@@ -192,22 +197,6 @@ fn recheck_of(revocation: &Revocation) -> Option<Delta> {
 
 fn recheck(user: &UserId, deltas: &mut Vec<Delta>) {
     deltas.push(Delta::Recheck { user: user.clone() });
-}
-
-/// The blocks for decisions. A row that another program has damaged blocks nothing.
-fn block_facts(rows: &[BlockRow]) -> Vec<BlockFacts> {
-    let facts = rows.iter().filter_map(|row| {
-        let network = BlockedNetwork::parse(&row.prefix);
-        if network.is_err() {
-            tracing::warn!("the store has a block of an invalid network, which has no effect");
-        }
-        Some(BlockFacts {
-            network: network.ok()?,
-            scope: row.scope,
-            until_unix_ms: row.until_unix_ms,
-        })
-    });
-    facts.collect()
 }
 
 fn session_facts(row: &SessionRow) -> SessionFacts {

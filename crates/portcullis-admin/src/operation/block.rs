@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use portcullis_audit::utc;
 use portcullis_guard::{BlockFault, BlockedNetwork, Event, Rule};
+use portcullis_model::limits::BLOCKS_MAX;
 use portcullis_model::{BlockScope, Denial};
 use portcullis_server::{ConnectionSelection, Reply};
 use portcullis_store::{BlockRow, PutBlockOutcome, StoreError};
@@ -67,7 +68,10 @@ impl Operation for AddressBlock {
         match stored.store.put_block(row.clone()).await.map_err(StoreError::into_denial)? {
             PutBlockOutcome::Stored => {}
             PutBlockOutcome::Full => {
-                let why = "the table has 4096 blocks: remove some, or block wider prefixes";
+                let why = format!(
+                    "{BLOCKS_MAX} networks are blocked, which is the limit: remove some blocks, \
+                     or block wider networks"
+                );
                 return Err(Denial::app("blocks_full", why));
             }
         }

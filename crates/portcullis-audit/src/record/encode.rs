@@ -313,7 +313,7 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         | Code::LogEpoch | Code::LogCheckpoint | Code::LogHeartbeat | Code::LogTruncated
         | Code::LogTorn => ("process", "info"),
         Code::AlertFired | Code::AlertResolved => ("intrusion_detection", "info"),
-        Code::AlertSilenced | Code::AlertAcknowledged
+        Code::AlertSilenced | Code::AlertAcknowledged | Code::BlockEnded
         | Code::KeyRotated | Code::IssuerKeys => ("configuration", "change"),
         Code::Access | Code::AppRejected => ("web", "info"),
         Code::AuthzFail

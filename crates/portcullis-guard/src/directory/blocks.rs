@@ -1,4 +1,4 @@
-//! Networks that administrators have blocked: which clients of them are rejected.
+//! Networks that administrators have blocked, and the check of a client against them.
 //! Never: a query of the store; a block that is in force after its end.
 
 use std::collections::HashMap;
@@ -6,35 +6,39 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use portcullis_model::limits::BLOCKS_MAX;
 use portcullis_model::{BlockScope, Denial, Now};
 
 use crate::capacity::client_class::ClientClass;
 use crate::directory::block_rules::BlockedNetwork;
 use crate::tables::network_table::NetworkTable;
 
-/// Most blocked networks; about 0.5 MiB.
-const BLOCKS_MAX: usize = 4_096;
-
 /// A blocked network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockFacts {
     /// The network.
     pub network: BlockedNetwork,
-    /// Which clients are rejected.
+    /// The clients that are rejected.
     pub scope: BlockScope,
     /// The end of the block, in milliseconds since 1970.
     pub until_unix_ms: i64,
 }
 
+impl BlockFacts {
+    fn is_in_force(self, now: Now) -> bool {
+        self.until_unix_ms > now.unix_ms
+    }
+}
+
 /// A block, and how many clients it has rejected since the start.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Block {
     facts: BlockFacts,
     rejected: Arc<AtomicU64>,
 }
 
-/// The blocked networks. A lookup without blocks is one load.
+/// The blocked networks, about 0.5 MiB at most. A lookup without blocks is one load.
 ///
 /// If several blocks cover an address, a block of all clients takes precedence over narrower
 /// blocks of unauthenticated clients: no block is an exemption from another one.
@@ -42,6 +46,8 @@ struct Block {
 pub struct Blocks {
     has_any: AtomicBool,
     table: RwLock<NetworkTable<Block>>,
+    /// Held while a change builds the next table: lookups wait for the exchange only.
+    changing: Mutex<()>,
 }
 
 impl Blocks {
@@ -54,7 +60,7 @@ impl Blocks {
             return Ok(());
         }
         let table = self.table.read();
-        let in_force = |block: &&Block| block.facts.until_unix_ms > now.unix_ms;
+        let in_force = |block: &&Block| block.facts.is_in_force(now);
         let rejects = |block: &&Block| match (block.facts.scope, class) {
             (BlockScope::All, _) | (BlockScope::Unauthenticated, ClientClass::Unauthenticated) => {
                 true
@@ -71,47 +77,56 @@ impl Blocks {
     }
 
     /// Puts a block in force, in place of an earlier one of the same network.
-    pub fn put(&self, block: BlockFacts) {
-        let mut all: Vec<_> = self.facts();
-        all.retain(|known| known.network != block.network);
-        all.push(block);
-        self.replace(all);
+    ///
+    /// The store limits the blocks that have not ended; a block above the limit has no effect.
+    pub fn put(&self, block: BlockFacts, now: Now) {
+        self.change(|blocks| {
+            blocks.retain(|_, known| known.is_in_force(now));
+            if blocks.len() < BLOCKS_MAX || blocks.contains_key(&block.network) {
+                blocks.insert(block.network, block);
+            }
+        });
     }
 
     /// Removes the block of a network.
     pub fn remove(&self, network: BlockedNetwork) {
-        let mut all: Vec<_> = self.facts();
-        all.retain(|known| known.network != network);
-        self.replace(all);
+        self.change(|blocks| {
+            blocks.remove(&network);
+        });
     }
 
     /// Replaces all blocks; `true` if they differ from the ones before.
     ///
-    /// The store limits their number. Blocks above the limit have no effect.
-    pub fn replace(&self, blocks: Vec<BlockFacts>) -> bool {
-        let mut table = self.table.write();
-        let known: HashMap<_, _> = table
-            .values()
-            .map(|block| (block.facts.network, (block.facts.clone(), Arc::clone(&block.rejected))))
-            .collect();
-        let by_network: HashMap<_, _> =
-            blocks.into_iter().map(|block| (block.network, block)).take(BLOCKS_MAX).collect();
-        let is_same = by_network.len() == known.len()
-            && by_network
-                .values()
-                .all(|block| known.get(&block.network).is_some_and(|(facts, _)| facts == block));
-        if is_same {
+    /// Blocks that have ended are left out, so they take no space from the ones in force.
+    pub fn replace(&self, blocks: Vec<BlockFacts>, now: Now) -> bool {
+        let in_force = blocks.into_iter().filter(|block| block.is_in_force(now));
+        let after = in_force.map(|block| (block.network, block)).take(BLOCKS_MAX).collect();
+        self.change(|blocks| *blocks = after)
+    }
+
+    /// Builds the next table beside the current one; `true` if it differs.
+    fn change(&self, edit: impl FnOnce(&mut HashMap<BlockedNetwork, BlockFacts>)) -> bool {
+        let _one_at_a_time = self.changing.lock();
+        let known: HashMap<_, _> =
+            self.table.read().values().map(|block| (block.facts.network, block.clone())).collect();
+        let before: HashMap<_, _> =
+            known.iter().map(|(network, block)| (*network, block.facts)).collect();
+        let mut after = before.clone();
+        edit(&mut after);
+        if after == before {
             return false;
         }
-        self.has_any.store(!by_network.is_empty(), Ordering::Release);
-        *table = NetworkTable::build(by_network.into_values().map(|facts| {
-            let rejected = known.get(&facts.network).map(|(_, rejected)| Arc::clone(rejected));
-            (facts.network.network(), Block { rejected: rejected.unwrap_or_default(), facts })
+        let has_any = !after.is_empty();
+        let table = NetworkTable::build(after.into_values().map(|facts| {
+            let rejected = known.get(&facts.network).map(|block| Arc::clone(&block.rejected));
+            (facts.network.network(), Block { facts, rejected: rejected.unwrap_or_default() })
         }));
+        *self.table.write() = table;
+        self.has_any.store(has_any, Ordering::Release);
         true
     }
 
-    /// How many clients the block of a network has rejected since the start of the server.
+    /// The number of clients that the block of a network has rejected since the start.
     #[must_use]
     pub fn rejected(&self, network: BlockedNetwork) -> u64 {
         let table = self.table.read();
@@ -124,12 +139,8 @@ impl Blocks {
     #[must_use]
     pub fn count(&self, now: Now) -> (usize, usize) {
         let table = self.table.read();
-        let in_force = table.values().filter(|block| block.facts.until_unix_ms > now.unix_ms);
+        let in_force = table.values().filter(|block| block.facts.is_in_force(now));
         (in_force.count(), BLOCKS_MAX)
-    }
-
-    fn facts(&self) -> Vec<BlockFacts> {
-        self.table.read().values().map(|block| block.facts.clone()).collect()
     }
 }
 
@@ -154,8 +165,8 @@ mod tests {
         use ClientClass::{Admin, Returning, Unauthenticated};
         let blocks = Blocks::default();
         assert!(!is_rejected(&blocks, "203.0.113.7", Unauthenticated, 0));
-        blocks.put(block("203.0.113.0/24", BlockScope::Unauthenticated, 100));
-        blocks.put(block("2001:db8::/48", BlockScope::All, 50));
+        blocks.put(block("203.0.113.0/24", BlockScope::Unauthenticated, 100), at(0));
+        blocks.put(block("2001:db8::/48", BlockScope::All, 50), at(0));
         let cases = [
             ("203.0.113.7", Unauthenticated, 0, true),
             ("::ffff:203.0.113.7", Unauthenticated, 0, true),
@@ -180,19 +191,23 @@ mod tests {
     fn narrower_block_is_not_an_exemption_and_an_ended_one_hides_nothing() {
         use ClientClass::{Returning, Unauthenticated};
         let blocks = Blocks::default();
-        blocks.put(block("203.0.113.0/24", BlockScope::All, 100));
-        blocks.put(block("203.0.113.7", BlockScope::Unauthenticated, 50));
+        blocks.put(block("203.0.113.0/24", BlockScope::All, 100), at(0));
+        blocks.put(block("203.0.113.7", BlockScope::Unauthenticated, 50), at(0));
         assert!(is_rejected(&blocks, "203.0.113.7", Returning, 0));
         assert!(is_rejected(&blocks, "203.0.113.7", Unauthenticated, 60));
-        blocks.put(block("203.0.113.0/24", BlockScope::Unauthenticated, 100));
+        blocks.put(block("203.0.113.0/24", BlockScope::Unauthenticated, 100), at(0));
         assert!(!is_rejected(&blocks, "203.0.113.7", Returning, 0));
         let narrow = BlockedNetwork::parse("203.0.113.7").unwrap();
         let rejected = blocks.rejected(narrow);
-        assert!(!blocks.replace(vec![
-            block("203.0.113.7", BlockScope::Unauthenticated, 50),
-            block("203.0.113.0/24", BlockScope::Unauthenticated, 100),
-        ]));
-        assert!(blocks.replace(vec![block("203.0.113.7", BlockScope::Unauthenticated, 70)]));
+        assert!(!blocks.replace(
+            vec![
+                block("203.0.113.7", BlockScope::Unauthenticated, 50),
+                block("203.0.113.0/24", BlockScope::Unauthenticated, 100),
+            ],
+            at(0)
+        ));
+        let longer = vec![block("203.0.113.7", BlockScope::Unauthenticated, 70)];
+        assert!(blocks.replace(longer, at(0)));
         assert_eq!(blocks.rejected(narrow), rejected, "a changed block keeps its count");
     }
 
@@ -202,10 +217,30 @@ mod tests {
         let of = |number: u32| IpAddr::from((0x2000_0000_u32 + 2 * number).to_be_bytes());
         let all = (0..5_000)
             .map(|number| block(&of(number).to_string(), BlockScope::Unauthenticated, 100));
-        assert!(blocks.replace(all.collect()));
+        assert!(blocks.replace(all.collect(), at(0)));
         assert_eq!(blocks.count(at(0)), (4_096, 4_096));
         let rejects = |address| blocks.check(address, ClientClass::Unauthenticated, at(0)).is_err();
         assert!((0..4_096).all(|number| rejects(of(number))));
         assert!(!rejects(of(4_096)) && !rejects(IpAddr::from([32, 0, 0, 1])));
+    }
+
+    #[test]
+    fn ended_blocks_take_no_space_from_new_ones() {
+        let scope = BlockScope::Unauthenticated;
+        let of = |number: u32| IpAddr::from((0x2000_0000_u32 + 2 * number).to_be_bytes());
+        let ended = |number| block(&of(number).to_string(), scope, 100);
+        let later = block("203.0.113.0/24", scope, 200);
+        let is_blocked =
+            |blocks: &Blocks| is_rejected(blocks, "203.0.113.7", ClientClass::Unauthenticated, 150);
+        let blocks = Blocks::default();
+        blocks.replace((0..4_096).map(ended).collect(), at(0));
+        blocks.put(later, at(0));
+        assert!(!is_blocked(&blocks), "the table is full");
+        blocks.put(later, at(100));
+        assert!(is_blocked(&blocks));
+        assert_eq!(blocks.count(at(0)).0, 1, "the ended blocks are removed");
+        let restarted = Blocks::default();
+        restarted.replace((0..4_096).map(ended).chain([later]).collect(), at(100));
+        assert!(is_blocked(&restarted));
     }
 }

@@ -113,6 +113,8 @@ codes! {
         "A limit of connections was reached.";
     NetworkBlocked, "network_blocked", Rejection, Info,
         "A client of a network that an administrator has blocked was rejected.";
+    BlockEnded, "block_ended", Service, Info,
+        "The block of a network ended by itself.";
     InputValidationFail, "input_validation_fail", Rejection, Warning,
         "A payload was not what its rule declares.";
     MaliciousExcess404, "malicious_excess_404", Rejection, Warning,

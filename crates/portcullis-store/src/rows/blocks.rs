@@ -3,23 +3,20 @@
 
 use portcullis_model::BlockScope;
 
-/// Most blocked networks.
-pub const BLOCKS_MAX: usize = 4_096;
-
 /// A blocked network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockRow {
     /// The network in canonical form, such as `203.0.113.0/24`.
     pub prefix: String,
-    /// Which clients are rejected.
+    /// The clients that are rejected.
     pub scope: BlockScope,
     /// The reason that the administrator gave.
     pub reason: String,
     /// The name of the administrator, or `command line`.
     pub by: String,
-    /// When it was blocked.
+    /// The time of the block, in milliseconds since 1970.
     pub created_unix_ms: i64,
-    /// When the block ends.
+    /// The end of the block, in milliseconds since 1970.
     pub until_unix_ms: i64,
 }
 
@@ -28,6 +25,6 @@ pub struct BlockRow {
 pub enum PutBlockOutcome {
     /// It is stored, in place of an earlier block of the same network.
     Stored,
-    /// There are [`BLOCKS_MAX`] blocks that have not ended.
+    /// The store has [`portcullis_model::limits::BLOCKS_MAX`] blocks that have not ended.
     Full,
 }

@@ -1,4 +1,4 @@
-//! Blocked networks of the embedded store: which queue each call uses.
+//! Blocked networks of the embedded store: the queue of each call.
 //! Never: a call that blocks its caller.
 
 use crate::blocks::BlockStore;

@@ -13,5 +13,6 @@ mod users; // creation, changes, second factors
 mod sessions; // opening, rotation, reauthentication, rechecks, cleanup
 mod relations; // invitations to rooms, kicks
 mod deletions; // users and rooms that an operator deletes
+mod blocks; // blocked networks, of the server and of an operator
 mod operator; // the operator's store beside a running one
 mod sealed; // fields that are encrypted at rest

@@ -6,7 +6,8 @@ use clap::{Subcommand, ValueEnum};
 use portcullis_audit::utc;
 use portcullis_guard::{BlockRules, BlockedNetwork};
 use portcullis_model::BlockScope;
-use portcullis_store::{BLOCKS_MAX, BlockRow, BlockStore, PutBlockOutcome};
+use portcullis_model::limits::BLOCKS_MAX;
+use portcullis_store::{BlockRow, BlockStore, PutBlockOutcome};
 
 use super::installation::Installation;
 use super::user::read_time;
@@ -30,7 +31,7 @@ pub(crate) enum BlockCommand {
         /// A duration of at most 30d: a number and s, m, h or d, such as 24h.
         #[arg(long = "for", value_name = "TIME", value_parser = read_time, default_value = "1h")]
         lasting_ms: i64,
-        /// Which clients are rejected.
+        /// The clients that are rejected.
         #[arg(long, value_enum, default_value_t = ScopeName::Unauthenticated)]
         scope: ScopeName,
         /// The reason for the record, of 3 to 200 characters.
@@ -41,7 +42,7 @@ pub(crate) enum BlockCommand {
     Remove { prefix: String },
 }
 
-/// Which clients a block rejects.
+/// The clients that a block rejects.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum ScopeName {
     /// Clients without a user and without an admission token.
@@ -86,7 +87,8 @@ pub(super) fn run(installation: &Installation, command: &BlockCommand) -> Result
             match block_on(beside.put_block(block))?? {
                 PutBlockOutcome::Stored => outln!("{line}")?,
                 PutBlockOutcome::Full => bail!(
-                    "there are {BLOCKS_MAX} blocks: remove some, or block wider networks instead"
+                    "{BLOCKS_MAX} networks are blocked, which is the limit: remove some blocks, \
+                     or block wider networks"
                 ),
             }
         }

@@ -2,11 +2,12 @@
 //! Never: more of them than the guard can hold.
 
 use portcullis_model::BlockScope;
+use portcullis_model::limits::BLOCKS_MAX;
 use rusqlite::{Connection, Row};
 
 use crate::changes::Change;
 use crate::error::StoreError;
-use crate::rows::blocks::{BLOCKS_MAX, BlockRow, PutBlockOutcome};
+use crate::rows::blocks::{BlockRow, PutBlockOutcome};
 use crate::sqlite::account_tables::transaction::{AccountTransaction, STEP_ROWS};
 
 impl AccountTransaction<'_> {
@@ -52,26 +53,31 @@ impl AccountTransaction<'_> {
     }
 
     /// Removes some of the blocks that have ended. The guard ignores them already.
-    pub(super) fn remove_ended_blocks(&self, now_unix_ms: i64) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached(
-                "DELETE FROM blocks WHERE prefix IN
-                 (SELECT prefix FROM blocks WHERE until_unix_ms <= ?1 LIMIT ?2)",
-            )?
-            .execute((now_unix_ms, STEP_ROWS))?;
+    pub(super) fn remove_ended_blocks(&mut self, now_unix_ms: i64) -> Result<(), StoreError> {
+        let statement = format!(
+            "DELETE FROM blocks WHERE prefix IN
+             (SELECT prefix FROM blocks WHERE until_unix_ms <= ?1 LIMIT ?2)
+             RETURNING {BLOCK}"
+        );
+        let mut delete = self.connection.prepare_cached(&statement)?;
+        let ended = delete.query_map((now_unix_ms, STEP_ROWS), block_row)?;
+        for block in ended {
+            self.changes.push(Change::BlockEnded(block?));
+        }
         Ok(())
     }
 }
+
+/// The columns of [`block_row`].
+const BLOCK: &str = "prefix, scope, reason, created_by, created_unix_ms, until_unix_ms";
 
 /// Reads the blocks that end later than a moment.
 pub(crate) fn list_blocks(
     connection: &Connection,
     now_unix_ms: i64,
 ) -> Result<Vec<BlockRow>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT prefix, scope, reason, created_by, created_unix_ms, until_unix_ms FROM blocks
-         WHERE until_unix_ms > ?1 ORDER BY prefix",
-    )?;
+    let statement = format!("SELECT {BLOCK} FROM blocks WHERE until_unix_ms > ?1 ORDER BY prefix");
+    let mut select = connection.prepare_cached(&statement)?;
     let rows = select.query_map([now_unix_ms], block_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::changes::{Change, CommitFeed, RecheckOutcome};
 use crate::error::StoreError;
 use crate::rows::access_snapshot::AccessSnapshot;
+use crate::rows::blocks::BlockRow;
 use crate::rows::operator::OperatorAction;
 use crate::sqlite::account_tables::access_snapshot::read_access_snapshot;
 use crate::sqlite::account_tables::operator_actions::operator_actions;
@@ -157,7 +158,7 @@ fn apply_own_changes(authority: &mut AccessSnapshot, own: Vec<Change>) {
                 authority.blocks.retain(|known| known.prefix != block.prefix);
                 authority.blocks.push(block);
             }
-            Change::Unblocked { prefix } => {
+            Change::Unblocked { prefix } | Change::BlockEnded(BlockRow { prefix, .. }) => {
                 authority.blocks.retain(|known| known.prefix != prefix);
             }
             Change::AccessSnapshot(_)

@@ -146,3 +146,25 @@ fn later_changes_replace_the_snapshot() {
     apply_own_changes(&mut read, vec![Change::User(banned.clone())]);
     assert_eq!(read.users, [banned]);
 }
+
+#[test]
+fn later_changes_of_blocks_replace_the_snapshot() {
+    let block = |prefix: &str, until_unix_ms| BlockRow {
+        prefix: String::from(prefix),
+        scope: portcullis_model::BlockScope::All,
+        reason: String::from("a flood"),
+        by: String::from("root"),
+        created_unix_ms: 0,
+        until_unix_ms,
+    };
+    let blocks = vec![block("192.0.2.1/32", 5), block("192.0.2.2/32", 5), block("192.0.2.3/32", 5)];
+    let mut read = AccessSnapshot { blocks, ..AccessSnapshot::default() };
+    let longer = block("192.0.2.3/32", 9);
+    let own = vec![
+        Change::Unblocked { prefix: String::from("192.0.2.1/32") },
+        Change::BlockEnded(block("192.0.2.2/32", 5)),
+        Change::Blocked(longer.clone()),
+    ];
+    apply_own_changes(&mut read, own);
+    assert_eq!(read.blocks, [longer]);
+}
