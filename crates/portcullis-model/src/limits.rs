@@ -29,6 +29,10 @@ pub const NAMESPACES_PER_CONNECTION_MAX: usize = 8;
 pub const ROOMS_PER_CONNECTION_MAX: usize = 128;
 /// Most blocked networks that have not ended.
 pub const BLOCKS_MAX: usize = 4_096;
+/// Longest block of a network, in seconds: 30 days.
+pub const BLOCK_MAX_S: u64 = 30 * 24 * 3_600;
+/// Shortest and longest reason of a change by an administrator or operator, in characters.
+pub const REASON_CHARS: std::ops::RangeInclusive<usize> = 3..=200;
 /// Nesting of JSON.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Keys of one JSON object.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_audit::utc;
 use portcullis_guard::{BlockFault, BlockedNetwork, Event, Rule};
-use portcullis_model::limits::BLOCKS_MAX;
+use portcullis_model::limits::{BLOCK_MAX_S, BLOCKS_MAX};
 use portcullis_model::{BlockScope, Denial};
 use portcullis_server::{ConnectionSelection, Reply};
 use portcullis_store::{BlockRow, PutBlockOutcome, StoreError};
@@ -18,8 +18,6 @@ use crate::operation::contract::{CHANGE, Operation, READ, page_size};
 use crate::operation::desk::Desk;
 use crate::operation::effect::preview;
 
-/// Longest block: 30 days, in seconds.
-const BLOCK_MAX_S: u64 = 30 * 24 * 3_600;
 /// The greatest age of the login for a block of all clients, in seconds.
 const ALL_CLIENTS_LOGIN_MAX_AGE_S: i64 = 300;
 

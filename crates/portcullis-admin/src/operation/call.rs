@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_guard::{Permit, User};
+use portcullis_model::limits::REASON_CHARS;
 use portcullis_model::{Code, ConnectionId, Denial, Now, UserId};
 use portcullis_server::{Context, Services};
 
-/// Shortest and longest reason, in characters.
-const REASON_CHARS: std::ops::RangeInclusive<usize> = 3..=200;
 /// The time after which a change ends when the payload names none, in seconds.
 const DEFAULT_DURATION_S: u64 = 3_600;
 /// Longest duration of a change: 30 days, in seconds.

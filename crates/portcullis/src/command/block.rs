@@ -6,19 +6,13 @@ use clap::{Subcommand, ValueEnum};
 use portcullis_audit::utc;
 use portcullis_guard::{BlockRules, BlockedNetwork};
 use portcullis_model::BlockScope;
-use portcullis_model::limits::BLOCKS_MAX;
+use portcullis_model::limits::{BLOCK_MAX_S, BLOCKS_MAX, REASON_CHARS};
 use portcullis_store::{BlockRow, BlockStore, PutBlockOutcome};
 
 use super::installation::Installation;
 use super::user::read_time;
 use crate::output::outln;
 use crate::start::wiring::block_on;
-
-/// Longest block: 30 days.
-const LASTING_MAX_MS: i64 = 30 * 86_400_000;
-/// Shortest and longest reason, in characters.
-const REASON_MIN_CHARS: usize = 3;
-const REASON_MAX_CHARS: usize = 200;
 
 /// `portcullis block …`; PREFIX is an address or a network such as 203.0.113.0/24.
 #[derive(Debug, Subcommand)]
@@ -71,7 +65,7 @@ pub(super) fn run(installation: &Installation, command: &BlockCommand) -> Result
             }
         }
         BlockCommand::Add { prefix, lasting_ms, scope, reason } => {
-            if *lasting_ms > LASTING_MAX_MS {
+            if lasting_ms.unsigned_abs() > BLOCK_MAX_S * 1_000 {
                 bail!("--for is longer than 30d: block the network again when the block has ended");
             }
             let prefix = checked(installation, prefix)?.to_string();
@@ -130,7 +124,7 @@ fn line(block: &BlockRow) -> String {
 fn read_reason(text: &str) -> Result<String, String> {
     let count = text.trim().chars().count();
     let is_line = !text.chars().any(char::is_control);
-    if is_line && (REASON_MIN_CHARS..=REASON_MAX_CHARS).contains(&count) {
+    if is_line && REASON_CHARS.contains(&count) {
         return Ok(String::from(text.trim()));
     }
     Err(String::from("write one line of 3 to 200 characters"))

@@ -3,14 +3,14 @@
 
 use std::fmt;
 
+use portcullis_model::limits::REASON_CHARS;
+
 use crate::alert::notification::{AlertKey, AlertSeverity};
 
 /// Most silences.
 pub(crate) const SILENCES_MAX: usize = 256;
 /// The longest silence.
 const LONGEST_MS: i64 = 7 * 24 * 60 * 60_000;
-/// The shortest and longest reason, in characters.
-const REASON_CHARS: std::ops::RangeInclusive<usize> = 3..=200;
 /// Rules that cannot be silenced.
 const NEVER: [&str; 2] = ["A13", "A14"];
 
