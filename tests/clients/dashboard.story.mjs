@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { authenticatorCode } from "./authenticator.mjs";
 import { fillAccount, launch, picture, visit } from "./browser.mjs";
 import { Dashboard, HOSTILE } from "./dashboard.mjs";
 import { ask, newPerson, PASSWORD } from "./people.mjs";
@@ -306,6 +307,56 @@ describe("T-408: the dashboard of the real server", () => {
     await page.getByText("The dashboard needs the role admin or auditor.").waitFor();
     assert.deepEqual(complaints, []);
     await close();
+  });
+});
+
+describe("T-408: the dashboard of a server with other settings", () => {
+  /**
+   * @param {string} sections
+   * @param {(server: Server, browser: import("playwright-core").Browser) => Promise<void>} work
+   */
+  const withServer = async (sections, work) => {
+    const server = await Server.start({ limits: `${WIDE_LIMITS}\n${sections}` });
+    const browser = await launch();
+    try {
+      await work(server, browser);
+    } finally {
+      await browser.close();
+      await server.remove();
+    }
+  };
+
+  test("is absent with page = false, beside the chat page", async () => {
+    await withServer("[admin]\npage = false\n", async (server) => {
+      for (const [path, status] of /** @type {const} */ ([
+        ["/", 200],
+        ["/admin/", 404],
+        ["/admin/index.html", 404],
+        ["/admin/admin.js", 404],
+      ])) {
+        assert.equal((await ask(server, "GET", path)).status, status, path);
+      }
+    });
+  });
+
+  test("opens once a missing second factor is added", async () => {
+    await withServer('[accounts]\nsecond_factor = "admins"\n', async (server, browser) => {
+      const token = new URL(server.setUpLink).hash.replace("#setup=", "");
+      await ask(server, "POST", "/auth/setup", { token, username: "chief", password: PASSWORD });
+      const { page, close } = await visit(browser, server, { url: `${server.url}/admin/` });
+      await fillAccount(page, "chief", PASSWORD, "Sign in");
+      await page.getByText("Your role needs a second factor.").waitFor();
+      await page.getByRole("button", { name: "Add a second factor" }).click();
+      await page.getByLabel("Password").fill(PASSWORD);
+      await page.keyboard.press("Enter");
+      const secret = String(await page.locator(".secret code").textContent());
+      await page.getByLabel("Code", { exact: true }).fill(authenticatorCode(secret));
+      await page.keyboard.press("Enter");
+      await page.getByRole("dialog", { name: "Your recovery codes" }).waitFor();
+      await page.getByRole("button", { name: "I have saved them" }).click();
+      await page.getByText(/^Live, /).waitFor();
+      await close();
+    });
   });
 });
 

@@ -111,7 +111,7 @@ export class Realtime {
       this.#listener.ended(new Refusal("session_ended", "", refusal.details));
       return;
     }
-    if (refusal.code === "forbidden") {
+    if (refusal.code === "forbidden" || refusal.code === "second_factor_required") {
       this.#listener.denied(refusal);
       return;
     }

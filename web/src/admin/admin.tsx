@@ -1,6 +1,6 @@
 // The dashboard: its head, its tabs and its dialogs.
 // Never: private data for a user without a role that may read it.
-import { computed, effect, signal, useSignal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { sentence } from "../refusal";
 import { finishEnrolling, signOut } from "../session";
 import { session } from "../session_state";
@@ -12,7 +12,15 @@ import { Notice } from "../views/notice";
 import { AddFactor } from "../views/second_factor";
 import { helpOpen, KEYS, keysOn } from "./live/keys";
 import { pending } from "./live/operations";
-import { announcement, deniedBecause, done, logWarning, mayChange, overview } from "./live/state";
+import {
+  addingFactor,
+  announcement,
+  deniedBecause,
+  done,
+  logWarning,
+  mayChange,
+  overview,
+} from "./live/state";
 import { acceptLog } from "./live/witness";
 import { OperationDialog } from "./parts/operation_dialog";
 import { Overview } from "./parts/overview";
@@ -48,7 +56,7 @@ export function Admin() {
 }
 
 function Signed() {
-  if (deniedBecause.value !== undefined) return <Denied />;
+  if (deniedBecause.value !== undefined || addingFactor.value) return <Denied />;
   const [name, title, Shown] = TABS.find(([name]) => name === tab.value) ?? TABS[0];
   return (
     <div class="dashboard">
@@ -126,8 +134,7 @@ function Messages() {
 /** The account has no role for this page, or the role rests until there is a second factor. */
 function Denied() {
   const refusal = deniedBecause.value;
-  const adding = useSignal(false);
-  const factor = session.value?.factorMissing === true;
+  const factor = session.value?.factorMissing === true || addingFactor.value;
   return (
     <main class="door">
       <Brand />
@@ -139,7 +146,7 @@ function Denied() {
             : "The dashboard needs the role admin or auditor. Ask an administrator for it, or sign in with another account."}
         </p>
         {refusal !== undefined && <p class="hint">{sentence(refusal)}</p>}
-        {factor && <Factor adding={adding} />}
+        {factor && <Factor />}
         <button type="button" onClick={() => void signOut()}>
           Sign in with another account
         </button>
@@ -148,17 +155,17 @@ function Denied() {
   );
 }
 
-function Factor({ adding }: { adding: { value: boolean } }) {
+function Factor() {
   const close = () => {
-    adding.value = false;
+    addingFactor.value = false;
     void finishEnrolling();
   };
   return (
     <>
-      <button class="primary" type="button" onClick={() => (adding.value = true)}>
+      <button class="primary" type="button" onClick={() => (addingFactor.value = true)}>
         Add a second factor
       </button>
-      {adding.value && <AddFactor close={close} />}
+      {addingFactor.value && <AddFactor close={close} />}
     </>
   );
 }

@@ -25,6 +25,8 @@ export const dropped = signal(0);
 export const paused = signal(false);
 /** The user has no role that may open the dashboard. */
 export const deniedBecause = signal<Refusal | undefined>(undefined);
+/** The dialog of the second factor is open: it shows recovery codes, also once the role has effect. */
+export const addingFactor = signal(false);
 /** The text that a screen reader announces. */
 export const announcement = signal("");
 /** The result of the last operation. */
@@ -56,6 +58,7 @@ export function clearDashboard(): void {
   dropped.value = 0;
   paused.value = false;
   deniedBecause.value = undefined;
+  addingFactor.value = false;
   announcement.value = "";
   done.value = undefined;
 }
