@@ -58,9 +58,12 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await dialog.getByLabel("Reason").fill("a story of the dashboard");
     await page.keyboard.press("Enter");
     await page.getByText(`Done: ${title}.`).waitFor();
-    const reasons = server.records().filter(({ labels }) => labels?.stated_reason !== undefined);
-    assert.ok(reasons.length > recorded, "each operation has a record");
-    recorded = reasons.length;
+    // The server writes records beside the answer, not before it.
+    const count = () => server.records().filter(({ labels }) => labels?.stated_reason).length;
+    const end = Date.now() + 5_000;
+    while (count() === recorded && Date.now() < end) await page.waitForTimeout(50);
+    assert.ok(count() > recorded, "each operation has a record");
+    recorded = count();
   };
 
   /** @param {string} title @param {RegExp} [effect] */
