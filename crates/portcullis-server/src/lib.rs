@@ -51,4 +51,4 @@ pub use setup::operator_keys::OperatorKeys;
 pub use setup::options::{ConnectAnswer, Credentials, Options, ProxyProtocol, StrictTransport};
 pub use setup::port::{ReservedPort, reject_used_port, reserve_port, try_bind};
 pub use setup::registered::ReadyFact;
-pub use setup::running::{Running, ServerError};
+pub use setup::running::{HealthReader, Running, ServerError};

@@ -5,15 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
-    self, AlertCommand, AuditCommand, BlockCommand, InstallationArguments, KeysCommand,
-    LimitsCommand, RoomCommand, StateCommand, TokenCommand, UserCommand,
+    self, AlertCommand, AuditCommand, BlockCommand, HealthArguments, InstallationArguments,
+    KeysCommand, LimitsCommand, RoomCommand, StateCommand, TokenCommand, UserCommand,
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
+use crate::manual;
 use crate::output::{OutputError, errln, outln};
 use crate::start::validate;
 use crate::start::wiring;
@@ -81,6 +82,13 @@ enum Command {
         #[command(subcommand)]
         command: StateCommand,
     },
+    /// Checks that a running server answers; exits with 1 if it does not.
+    Health {
+        #[command(flatten)]
+        server: InstallationArguments,
+        #[command(flatten)]
+        arguments: HealthArguments,
+    },
     /// Tests the channels of alerts.
     Alert {
         #[command(flatten)]
@@ -109,6 +117,12 @@ enum Command {
         server: InstallationArguments,
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Writes the manual pages and the shell completions of this program into a directory.
+    Manual {
+        /// The directory, which must exist.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
     },
 }
 
@@ -156,6 +170,8 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::User { server, command }) => command::user(&server, &command),
         Some(Command::Alert { server, command }) => command::alert(&server, &command),
         Some(Command::Why { server, reference }) => command::why(&server, &reference),
+        Some(Command::Health { server, arguments }) => command::health(&server, &arguments),
+        Some(Command::Manual { directory }) => manual::write(Cli::command(), &directory),
         Some(Command::Room { server, command }) => command::room(&server, &command),
         Some(Command::Block { server, command }) => command::block(&server, &command),
         Some(Command::Keys { server, command }) => command::keys(&server, &command),
@@ -215,6 +231,12 @@ fn check(arguments: ServeArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The command line, for the manual.
+#[cfg(test)]
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +253,10 @@ mod tests {
             ("portcullis --profile prod", false),
             ("portcullis --listen localhost", false),
             ("portcullis serve --secret s", false),
+            ("portcullis health --listen 127.0.0.1:9443 --ready --config f", true),
+            ("portcullis health --listen localhost", false),
+            ("portcullis manual d", true),
+            ("portcullis manual", false),
             ("portcullis start", false),
         ];
         for (line, expect) in cases {

@@ -274,9 +274,10 @@ pub use portcullis_seal::{KeyFacts, KeyId, Keyring, KeyringError, OpenError, Pla
 pub use portcullis_server::{
     AckResponse, AckResponses, ApiCaller, ApiCredentials, ApiHeaders, ApiRequest, ApiResponse,
     Broadcast, Builder, ConnectAnswer, Context, Credentials, Delta, Departure, EngineMessage,
-    Frame, Hub, Method, NamespaceBuilder, OperatorKeys, Options, Payload, ProxyProtocol,
-    QueueLimits, RecoveryOutcome, RecoveryRequest, Reply, ResponseKind, Running as RunningEngine,
-    ServerError, Services, SocketId, SocketInfo, StrictTransport, random_id,
+    Frame, HealthReader, Hub, Method, NamespaceBuilder, OperatorKeys, Options, Payload,
+    ProxyProtocol, QueueLimits, RecoveryOutcome, RecoveryRequest, Reply, ResponseKind,
+    Running as RunningEngine, ServerError, Services, SocketId, SocketInfo, StrictTransport,
+    random_id,
 };
 pub use server::builder::{Server, ServerBuilder};
 #[cfg(feature = "chat")]

@@ -3,6 +3,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli; // command line arguments
+mod manual; // manual pages and shell completions of the command line
 mod command; // commands beside a running server: users, keys, tokens
 mod config; // the configuration file and its settings
 mod start; // checks, wiring, output, signals

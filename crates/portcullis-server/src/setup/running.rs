@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use portcullis_guard::GateError;
+use portcullis_guard::{Gate, GateError, LoadState};
+use portcullis_model::Now;
 use tokio::sync::watch;
 
+use crate::admin::metrics::Metrics;
 use crate::setup::task_health::TaskHealth;
 
 /// Why a server did not start.
@@ -35,7 +37,7 @@ portcullis_model::debug_as_sentence!(ServerError);
 /// A running server.
 pub struct Running {
     pub(crate) addresses: Addresses,
-    pub(crate) health: Arc<TaskHealth>,
+    pub(crate) health: HealthReader,
     pub(crate) draining: watch::Sender<bool>,
     pub(crate) stopped: watch::Sender<bool>,
     pub(crate) shards: Vec<JoinHandle<()>>,
@@ -75,11 +77,17 @@ impl Running {
         self.addresses.redirect
     }
 
+    /// Reads the health of the server from any thread.
+    #[must_use]
+    pub fn health(&self) -> HealthReader {
+        self.health.clone()
+    }
+
     /// Stops accepting, lets running requests finish, and ends all connections. Blocks until then.
     ///
     /// Takes `Options::drain_ms` at most.
     pub fn drain(self) {
-        self.health.stop();
+        self.health.tasks.stop();
         self.draining.send_replace(true);
         for shard in self.shards {
             let _ended = shard.join();
@@ -89,5 +97,35 @@ impl Running {
         for listener in self.private_listeners {
             let _ended = listener.join();
         }
+    }
+}
+
+/// Reads the health of a server, for the program that supervises it.
+#[derive(Clone)]
+pub struct HealthReader {
+    pub(crate) tasks: Arc<TaskHealth>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl HealthReader {
+    /// The reasons for which only a restart helps, one word each; empty while all shards answer.
+    ///
+    /// A shard that drains has no ticks, so ask only while the server serves.
+    #[must_use]
+    pub fn faults(&self, now: Now) -> Vec<&'static str> {
+        self.tasks.faults(now.monotonic_ms)
+    }
+
+    /// The load level in force.
+    #[must_use]
+    pub fn load(&self) -> LoadState {
+        self.gate.load()
+    }
+
+    /// Open real-time connections.
+    #[must_use]
+    pub fn connections_open(&self) -> u64 {
+        u64::try_from(self.metrics.connections_open.get()).unwrap_or(0)
     }
 }

@@ -23,7 +23,7 @@ use crate::polling::session_router::SessionRouter;
 use crate::random::passing_reference_key;
 use crate::setup::builder::Builder;
 use crate::setup::options::Options;
-use crate::setup::running::{Addresses, Running, ServerError};
+use crate::setup::running::{Addresses, HealthReader, Running, ServerError};
 use crate::setup::task_health::TaskHealth;
 use crate::shard::run::{ShardInputs, run_shard};
 use crate::shard::server::Server;
@@ -66,7 +66,11 @@ impl Builder {
         let inputs = shard_inputs(public, redirect, inboxes, arrivals, &drained);
         Ok(Running {
             addresses,
-            health: Arc::clone(&server.health),
+            health: HealthReader {
+                tasks: Arc::clone(&server.health),
+                gate: Arc::clone(&server.gate),
+                metrics: Arc::clone(&server.metrics),
+            },
             draining,
             stopped,
             shards: start_shards(&server, &reference_key, inputs)?,

@@ -8,7 +8,7 @@ mod block; // portcullis block
 mod room; // portcullis room
 mod keys; // portcullis keys
 mod alert; // portcullis alert
-mod operate; // portcullis limits and portcullis state, on a running server
+mod operate; // portcullis limits, state and health, on a running server
 mod simulate; // portcullis limits simulate
 mod demand; // how much clients requested, and the limits that would be enough
 mod reference; // portcullis why
@@ -28,7 +28,7 @@ pub(crate) use self::block::BlockCommand;
 use self::installation::Installation;
 pub(crate) use self::installation::InstallationArguments;
 pub(crate) use self::keys::KeysCommand;
-pub(crate) use self::operate::{LimitsCommand, StateCommand};
+pub(crate) use self::operate::{HealthArguments, LimitsCommand, StateCommand};
 pub(crate) use self::room::RoomCommand;
 pub(crate) use self::user::UserCommand;
 use crate::config::Settings;
@@ -90,6 +90,11 @@ pub(crate) fn why(server: &InstallationArguments, reference: &str) -> Result<()>
 /// Runs `portcullis state`.
 pub(crate) fn state(server: &InstallationArguments, command: &StateCommand) -> Result<()> {
     operate::state(&Installation::read(server)?, command)
+}
+
+/// Runs `portcullis health`.
+pub(crate) fn health(server: &InstallationArguments, arguments: &HealthArguments) -> Result<()> {
+    operate::health(&Installation::read(server)?, arguments)
 }
 
 /// Runs `portcullis alert`.

@@ -1,4 +1,4 @@
-//! `portcullis limits` and `portcullis state`: requests to the private listener of a server.
+//! `portcullis limits`, `state` and `health`: requests to the private listener of a server.
 //! Never: a request to another server, or a wait without a timeout.
 
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use portcullis_accounts::{OperatorAccounts, OperatorError, ServerSecret};
 use portcullis_audit::utc;
 use portcullis_guard::LoadState;
@@ -189,6 +189,32 @@ fn shown(value: Option<&Value>) -> String {
     }
 }
 
+/// `portcullis health`.
+#[derive(Debug, Args)]
+pub(crate) struct HealthArguments {
+    /// The address of the private listener or of `listen.probe`; by default `listen.private`.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Also fails while the server drains, or while an essential part of it has failed.
+    #[arg(long)]
+    ready: bool,
+}
+
+/// Checks that the server answers, for supervisors that run a program for it.
+pub(super) fn health(installation: &Installation, arguments: &HealthArguments) -> Result<()> {
+    let private = installation.settings.server.private;
+    let address =
+        arguments.listen.or(private).context("listen.private is not set: add --listen")?;
+    let path = if arguments.ready { "/ready" } else { "/health" };
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let response = send(address, &request)
+        .with_context(|| format!("the server does not respond on {address}: check that it runs"))?;
+    let (head, body) = response.split_once("\r\n\r\n").context("the response is not HTTP")?;
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    anyhow::ensure!(status == "200", "the server responded with status {status}: {body}");
+    Ok(outln!("{body}")?)
+}
+
 /// Sends one request to the private listener.
 fn request(installation: &Installation, method: &str, path: &str) -> Result<Value> {
     let address = installation
@@ -213,14 +239,17 @@ fn request(installation: &Installation, method: &str, path: &str) -> Result<Valu
 }
 
 fn exchange(address: SocketAddr, method: &str, path: &str, key: &str) -> Result<String> {
+    let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
+    let key = format!("X-Portcullis-Operator: {key}\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{key}{length}\r\n");
+    send(address, &request)
+}
+
+/// Sends a request without a key, and reads the whole response.
+fn send(address: SocketAddr, request: &str) -> Result<String> {
     let mut socket = TcpStream::connect_timeout(&address, REQUEST_TIMEOUT)?;
     socket.set_read_timeout(Some(REQUEST_TIMEOUT))?;
     socket.set_write_timeout(Some(REQUEST_TIMEOUT))?;
-    let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n\
-         X-Portcullis-Operator: {key}\r\n{length}\r\n"
-    );
     socket.write_all(request.as_bytes())?;
     let mut response = String::new();
     socket.take(RESPONSE_MAX_BYTES).read_to_string(&mut response)?;

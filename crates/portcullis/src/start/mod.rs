@@ -5,11 +5,13 @@ pub(crate) mod wiring; // one server from all parts
 pub(crate) mod validate; // checks before a start
 pub(crate) mod preparation; // data directory, ports, files, operational log
 pub(crate) mod output_files; // checks of the files that the server writes
+pub(crate) mod logs; // opens the security log and the access log
 pub(crate) mod log_key; // the key of session hashes in the security log
 pub(crate) mod syslog; // forwards the security log to a syslog server
 pub(crate) mod pages; // the chat page inside the binary
 pub(crate) mod banner; // addresses and links on standard output
 pub(crate) mod signals; // signals and ticks
+pub(crate) mod supervisor; // messages to the service manager
 pub(crate) mod alert_channels; // channels of alerts, and events for administrators
 pub(crate) mod operations; // operations of administrators
 pub(crate) mod certificate_watch; // reminders and alerts before the certificate expires

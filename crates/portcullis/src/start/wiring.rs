@@ -10,11 +10,11 @@ use portcullis_accounts::{
     AccountFeed, AccountOptions, AccountParts, ServerSecret, Setup, SigningKeys, correct_names,
 };
 use portcullis_admin::Desk;
-use portcullis_audit::{Audit, AuditOptions, ChainOptions, Outcome, Output, Record, Syslog};
-use portcullis_guard::{Action, Directory, Gate, RoleRules, Trace};
+use portcullis_audit::{Audit, Outcome, Output, Record, Syslog};
+use portcullis_guard::{Action, Directory, Gate, RoleRules};
 use portcullis_model::{Clock, Code, Role, RoleTable, Secret, SystemClock};
 use portcullis_seal::Keyring;
-use portcullis_server::{Builder, Method, ServerError};
+use portcullis_server::{Builder, Method, Running, ServerError};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
 use crate::config::{ConfigError, Settings, StorageSettings, Warning, password_policy, weakenings};
@@ -22,13 +22,13 @@ use crate::feed_dispatch::Feed;
 use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
-use crate::start::log_key;
-use crate::start::output_files::{ACCESS_NUMBERS, ALERT_STATE, LOG_NUMBERS};
+use crate::start::logs::{access_lines, open_access, open_audit};
 use crate::start::pages;
 use crate::start::preparation::{
     prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
 };
 use crate::start::signals::{Signals, Wake, end_within};
+use crate::start::supervisor::Supervisor;
 use crate::start::syslog;
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
 use crate::start::{alert_channels, operations};
@@ -50,12 +50,13 @@ pub(crate) fn serve(settings: Settings) -> Result<()> {
     let errors = Output::stderr().context("cannot start the thread of the operational log")?;
     start_log(&errors);
     warn(&findings.warnings);
-    let result = run(settings, clock);
+    let supervisor = Supervisor::read(std::env::vars_os(), std::process::id());
+    let result = run(settings, clock, &supervisor);
     errors.flush(LAST_LINES);
     result
 }
 
-fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
+fn run(mut settings: Settings, clock: Arc<dyn Clock>, supervisor: &Supervisor) -> Result<()> {
     raise_file_limit();
     small_pages();
     prepare_directory(&settings.storage.data)?;
@@ -81,30 +82,28 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     drop(reserved);
     record_start(&settings, &found_weakenings, &audit, &*clock);
     let signals = Signals::catch()?;
-    let facts = Banner {
-        public: running.public(),
-        private: running.private(),
-        probe: running.probe(),
-        redirect: running.redirect(),
-        authority: tls.as_ref().and_then(Tls::authority),
-        setup_token: setup_token.as_ref(),
-    };
-    banner::print(&settings, &facts);
-    drop(setup_token);
+    print_banner(&settings, &running, tls.as_ref(), setup_token);
+    let health = running.health();
+    supervisor.ready();
+    supervisor.start_watchdog(health.clone(), Arc::clone(&clock));
 
     let mut watch = CertificateWatch::new(&settings, clock.now());
     signals.wait_for_stop(|wake| match wake {
         Wake::Reload => {
             let now = clock.now();
+            supervisor.reloading();
             access.iter().chain([&audit]).for_each(|log| log.reopen(now));
             reload(tls.as_ref(), &audit, &*clock);
+            supervisor.ready();
         }
         Wake::Tick => {
             let now = clock.now();
             access.iter().chain([&audit]).for_each(|log| log.tick(now));
             tls.iter().for_each(|tls| watch.check(tls, &audit, now));
+            supervisor.show_status(&health);
         }
     });
+    supervisor.stopping();
     end_within(Duration::from_millis(settings.server.drain_ms) + AFTER_DRAIN);
     tracing::info!("stopping: clients are asked to reconnect later");
     audit.record(Record::new(Code::SysShutdown), clock.now());
@@ -116,8 +115,23 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>) -> Result<()> {
     Ok(())
 }
 
-/// Maximum number of access lines that wait to be written.
-const ACCESS_QUEUE_MAX: usize = 65_536;
+/// Prints the addresses and the link of the first administrator, and drops the link.
+fn print_banner(
+    settings: &Settings,
+    running: &Running,
+    tls: Option<&Tls>,
+    setup_token: Option<Secret<String>>,
+) {
+    let facts = Banner {
+        public: running.public(),
+        private: running.private(),
+        probe: running.probe(),
+        redirect: running.redirect(),
+        authority: tls.and_then(Tls::authority),
+        setup_token: setup_token.as_ref(),
+    };
+    banner::print(settings, &facts);
+}
 
 /// The method and path of a route.
 pub(crate) type Route = (Method, &'static str);
@@ -294,67 +308,6 @@ pub(crate) async fn numbered(
 pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.context("cannot start a runtime")?.block_on(work))
-}
-
-fn open_audit(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Audit> {
-    let audit = &settings.audit;
-    let options = AuditOptions {
-        file: Some(audit.file.clone()),
-        sequence_file: Some(settings.storage.data.join(LOG_NUMBERS)),
-        session_key: Some(log_key::load_or_create(&settings.storage.data)?),
-        stdout: audit.stdout,
-        segment_bytes: audit.segment_bytes,
-        keep_days: audit.keep_days,
-        personal_days: audit.personal.days,
-        addresses: audit.personal.addresses,
-        keep_total_bytes: audit.keep_total_bytes,
-        compress: audit.compress,
-        unauthenticated_day_bytes: audit.unauthenticated_day_bytes,
-        service_version: String::from(env!("CARGO_PKG_VERSION")),
-        chain: Some(ChainOptions {
-            folder: settings.storage.data.clone(),
-            host: log_host(&settings.gate.origins),
-        }),
-        alert: Some(audit.alert.options(settings.storage.data.join(ALERT_STATE), clock)),
-        ..AuditOptions::default()
-    };
-    Ok(Audit::open(options)?)
-}
-
-/// The host in the name of the security log: that of the first origin.
-fn log_host(origins: &[String]) -> String {
-    let host = origins.first().and_then(|origin| origin.split_once("://"));
-    // An IPv6 address has brackets and colons, which such a name can have.
-    let host = host.map(|(_, host)| host).filter(|host| !host.contains(['*', '+', ' ']));
-    String::from(host.unwrap_or("localhost"))
-}
-
-/// Opens the log of all attempts that limits count, if it is configured.
-fn open_access(settings: &Settings) -> Result<Option<Audit>> {
-    let Some(file) = settings.audit.access_file.clone() else { return Ok(None) };
-    let options = AuditOptions {
-        file: Some(file),
-        sequence_file: Some(settings.storage.data.join(ACCESS_NUMBERS)),
-        service_version: String::from(env!("CARGO_PKG_VERSION")),
-        queue_max: ACCESS_QUEUE_MAX,
-        segment_bytes: settings.audit.segment_bytes,
-        keep_days: settings.audit.keep_days,
-        keep_total_bytes: settings.audit.access_total_bytes,
-        // `limits simulate` reads lines as they are.
-        compress: false,
-        reserve_bytes: 0,
-        ..AuditOptions::default()
-    };
-    Ok(Some(Audit::open(options)?))
-}
-
-fn access_lines(access: Audit) -> Trace {
-    Arc::new(move |traced, now| {
-        let mut record = Record::new(Code::Access);
-        record.reason = if traced.refused.is_some() { "refused" } else { "passed" };
-        record.detail = serde_json::to_string(&traced).ok();
-        access.record(record, now);
-    })
 }
 
 fn record_start(settings: &Settings, weakenings: &[Warning], audit: &Audit, clock: &dyn Clock) {

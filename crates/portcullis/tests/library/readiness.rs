@@ -220,6 +220,9 @@ fn chore_that_has_ended_makes_the_server_not_ready() {
         builder.every("planned_chore", 1, |_| async { panic!("planned") });
     });
     fixture.wait_until_not_ready("shards", "planned_chore");
+    let health = fixture.running.as_ref().unwrap().health();
+    assert_eq!(health.faults(fixture.clock.now()), ["planned_chore"], "a supervisor restarts it");
+    assert_eq!((health.load(), health.connections_open()), (LoadState::Normal, 0));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod agreement; // configurations that `check` and `serve` reject alike
 mod shipped; // every configuration of the documentation and the examples
 mod pipes; // readers that leave
+mod supervised; // messages to a service manager
 mod weakenings; // what is weaker than the defaults, and who names it
 
 use std::io::{BufRead, BufReader};
