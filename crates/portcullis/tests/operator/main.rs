@@ -6,22 +6,14 @@
     reason = "what fails in a test fails the test"
 )]
 
-mod alerts; // alerts of a running server
-mod rules; // each rule, from its cause to a receiver
-mod audit_commands; // the security log, read by commands
+mod alert; // alerts and their receivers
+mod log; // the security log
 mod monitoring; // metrics, dashboard and rules
 mod operations; // operations of administrators, by both ways
-mod monitors; // an Alertmanager and a heartbeat
-mod mail; // messages by mail
 mod changes; // operations that change something
-mod channels; // messages to receivers of alerts
-mod audit; // the log verified, personal data erased
 mod blocks; // networks that an operator blocks
 mod keys; // rotated, revoked, sealed anew
-mod references; // what clients quote
 mod rooms; // rooms and users deleted
-mod security_log; // rotated by an operator, unread, on a disk that hangs
-mod syslog; // the security log at an rsyslog that restarts
 mod tokens; // made and explained
 mod users; // roles, bans, passwords, log-outs, invitations
 

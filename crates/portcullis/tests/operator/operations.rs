@@ -6,7 +6,7 @@ use portcullis_test::{
 };
 use serde_json::{Value, json};
 
-use crate::alerts::guess;
+use crate::alert::alerts::guess;
 use crate::start;
 
 /// All operations that change something, each with a valid payload.

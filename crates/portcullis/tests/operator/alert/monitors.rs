@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use portcullis_test::{Config, until};
 use serde_json::Value;
 
-use crate::alerts::guess;
+use crate::alert::alerts::guess;
 use crate::start;
 
 /// An Alertmanager of Debian, ended with the test.

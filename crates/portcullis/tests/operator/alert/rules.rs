@@ -11,8 +11,8 @@ use portcullis_test::{
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
-use crate::alerts::guess;
-use crate::channels::{Receiver, channel};
+use crate::alert::alerts::guess;
+use crate::alert::channels::{Receiver, channel};
 use crate::{done, start};
 
 const PASSWORD: &str = "a plain long sentence of my own";

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use portcullis_test::{Config, SioClient, TestServer, counter, sign_in, until};
 use serde_json::{Value, json};
 
-use crate::alerts::guess;
+use crate::alert::alerts::guess;
 use crate::start;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

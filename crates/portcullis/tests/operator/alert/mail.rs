@@ -13,7 +13,7 @@ use portcullis_test::{Config, counter, until};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::Value;
 
-use crate::alerts::guess;
+use crate::alert::alerts::guess;
 use crate::start;
 
 /// The interpreter of Debian, which has its packages.
@@ -30,7 +30,7 @@ struct MailServer {
 impl MailServer {
     /// Starts it with the certificate of a folder.
     fn start(mode: &str, folder: &Path, rejections: u32) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operator/mail_server.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operator/alert/mail_server.py");
         let mut process = Command::new(PYTHON)
             .arg(script)
             .arg(mode)

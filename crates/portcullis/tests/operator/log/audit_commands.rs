@@ -136,7 +136,7 @@ fn inventory_lists_every_log_and_every_name() {
     let json: Value =
         serde_json::from_str(&done(&server, &["audit", "inventory", "--json"], "")).unwrap();
     let records = json["records"].as_array().unwrap();
-    let documented = include_str!("../../../../docs/records.md");
+    let documented = include_str!("../../../../../docs/records.md");
     for record in records {
         let name = record["code"].as_str().unwrap();
         assert!(documented.contains(&format!("| `{name}` |")) && printed.contains(name), "{name}");

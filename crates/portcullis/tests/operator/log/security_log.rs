@@ -6,7 +6,7 @@ use std::path::Path;
 use portcullis_test::{Config, Request, SioClient, TestServer, counter, hs256, until};
 use serde_json::Value;
 
-use crate::alerts::guess;
+use crate::alert::alerts::guess;
 use crate::start;
 
 /// The records of a file; none while it is not there.

@@ -1,0 +1,8 @@
+//! Alerts of a running server: their rules, and the receivers that get them.
+//! Never: the security log itself.
+
+pub(crate) mod alerts; // alerts of a running server
+mod rules; // each rule, from its cause to a receiver
+pub(crate) mod channels; // messages to receivers of alerts
+mod mail; // messages by mail
+mod monitors; // an Alertmanager and a heartbeat
