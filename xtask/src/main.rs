@@ -44,7 +44,7 @@ fn run_command(arguments: &[String]) -> Result<()> {
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], \
              samples, acceptance, find [WORD ...], tidy [words | rings | fields PATH], \
              bench [NAME] [--quick | --check], \
-             or siege [D-1 ... D-14] [--quick] [--no-peers]"
+             or siege [D-1 ... D-14] [--quick] [--no-peers] [--compare-alerts PAIRS]"
         ),
     }
 }

@@ -200,6 +200,7 @@ async fn watch(target: Rc<Target>, timeline: Arc<Timeline>, end_s: u64) {
         if let Ok(look) = look.await {
             timeline.note(at_ms, |second| {
                 (second.state, second.passwords) = (look.state, look.passwords);
+                second.evaluations = look.evaluations;
             });
         }
     }

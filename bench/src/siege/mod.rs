@@ -7,12 +7,14 @@ mod attack; // attackers
 mod figures; // events and criteria
 mod experiment; // one experiment, from the start to the outcome
 mod experiments; // all experiments with attackers
+mod comparison; // one attack with and without alerts
 mod shared; // experiments with many users behind one address
 mod pages; // the page and its charts
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::servers::measure;
+use crate::siege::comparison::PAIRS_MAX;
 use crate::siege::experiment::{Experiment, Size};
 use crate::siege::experiments::ALL;
 use crate::siege::figures::line::Verdict;
@@ -20,7 +22,8 @@ use crate::siege::pages::shared_section::SharedResult;
 use crate::siege::server::defence::Defence;
 use crate::siege::shared::experiments::SharedAddress;
 
-const USAGE: &str = "use [D-1 … D-14] [--quick] [--no-peers] [--check], or D-1 … D-14 --again";
+const USAGE: &str = "use [D-1 … D-14] [--quick] [--no-peers] [--check], D-1 … D-14 --again, \
+                     or D-1 … D-12 --compare-alerts PAIRS [--quick] [--again]";
 
 /// The parsed command line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,13 +35,17 @@ struct RequestKind<'a> {
     check: bool,
     /// Whether what was asked for takes its place on the page.
     again: bool,
+    /// The number of pairs of runs with and without alerts.
+    pairs: Option<usize>,
 }
 
 impl<'a> RequestKind<'a> {
     fn read(words: &[&'a str]) -> Result<Self> {
         let mut request = Self::default();
-        for word in words {
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
             match *word {
+                "--compare-alerts" => request.pairs = Some(pairs(words.next().copied())?),
                 "--quick" => request.quick = true,
                 "--no-peers" => request.no_peers = true,
                 "--check" => request.check = true,
@@ -50,6 +57,11 @@ impl<'a> RequestKind<'a> {
         let alone =
             !request.quick && !request.no_peers && !request.check && !request.only.is_empty();
         ensure!(alone || !request.again, "--again is for whole experiments; {USAGE}");
+        let compares = !request.no_peers && !request.check && request.only.len() == 1;
+        ensure!(
+            compares || request.pairs.is_none(),
+            "--compare-alerts is for one experiment; {USAGE}"
+        );
         Ok(request)
     }
 
@@ -83,6 +95,14 @@ impl<'a> RequestKind<'a> {
     }
 }
 
+/// The number of pairs on the command line.
+fn pairs(word: Option<&str>) -> Result<usize> {
+    let pairs = word.and_then(|word| word.parse().ok());
+    pairs.filter(|pairs| (1..=PAIRS_MAX).contains(pairs)).with_context(|| {
+        format!("--compare-alerts needs a number of pairs from 1 to {PAIRS_MAX}; {USAGE}")
+    })
+}
+
 fn is_experiment(name: &str) -> bool {
     ALL.iter().any(|experiment| experiment.is_named(name))
         || crate::siege::shared::experiments::ALL.iter().any(|experiment| experiment.name == name)
@@ -101,6 +121,11 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
 
 async fn besiege(request: &RequestKind<'_>) -> Result<()> {
     let size = if request.quick { Size::Quick } else { Size::Full };
+    if let (Some(pairs), [name]) = (request.pairs, request.only.as_slice()) {
+        let compared = comparison::run(name, pairs, size).await?;
+        println!("\n{}", pages::comparison::section(&compared));
+        return if request.again { pages::page::replace_comparison(&compared) } else { Ok(()) };
+    }
     let wanted = |it: &&Experiment| {
         request.only.is_empty() || request.only.iter().any(|name| it.is_named(name))
     };
@@ -179,6 +204,23 @@ mod tests {
         assert_eq!(runs, [vec![Priorities, SocketIo], vec![Priorities]]);
         assert!(RequestKind::read(&["D-6", "--again"]).unwrap().again);
         for words in [&["--again"][..], &["D-6", "--again", "--quick"]] {
+            assert!(RequestKind::read(words).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn comparison_is_of_one_experiment_and_a_bounded_number_of_pairs() {
+        let request = RequestKind::read(&["D-2", "--compare-alerts", "12", "--again"]).unwrap();
+        assert_eq!((request.pairs, request.again), (Some(12), true));
+        for words in [
+            &["--compare-alerts", "12"][..],
+            &["D-2", "--compare-alerts"],
+            &["D-2", "--compare-alerts", "0"],
+            &["D-2", "--compare-alerts", "201"],
+            &["D-2", "D-4", "--compare-alerts", "12"],
+            &["D-2", "--compare-alerts", "12", "--check"],
+            &["D-2", "--compare-alerts", "12", "--quick", "--again"],
+        ] {
             assert!(RequestKind::read(words).is_err(), "{words:?}");
         }
     }

@@ -3,13 +3,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use portcullis_model::{Clock, SystemClock};
+use portcullis_model::Moment;
 
 use crate::siege::figures::tally::Tally;
 use crate::siege::server::disk::Growth;
 
 /// An answer that takes longer is useless for the client.
 pub(crate) const IN_TIME_MS: u64 = 250;
+const IN_TIME_US: u64 = IN_TIME_MS * 1_000;
 /// A client that connects later has given up.
 pub(crate) const ARRIVED_MS: u64 = 2_000;
 /// The time for which honest users wait for their last answers after the run.
@@ -49,8 +50,8 @@ pub(crate) struct Second {
     pub(crate) good: u32,
     /// Messages that were rejected.
     pub(crate) refused: u32,
-    /// The latencies of the other acknowledgements, in milliseconds.
-    pub(crate) latencies_ms: Vec<u32>,
+    /// The latencies of the other acknowledgements, in microseconds.
+    pub(crate) latencies_us: Vec<u32>,
     /// The minimum wait for an answer to a message due in this second, in milliseconds.
     pub(crate) waited_ms: u32,
     /// Honest users who tried to connect, in the order of [`Arrival::ALL`].
@@ -67,6 +68,8 @@ pub(crate) struct Second {
     pub(crate) state: Option<u8>,
     /// The number of passwords in the queue for hashing.
     pub(crate) passwords: Option<u32>,
+    /// Records that alert rules have evaluated since its start.
+    pub(crate) evaluations: Option<u32>,
     /// The growth of its data directory; none where that was not read.
     pub(crate) growth: Option<Growth>,
     /// The largest delay that honest users caused themselves, in milliseconds.
@@ -75,19 +78,23 @@ pub(crate) struct Second {
 
 /// A run.
 pub(crate) struct Timeline {
-    clock: SystemClock,
+    started: Moment,
     seconds: Mutex<Vec<Second>>,
 }
 
 impl Timeline {
     pub(crate) fn new(seconds: usize) -> Self {
         let seconds = Mutex::new(vec![Second::default(); seconds]);
-        Self { clock: SystemClock::start(), seconds }
+        Self { started: Moment::now(), seconds }
     }
 
     /// Milliseconds since the run began.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.clock.now().monotonic_ms
+        self.now_us() / 1_000
+    }
+
+    fn now_us(&self) -> u64 {
+        u64::try_from(Moment::now().since(self.started).as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Notes a value for the second of a moment; values after the run are dropped.
@@ -101,10 +108,10 @@ impl Timeline {
 
     /// An acknowledgement of a message planned for that time, with its effect.
     pub(crate) fn acknowledged(&self, due_ms: u64) {
-        let took_ms = self.now_ms().saturating_sub(due_ms);
+        let took_us = self.now_us().saturating_sub(due_ms * 1_000);
         self.note(due_ms, |second| {
-            second.latencies_ms.push(u32::try_from(took_ms).unwrap_or(u32::MAX));
-            second.good += u32::from(took_ms <= IN_TIME_MS);
+            second.latencies_us.push(u32::try_from(took_us).unwrap_or(u32::MAX));
+            second.good += u32::from(took_us <= IN_TIME_US);
         });
     }
 
@@ -150,7 +157,7 @@ mod tests {
         timeline.acknowledged(0);
         timeline.note(5_000, |second| second.due += 1);
         let seconds = timeline.into_seconds();
-        assert_eq!((seconds[0].due, seconds[0].good, seconds[0].latencies_ms.len()), (2, 1, 1));
+        assert_eq!((seconds[0].due, seconds[0].good, seconds[0].latencies_us.len()), (2, 1, 1));
         assert_eq!(seconds[1].due, 0, "the run was over");
         assert_eq!((seconds[0].waited_ms, seconds[1].waited_ms), (6_000, 5_000));
     }

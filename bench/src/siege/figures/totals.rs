@@ -13,17 +13,17 @@ pub(crate) enum Delay {
     /// Nothing was due.
     #[default]
     Nothing,
-    /// So many milliseconds.
+    /// So many microseconds.
     Took(u32),
-    /// No answer within this wait.
+    /// No answer within this wait, in milliseconds.
     Beyond(u32),
 }
 
 impl Delay {
     /// In milliseconds, if an answer arrived.
-    pub(crate) fn took(self) -> Option<u32> {
+    pub(crate) fn took_ms(self) -> Option<f64> {
         match self {
-            Self::Took(ms) => Some(ms),
+            Self::Took(us) => Some(f64::from(us) / 1_000.0),
             Self::Nothing | Self::Beyond(_) => None,
         }
     }
@@ -33,7 +33,7 @@ impl fmt::Display for Delay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("-"),
-            Self::Took(ms) => write!(f, "{ms} ms"),
+            Self::Took(us) => write!(f, "{:.1} ms", f64::from(*us) / 1_000.0),
             Self::Beyond(ms) => write!(f, "> {ms} ms"),
         }
     }
@@ -54,6 +54,7 @@ pub(crate) struct Totals {
     /// The same of each kind, in the order of [`Arrival::ALL`].
     pub(crate) arrivals_by_kind: [Option<f64>; 3],
     pub(crate) p50: Delay,
+    pub(crate) p90: Delay,
     pub(crate) p99: Delay,
     pub(crate) floods: [Tally; FLOODS_MAX],
     pub(crate) processor: Option<f64>,
@@ -70,7 +71,7 @@ impl Totals {
     pub(crate) fn of(seconds: &[Second]) -> Self {
         let sum = |of: fn(&Second) -> u32| seconds.iter().map(of).sum::<u32>();
         let due = sum(|second| second.due);
-        let stored = seconds.iter().map(|second| second.latencies_ms.len()).sum::<usize>();
+        let stored = seconds.iter().map(|second| second.latencies_us.len()).sum::<usize>();
         let stored = u32::try_from(stored).unwrap_or(u32::MAX);
         let coming = |kinds: &[Arrival]| {
             let of = |second: &Second, kind: &Arrival| {
@@ -96,6 +97,7 @@ impl Totals {
             arrivals: coming(&[Arrival::Returning, Arrival::Elsewhere]),
             arrivals_by_kind: Arrival::ALL.map(|kind| coming(&[kind])),
             p50: rank(seconds, 500),
+            p90: rank(seconds, 900),
             p99: rank(seconds, 990),
             floods,
             processor: (!read.is_empty()).then(|| read.iter().sum::<f64>() / read.len() as f64),
@@ -111,9 +113,9 @@ impl Totals {
 /// The delay at a rank; unanswered operations rank after all answered ones.
 fn rank(seconds: &[Second], permille: usize) -> Delay {
     let mut answered: Vec<_> =
-        seconds.iter().flat_map(|second| second.latencies_ms.iter().copied()).collect();
+        seconds.iter().flat_map(|second| second.latencies_us.iter().copied()).collect();
     let missing = |second: &Second| {
-        let seen = second.latencies_ms.len() + second.refused as usize;
+        let seen = second.latencies_us.len() + second.refused as usize;
         (second.due as usize).saturating_sub(seen)
     };
     let all = answered.len() + seconds.iter().map(missing).sum::<usize>();
@@ -128,7 +130,7 @@ fn rank(seconds: &[Second], permille: usize) -> Delay {
             let waited = seconds.iter().filter(|second| missing(second) > 0);
             Delay::Beyond(waited.map(|second| second.waited_ms).min().unwrap_or_default())
         },
-        |ms| Delay::Took(*ms),
+        |us| Delay::Took(*us),
     )
 }
 
@@ -145,7 +147,7 @@ mod tests {
         Second {
             due,
             good,
-            latencies_ms: latencies.to_vec(),
+            latencies_us: latencies.to_vec(),
             waited_ms: 7_000,
             ..Second::default()
         }
@@ -158,17 +160,20 @@ mod tests {
             processor: Some(10.0),
             resident_mib: Some(10.0),
             coming: [known, Coming { wanted: 2, came: 2 }, Coming { wanted: 1, came: 0 }],
-            ..second(4, 4, &[1, 2, 3, 9])
+            ..second(4, 4, &[1_000, 2_000, 3_000, 9_000])
         };
         let other = Second {
             processor: Some(30.0),
             resident_mib: Some(30.0),
-            ..second(4, 2, &[300, 5, 4, 4])
+            ..second(4, 2, &[300_000, 5_000, 4_000, 4_049])
         };
         let totals = Totals::of(&[first, other, Second::default()]);
         assert_eq!((totals.goodput, totals.stored), (75.0, 100.0));
         assert_eq!((totals.arrivals, totals.arrivals_by_kind[2]), (Some(75.0), Some(0.0)));
-        assert_eq!((totals.p50, totals.p99), (Delay::Took(4), Delay::Took(300)));
+        assert_eq!(totals.p50, Delay::Took(4_000));
+        assert_eq!((totals.p90, totals.p99), (Delay::Took(300_000), Delay::Took(300_000)));
+        assert_eq!(totals.p99.to_string(), "300.0 ms");
+        assert_eq!(Delay::Took(4_449).to_string(), "4.4 ms");
         assert_eq!((totals.processor, totals.resident_mib), (Some(20.0), Some(30.0)));
         assert_eq!(Totals::of(&[]), Totals::default());
     }

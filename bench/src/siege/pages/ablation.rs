@@ -77,7 +77,7 @@ impl Rounds {
 /// The sort key of delays.
 fn slowness(delay: &Delay) -> f64 {
     match delay {
-        Delay::Took(ms) => f64::from(*ms),
+        Delay::Took(us) => f64::from(*us),
         Delay::Nothing | Delay::Beyond(_) => f64::from(u32::MAX),
     }
 }
@@ -137,11 +137,11 @@ mod tests {
 
     #[test]
     fn ablation_compares_the_medians() {
-        let with = rounds(&[99.0, 100.0, 98.0], Delay::Took(20));
-        assert!(!rounds(&[100.0, 60.0, 97.0], Delay::Took(40)).is_worse_than(&with));
-        assert!(rounds(&[100.0, 60.0, 70.0], Delay::Took(20)).is_worse_than(&with));
+        let with = rounds(&[99.0, 100.0, 98.0], Delay::Took(20_000));
+        assert!(!rounds(&[100.0, 60.0, 97.0], Delay::Took(40_000)).is_worse_than(&with));
+        assert!(rounds(&[100.0, 60.0, 70.0], Delay::Took(20_000)).is_worse_than(&with));
         assert!(rounds(&[100.0], Delay::Beyond(9_000)).is_worse_than(&with));
         assert_eq!(with.goodput.text(|it| format!("{it:.0} %")), "99 % (98 % to 100 %)");
-        assert_eq!(with.p99.text(|delay| delay), "20 ms");
+        assert_eq!(with.p99.text(|delay| delay), "20.0 ms");
     }
 }

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::pages::machine::{self, Machine, version};
+use crate::siege::comparison::AlertComparison;
 use crate::siege::experiment::ExperimentResult;
 use crate::siege::experiment::{Experiment, Size};
 use crate::siege::figures::line::Verdict;
 use crate::siege::figures::outcome::Outcome;
 use crate::siege::pages::ablation;
+use crate::siege::pages::comparison;
 use crate::siege::pages::section::{charts, section};
 use crate::siege::pages::shared_section::{self, SharedResult};
 use crate::siege::server::defence::Defence;
@@ -33,8 +35,25 @@ pub(crate) fn write(
             std::fs::write(folder.join(name), chart)?;
         }
     }
-    let page = page(all, shared, people, &machine::read()?);
-    Ok(std::fs::write(docs().join("siege.md"), page)?)
+    let path = docs().join("siege.md");
+    let mut page = page(all, shared, people, &machine::read()?);
+    // A comparison is a measurement of its own, which this run has not repeated.
+    let former = std::fs::read_to_string(&path).unwrap_or_default();
+    if let Some(part) = part_of(&former, comparison::HEADING) {
+        page = placed(&page, comparison::HEADING, &part);
+    }
+    Ok(std::fs::write(path, page)?)
+}
+
+/// Puts a comparison in its place on the page.
+pub(crate) fn replace_comparison(compared: &AlertComparison) -> Result<()> {
+    let path = docs().join("siege.md");
+    let page = std::fs::read_to_string(&path)?;
+    let Machine { date, .. } = machine::read()?;
+    let measured = format!("Measured on {date}, {}.\n\n", version());
+    let part = comparison::section(compared) + &measured;
+    let page = placed(&page, comparison::HEADING, &part);
+    Ok(std::fs::write(path, replaced_part(&page, METHOD, &how(Size::Full.people())))?)
 }
 
 /// Puts experiments that were measured again, each by itself, in their places on the page.
@@ -78,12 +97,26 @@ fn replaced(page: &str, name: &str, rows: &str, part: &str) -> String {
             out.push_str(line);
         }
     }
-    if page.lines().any(|line| line.starts_with(&heading)) {
-        return replaced_part(&out, &heading, part);
+    placed(&out, &heading, part)
+}
+
+/// The page with this text for the part under a heading; a new part is the last one before the
+/// method.
+fn placed(page: &str, heading: &str, part: &str) -> String {
+    if page.lines().any(|line| line.starts_with(heading)) {
+        return replaced_part(page, heading, part);
     }
-    let method = out.find(METHOD).unwrap_or(out.len());
-    out.insert_str(method, part);
+    let mut out = String::from(page);
+    out.insert_str(page.find(METHOD).unwrap_or(page.len()), part);
     out
+}
+
+/// The part under a heading, with its heading.
+fn part_of(page: &str, heading: &str) -> Option<String> {
+    let start = page.find(heading)?;
+    let part = page.get(start..)?;
+    let end = part.get(1..)?.find("\n## ").map_or(part.len(), |at| at + 2);
+    part.get(..end).map(String::from)
 }
 
 /// The page with another text for the part under a heading.
@@ -212,6 +245,19 @@ mod tests {
         let added = replaced(page, "D-11a", "| D-11a | new |\n", "## D-11a: two\ny\n");
         assert_eq!(added, expect);
         assert_eq!(replaced(&added, "D-11a", "| D-11a | new |\n", "## D-11a: two\ny\n"), expect);
+    }
+
+    #[test]
+    fn comparison_keeps_its_place_over_a_whole_run() {
+        let heading = comparison::HEADING;
+        let (page, part) = ("# S\n## D-1: a\nx\n", format!("{heading}\n\nfigures\n"));
+        let whole = format!("{page}{METHOD}\ny\n");
+        assert_eq!(part_of(&whole, heading), None);
+        let placed_once = placed(&whole, heading, &part);
+        assert_eq!(placed_once, format!("{page}{part}{METHOD}\ny\n"));
+        assert_eq!(part_of(&placed_once, heading), Some(part.clone()));
+        assert_eq!(placed(&placed_once, heading, &part), placed_once);
+        assert_eq!(part_of(&part, heading), Some(part.clone()), "the last part of a page");
     }
 
     #[test]

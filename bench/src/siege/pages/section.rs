@@ -8,22 +8,21 @@ use crate::siege::experiment::Experiment;
 use crate::siege::figures::line::{Verdict, word};
 use crate::siege::figures::outcome::Outcome;
 use crate::siege::figures::timeline::Second;
-use crate::siege::figures::totals::{Delay, Totals};
+use crate::siege::figures::totals::Totals;
 use crate::siege::server::defence::Defence;
 
 /// Between two points of a chart, in seconds.
 const STEP_S: usize = 2;
 /// The position of a second without answers in a chart, in milliseconds.
-const CHART_MAX_MS: u32 = 10_000;
+const CHART_MAX_MS: f64 = 10_000.0;
 
 /// A curve: its name, its unit, and the function from some seconds to a point.
 type Drawn = (&'static str, &'static str, fn(&Totals) -> f64);
 
 const CHARTS: [Drawn; 2] = [
     ("goodput", "goodput, % of messages", |totals| totals.goodput),
-    ("latency", "slowest of a hundred acknowledgements, ms", |totals| match totals.p99 {
-        Delay::Took(ms) => f64::from(ms.min(CHART_MAX_MS)),
-        Delay::Nothing | Delay::Beyond(_) => f64::from(CHART_MAX_MS),
+    ("latency", "slowest of a hundred acknowledgements, ms", |totals| {
+        totals.p99.took_ms().map_or(CHART_MAX_MS, |ms| ms.min(CHART_MAX_MS))
     }),
 ];
 
@@ -66,21 +65,22 @@ pub(crate) fn section(experiment: &Experiment, outcomes: &[Outcome]) -> String {
     }
     out.push_str(
         "\n| | goodput before | under attack | after | rejected | returning, new address, \
-         unauthenticated admitted | p50 | p99 | processor | memory | states |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|\n",
+         unauthenticated admitted | p50 | p90 | p99 | processor | memory | states |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (outcome, name) in outcomes.iter().zip(names(outcomes)) {
         let Outcome { normal, attack, after, seconds, .. } = outcome;
         let _written = writeln!(
             out,
-            "| {name} | {:.1} % | {:.1} % | {:.1} % | {:.1} % | {} | {} | {} | {} | {} → {} MiB \
-             | {} |",
+            "| {name} | {:.1} % | {:.1} % | {:.1} % | {:.1} % | {} | {} | {} | {} | {} \
+             | {} → {} MiB | {} |",
             normal.goodput,
             attack.goodput,
             after.goodput,
             attack.refused,
             come_in(attack),
             attack.p50,
+            attack.p90,
             attack.p99,
             whole(attack.processor, " %"),
             whole(outcome.before_mib(), ""),
@@ -258,6 +258,6 @@ mod tests {
     fn second_without_answers_is_not_drawn_as_fast() {
         let [_, (_, _, latency)] = CHARTS;
         let silent = Second { due: 3, ..Second::default() };
-        assert!(latency(&Totals::of(&[silent])) >= f64::from(CHART_MAX_MS));
+        assert!(latency(&Totals::of(&[silent])) >= CHART_MAX_MS);
     }
 }

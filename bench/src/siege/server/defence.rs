@@ -34,6 +34,28 @@ impl Defence {
     }
 }
 
+/// Whether alert rules evaluate records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum AlertEngine {
+    #[default]
+    On,
+    /// All rules of the server are disabled, so no record reaches the engine; its thread stays.
+    Off,
+}
+
+impl AlertEngine {
+    /// The lines of `[alert]`.
+    pub(crate) fn configuration(self) -> String {
+        match self {
+            Self::On => String::new(),
+            Self::Off => {
+                let disabled = |name| format!("[alert.rule.{name}]\nenabled = false\n");
+                portcullis_audit::rule_names().into_iter().map(disabled).collect()
+            }
+        }
+    }
+}
+
 /// The settings that experiments need beyond the defaults of a server.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Needs {
@@ -46,12 +68,18 @@ pub(crate) struct Needs {
     pub(crate) day_mib: Option<u32>,
     /// The lines of `[rate]` that change limits with every defence.
     pub(crate) limits: &'static str,
+    pub(crate) engine: AlertEngine,
 }
 
 impl Needs {
     /// Nothing beyond the defaults.
-    pub(crate) const NOTHING: Self =
-        Self { memory_limit_mib: None, without: "", day_mib: None, limits: "" };
+    pub(crate) const NOTHING: Self = Self {
+        memory_limit_mib: None,
+        without: "",
+        day_mib: None,
+        limits: "",
+        engine: AlertEngine::On,
+    };
     /// Nothing but that users may send a message a second.
     pub(crate) const TALKATIVE: Self = Self {
         limits: "message_per_user = \"120/60s\"\n\

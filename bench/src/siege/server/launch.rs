@@ -109,6 +109,7 @@ impl Launch {
         };
         let (budget, limits) = (needs.budget(*defence), needs.limits);
         let (capacity, rate, overload) = taken_away(*defence, *needs);
+        let alert = needs.engine.configuration();
         format!(
             r#"profile = "production"
 [listen]
@@ -138,7 +139,7 @@ jwks_file = "{directory}/keys.json"
 {memory}{overload}
 [audit]
 {budget}stdout = false
-"#
+{alert}"#
         )
     }
 }

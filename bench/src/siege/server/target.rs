@@ -38,6 +38,8 @@ pub(crate) struct Look {
     pub(crate) state: Option<u8>,
     /// The number of passwords in the queue for hashing.
     pub(crate) passwords: Option<u32>,
+    /// Records that alert rules have evaluated since the start.
+    pub(crate) evaluations: Option<u32>,
 }
 
 impl Target {
@@ -78,6 +80,7 @@ impl Target {
         Look {
             state: state.and_then(|state| u8::try_from(state).ok()),
             passwords: figure("portcullis_queue{queue=\"passwords\"} "),
+            evaluations: figure("portcullis_alert_evaluations_total "),
         }
     }
 
