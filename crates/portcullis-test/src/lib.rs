@@ -32,6 +32,8 @@ pub use servers::example::ExampleServer;
 pub use servers::gauges::{Gauges, counter, open_files, processor_ms};
 pub use servers::log::Records;
 pub use servers::server::TestServer;
+pub use servers::shifted_clock::ShiftedClock;
+pub use servers::stalled_disk::StalledDisk;
 pub use tokens::authenticator::authenticator_code;
 pub use tokens::client_key::{ClientKey, digest_of};
 pub use tokens::forge::{

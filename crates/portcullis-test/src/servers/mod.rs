@@ -6,3 +6,6 @@ pub(crate) mod server; // the real binary, started and stopped
 pub(crate) mod log; // its security records
 pub(crate) mod gauges; // gauges of a server
 pub(crate) mod example; // an example server, started and stopped
+mod preload; // a library that stands for a part of the machine
+pub(crate) mod stalled_disk; // a disk that hangs
+pub(crate) mod shifted_clock; // a clock of a server that a test moves

@@ -62,6 +62,16 @@ fn wait_for_keys(server: &TestServer, outcome: &str) {
 }
 
 #[test]
+fn a16_keys_of_an_issuer_that_cannot_be_fetched_alert() {
+    let keys: KeySet = Arc::default();
+    let (server, _files) = server(Config::plaintext(), &keys);
+    wait_for_keys(&server, "failure");
+    let alert = server.records.wait_for(|record| record["event"]["code"] == "alert_fired");
+    assert!(alert["message"].as_str().unwrap().starts_with("A16 medium: "), "{alert}");
+    assert_eq!(alert["labels"]["alert_key"], "issuer_keys", "{alert}");
+}
+
+#[test]
 fn new_key_of_an_issuer_is_learned_by_every_authenticated_request() {
     let (first, second) =
         (PublishedKey::generate("k1", "ES256"), PublishedKey::generate("k2", "ES256"));

@@ -1,11 +1,13 @@
 //! Handlers of applications: their operations, and faults that the server contains.
 //! Never: another client that notices.
 
+use std::path::Path;
 use std::time::Duration;
 
 use portcullis::LoadState;
 use portcullis::prelude::*;
 use portcullis::testing::TestServer;
+use portcullis_test::until;
 use serde_json::Value;
 
 use crate::served::{ServedApp, builder};
@@ -109,23 +111,55 @@ fn large_events_arrive_whole() {
     assert_eq!(client.event("wide")["text"].as_str().unwrap().len(), 100_000);
 }
 
-#[test]
-fn record_of_a_panic_names_the_event() {
-    let directory = tempfile::tempdir().unwrap();
-    let log = directory.path().join("security.log");
+/// A server whose handler of `panic` panics, with a security log.
+fn server_with_a_bug(log: &Path) -> TestServer {
     let builder = Server::builder()
         .listen(([127, 0, 0, 1], 0).into())
         .own_origin()
         .guards(|guards| guards.load = Some(LoadState::Normal))
-        .audit_file(&log);
-    let server = TestServer::start_with(builder, |server| {
+        .audit_file(log);
+    TestServer::start_with(builder, |server| {
         server.on(|_permit: Permit<Fine>, _context| async { Ok(Reply::ok()) })?;
         server.on(|_permit: Permit<Panic>, _context| async move {
             tokio::task::yield_now().await;
             panic!("a handler's bug")
         })?;
         Ok(())
-    });
+    })
+}
+
+#[test]
+fn a12_handler_that_panics_alerts_and_is_critical_at_the_third_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("security.log");
+    let server = server_with_a_bug(&log);
+    let alerts = || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let alerts = records.filter(|record| record["event"]["code"] == "alert_fired");
+        alerts.map(|record| record["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let wait_for = |start: &str| {
+        until(start, || alerts().iter().any(|text| text.starts_with(start)).then_some(()));
+    };
+    let panic = |name: &str| {
+        let mut client = server.connect(name);
+        client.emit("panic", json!({}));
+        assert_eq!(client.close_code(), Some(1011));
+    };
+    panic("ann");
+    wait_for("A12 high: ");
+    panic("bob");
+    assert!(!alerts().iter().any(|text| text.starts_with("A12 critical: ")), "{:?}", alerts());
+    panic("cyd");
+    wait_for("A12 critical: ");
+}
+
+#[test]
+fn record_of_a_panic_names_the_event() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("security.log");
+    let server = server_with_a_bug(&log);
     let mut client = server.connect("clumsy");
     client.accepted("fine", json!({}));
     client.emit("panic", json!({}));

@@ -221,6 +221,24 @@ fn t144_t149_signed_events_count_once_here_and_now() {
 }
 
 #[test]
+fn a10_one_event_with_a_forged_signature_alerts() {
+    let server = start(&config());
+    let client = Client::new(&server, "ann");
+    let (mut socket, conn) = client.connect();
+    let made = socket.ask("room:create", &json!({ "name": "Room", "visibility": "public" }));
+    let payload = json!({ "roomId": made["room"]["id"] });
+    let mut envelope = client.envelope(&conn, "room:delete", &payload, 1, now_s() * 1_000);
+    envelope["sig"] = json!(ClientKey::generate().sign("anything"));
+    let answer = socket.ask_arguments(&json!(["room:delete", payload, envelope]));
+    assert_eq!(code(&answer), "REPLAY", "{answer}");
+    let alert = server.records.wait_for(|record| record["event"]["code"] == "alert_fired");
+    let message = alert["message"].as_str().unwrap();
+    assert!(message.starts_with("A10 high: "), "{alert}");
+    let rejected = server.records.wait_for(|record| record["event"]["code"] == "sequence_fail");
+    assert_eq!(rejected["event"]["reason"], "signature", "{rejected}");
+}
+
+#[test]
 fn strict_asks_for_envelopes_and_forgoes_polling() {
     let server = start(&config());
     let client = Client::new(&server, "ann");

@@ -30,7 +30,8 @@ struct MailServer {
 impl MailServer {
     /// Starts it with the certificate of a folder.
     fn start(mode: &str, folder: &Path, rejections: u32) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operator/alert/mail_server.py");
+        let script =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operator/alert/mail_server.py");
         let mut process = Command::new(PYTHON)
             .arg(script)
             .arg(mode)

@@ -5,73 +5,17 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use portcullis_test::{
-    Config, Connection, Person, Request, SioClient, TestServer, now_s, register, set_up, sign_in,
-    sign_up, timed, until,
+    Config, Connection, Request, SioClient, TestServer, now_s, register, set_up, sign_in, sign_up,
+    timed, until,
 };
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
+use crate::alert::alerted_server::{AlertedServer, SPAM, room, ticket};
 use crate::alert::alerts::guess;
-use crate::alert::channels::{Receiver, channel};
-use crate::{done, start};
+use crate::done;
 
 const PASSWORD: &str = "a plain long sentence of my own";
-const SPAM: &str = "!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!";
-
-/// A server with a receiver of all its alerts.
-struct AlertedServer {
-    server: TestServer,
-    receiver: Receiver,
-    _directory: tempfile::TempDir,
-}
-
-impl AlertedServer {
-    fn start(config: Config, more: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let receiver = Receiver::start(&[]);
-        let all = "severities = [\"info\", \"medium\", \"high\", \"critical\"]\n";
-        let channel = channel(directory.path(), "page", receiver.address) + all;
-        let mut config = config;
-        config.rate.push(String::from("login_per_user = \"1000/60s\""));
-        config.more = format!("{}{more}{channel}", config.more);
-        Self { server: start(&config), receiver, _directory: directory }
-    }
-
-    fn new(more: &str) -> Self {
-        Self::start(Config::default(), more)
-    }
-
-    /// Waits for an alert `RULE severity state`, and returns the value of its key.
-    fn alert(&self, rule: &str, severity: &str, state: &str, kind: &str) -> String {
-        let data = until(&format!("{rule} {severity} {state} by {kind}"), || {
-            let all = self.receiver.all().into_iter().map(|message| message.body["data"].clone());
-            all.into_iter().find(|data| {
-                let key = data["key"]["kind"].as_str().unwrap_or("all");
-                data["rule"] == rule
-                    && (data["severity"] == severity && data["state"] == state)
-                    && key == kind
-            })
-        });
-        String::from(data["key"]["value"].as_str().unwrap_or_default())
-    }
-
-    fn fires(&self, rule: &str, severity: &str, kind: &str) -> String {
-        self.alert(rule, severity, "firing", kind)
-    }
-}
-
-fn room(client: &mut SioClient) -> String {
-    let made = client.ask("room:create", &json!({ "name": "Room", "visibility": "public" }));
-    made["room"]["id"].as_str().unwrap().to_owned()
-}
-
-fn ticket(server: &TestServer, person: &Person) -> String {
-    let answer = Request::post(server, "/auth/ticket", "{}")
-        .header("Origin", &server.origin)
-        .header("Authorization", &format!("Bearer {}", person.token))
-        .ask(server);
-    answer.json()["ticket"].as_str().unwrap().to_owned()
-}
 
 #[test]
 fn a1_ticket_that_is_used_twice_alerts() {
