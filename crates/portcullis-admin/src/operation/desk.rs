@@ -11,7 +11,7 @@ use portcullis_server::Services;
 use portcullis_store::Store;
 
 use crate::channel::channels::{ChannelState, Channels};
-use crate::operation::sampler::Sampler;
+use crate::operation::state::sampler::Sampler;
 use crate::search::filter::RecordFilter;
 
 /// The store that operations change, with the names and addresses that they need for it.

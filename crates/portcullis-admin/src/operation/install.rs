@@ -7,26 +7,26 @@ use portcullis_guard::{Event, GateError, Permit};
 use portcullis_model::{Denial, Namespace, Role};
 use portcullis_server::{Builder, Context, run_to_completion};
 
-use crate::operation::alert_change::{AlertAcknowledge, AlertSilence, AlertUnsilence};
-use crate::operation::alerts::AdminAlerts;
-use crate::operation::block::{AddressBlock, AddressUnblock, AdminBlocks};
 use crate::operation::call::Call;
-use crate::operation::connection_close::ConnectionClose;
+use crate::operation::connections::block::{AddressBlock, AddressUnblock, AdminBlocks};
+use crate::operation::connections::connection_close::ConnectionClose;
 use crate::operation::contract::Operation;
 use crate::operation::desk::Desk;
-use crate::operation::events::AdminEvents;
-use crate::operation::limits::AdminLimits;
-use crate::operation::limits_unlock::LimitsUnlock;
-use crate::operation::load_pin::{StatePin, StateUnpin};
-use crate::operation::offenders::{AdminOffenders, AffectedUsers};
-use crate::operation::overview::AdminOverview;
-use crate::operation::sampler;
-use crate::operation::timeline::AdminTimeline;
-use crate::operation::user_change::{
+use crate::operation::people::limits::AdminLimits;
+use crate::operation::people::limits_unlock::LimitsUnlock;
+use crate::operation::people::user_change::{
     SessionEnd, UserBan, UserDisable, UserKick, UserLogout, UserMute, UserRole,
 };
-use crate::operation::users::{AdminUser, AdminUsers};
-use crate::operation::watch::{self, AdminUnwatch, AdminWatch};
+use crate::operation::people::users::{AdminUser, AdminUsers};
+use crate::operation::records::alert_change::{AlertAcknowledge, AlertSilence, AlertUnsilence};
+use crate::operation::records::alerts::AdminAlerts;
+use crate::operation::records::events::AdminEvents;
+use crate::operation::state::load_pin::{StatePin, StateUnpin};
+use crate::operation::state::offenders::{AdminOffenders, AffectedUsers};
+use crate::operation::state::overview::AdminOverview;
+use crate::operation::state::sampler;
+use crate::operation::state::timeline::AdminTimeline;
+use crate::operation::state::watch::{self, AdminUnwatch, AdminWatch};
 
 /// The namespace of administrators and auditors.
 const NAMESPACE: &str = "/admin";

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::Desk;
-use crate::operation::sampler::Timeline;
+use crate::operation::state::sampler::Timeline;
 
 /// Limits and rules with a series of their own in the answer.
 const RULES_MAX: usize = 8;
@@ -80,7 +80,7 @@ mod tests {
     use portcullis_server::ServerStatus;
 
     use super::*;
-    use crate::operation::sampler::Sampler;
+    use crate::operation::state::sampler::Sampler;
 
     #[test]
     fn strongest_rule_has_a_series_also_if_it_is_new() {

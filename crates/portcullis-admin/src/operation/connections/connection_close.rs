@@ -9,9 +9,9 @@ use portcullis_server::{ConnectionSelection, Reply, count_connections, end_conne
 use serde::Deserialize;
 
 use crate::operation::call::{Actor, Call, check_reason};
+use crate::operation::connections::effect::effect;
 use crate::operation::contract::{CHANGE, Operation};
 use crate::operation::desk::Desk;
-use crate::operation::effect::effect;
 
 /// `connection:close {id, reason, dry_run?}`.
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,7 @@ use portcullis_server::{PartyKind, RejectedParty};
 use serde_json::{Value, json};
 
 use crate::message::text::harmless;
-use crate::operation::sampler::ATTACK_PER_S;
+use crate::operation::state::sampler::ATTACK_PER_S;
 
 /// The share of all rejections at which one party is named, in percent.
 const NAMED_PERCENT: f64 = 20.0;

@@ -10,9 +10,9 @@ use portcullis_server::{ConnectionSelection, Reply, SelectionCounts};
 use serde::Deserialize;
 
 use crate::operation::call::{Call, check_reason};
+use crate::operation::connections::effect::{effect, preview};
 use crate::operation::contract::{CHANGE, Operation};
 use crate::operation::desk::Desk;
-use crate::operation::effect::{effect, preview};
 
 /// `limits:unlock {address, reason, dry_run?}` or `{user, reason, dry_run?}`.
 #[derive(Debug, Deserialize)]

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::{Desk, at};
-use crate::operation::happening::{Situation, describe};
-use crate::operation::offenders::view;
-use crate::operation::sampler::ATTACK_OVER_MS;
+use crate::operation::state::happening::{Situation, describe};
+use crate::operation::state::offenders::view;
+use crate::operation::state::sampler::ATTACK_OVER_MS;
 
 /// The time for which the end of an attack is reported.
 const ENDED_FOR_MS: i64 = 600_000;

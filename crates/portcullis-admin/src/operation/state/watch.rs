@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::operation::contract::READ;
 use crate::operation::desk::{Desk, Watcher};
-use crate::operation::events::EventFilter;
-use crate::operation::overview::overview;
+use crate::operation::records::events::EventFilter;
+use crate::operation::state::overview::overview;
 use crate::search::filter::RecordFilter;
 
 /// Most connections that watch.

@@ -9,9 +9,9 @@ use portcullis_server::{Reply, SelectionCounts};
 use serde::Deserialize;
 
 use crate::operation::call::{Call, check_reason, end_unix_ms};
+use crate::operation::connections::effect::effect;
 use crate::operation::contract::{CHANGE, Operation};
 use crate::operation::desk::Desk;
-use crate::operation::effect::effect;
 
 /// Longest pin: 30 days, in seconds.
 const PIN_MAX_S: u64 = 30 * 24 * 3_600;

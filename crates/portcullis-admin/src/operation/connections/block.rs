@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::operation::call::{Actor, Call, check_reason, end_unix_ms};
+use crate::operation::connections::effect::preview;
 use crate::operation::contract::{CHANGE, Operation, READ, page_size};
 use crate::operation::desk::Desk;
-use crate::operation::effect::preview;
 
 /// The greatest age of the login for a block of all clients, in seconds.
 const ALL_CLIENTS_LOGIN_MAX_AGE_S: i64 = 300;

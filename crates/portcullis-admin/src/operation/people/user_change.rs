@@ -13,9 +13,9 @@ use portcullis_store::{
 use serde::Deserialize;
 
 use crate::operation::call::{Actor, Call, check_reason, end_unix_ms, unknown_user};
+use crate::operation::connections::effect::preview;
 use crate::operation::contract::{CHANGE, Operation};
 use crate::operation::desk::Desk;
-use crate::operation::effect::preview;
 
 /// Longest ban or mute: 30 days, in seconds.
 const RESTRICTION_MAX_S: u64 = 30 * 24 * 3_600;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ, page_size};
 use crate::operation::desk::Desk;
-use crate::operation::limits::limits_of_user;
+use crate::operation::people::limits::limits_of_user;
 
 /// `admin:users {query?, limit?, cursor?}`.
 #[derive(Debug, Deserialize)]

@@ -10,10 +10,10 @@ use portcullis_server::Reply;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::operation::alerts::silence;
 use crate::operation::call::{Call, check_reason, end_unix_ms};
 use crate::operation::contract::{CHANGE, Operation};
 use crate::operation::desk::{Desk, alerts};
+use crate::operation::records::alerts::silence;
 
 /// Longest silence: seven days, in seconds.
 const SILENCE_MAX_S: u64 = 7 * 24 * 3_600;

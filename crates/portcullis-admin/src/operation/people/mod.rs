@@ -1,0 +1,7 @@
+//! Operations on users, their sessions and their limits.
+//! Never: an operation on the own account.
+
+pub(crate) mod users; // `admin:users`, `admin:user`
+pub(crate) mod user_change; // `user:ban` and other changes of a user
+pub(crate) mod limits; // `admin:limits`
+pub(crate) mod limits_unlock; // `limits:unlock`

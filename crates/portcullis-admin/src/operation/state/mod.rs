@@ -1,0 +1,10 @@
+//! Operations on the state of the server: the overview, its parts, and the load level.
+//! Never: an operation on a user.
+
+pub(crate) mod sampler; // rates and the time line, once a second
+pub(crate) mod overview; // `admin:overview`
+pub(crate) mod happening; // the sentence of the overview
+pub(crate) mod offenders; // `admin:offenders`, `admin:affected`
+pub(crate) mod timeline; // `admin:timeline`
+pub(crate) mod watch; // `admin:watch`, `admin:unwatch`
+pub(crate) mod load_pin; // `state:pin`, `state:unpin`
