@@ -197,6 +197,23 @@ function answers(names, reference) {
       more: false,
       cursor: null,
     },
+    "admin:connections": {
+      connections: [...names, undefined].map((name, index) => ({
+        id: `${index}-4711`,
+        user: name === undefined ? null : `u_${index}`,
+        name: name ?? null,
+        address: `203.0.113.${index}`,
+        form: index === 1 ? "websocket" : "socketio",
+        transport: index === 2 ? "polling" : "websocket",
+        since: before(3600 + index),
+        rooms: 4,
+        outbox_bytes: 0,
+        in_per_min: 12,
+        rejected: index,
+      })),
+      more: false,
+      cursor: null,
+    },
     "admin:offenders": {
       offenders: [
         {

@@ -19,7 +19,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const IMAGES =
   process.env["DASHBOARD_IMAGES"] ??
   fileURLToPath(new URL("../../target/screenshots", import.meta.url));
-const TABS = ["", "users", "limits", "blocks", "audit"];
+const TABS = ["", "connections", "users", "limits", "blocks", "audit"];
 
 /** @param {Page} page */
 async function violations(page) {

@@ -192,6 +192,35 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await closed;
   });
 
+  test("a connection is found by its user, and closed by keyboard at 390 px", async () => {
+    const linda = await newPerson(server, "linda");
+    const socket = await connect(server, linda);
+    const closed = nextEvent(socket, "disconnect");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await show("connections");
+    const count = () => page.locator("main li[data-row]").count();
+    await page.getByText("chief", { exact: true }).first().waitFor();
+    const before = await count();
+    await page.getByLabel("User name or id").fill("LINDA");
+    await page.keyboard.press("Enter");
+    await page
+      .getByText("chief", { exact: true })
+      .and(page.locator("bdi.client-text"))
+      .waitFor({ state: "detached" });
+    assert.deepEqual([await count(), before > 1], [1, true]);
+    await page.getByText("127.0.0.1, since").waitFor();
+    await picture(page, "operations-connections");
+    await page.getByRole("button", { name: "Search" }).focus();
+    await page.keyboard.press("Tab");
+    const title = `Close connection ${await page.locator("main li code").innerText()}`;
+    assert.equal(await page.evaluate(() => document.activeElement?.ariaLabel), title);
+    await page.keyboard.press("Enter");
+    await confirm(title, /Concerns 1 connection now/);
+    await closed;
+    await page.getByText("The list is empty.").waitFor();
+    await page.setViewportSize({ width: 1280, height: 720 });
+  });
+
   test("the load level is pinned until the pin is ended", async () => {
     await show("");
     await page.getByText("Pin the load level", { exact: true }).click();
@@ -218,7 +247,7 @@ describe("T-408: operations of the dashboard on the real server", () => {
   });
 
   test("the page asks for no operation that the server does not have", async () => {
-    for (const tab of ["", "users", "limits", "blocks", "audit"]) await show(tab);
+    for (const tab of ["", "connections", "users", "limits", "blocks", "audit"]) await show(tab);
     const codes = server.records().map((record) => record.rule?.name ?? "");
     assert.ok(!codes.some((rule) => /unknown_event/.test(rule)), "an unknown event was sent");
     assert.deepEqual(

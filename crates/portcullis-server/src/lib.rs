@@ -24,6 +24,10 @@ pub use admin::limit_view::{limit_view, prefix_view};
 pub use connection::socket_id::SocketId;
 pub use delivery::broadcast::{AckResponses, Broadcast};
 pub use delivery::hub::{Acknowledge, Delta, Hub};
+pub use delivery::inspect::{
+    ConnectionFilter, ConnectionInfo, ConnectionPage, InspectionRequest, inspect_connection,
+    inspect_connections,
+};
 pub use delivery::operation::{AckResponse, Operation, SocketInfo};
 pub use delivery::select::{count_connections, end_connections};
 pub use delivery::selection::{ConnectionSelection, SelectionCounts, SelectionRequest};

@@ -27,11 +27,13 @@ import { Overview } from "./parts/overview";
 import { StateBar } from "./parts/state_bar";
 import { Audit } from "./tabs/audit";
 import { Blocks } from "./tabs/blocks";
+import { Connections } from "./tabs/connections";
 import { Limits } from "./tabs/limits";
 import { Users } from "./tabs/users";
 
 const TABS = [
   ["", "Overview", Overview],
+  ["connections", "Connections", Connections],
   ["users", "Users", Users],
   ["limits", "Limits", Limits],
   ["blocks", "Blocks", Blocks],

@@ -10,6 +10,7 @@ use portcullis_server::{Builder, Context, run_to_completion};
 use crate::operation::call::Call;
 use crate::operation::connections::block::{AddressBlock, AddressUnblock, AdminBlocks};
 use crate::operation::connections::connection_close::ConnectionClose;
+use crate::operation::connections::connection_list::{AdminConnection, AdminConnections};
 use crate::operation::contract::Operation;
 use crate::operation::desk::Desk;
 use crate::operation::people::limits::AdminLimits;
@@ -43,6 +44,8 @@ pub fn install_operations(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(),
     install::<AdminOffenders>(builder, desk)?;
     install::<AffectedUsers>(builder, desk)?;
     install::<AdminEvents>(builder, desk)?;
+    install::<AdminConnections>(builder, desk)?;
+    install::<AdminConnection>(builder, desk)?;
     install::<AdminUsers>(builder, desk)?;
     install::<AdminUser>(builder, desk)?;
     install::<AdminLimits>(builder, desk)?;

@@ -80,6 +80,7 @@ impl Link {
 
     fn reject_from(&self, denial: &Denial, source: RejectionSource<'_>, now: Now) -> Rejection {
         let connection = &self.connection;
+        connection.activity.count_rejection();
         let caller = connection.caller();
         let origin = connection.client.origin.as_deref();
         let source = RejectionSource {

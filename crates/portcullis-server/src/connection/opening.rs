@@ -47,6 +47,7 @@ pub(crate) fn open_connection(
     let connection = Rc::new(Connection::new(id, form, info, secret, transport, session));
     connection.format.compression.set(compression);
     connection.format.binary.set(binary);
+    connection.activity.open(now);
     shard.server.metrics.connections_total.inc();
     shard.add(&connection, now);
     // The network may have been blocked since the request was admitted.

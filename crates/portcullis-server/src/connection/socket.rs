@@ -72,6 +72,11 @@ impl Socket {
         self.rooms.borrow().iter().any(|(joined, _)| joined == room)
     }
 
+    /// The number of rooms it is in.
+    pub(crate) fn room_count(&self) -> usize {
+        self.rooms.borrow().len()
+    }
+
     /// A copy of the rooms it is in.
     pub(crate) fn room_list(&self) -> Vec<RoomId> {
         self.rooms.borrow().iter().map(|(room, _)| room.clone()).collect()

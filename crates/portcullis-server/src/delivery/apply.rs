@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::connection::end::EndReason;
 use crate::connection::socket::{PendingRecovery, Socket};
 use crate::connection::state::Connection;
+use crate::delivery::apply_inspection::apply_inspection;
 use crate::delivery::apply_operation::{apply_operation, disconnect_socket};
 use crate::delivery::apply_selection::apply_selection;
 use crate::delivery::hub::{Acknowledge, Batch, Delta};
@@ -64,6 +65,7 @@ fn apply(shard: &Shard, delta: &Delta) {
         Delta::RecheckAll => recheck(shard, &shard.connections.all()),
         Delta::RecheckBlocks => recheck_blocks(shard),
         Delta::Select(request) => apply_selection(shard, request),
+        Delta::Inspect(request) => apply_inspection(shard, request),
         Delta::Resume { connection, rooms, missed } => resume(shard, *connection, rooms, missed),
         Delta::Operate(operation) => apply_operation(shard, operation),
         Delta::Acknowledge(Acknowledge { connection, frames }) => {

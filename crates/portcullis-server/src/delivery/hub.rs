@@ -8,6 +8,7 @@ use bytes::Bytes;
 use portcullis_model::{ConnectionId, Denial, RoomId, UserId};
 use tokio::sync::mpsc;
 
+use crate::delivery::inspect::InspectionRequest;
 use crate::delivery::operation::Operation;
 use crate::delivery::selection::SelectionRequest;
 use crate::delivery::timing::DeliveryTiming;
@@ -78,6 +79,8 @@ pub enum Delta {
     RecheckBlocks,
     /// Counts or ends the connections of a selection.
     Select(SelectionRequest),
+    /// Lists connections of one shard.
+    Inspect(InspectionRequest),
     /// Recovers a socket: sends the missed events and adds it to its rooms. The answer to a
     /// [`crate::RecoveryRequest`].
     Resume {

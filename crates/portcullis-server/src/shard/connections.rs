@@ -2,7 +2,8 @@
 //! Never: a connection of another shard.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::rc::Rc;
 
 use portcullis_model::{ConnectionId, UserId};
@@ -14,7 +15,8 @@ use crate::shard::connection_numbers::ConnectionNumbers;
 pub(crate) struct Connections {
     shard: u16,
     next_number: Cell<u64>,
-    open: RefCell<HashMap<u64, Rc<Connection>>>,
+    /// In the order of their numbers, so that a listing can continue after a number.
+    open: RefCell<BTreeMap<u64, Rc<Connection>>>,
     users: RefCell<HashMap<UserId, ConnectionNumbers>>,
     /// Connections that have ended and wait, for a bounded time, for the peer to close.
     closing: RefCell<HashMap<u64, Rc<Connection>>>,
@@ -65,6 +67,27 @@ impl Connections {
     /// All open connections.
     pub(crate) fn all(&self) -> Vec<Rc<Connection>> {
         self.open.borrow().values().cloned().collect()
+    }
+
+    /// The first open connections with a greater number, `count` at most.
+    pub(crate) fn after(&self, number: u64, count: usize) -> Vec<Rc<Connection>> {
+        let open = self.open.borrow();
+        let rest = open.range((Bound::Excluded(number), Bound::Unbounded));
+        rest.take(count).map(|(_, connection)| Rc::clone(connection)).collect()
+    }
+
+    /// The same among the connections of a user.
+    pub(crate) fn of_user_after(
+        &self,
+        user: &UserId,
+        number: u64,
+        count: usize,
+    ) -> Vec<Rc<Connection>> {
+        let mut found = self.of_user(user);
+        found.retain(|connection| connection.id.number > number);
+        found.sort_unstable_by_key(|connection| connection.id.number);
+        found.truncate(count);
+        found
     }
 
     /// The open connections of a user.

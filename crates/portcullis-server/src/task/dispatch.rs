@@ -61,7 +61,10 @@ impl ConnectionTask {
                 }
             }
             Inbound::Binary(bytes) => self.attachment(bytes, now),
-            Inbound::Raw(message) => self.raw_message(message),
+            Inbound::Raw(message) => {
+                self.link.connection.activity.count_message(now);
+                self.raw_message(message);
+            }
             Inbound::Ping(payload) => {
                 if self.link.count_control_frame(&mut self.input.control, now) {
                     self.link.send(frame(Opcode::Pong, payload));

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::done;
 
-const PROXY: [u8; 4] = [127, 0, 0, 2];
+pub(crate) const PROXY: [u8; 4] = [127, 0, 0, 2];
 const SOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 const REASON: &str = "a flood from a rented network";
 
-fn start() -> TestServer {
+pub(crate) fn start() -> TestServer {
     let mut config = Config::default();
     config.listen.push(format!("trusted_proxies = [\"{}\"]", IpAddr::from(PROXY)));
     // Keys of the issuer's table, which stands last.
@@ -22,7 +22,7 @@ fn start() -> TestServer {
     crate::start(&config.production())
 }
 
-fn open(server: &TestServer, client: &str) -> SioClient {
+pub(crate) fn open(server: &TestServer, client: &str) -> SioClient {
     let connection = Connection::open_from(server, IpAddr::from(PROXY));
     let request = Request::upgrade(server, SOCKET).header("X-Forwarded-For", client);
     SioClient::over(connection, &request)
@@ -34,7 +34,7 @@ fn status(server: &TestServer, client: &str) -> u16 {
 }
 
 /// An administrator in `/admin`, who logged in with two factors some time ago.
-fn administrator(server: &TestServer, client: &str, age_s: i64) -> SioClient {
+pub(crate) fn administrator(server: &TestServer, client: &str, age_s: i64) -> SioClient {
     let mut claims = claims("rita");
     claims["roles"] = json!(["admin"]);
     claims["amr"] = json!(["pwd", "mfa"]);
@@ -54,7 +54,7 @@ fn admin_id(server: &TestServer) -> String {
     String::from(line.split(' ').next().unwrap())
 }
 
-fn code(answer: &Value) -> &str {
+pub(crate) fn code(answer: &Value) -> &str {
     answer["error"]["code"].as_str().unwrap_or("ok")
 }
 

@@ -11,6 +11,7 @@ mod log; // the security log
 mod monitoring; // metrics, dashboard and rules
 mod operations; // operations of administrators, by both ways
 mod changes; // operations that change something
+mod connections; // open connections, listed and closed
 mod blocks; // networks that an operator blocks
 mod keys; // rotated, revoked, sealed anew
 mod rooms; // rooms and users deleted

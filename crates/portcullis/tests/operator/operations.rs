@@ -34,7 +34,7 @@ fn changes() -> [(&'static str, Value); 16] {
 }
 
 /// All operations that read, each with a valid payload.
-fn reads() -> [(&'static str, Value); 11] {
+fn reads() -> [(&'static str, Value); 12] {
     [
         ("admin:overview", json!({})),
         ("admin:timeline", json!({})),
@@ -42,6 +42,7 @@ fn reads() -> [(&'static str, Value); 11] {
         ("admin:alerts", json!({})),
         ("admin:events", json!({ "filter": { "severity": ["warning"] }, "limit": 5 })),
         ("admin:users", json!({ "query": "watch" })),
+        ("admin:connections", json!({ "filter": { "signed_in": true }, "limit": 5 })),
         ("admin:offenders", json!({})),
         ("admin:affected", json!({})),
         ("admin:watch", json!({ "streams": ["overview", "alert"] })),

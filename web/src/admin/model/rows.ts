@@ -1,4 +1,4 @@
-// Rows of the lists: offenders, affected users, users and blocks.
+// Rows of the lists: offenders, affected users, users, blocks and connections.
 // Never: a row without the member that names it.
 import { number, object, text, texts, time, defined } from "./read";
 
@@ -99,6 +99,41 @@ export function readBlock(value: unknown): Block | undefined {
     by: text(fields["by"]) ?? "",
     createdMs: time(fields["created"]),
     untilMs: time(fields["until"]),
+    rejected: number(fields["rejected"]) ?? 0,
+  });
+}
+
+export interface ConnectionRow {
+  id: string;
+  /** The user who is signed in. */
+  user?: string;
+  name?: string;
+  address: string;
+  form: string;
+  transport: string;
+  sinceMs?: number;
+  rooms: number;
+  outboxBytes: number;
+  inPerMin: number;
+  rejected: number;
+}
+
+export function readConnection(value: unknown): ConnectionRow | undefined {
+  const fields = object(value);
+  const id = text(fields["id"]);
+  if (id === undefined) return undefined;
+  const user = text(fields["user"]);
+  return defined<ConnectionRow>({
+    id,
+    user,
+    name: text(fields["name"]) ?? user,
+    address: text(fields["address"]) ?? "",
+    form: text(fields["form"]) ?? "",
+    transport: text(fields["transport"]) ?? "",
+    sinceMs: time(fields["since"]),
+    rooms: number(fields["rooms"]) ?? 0,
+    outboxBytes: number(fields["outbox_bytes"]) ?? 0,
+    inPerMin: number(fields["in_per_min"]) ?? 0,
     rejected: number(fields["rejected"]) ?? 0,
   });
 }

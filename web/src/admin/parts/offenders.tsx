@@ -36,6 +36,9 @@ export function Offenders() {
                   <Do operation={block(one.value)} letter="b">
                     Block
                   </Do>
+                  <a class="button" href={`#/connections?address=${encodeURIComponent(one.value)}`}>
+                    Connections
+                  </a>
                   <a class="button" href={`#/audit?address=${encodeURIComponent(one.value)}`}>
                     Records
                   </a>

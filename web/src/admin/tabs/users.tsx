@@ -69,6 +69,11 @@ function User({ user }: { user: UserRow }) {
           <Changes user={user} muted={muted} banned={banned} />
         )}
         <Do operation={lift({ user: id }, name)}>Lift limits</Do>
+        {user.connections > 0 && (
+          <a class="button" href={`#/connections?user=${encodeURIComponent(id)}`}>
+            Connections
+          </a>
+        )}
         <a class="button" href={`#/limits?user=${encodeURIComponent(id)}`}>
           Explain
         </a>

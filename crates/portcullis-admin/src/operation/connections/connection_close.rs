@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Event, Rule};
-use portcullis_model::{ConnectionId, Denial};
+use portcullis_model::Denial;
 use portcullis_server::{ConnectionSelection, Reply, count_connections, end_connections};
 use serde::Deserialize;
 
 use crate::operation::call::{Actor, Call, check_reason};
+use crate::operation::connections::connection_id::{read_id, unknown};
 use crate::operation::connections::effect::effect;
 use crate::operation::contract::{CHANGE, Operation};
 use crate::operation::desk::Desk;
@@ -54,35 +55,5 @@ impl Operation for ConnectionClose {
         });
         let _counts = end_connections(hub, ConnectionSelection::Id(id)).await?;
         Ok(Reply::ok())
-    }
-}
-
-fn unknown() -> Denial {
-    Denial::app("connection_unknown", "no open connection has this id")
-}
-
-/// Reads `SHARD-NUMBER`, as lists and records of connections write it.
-fn read_id(text: &str) -> Option<ConnectionId> {
-    let (shard, number) = text.split_once('-')?;
-    Some(ConnectionId { shard: shard.parse().ok()?, number: number.parse().ok()? })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn id_is_read_as_it_is_written() {
-        for (text, expect) in [
-            ("3-17", Some(ConnectionId { shard: 3, number: 17 })),
-            ("3", None),
-            ("3-", None),
-            ("-3-17", None),
-            ("70000-1", None),
-            ("", None),
-        ] {
-            assert_eq!(read_id(text), expect, "{text}");
-            assert!(expect.is_none_or(|id| id.to_string() == text), "{text}");
-        }
     }
 }
