@@ -168,6 +168,25 @@ const timeline = (length, step) => {
   };
 };
 
+/** @param {string} reference */
+const explanation = (reference) =>
+  reference.length === 12
+    ? {
+        rule: "connect_per_prefix",
+        reason: "connect_per_prefix",
+        at: before(120),
+        within_s: 4,
+        event_code: "excess_rate_limit_exceeded",
+        meaning: "A rate limit was reached.",
+        code: "rate_limited",
+        message: "Too many requests",
+        status: 429,
+        retry: "later",
+        retry_after_ms: null,
+        violation: false,
+      }
+    : null;
+
 /** @param {readonly string[]} names @param {string} [reference] of the records of a search */
 function answers(names, reference) {
   const [first = "ada"] = names;
@@ -181,6 +200,7 @@ function answers(names, reference) {
       ),
       more: false,
       cursor: null,
+      ...(reference === undefined ? {} : { explained: explanation(reference) }),
     },
     "admin:users": {
       users: names.map((name, index) => ({
@@ -196,6 +216,26 @@ function answers(names, reference) {
       })),
       more: false,
       cursor: null,
+    },
+    "admin:user": {
+      user: {
+        id: "u_0",
+        name: first,
+        second_factor: true,
+        created: before(90 * 86_400),
+        last_login: before(7200),
+      },
+      sessions: names.map((name, index) => ({
+        id: `s_${index}`,
+        since: before(7200 * (index + 1)),
+        last_used: before(60 * index),
+        authenticated: before(7200),
+        second_factor: index === 0,
+        ends: before(-86_400),
+        device: `Firefox ${name}`,
+        address: `203.0.113.${index}`,
+      })),
+      limits: [],
     },
     "admin:connections": {
       connections: [...names, undefined].map((name, index) => ({

@@ -80,6 +80,26 @@ impl Call {
         self.services.directory.user(&id).ok_or_else(unknown_user)
     }
 
+    /// Finds a user by id, or by the whole name, regardless of case.
+    ///
+    /// It reads all users, which takes milliseconds: do not call it on the thread of a shard.
+    pub(crate) fn find_user_by_name(&self, id_or_name: &str) -> Result<UserId, Denial> {
+        if let Ok(user) = self.find_user(id_or_name) {
+            return Ok(user.id.clone());
+        }
+        let (directory, name) = (&self.services.directory, id_or_name.to_lowercase());
+        let users = directory.user_ids().into_iter().filter_map(|id| directory.user(&id));
+        let mut named = users.filter(|user| user.name().to_lowercase() == name);
+        match (named.next(), named.next()) {
+            (Some(only), None) => Ok(only.id.clone()),
+            (Some(_), Some(_)) => {
+                let why = "several users have this name: write the id, which admin:users shows";
+                Err(Denial::app("user_ambiguous", why))
+            }
+            (None, _) => Err(unknown_user()),
+        }
+    }
+
     /// Records an operation that changed something, with its reason. Such records count for A14.
     pub(crate) fn record(&self, event: &'static str, reason: &str, more: impl FnOnce(&mut Record)) {
         let mut record = Record::new(Code::AuthzAdmin);

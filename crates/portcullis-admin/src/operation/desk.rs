@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use portcullis_audit::{Alerts, Follower};
-use portcullis_guard::BlockRules;
+use portcullis_guard::{BlockRules, ReferenceError, ReferenceFacts};
 use portcullis_model::{ConnectionId, Denial, Now, RoleTable};
 use portcullis_server::Services;
 use portcullis_store::Store;
 
 use crate::channel::channels::{ChannelState, Channels};
+use crate::operation::read_record::ReadRecords;
+use crate::operation::state::network_clients::CountedClients;
 use crate::operation::state::sampler::Sampler;
 use crate::search::filter::RecordFilter;
 
@@ -24,6 +26,8 @@ pub struct StoredState {
     pub roles: RoleTable,
 }
 
+type ReferenceReader =
+    Box<dyn Fn(&str, Now) -> Result<ReferenceFacts, ReferenceError> + Send + Sync>;
 type ChannelReader = Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>;
 
 /// A connection that gets streams.
@@ -41,11 +45,16 @@ pub(crate) struct Watcher {
 pub struct Desk {
     channels: OnceLock<ChannelReader>,
     stored: OnceLock<StoredState>,
+    references: OnceLock<ReferenceReader>,
     sampler: Mutex<Sampler>,
     log: OnceLock<PathBuf>,
     /// Held during a search of the log.
     search: Mutex<()>,
+    /// The clients of networks, as counted last.
+    network_clients: Mutex<CountedClients>,
     watchers: Mutex<Vec<Watcher>>,
+    /// When reads about persons were recorded.
+    read_records: Mutex<ReadRecords>,
     /// Reads new records for the stream `event`; none while no connection gets it.
     follower: Mutex<Option<Follower>>,
 }
@@ -64,6 +73,19 @@ impl Desk {
     /// The store and what changes of it need.
     pub(crate) fn stored(&self) -> Result<&StoredState, Denial> {
         self.stored.get().ok_or(Denial::Internal("no_store"))
+    }
+
+    /// Explains references with the keys of the server; the first call counts.
+    pub fn attach_references(
+        &self,
+        explain: impl Fn(&str, Now) -> Result<ReferenceFacts, ReferenceError> + Send + Sync + 'static,
+    ) {
+        let _attached_once = self.references.set(Box::new(explain));
+    }
+
+    /// The content of a reference, if the server has made it.
+    pub(crate) fn reference(&self, text: &str, now: Now) -> Option<ReferenceFacts> {
+        self.references.get()?(text, now).ok()
     }
 
     /// Reads records from this file of the security log; the first call counts.
@@ -93,6 +115,14 @@ impl Desk {
 
     pub(crate) fn sampler(&self) -> MutexGuard<'_, Sampler> {
         self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn read_records(&self) -> MutexGuard<'_, ReadRecords> {
+        self.read_records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn network_clients(&self) -> MutexGuard<'_, CountedClients> {
+        self.network_clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn watchers(&self) -> MutexGuard<'_, Vec<Watcher>> {

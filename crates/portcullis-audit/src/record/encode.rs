@@ -286,6 +286,7 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         Code::AuthzChange | Code::AuthzAdmin | Code::UserCreated
         | Code::UserUpdated
         | Code::PrivilegePermissionsChanged => ("iam", "change"),
+        Code::PersonalDataRead => ("iam", "info"),
         Code::SessionCreated | Code::WsConnected => ("session", "start"),
         Code::SessionRenewed
         | Code::SessionExpired

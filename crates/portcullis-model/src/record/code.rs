@@ -97,6 +97,8 @@ codes! {
         "The membership or ownership of a room changed.";
     AuthzAdmin, "authz_admin", Operation, Warning,
         "An administrator, moderator or operator performed an operation.";
+    PersonalDataRead, "personal_data_read", Operation, Info,
+        "An administrator, auditor or operator read data of persons.";
     UserCreated, "user_created", Operation, Info,
         "An account was created.";
     UserUpdated, "user_updated", Operation, Info,

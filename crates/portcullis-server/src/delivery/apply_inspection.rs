@@ -34,9 +34,9 @@ pub(crate) fn apply_inspection(shard: &Shard, request: &InspectionRequest) {
 }
 
 fn fits(connection: &Connection, filter: &ConnectionFilter) -> bool {
-    let is_of_network = |address| filter.network.is_none_or(|network| network.contains(&address));
+    let address = connection.client.address.to_canonical();
     let is_signed_in = || connection.caller.borrow().is_some();
-    is_of_network(connection.client.address.to_canonical())
+    (filter.networks.is_empty() || filter.networks.iter().any(|network| network.contains(&address)))
         && filter.signed_in.is_none_or(|signed_in| signed_in == is_signed_in())
 }
 

@@ -34,6 +34,14 @@ fn selected(shard: &Shard, selection: &ConnectionSelection) -> Vec<Rc<Connection
     match selection {
         ConnectionSelection::Id(id) => shard.connections.open(*id).into_iter().collect(),
         ConnectionSelection::User(user) => shard.connections.of_user(user),
+        ConnectionSelection::Session(user, session) => {
+            let mut all = shard.connections.of_user(user);
+            all.retain(|connection| {
+                let caller = connection.caller();
+                caller.is_some_and(|caller| caller.principal.session() == Some(session.as_str()))
+            });
+            all
+        }
         ConnectionSelection::Network(network) => {
             let mut all = shard.connections.all();
             all.retain(|connection| network.contains(connection.client.address));

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_guard::BlockedNetwork;
-use portcullis_model::{ConnectionId, UserId};
+use portcullis_model::{ConnectionId, SessionId, UserId};
 
 use crate::delivery::collector::ResponseCollector;
 
@@ -17,6 +17,8 @@ pub enum ConnectionSelection {
     Id(ConnectionId),
     /// All connections of a user.
     User(UserId),
+    /// The connections of one session of a user.
+    Session(UserId, SessionId),
     /// All connections from a network.
     Network(BlockedNetwork),
 }

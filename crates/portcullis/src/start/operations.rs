@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use portcullis_accounts::ServerSecret;
 use portcullis_admin::{Desk, StoredState, install_operations};
-use portcullis_guard::BlockRules;
+use portcullis_guard::{BlockRules, ReferenceError};
 use portcullis_model::RoleTable;
 use portcullis_server::Builder;
 use portcullis_store::Store;
@@ -16,11 +17,18 @@ pub(super) fn install(
     builder: &mut Builder,
     settings: &Settings,
     store: &Arc<dyn Store>,
+    secret: &ServerSecret,
     roles: RoleTable,
     desk: &Arc<Desk>,
 ) -> Result<(), ConfigError> {
     let private = settings.server.private.map(|address| address.ip());
     let rules = BlockRules::new(&settings.gate.proxies, private).map_err(ConfigError::Gate)?;
     desk.attach_store(StoredState { store: Arc::clone(store), rules, roles });
+    let keys: Vec<_> =
+        std::iter::once(secret.reference()).chain(secret.former_references()).collect();
+    desk.attach_references(move |text, now| {
+        let explained = keys.iter().map(|key| key.explain(text, now));
+        explained.fold(Err(ReferenceError::Foreign), |found, next| found.or(next))
+    });
     install_operations(builder, desk).map_err(ConfigError::Gate)
 }

@@ -236,7 +236,8 @@ impl Parts {
         server.reference_key = Some(self.secret.reference());
         server.former_reference_keys = self.secret.former_references();
         let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
-        operations::install(&mut builder, settings, &self.store, roles.clone(), desk)?;
+        let (store, secret) = (&self.store, &self.secret);
+        operations::install(&mut builder, settings, store, secret, roles.clone(), desk)?;
         let accounts: Arc<dyn AccountStore> = self.store.clone();
         let parts = AccountParts { store: accounts, keys: self.keys, secret: self.secret, roles };
         portcullis_accounts::install(&mut builder, parts, options)?;

@@ -14,6 +14,7 @@ mod changes; // operations that change something
 mod connections; // open connections, listed and closed
 mod blocks; // networks that an operator blocks
 mod keys; // rotated, revoked, sealed anew
+mod reads; // users, references and networks, as administrators read them
 mod rooms; // rooms and users deleted
 mod tokens; // made and explained
 mod users; // roles, bans, passwords, log-outs, invitations

@@ -5,7 +5,7 @@ import { ask } from "./ask";
 import type { Level } from "../model/overview";
 import { effectWords } from "../model/effect";
 import type { Json } from "../model/read";
-import { visible } from "../model/words";
+import { moment, visible } from "../model/words";
 import { changes } from "./state";
 
 /** An operation that waits for a reason. */
@@ -79,6 +79,20 @@ export const closeConnection = (id: string): Operation => ({
   payload: { id },
   expires: "no",
   says: "The client can connect again at once.",
+});
+
+export const endSession = (
+  user: string,
+  session: string,
+  name: string,
+  since: number | undefined,
+): Operation => ({
+  name: "session:end",
+  title: `End the session of ${visible(name)} since ${moment(since, Date.now())}`,
+  verb: "End session",
+  payload: { user, session },
+  expires: "no",
+  says: "The device of this session must sign in again. Other sessions of the user go on.",
 });
 
 export const acknowledge = (id: string, title: string): Operation => ({

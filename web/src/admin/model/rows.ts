@@ -9,6 +9,9 @@ export interface Offender {
   rejected: number;
   perS: number;
   rule?: string;
+  /** Of a network: open connections, and users who are signed in on them. */
+  connections?: number;
+  usersBehind?: number;
 }
 
 export function readOffender(value: unknown): Offender | undefined {
@@ -23,6 +26,8 @@ export function readOffender(value: unknown): Offender | undefined {
     rejected: number(fields["rejected_5min"]) ?? 0,
     perS: number(fields["per_s"]) ?? 0,
     rule: text(fields["rule"]),
+    connections: number(fields["connections"]),
+    usersBehind: number(fields["users_behind"]),
   });
 }
 

@@ -29,6 +29,9 @@ export function Offenders() {
             <p class="row-facts">
               {count(one.rejected)} rejected
               {one.rule !== undefined && ` by ${visible(one.rule, 40)}`}
+              {one.connections !== undefined &&
+                `; ${plural(one.connections, "connection")}, ` +
+                  `${plural(one.usersBehind ?? 0, "user")} signed in`}
             </p>
             <div class="row-operations">
               {one.kind === "prefix" && (

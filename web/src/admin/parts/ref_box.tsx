@@ -7,12 +7,14 @@ import { asRefusal, type Refusal } from "../../refusal";
 import { Problem } from "../../views/problem";
 import { nowMs } from "../live/state";
 import { readEvent, type EventRow } from "../model/event";
+import { readReference, retryWords, type Reference } from "../model/reference";
 import { moment, visible } from "../model/words";
 import { Search } from "./list";
 import { EventItem } from "./stream";
 
 interface Explained {
   ref: string;
+  reference: Reference | undefined;
   events: readonly EventRow[];
 }
 
@@ -25,7 +27,8 @@ export function lookUp(ref: string): void {
   problem.value = undefined;
   ask("admin:events", { filter: { ref }, limit: 20 }).then(
     (answer) => {
-      found.value = { ref, events: readList(answer["events"], readEvent) };
+      const reference = readReference(answer["explained"]);
+      found.value = { ref, reference, events: readList(answer["events"], readEvent) };
       requestAnimationFrame(() => document.getElementById("ref-result")?.focus());
     },
     (thrown: unknown) => (problem.value = asRefusal(thrown)),
@@ -43,17 +46,27 @@ export function RefBox() {
 }
 
 function Result({ found }: { found: Explained }) {
-  const newest = found.events[0];
+  const { reference, events } = found;
+  const newest = events[0];
+  const rule = newest?.rule ?? reference?.rule ?? newest?.code;
+  const atMs = newest?.atMs ?? reference?.atMs;
   return (
     <div id="ref-result" class="ref-result" tabIndex={-1}>
       <p>
         <code>{visible(found.ref, 20)}</code>:{" "}
-        {newest === undefined
-          ? "the log has no record of it. Run portcullis audit ref on the server: a reference also names its rule without a record."
-          : `rejected by ${visible(newest.rule ?? newest.code, 40)} at ${moment(newest.atMs, nowMs.value)}.`}
+        {rule === undefined
+          ? "this server has not made this reference. It is mistyped, or of another server."
+          : `rejected by ${visible(rule, 40)} at ${moment(atMs, nowMs.value)}.`}
       </p>
+      {reference !== undefined && (
+        <p class="hint">
+          {visible(reference.meaning, 200)} {retryWords(reference)}
+          {newest === undefined &&
+            " The log has no record of it: most rejections of a flood are only counted."}
+        </p>
+      )}
       <ul class="rows">
-        {found.events.map((row) => (
+        {events.map((row) => (
           <EventItem key={row.key} row={row} />
         ))}
       </ul>

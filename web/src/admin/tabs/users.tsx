@@ -6,8 +6,9 @@ import { Dialog } from "../../views/dialog";
 import { lift, lifted, ofUser, propose, setDisabled, setRoles } from "../live/operations";
 import { mayChange, nowMs } from "../live/state";
 import { readUserRow, type UserRow } from "../model/rows";
-import { moment, plural } from "../model/words";
+import { moment, plural, visible } from "../model/words";
 import { Do, Panel, Search, Text, usePaged } from "../parts/list";
+import { Sessions } from "../parts/sessions";
 
 const ROLES = ["admin", "auditor", "moderator"] as const;
 
@@ -34,6 +35,7 @@ export function Users() {
 }
 
 function User({ user }: { user: UserRow }) {
+  const opened = useSignal(false);
   const now = nowMs.value;
   const muted = user.mutedUntilMs !== undefined && user.mutedUntilMs > now;
   const banned = user.bannedUntilMs !== undefined && user.bannedUntilMs > now;
@@ -69,6 +71,16 @@ function User({ user }: { user: UserRow }) {
           <Changes user={user} muted={muted} banned={banned} />
         )}
         <Do operation={lift({ user: id }, name)}>Lift limits</Do>
+        {!user.external && (
+          <button
+            type="button"
+            aria-expanded={opened.value}
+            aria-label={`Sessions of ${visible(name)}`}
+            onClick={() => (opened.value = !opened.value)}
+          >
+            Sessions
+          </button>
+        )}
         {user.connections > 0 && (
           <a class="button" href={`#/connections?user=${encodeURIComponent(id)}`}>
             Connections
@@ -78,6 +90,7 @@ function User({ user }: { user: UserRow }) {
           Explain
         </a>
       </div>
+      {opened.value && <Sessions user={id} name={name} own={isOwn} />}
     </li>
   );
 }

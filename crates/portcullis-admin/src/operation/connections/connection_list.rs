@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_audit::utc;
-use portcullis_guard::{Event, Rule, User};
+use portcullis_guard::{Event, Rule};
 use portcullis_model::{Denial, UserId};
 use portcullis_server::{
     ConnectionFilter, ConnectionInfo, Reply, inspect_connection, inspect_connections,
@@ -12,10 +12,11 @@ use portcullis_server::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::operation::call::{Call, unknown_user};
+use crate::operation::call::Call;
 use crate::operation::connections::connection_id::{read_id, unknown};
 use crate::operation::contract::{Operation, READ, page_size};
 use crate::operation::desk::Desk;
+use crate::operation::read_record::record_read;
 use crate::search::filter::parse_network;
 
 /// The conditions of connections; all of them have to hold.
@@ -45,11 +46,16 @@ impl Event for AdminConnections {
 }
 
 impl Operation for AdminConnections {
-    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+    async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let limit = page_size(self.limit)?;
         let invalid = || Denial::app("cursor_invalid", "write a cursor of an earlier answer");
         let after = self.cursor.map(|cursor| read_id(&cursor).ok_or_else(invalid)).transpose()?;
         let filter = self.filter.prepare(&call).await?;
+        record_read(&desk, &call, Self::NAME, |record| {
+            record.target.clone_from(&filter.user);
+            let networks = filter.networks.iter().map(|network| ("address", network.to_string()));
+            record.labels.extend(networks);
+        });
         let page = inspect_connections(&call.services.hub, filter, after, limit).await?;
         let connections: Vec<_> = page.connections.iter().map(view).collect();
         let cursor = page.next.map(|next| next.to_string());
@@ -66,31 +72,16 @@ impl ListFilter {
             Some(user) => Some(find_user(call.clone(), user).await?),
             None => None,
         };
-        Ok(ConnectionFilter { user, network, signed_in: self.signed_in })
+        Ok(ConnectionFilter {
+            user,
+            networks: network.into_iter().collect(),
+            signed_in: self.signed_in,
+        })
     }
 }
 
-/// Finds a user by id or by name, regardless of case.
-async fn find_user(call: Call, id_or_name: String) -> Result<UserId, Denial> {
-    if let Ok(user) = call.find_user(&id_or_name) {
-        return Ok(user.id.clone());
-    }
-    // All users are read, which takes milliseconds: not on the thread of a shard.
-    let found = tokio::task::spawn_blocking(move || {
-        let directory = &call.services.directory;
-        let name = id_or_name.to_lowercase();
-        let has_name = |user: &Arc<User>| user.name().to_lowercase() == name;
-        let users = directory.user_ids().into_iter().filter_map(|id| directory.user(&id));
-        let mut named = users.filter(has_name).map(|user| user.id.clone());
-        match (named.next(), named.next()) {
-            (Some(only), None) => Ok(only),
-            (Some(_), Some(_)) => {
-                let why = "several users have this name: write the id, which admin:users shows";
-                Err(Denial::app("user_ambiguous", why))
-            }
-            (None, _) => Err(unknown_user()),
-        }
-    });
+async fn find_user(call: Call, user: String) -> Result<UserId, Denial> {
+    let found = tokio::task::spawn_blocking(move || call.find_user_by_name(&user));
     found.await.map_err(|_| Denial::Internal("users"))?
 }
 
@@ -107,9 +98,13 @@ impl Event for AdminConnection {
 }
 
 impl Operation for AdminConnection {
-    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+    async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let id = read_id(&self.id).ok_or_else(unknown)?;
         let found = inspect_connection(&call.services.hub, id).await?.ok_or_else(unknown)?;
+        record_read(&desk, &call, Self::NAME, |record| {
+            record.target = found.user.as_ref().map(|user| user.id.clone());
+            record.labels.push(("address", found.address.to_canonical().to_string()));
+        });
         Ok(Reply::fields(&json!({ "connection": view(&found) })))
     }
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::Desk;
+use crate::operation::read_record::record_read;
 
 /// `admin:limits {address}` or `{user}`.
 #[derive(Debug, Deserialize)]
@@ -30,10 +31,22 @@ impl Event for AdminLimits {
 }
 
 impl Operation for AdminLimits {
-    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+    async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         match (self.address, self.user) {
-            (Some(address), None) => Ok(of_address(&call, address.to_canonical())),
-            (None, Some(user)) => of_user(&call, &user),
+            (Some(address), None) => {
+                let address = address.to_canonical();
+                record_read(&desk, &call, Self::NAME, |record| {
+                    record.labels.push(("address", address.to_string()));
+                });
+                Ok(of_address(&call, address))
+            }
+            (None, Some(user)) => {
+                let found = call.find_user(&user)?;
+                record_read(&desk, &call, Self::NAME, |record| {
+                    record.target = Some(found.id.clone());
+                });
+                Ok(of_user(&call, &found))
+            }
             _ => Err(Denial::app("subject_missing", "write either address or user")),
         }
     }
@@ -46,13 +59,12 @@ fn of_address(call: &Call, address: IpAddr) -> Reply {
     Reply::fields(&json!({ "address": address.to_string(), "prefixes": each }))
 }
 
-fn of_user(call: &Call, user: &str) -> Result<Reply, Denial> {
-    let found = call.find_user(user)?;
-    Ok(Reply::fields(&json!({
+fn of_user(call: &Call, found: &User) -> Reply {
+    Reply::fields(&json!({
         "user": found.id.as_str(),
         "connections": found.connections(),
-        "limits": limits_of_user(call, &found),
-    })))
+        "limits": limits_of_user(call, found),
+    }))
 }
 
 /// How far the limits of a user are used.

@@ -210,7 +210,8 @@ impl Operation for SessionEnd {
         let unknown = || Denial::app("session_unknown", "the user has no such session");
         let session = SessionId::parse(&session).map_err(|_| unknown())?;
         if request.dry_run {
-            return preview(&call, ConnectionSelection::User(found.id.clone())).await;
+            let selection = ConnectionSelection::Session(found.id.clone(), session);
+            return preview(&call, selection).await;
         }
         let ended =
             desk.stored()?.store.end_sessions(found.id.clone(), SessionSelector::One(session));

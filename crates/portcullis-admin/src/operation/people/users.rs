@@ -1,5 +1,5 @@
-//! `admin:users {query?, limit?, cursor?}` and `admin:user {user}`: users as guards see them.
-//! Never: a password, a token, or an address of a user.
+//! `admin:users {query?, limit?, cursor?}` and `admin:user {user}`: users, and the sessions of one.
+//! Never: a password, a token, or the secret of a second factor.
 
 use std::sync::Arc;
 
@@ -7,13 +7,20 @@ use portcullis_audit::utc;
 use portcullis_guard::{Event, Rule, User};
 use portcullis_model::Denial;
 use portcullis_server::Reply;
+use portcullis_store::{Factors, SessionRow, StoreError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::operation::call::Call;
+use crate::operation::call::{Call, unknown_user};
 use crate::operation::contract::{Operation, READ, page_size};
 use crate::operation::desk::Desk;
 use crate::operation::people::limits::limits_of_user;
+use crate::operation::read_record::record_read;
+
+/// Most sessions of an answer; those that were used last.
+const SESSIONS_MAX: usize = 100;
+/// The longest description of a device, in characters.
+const DEVICE_MAX_CHARS: usize = 200;
 
 /// `admin:users {query?, limit?, cursor?}`.
 #[derive(Debug, Deserialize)]
@@ -33,8 +40,9 @@ impl Event for AdminUsers {
 }
 
 impl Operation for AdminUsers {
-    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+    async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let limit = page_size(self.limit)?;
+        record_read(&desk, &call, Self::NAME, |_| {});
         // All users are read, which takes milliseconds: not on the thread of a shard.
         let page = tokio::task::spawn_blocking(move || self.page(&call, limit));
         page.await.map_err(|_| Denial::Internal("users"))
@@ -76,11 +84,40 @@ impl Event for AdminUser {
 }
 
 impl Operation for AdminUser {
-    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+    async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let user = call.find_user(&self.user)?;
+        record_read(&desk, &call, Self::NAME, |record| record.target = Some(user.id.clone()));
+        let store = &desk.stored()?.store;
+        let account = store.find_account(user.id.as_str()).await;
+        let account = account.map_err(StoreError::into_denial)?.ok_or_else(unknown_user)?;
+        let sessions = store.list_sessions(&user.id, call.now.unix_ms).await;
+        let sessions = sessions.map_err(StoreError::into_denial)?;
+        let mut shown = view(&user, &call);
+        if let Some(members) = shown.as_object_mut() {
+            let last_login = sessions.iter().map(|session| session.authenticated_unix_ms).max();
+            members.insert(String::from("second_factor"), json!(account.has_totp));
+            members.insert(String::from("created"), json!(utc(account.created_unix_ms)));
+            members.insert(String::from("last_login"), json!(last_login.map(utc)));
+        }
+        let sessions: Vec<_> = sessions.iter().take(SESSIONS_MAX).map(session_view).collect();
         let limits = limits_of_user(&call, &user);
-        Ok(Reply::fields(&json!({ "user": view(&user, &call), "limits": limits })))
+        Ok(Reply::fields(&json!({ "user": shown, "sessions": sessions, "limits": limits })))
     }
+}
+
+/// A session as JSON.
+fn session_view(session: &SessionRow) -> Value {
+    let device: String = session.device.chars().take(DEVICE_MAX_CHARS).collect();
+    json!({
+        "id": session.id.as_str(),
+        "since": utc(session.created_unix_ms),
+        "last_used": utc(session.renewed_unix_ms),
+        "authenticated": utc(session.authenticated_unix_ms),
+        "second_factor": session.factors == Factors::PasswordAndCode,
+        "ends": utc(session.idle_ends_unix_ms.min(session.ends_unix_ms)),
+        "device": device,
+        "address": session.address,
+    })
 }
 
 /// A user as JSON.

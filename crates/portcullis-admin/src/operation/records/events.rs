@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ, page_size};
 use crate::operation::desk::Desk;
+use crate::operation::read_record::record_read;
+use crate::operation::records::explained::explain;
 use crate::search::filter::{RecordConditions, RecordFilter, parse_network};
 use crate::search::period::Period;
 
@@ -81,11 +83,18 @@ impl Operation for AdminEvents {
         let invalid = || Denial::app("cursor_invalid", "write a cursor of an earlier answer");
         let before = self.cursor.map(|cursor| cursor.parse::<u64>().map_err(|_| invalid()));
         let before = before.transpose()?;
+        let explained = self.filter.reference.as_deref().map(|text| explain(&desk, text, call.now));
+        let user = self.filter.user.clone();
         let filter = self.filter.prepare()?;
         let search = tokio::task::spawn_blocking(move || {
             let running = || Denial::app("search_running", "another search runs: try again");
             let _one_at_a_time = desk.search().ok_or_else(running)?;
             let log = desk.log().ok_or(Denial::Internal("no_log"))?;
+            record_read(&desk, &call, Self::NAME, |record| {
+                record.target = user.and_then(|user| call.find_user_by_name(&user).ok());
+                let network = filter.address().map(|network| ("address", network.to_string()));
+                record.labels.extend(network);
+            });
             let clock = &call.services.clock;
             let ends_ms = clock.now().monotonic_ms + SEARCH_TIME_MS;
             let is_late = || clock.now().monotonic_ms > ends_ms;
@@ -95,7 +104,11 @@ impl Operation for AdminEvents {
         let (events, cursor) = search.await.map_err(|_| Denial::Internal("search"))??;
         let cursor = cursor.map(|cursor| cursor.to_string());
         let more = cursor.is_some();
-        Ok(Reply::fields(&json!({ "events": events, "more": more, "cursor": cursor })))
+        let mut answer = json!({ "events": events, "more": more, "cursor": cursor });
+        if let (Some(explained), Some(members)) = (explained, answer.as_object_mut()) {
+            members.insert(String::from("explained"), explained);
+        }
+        Ok(Reply::fields(&answer))
     }
 }
 

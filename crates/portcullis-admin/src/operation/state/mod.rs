@@ -4,6 +4,7 @@
 pub(crate) mod sampler; // rates and the time line, once a second
 pub(crate) mod overview; // `admin:overview`
 pub(crate) mod happening; // the sentence of the overview
+pub(crate) mod network_clients; // connections and users of networks
 pub(crate) mod offenders; // `admin:offenders`, `admin:affected`
 pub(crate) mod timeline; // `admin:timeline`
 pub(crate) mod watch; // `admin:watch`, `admin:unwatch`

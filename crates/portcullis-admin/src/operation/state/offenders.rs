@@ -13,6 +13,7 @@ use crate::message::text::harmless;
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::Desk;
+use crate::operation::state::network_clients::{NetworkClients, network_clients};
 
 /// Most offenders of an answer.
 const OFFENDERS_MAX: usize = 20;
@@ -31,11 +32,13 @@ impl Event for AdminOffenders {
 
 impl Operation for AdminOffenders {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
-        let parties = call.services.rejected_parties();
+        let mut parties = call.services.rejected_parties();
+        parties.truncate(OFFENDERS_MAX);
+        let present = clients_of(&desk, &call.services, &parties).await;
         let rules = desk.sampler().rejected_in(300);
         let mut all: Vec<(u64, Value)> = parties
             .iter()
-            .map(|party| (party.rejected, view(party, &call.services)))
+            .map(|party| (party.rejected, with_clients(party, &call.services, &present)))
             .chain(rules.into_iter().map(|(rule, rejected, per_s)| {
                 let offender = json!({
                     "kind": "rule", "value": rule, "rule": rule, "rejected_5min": rejected,
@@ -48,6 +51,24 @@ impl Operation for AdminOffenders {
         let offenders = all.into_iter().take(OFFENDERS_MAX).map(|(_, offender)| offender);
         Ok(Reply::fields(&json!({ "offenders": offenders.collect::<Vec<_>>() })))
     }
+}
+
+/// The networks among parties, with the clients that are connected from them.
+async fn clients_of(desk: &Desk, services: &Services, parties: &[RejectedParty]) -> NetworkClients {
+    let prefixes = parties.iter().filter(|party| party.kind == PartyKind::Prefix);
+    let networks = prefixes.filter_map(|party| party.value.parse().ok()).collect();
+    network_clients(desk, services, networks).await
+}
+
+/// One offender as JSON; a network has the numbers of connections and users behind it.
+fn with_clients(party: &RejectedParty, services: &Services, present: &NetworkClients) -> Value {
+    let mut offender = view(party, services);
+    let found = party.value.parse().ok().and_then(|network| present.get(&network));
+    if let (Some(clients), Some(members)) = (found, offender.as_object_mut()) {
+        members.insert(String::from("connections"), json!(clients.connections));
+        members.insert(String::from("users_behind"), json!(clients.users));
+    }
+    offender
 }
 
 /// `admin:affected {}`.

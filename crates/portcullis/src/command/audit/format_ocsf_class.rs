@@ -38,7 +38,7 @@ impl Class {
 const OTHER: u64 = 99;
 
 /// Records whose class or activity does not follow from their category.
-const BY_CODE: [(&str, Class, u64); 23] = [
+const BY_CODE: [(&str, Class, u64); 24] = [
     ("authn_login_success", Class::Authentication, 1),
     ("authn_login_successafterfail", Class::Authentication, 1),
     ("authn_login_fail", Class::Authentication, 1),
@@ -55,6 +55,7 @@ const BY_CODE: [(&str, Class, u64); 23] = [
     ("privilege_permissions_changed", Class::UserAccess, 1),
     ("authz_change", Class::UserAccess, OTHER),
     ("authz_admin", Class::ApiActivity, 3),
+    ("personal_data_read", Class::ApiActivity, 2),
     ("app_rejected", Class::ApiActivity, OTHER),
     ("ws_connected", Class::NetworkActivity, 1),
     ("ws_disconnected", Class::NetworkActivity, 2),
