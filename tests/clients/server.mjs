@@ -58,6 +58,10 @@ export class Server {
   #environment;
   /** Where the page is, such as `https://127.0.0.1:4711`; also its origin. */
   url = "";
+  /** The private listener, such as `http://127.0.0.1:4712`. */
+  private = "";
+  /** The file of the certificate authority. */
+  authority = "";
   /** The certificate authority, PEM. */
   ca = "";
   /** The first administrator's one-time link, while there is one. */
@@ -90,8 +94,7 @@ export class Server {
 
   /** Starts the server; after the first time, where it was before. */
   async start() {
-    const program = process.env["PORTCULLIS_BIN"] ?? BUILT;
-    const where = ["--config", this.#inside("portcullis.toml"), "--data", this.#inside("data")];
+    const { program, where } = this.command();
     const listen = this.url === "" ? [] : ["--listen", this.#listen];
     const child = spawn(program, ["serve", ...where, ...listen], {
       cwd: this.#directory,
@@ -149,6 +152,12 @@ export class Server {
       .map((line) => JSON.parse(line));
   }
 
+  /** The program, and the arguments that name this server to its commands. */
+  command() {
+    const where = ["--config", this.#inside("portcullis.toml"), "--data", this.#inside("data")];
+    return { program: process.env["PORTCULLIS_BIN"] ?? BUILT, where };
+  }
+
   /** The newest lines of both outputs, for a failure's message. */
   output() {
     return this.#output.join("\n");
@@ -180,11 +189,13 @@ export class Server {
       let [url, ca] = ["", ""];
       this.#read(stdout, (line) => {
         url = /^listening public (https:\/\/\S+)$/.exec(line)?.[1] ?? url;
+        this.private = /^listening private (http:\/\/\S+)$/.exec(line)?.[1] ?? this.private;
         ca = /^certificate authority (\S.*)$/.exec(line)?.[1] ?? ca;
         this.setUpLink = /^set-up link (https:\S+)$/.exec(line)?.[1] ?? this.setUpLink;
         if (url === "" || ca === "") return;
         this.url = url.replace(/\/$/, "");
         this.#listen = new URL(url).host;
+        this.authority = ca;
         this.ca = readFileSync(ca, "utf8");
         resolve(undefined);
       });

@@ -193,6 +193,7 @@ mod tests {
             | Delta::RecheckAll
             | Delta::RecheckBlocks
             | Delta::Select(_)
+            | Delta::Inspect(_)
             | Delta::Probe { .. }
             | Delta::Replace { .. }
             | Delta::Kick { .. }

@@ -89,7 +89,7 @@ enum Command {
         #[command(flatten)]
         arguments: HealthArguments,
     },
-    /// Tests the channels of alerts.
+    /// Tests the channels of alerts; lists, acknowledges and silences alerts.
     Alert {
         #[command(flatten)]
         server: InstallationArguments,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use portcullis_audit::{Alerts, Follower};
-use portcullis_guard::{BlockRules, ReferenceError, ReferenceFacts};
+use portcullis_guard::{BlockRules, ReferenceFacts, ReferenceKey};
 use portcullis_model::{ConnectionId, Denial, Now, RoleTable};
 use portcullis_server::Services;
 use portcullis_store::Store;
@@ -26,8 +26,6 @@ pub struct StoredState {
     pub roles: RoleTable,
 }
 
-type ReferenceReader =
-    Box<dyn Fn(&str, Now) -> Result<ReferenceFacts, ReferenceError> + Send + Sync>;
 type ChannelReader = Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>;
 
 /// A connection that gets streams.
@@ -45,7 +43,8 @@ pub(crate) struct Watcher {
 pub struct Desk {
     channels: OnceLock<ChannelReader>,
     stored: OnceLock<StoredState>,
-    references: OnceLock<ReferenceReader>,
+    /// The keys of references, of this start and of earlier ones.
+    references: OnceLock<Vec<ReferenceKey>>,
     sampler: Mutex<Sampler>,
     log: OnceLock<PathBuf>,
     /// Held during a search of the log.
@@ -75,17 +74,14 @@ impl Desk {
         self.stored.get().ok_or(Denial::Internal("no_store"))
     }
 
-    /// Explains references with the keys of the server; the first call counts.
-    pub fn attach_references(
-        &self,
-        explain: impl Fn(&str, Now) -> Result<ReferenceFacts, ReferenceError> + Send + Sync + 'static,
-    ) {
-        let _attached_once = self.references.set(Box::new(explain));
+    /// Explains references that these keys have made; the first call counts.
+    pub fn attach_references(&self, keys: Vec<ReferenceKey>) {
+        let _attached_once = self.references.set(keys);
     }
 
     /// The content of a reference, if the server has made it.
     pub(crate) fn reference(&self, text: &str, now: Now) -> Option<ReferenceFacts> {
-        self.references.get()?(text, now).ok()
+        self.references.get()?.iter().find_map(|key| key.explain(text, now).ok())
     }
 
     /// Reads records from this file of the security log; the first call counts.

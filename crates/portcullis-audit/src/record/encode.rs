@@ -284,8 +284,7 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         | Code::AuthnTokenCreated | Code::AuthnTokenRevoked
         | Code::AuthnTokenReuse => ("authentication", "start"),
         Code::AuthzChange | Code::AuthzAdmin | Code::UserCreated
-        | Code::UserUpdated
-        | Code::PrivilegePermissionsChanged => ("iam", "change"),
+        | Code::UserUpdated | Code::PrivilegePermissionsChanged => ("iam", "change"),
         Code::PersonalDataRead => ("iam", "info"),
         Code::SessionCreated | Code::WsConnected => ("session", "start"),
         Code::SessionRenewed

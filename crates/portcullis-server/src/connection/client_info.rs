@@ -1,6 +1,7 @@
 //! The client of a connection, as its opening request describes it.
 //! Never: the user; authentication comes later.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -16,4 +17,6 @@ pub(crate) struct ClientInfo {
     pub(crate) origin: Option<Arc<str>>,
     /// Its use of the limits on packets and signature checks.
     pub(crate) packets: PacketBudget,
+    /// Its rejected requests, for operators; the count ends at 65,535.
+    pub(crate) rejected: Cell<u16>,
 }

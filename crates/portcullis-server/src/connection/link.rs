@@ -80,7 +80,8 @@ impl Link {
 
     fn reject_from(&self, denial: &Denial, source: RejectionSource<'_>, now: Now) -> Rejection {
         let connection = &self.connection;
-        connection.activity.count_rejection();
+        let rejected = &connection.client.rejected;
+        rejected.set(rejected.get().saturating_add(1));
         let caller = connection.caller();
         let origin = connection.client.origin.as_deref();
         let source = RejectionSource {

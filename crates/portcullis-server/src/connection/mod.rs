@@ -2,7 +2,7 @@
 //! Never: HTTP requests; the input of the client.
 
 pub(crate) mod client_info; // the client that opened the connection
-pub(crate) mod activity; // its start, messages and rejections, for operators
+pub(crate) mod message_rate; // messages a minute, for operators
 pub(crate) mod state; // state shared by a shard and the connection's task
 pub(crate) mod parts; // timers, lifecycle, wire format, output, memberships
 pub(crate) mod queueing; // frames queued in the client's form

@@ -1,6 +1,7 @@
 //! The start of a connection that an admitted request opens, by a WebSocket or by long-polling.
 //! Never: the response to the request.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use portcullis_guard::AdmittedRequest;
@@ -43,11 +44,12 @@ pub(crate) fn open_connection(
     }
     let AdmittedRequest { client, class, origin, bearer, cookies, slot, .. } = admitted;
     let packets = shard.server.gate.limits().packet_budget();
-    let info = ClientInfo { address: client, class, port, origin, packets };
+    let rejected = Cell::default();
+    let info = ClientInfo { address: client, class, port, origin, packets, rejected };
     let connection = Rc::new(Connection::new(id, form, info, secret, transport, session));
     connection.format.compression.set(compression);
     connection.format.binary.set(binary);
-    connection.activity.open(now);
+    connection.timers.opened_unix_s.set(u32::try_from(now.unix_s()).unwrap_or_default());
     shard.server.metrics.connections_total.inc();
     shard.add(&connection, now);
     // The network may have been blocked since the request was admitted.

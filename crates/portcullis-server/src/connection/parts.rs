@@ -7,6 +7,7 @@ use std::task::Waker;
 use portcullis_wire::engineio::BinaryForm;
 
 use crate::connection::end::EndReason;
+use crate::connection::message_rate::MessageRate;
 use crate::connection::socket::{PendingRecovery, Sockets};
 use crate::delivery::outbox::Outbox;
 use crate::events::pending_acks::PendingAcks;
@@ -29,6 +30,8 @@ pub(crate) struct Timers {
     pub(crate) paused_until_ms: Cell<u64>,
     /// The sum of all pauses, which do not count against the peer.
     pub(crate) paused_ms: Cell<u32>,
+    /// The start of the connection, in seconds of Unix time.
+    pub(crate) opened_unix_s: Cell<u32>,
     /// The last ping that checks whether the client still answers.
     pub(crate) probed_ms: Cell<u64>,
     /// The end of the credential that the client was last informed of, in Unix time.
@@ -62,12 +65,14 @@ impl Default for WireFormat {
     }
 }
 
-/// Frames for the client.
+/// Frames for the client, and the rate of those from it.
 #[derive(Default)]
 pub(crate) struct Output {
     pub(crate) outbox: RefCell<Outbox>,
     /// Whether the connection is in the shard's write queue.
     pub(crate) is_queued: Cell<bool>,
+    /// Here, because it needs no memory beside the flag.
+    pub(crate) received: MessageRate,
 }
 
 /// The namespaces of a connection.

@@ -13,7 +13,6 @@ use portcullis_wire::plain;
 use portcullis_wire::socketio;
 use portcullis_wire::websocket::{Opcode, frame};
 
-use crate::connection::activity::Activity;
 use crate::connection::client_info::ClientInfo;
 use crate::connection::end::EndReason;
 use crate::connection::parts::{Lifecycle, Memberships, Output, Timers, WireFormat};
@@ -51,7 +50,6 @@ pub(crate) struct Connection {
     pub(crate) output: Output,
     pub(crate) timers: Timers,
     pub(crate) lifecycle: Lifecycle,
-    pub(crate) activity: Activity,
 }
 
 impl Connection {
@@ -76,7 +74,6 @@ impl Connection {
             output: Output::default(),
             timers: Timers::default(),
             lifecycle: Lifecycle::default(),
-            activity: Activity::default(),
         }
     }
 

@@ -52,10 +52,10 @@ fn info(connection: &Rc<Connection>, now: Now) -> ConnectionInfo {
             Form::Engine => "engineio",
         },
         transport: if connection.is_polling() { "polling" } else { "websocket" },
-        opened_unix_ms: connection.activity.opened_unix_ms(),
+        opened_unix_ms: i64::from(connection.timers.opened_unix_s.get()) * 1_000,
         rooms: connection.members.sockets.borrow().iter().map(|socket| socket.room_count()).sum(),
         outbox_bytes: connection.output.outbox.borrow().queued_bytes(),
-        messages_per_minute: connection.activity.messages_per_minute(now),
-        rejected: connection.activity.rejected(),
+        messages_per_minute: connection.output.received.per_minute(now),
+        rejected: connection.client.rejected.get(),
     }
 }

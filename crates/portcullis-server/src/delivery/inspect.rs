@@ -53,7 +53,7 @@ pub struct ConnectionInfo {
     /// Messages of the client in the last minute.
     pub messages_per_minute: u32,
     /// Rejected requests of the client on this connection.
-    pub rejected: u32,
+    pub rejected: u16,
 }
 
 /// A part of the open connections, by id.

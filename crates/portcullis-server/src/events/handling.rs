@@ -139,7 +139,7 @@ impl EventHandling<'_> {
         };
         let server = &self.link.shard.server;
         server.metrics.messages_in.inc();
-        self.link.connection.activity.count_message(self.now);
+        self.link.connection.output.received.count(self.now);
         let mut target = AckTarget {
             socket: Rc::clone(socket),
             form,

@@ -62,7 +62,7 @@ impl ConnectionTask {
             }
             Inbound::Binary(bytes) => self.attachment(bytes, now),
             Inbound::Raw(message) => {
-                self.link.connection.activity.count_message(now);
+                self.link.connection.output.received.count(now);
                 self.raw_message(message);
             }
             Inbound::Ping(payload) => {

@@ -121,7 +121,7 @@ fn line(block: &BlockRow) -> String {
 }
 
 /// A reason: one line of 3 to 200 characters.
-fn read_reason(text: &str) -> Result<String, String> {
+pub(super) fn read_reason(text: &str) -> Result<String, String> {
     let count = text.trim().chars().count();
     let is_line = !text.chars().any(char::is_control);
     if is_line && REASON_CHARS.contains(&count) {

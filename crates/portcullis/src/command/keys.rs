@@ -53,6 +53,8 @@ pub(crate) enum KeysCommand {
         #[arg(long)]
         compact: bool,
     },
+    /// Prints the header with the key of requests to the private listener, for `curl -H @-`.
+    Operator,
 }
 
 /// Runs the command.
@@ -80,6 +82,9 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
         KeysCommand::Revoke { id, yes } => {
             let consent = if *yes { Consent::Given } else { Consent::Missing };
             revoke(installation, id, consent)
+        }
+        KeysCommand::Operator => {
+            Ok(outln!("X-Portcullis-Operator: {}", secrets(installation)?.operator().expose())?)
         }
         KeysCommand::Reencrypt { compact } => {
             let (beside, _) = installation.open()?;

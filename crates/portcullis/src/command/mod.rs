@@ -7,7 +7,8 @@ mod user; // portcullis user
 mod block; // portcullis block
 mod room; // portcullis room
 mod keys; // portcullis keys
-mod alert; // portcullis alert
+mod alert; // portcullis alert: channels, alerts, silences
+mod private_request; // requests to the private listener of the server
 mod operate; // portcullis limits, state and health, on a running server
 mod simulate; // portcullis limits simulate
 mod demand; // how much clients requested, and the limits that would be enough

@@ -1,28 +1,22 @@
 //! `portcullis limits`, `state` and `health`: requests to the private listener of a server.
-//! Never: a request to another server, or a wait without a timeout.
+//! Never: the request itself; `private_request.rs` sends it.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use portcullis_accounts::{OperatorAccounts, OperatorError, ServerSecret};
+use portcullis_accounts::{OperatorAccounts, OperatorError};
 use portcullis_audit::utc;
 use portcullis_guard::LoadState;
 use portcullis_model::{Now, UserId};
 use serde_json::Value;
 
 use super::installation::Installation;
+use super::private_request::{exchange, request};
 use super::user::read_time;
 use crate::output::{OutputError, outln};
 use crate::start::wiring::block_on;
-
-/// Timeout of a request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest response that is read.
-const RESPONSE_MAX_BYTES: u64 = 1024 * 1024;
 
 /// `portcullis limits …`.
 #[derive(Debug, Subcommand)]
@@ -207,53 +201,12 @@ pub(super) fn health(installation: &Installation, arguments: &HealthArguments) -
         arguments.listen.or(private).context("listen.private is not set: add --listen")?;
     let path = if arguments.ready { "/ready" } else { "/health" };
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    let response = send(address, &request)
+    let response = exchange(address, &request)
         .with_context(|| format!("the server does not respond on {address}: check that it runs"))?;
     let (head, body) = response.split_once("\r\n\r\n").context("the response is not HTTP")?;
     let status = head.split(' ').nth(1).unwrap_or_default();
     anyhow::ensure!(status == "200", "the server responded with status {status}: {body}");
     Ok(outln!("{body}")?)
-}
-
-/// Sends one request to the private listener.
-fn request(installation: &Installation, method: &str, path: &str) -> Result<Value> {
-    let address = installation
-        .settings
-        .server
-        .private
-        .context("listen.private is not set: set it, and restart the server")?;
-    let data = &installation.settings.storage.data;
-    let secret = ServerSecret::load(data)?;
-    let secret = secret
-        .with_context(|| format!("no server was ever started with the data directory {data:?}"))?;
-    let response = exchange(address, method, path, secret.operator().expose())
-        .with_context(|| format!("the server does not respond on {address}: check that it runs"))?;
-    let (head, body) = response.split_once("\r\n\r\n").context("the response is not HTTP")?;
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    let body: Value = serde_json::from_str(body).context("the response is not JSON")?;
-    match (status, body.get("error").and_then(Value::as_str)) {
-        ("200", _) => Ok(body),
-        (_, Some(why)) => bail!("{why}"),
-        (status, None) => bail!("the server responded with status {status}"),
-    }
-}
-
-fn exchange(address: SocketAddr, method: &str, path: &str, key: &str) -> Result<String> {
-    let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
-    let key = format!("X-Portcullis-Operator: {key}\r\n");
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{key}{length}\r\n");
-    send(address, &request)
-}
-
-/// Sends a request without a key, and reads the whole response.
-fn send(address: SocketAddr, request: &str) -> Result<String> {
-    let mut socket = TcpStream::connect_timeout(&address, REQUEST_TIMEOUT)?;
-    socket.set_read_timeout(Some(REQUEST_TIMEOUT))?;
-    socket.set_write_timeout(Some(REQUEST_TIMEOUT))?;
-    socket.write_all(request.as_bytes())?;
-    let mut response = String::new();
-    socket.take(RESPONSE_MAX_BYTES).read_to_string(&mut response)?;
-    Ok(response)
 }
 
 #[cfg(test)]

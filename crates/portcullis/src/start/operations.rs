@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_accounts::ServerSecret;
 use portcullis_admin::{Desk, StoredState, install_operations};
-use portcullis_guard::{BlockRules, ReferenceError};
+use portcullis_guard::BlockRules;
 use portcullis_model::RoleTable;
 use portcullis_server::Builder;
 use portcullis_store::Store;
@@ -24,11 +24,7 @@ pub(super) fn install(
     let private = settings.server.private.map(|address| address.ip());
     let rules = BlockRules::new(&settings.gate.proxies, private).map_err(ConfigError::Gate)?;
     desk.attach_store(StoredState { store: Arc::clone(store), rules, roles });
-    let keys: Vec<_> =
-        std::iter::once(secret.reference()).chain(secret.former_references()).collect();
-    desk.attach_references(move |text, now| {
-        let explained = keys.iter().map(|key| key.explain(text, now));
-        explained.fold(Err(ReferenceError::Foreign), |found, next| found.or(next))
-    });
+    let keys = std::iter::once(secret.reference()).chain(secret.former_references());
+    desk.attach_references(keys.collect());
     install_operations(builder, desk).map_err(ConfigError::Gate)
 }

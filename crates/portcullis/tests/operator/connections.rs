@@ -61,7 +61,7 @@ fn connections_are_listed_by_user_network_and_login() {
         assert_eq!(addresses(&mut admin, filter.clone()), expect, "{filter}");
     }
     for (payload, expect) in [
-        (json!({ "filter": { "user": "nobody" } }), "user_unknown"),
+        (json!({ "filter": { "user": "missing" } }), "user_unknown"),
         (json!({ "filter": { "address": "203.0.113" } }), "address_invalid"),
         (json!({ "cursor": "0" }), "cursor_invalid"),
         (json!({ "limit": 0 }), "limit_invalid"),

@@ -7,7 +7,7 @@ use portcullis_test::{
 use serde_json::{Value, json};
 
 use crate::alert::alerts::guess;
-use crate::start;
+use crate::{done, refused, start};
 
 /// All operations that change something, each with a valid payload.
 fn changes() -> [(&'static str, Value); 16] {
@@ -320,4 +320,67 @@ fn watcher_gets_new_records_that_fit_its_filter() {
     let packet: Value = serde_json::from_str(&packet["42/admin,".len()..]).unwrap();
     assert_eq!(packet[1]["record"]["rule"]["name"], "origin_rejected", "{packet}");
     assert_eq!(packet[1]["dropped"], 0, "{packet}");
+}
+
+#[test]
+fn alerts_are_listed_acknowledged_and_silenced_at_the_command_line() {
+    let server = start(&config());
+    let _admin = set_up(&server, "the_admin");
+    guess(&server, "ann", 12);
+    let line = until("the alert", || {
+        let list = done(&server, &["alert", "list"], "");
+        list.lines().find(|line| line.contains("  A2  firing  ")).map(String::from)
+    });
+    assert!(line.ends_with("  name ann"), "{line}");
+    let id = line.split(' ').next().unwrap();
+    let reason = ["--reason", "on my way"];
+    let answer = done(&server, &[&["alert", "ack", id], &reason[..]].concat(), "");
+    assert_eq!(answer, format!("{id}: acknowledged\n"));
+    let record = server.records.wait_for(|it| it["event"]["code"] == "alert_acknowledged");
+    assert_eq!(record["labels"]["stated_reason"], "on my way", "{record}");
+    let list = done(&server, &["alert", "list"], "");
+    assert!(list.contains("acknowledged by operator: on my way"), "{list}");
+
+    let key = ["--rule", "A2", "--key", "name", "ann", "--severity", "high", "--for", "2h"];
+    let silenced = done(&server, &[&["alert", "silence"], &key[..], &reason[..]].concat(), "");
+    assert!(silenced.contains("  A2  name ann  up to high  until "), "{silenced}");
+    assert!(silenced.ends_with("  by operator: on my way\n"), "{silenced}");
+    let list = done(&server, &["alert", "list"], "");
+    assert!(list.contains(&format!("silence {silenced}")), "{list}");
+    let json: Value =
+        serde_json::from_str(&done(&server, &["alert", "list", "--json"], "")).unwrap();
+    assert_eq!(json["silences"][0]["key"], json!({ "kind": "name", "value": "ann" }), "{json}");
+    let id = silenced.split(' ').next().unwrap();
+    let ended = done(&server, &[&["alert", "unsilence", id], &reason[..]].concat(), "");
+    assert_eq!(ended, format!("{id}: silence ended\n"));
+    let list = done(&server, &["alert", "list"], "");
+    assert!(!list.contains("silence "), "{list}");
+}
+
+#[test]
+fn commands_about_alerts_say_why_they_fail() {
+    let mut server = start(&config());
+    let reason = ["--reason", "a test of errors"];
+    for (arguments, expect) in [
+        (&["ack", "01x"][..], "no open alert has this id"),
+        (&["unsilence", "7"], "no silence has this id"),
+        (&["silence", "--rule", "A13"], "A13"),
+        (&["silence", "--rule", "A99"], "rule"),
+        (&["silence", "--for", "8d"], "duration_s must be from 1 to 604800"),
+    ] {
+        let why = refused(&server, &[&["alert"], arguments, &reason[..]].concat(), "");
+        assert!(why.starts_with("error: ") && why.contains(expect), "{arguments:?}: {why}");
+    }
+    for arguments in [
+        &["ack", "01x"][..],
+        &["ack", "01x", "--reason", "no"],
+        &["silence", "--key", "name", "--reason", "a test"],
+        &["silence", "--for", "2", "--reason", "a test"],
+    ] {
+        let output = server.operate(&[&["alert"], arguments].concat(), "");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    server.terminate();
+    let why = refused(&server, &["alert", "list"], "");
+    assert!(why.contains("the server does not respond on 127.0.0.1:"), "{why}");
 }

@@ -75,7 +75,9 @@ fn user_of_another_issuer_has_no_session_and_no_login() {
 
 /// The reference of a rejected request of a client.
 fn rejected(server: &TestServer, client: &str) -> String {
-    let request = Request::get(server, "/nothing/here").header("X-Forwarded-For", client);
+    let request = Request::get(server, "/nothing/here")
+        .header("Origin", &server.origin)
+        .header("X-Forwarded-For", client);
     let answer = request.ask_on(&mut Connection::open_from(server, IpAddr::from(PROXY)));
     assert_eq!(answer.status, 404);
     String::from(answer.json()["ref"].as_str().unwrap())

@@ -1,5 +1,5 @@
 //! The rule and the time of a reference, which also a rejection without a record has.
-//! Never: who was rejected; only a record says that.
+//! Never: the client that was rejected; only a record says that.
 
 use portcullis_audit::utc;
 use portcullis_guard::{REFERENCE_STEP_S, ReferenceFacts};
@@ -52,7 +52,7 @@ mod tests {
         let (reference, foreign) = (made(&own), made(&other));
         let desk = Desk::default();
         assert_eq!(explain(&desk, reference.as_str(), now), Value::Null, "no keys");
-        desk.attach_references(move |text, now| own.explain(text, now));
+        desk.attach_references(vec![ReferenceKey::new([9; 16]), own]);
         let explained = explain(&desk, reference.as_str(), now);
         let expect = json!(denial.answer().rule);
         assert_eq!((&explained["rule"], &explained["within_s"]), (&expect, &json!(4)));
