@@ -44,6 +44,18 @@ async function signIn(page) {
   await page.keyboard.press("Enter");
 }
 
+/**
+ * Shows the sessions of the second user.
+ * @param {Page} page
+ */
+async function openSessions(page) {
+  await page
+    .getByRole("button", { name: /^Sessions of / })
+    .nth(1)
+    .click();
+  await page.locator(".sessions li").first().waitFor();
+}
+
 describe("T-408: the dashboard", () => {
   /** @type {Dashboard} */
   let mock;
@@ -106,6 +118,7 @@ describe("T-408: the dashboard", () => {
           await page.goto(`${mock.url}/admin/#/${tab}`);
           await page.locator("main .panel li, main .panel form").first().waitFor();
           await page.getByText("One moment…").waitFor({ state: "detached" });
+          if (tab === "users") await openSessions(page);
           assert.deepEqual(await violations(page), [], `the tab ${tab}`);
           const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
           assert.ok(wide <= 0, `the tab ${tab} is ${wide} px too wide`);
@@ -177,6 +190,14 @@ describe("T-408: the dashboard", () => {
     await page.keyboard.type("k3v9x0abcd");
     await page.keyboard.press("Enter");
     await page.getByText("rejected by connect_per_prefix at").waitFor();
+    for (const [ref, words] of [
+      ["0123456789ab", "The log has no record of it"],
+      ["mistyped", "this server has not made this reference"],
+    ]) {
+      await page.getByRole("textbox", { name: "Reference", exact: true }).fill(ref ?? "");
+      await page.keyboard.press("Enter");
+      await page.getByText(words ?? "").waitFor();
+    }
     assert.deepEqual(unlessSignedOut(complaints), []);
     await close();
   });
@@ -200,7 +221,11 @@ describe("T-408: the dashboard", () => {
     for (const tab of TABS) {
       await page.goto(`${mock.url}/admin/#/${tab}`);
       await page.locator("main .panel li, main .panel form").first().waitFor();
-      if (tab === "users") await page.getByText("<img src=x onerror=alert(1)>").waitFor();
+      if (tab === "users") {
+        await page.getByText("<img src=x onerror=alert(1)>").waitFor();
+        await openSessions(page);
+      }
+      if (tab === "connections") await page.getByText("<img src=x onerror=alert(1)>").waitFor();
       const found = await page.evaluate(() => ({
         markup: document.querySelectorAll("main img, main script, main iframe").length,
         text: document.body.innerText,

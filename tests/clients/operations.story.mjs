@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { fillAccount, launch, picture, visit } from "./browser.mjs";
-import { ask, connect, must, newPerson, nextEvent, PASSWORD, sendEvent } from "./people.mjs";
+import { ask, connect, login, must, newPerson, nextEvent, PASSWORD, sendEvent } from "./people.mjs";
 import { Server, WIDE_LIMITS } from "./server.mjs";
 
 /** @typedef {import("playwright-core").Page} Page */
@@ -219,6 +219,30 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await closed;
     await page.getByText("The list is empty.").waitFor();
     await page.setViewportSize({ width: 1280, height: 720 });
+  });
+
+  test("one session of a user is ended, and another one stays", async () => {
+    const rosa = await newPerson(server, "rosa");
+    const second = await login(server, "rosa");
+    const [phone, desk] = [await connect(server, rosa), await connect(server, second)];
+    const ended = nextEvent(desk, "disconnect");
+    await show("users");
+    await page.getByLabel("Name or user id").last().fill("rosa");
+    await page.keyboard.press("Enter");
+    await page.getByText("Your own account").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Sessions of rosa" }).click();
+    const sessions = page.locator(".sessions li");
+    await sessions.nth(1).waitFor();
+    await picture(page, "operations-sessions");
+    // The session that was used last comes first.
+    const end = sessions.first().getByRole("button");
+    const title = (await end.getAttribute("aria-label")) ?? "";
+    await end.click();
+    await confirm(title, /Concerns 1 connection now/);
+    await ended;
+    await sessions.nth(1).waitFor({ state: "detached" });
+    assert.equal((await sendEvent(phone, "room:list", {})).ok, true);
+    phone.close();
   });
 
   test("the load level is pinned until the pin is ended", async () => {

@@ -88,7 +88,7 @@ export const endSession = (
   since: number | undefined,
 ): Operation => ({
   name: "session:end",
-  title: `End the session of ${visible(name)} since ${moment(since, Date.now())}`,
+  title: `End session of ${visible(name)} since ${moment(since, Date.now())}`,
   verb: "End session",
   payload: { user, session },
   expires: "no",
