@@ -6,6 +6,7 @@ mod command; // starts programs
 mod parallel; // runs steps at the same time
 mod find; // finds source files by what they say about themselves
 mod install; // installs what the tests need
+mod package; // the packages, and the lists of what they contain
 mod peers; // the servers that benchmarks compare with
 mod run; // starts the server with its page, and the benchmarks
 mod samples; // builds the samples of the documentation
@@ -34,6 +35,8 @@ fn run_command(arguments: &[String]) -> Result<()> {
         ["test"] => test::run(None),
         ["test", "--without-fuzz", reason] if !reason.is_empty() => test::run(Some(reason)),
         ["samples"] => samples::run(),
+        ["package", rest @ ..] => package::run(rest),
+        ["sbom"] => package::run_sbom(),
         ["acceptance"] => acceptance::run(),
         ["find", words @ ..] => find::run(words),
         ["tidy"] => tidy::run(),
@@ -42,7 +45,7 @@ fn run_command(arguments: &[String]) -> Result<()> {
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], \
-             samples, acceptance, find [WORD ...], tidy [words | rings | fields PATH], \
+             package [--twice | --try | --check], sbom, samples, acceptance, find [WORD ...], tidy [words | rings | fields PATH], \
              bench [NAME] [--quick | --check], \
              or siege [D-1 ... D-14] [--quick] [--no-peers] [--compare-alerts PAIRS]"
         ),
