@@ -43,6 +43,12 @@ pub(crate) fn for_tests() -> Result<()> {
     if !is_there("promtool") {
         apt("prometheus")?;
     }
+    // `systemd-analyze` checks the unit, `objcopy` divides the binary.
+    for (program, package) in [("systemd-analyze", "systemd"), ("objcopy", "binutils")] {
+        if !is_installed(program) {
+            apt(package)?;
+        }
+    }
     if !is_installed("rsyslogd") {
         apt("rsyslog")?;
     }
@@ -66,6 +72,22 @@ pub(crate) fn for_acceptance() -> Result<()> {
         return Ok(());
     }
     apt("pkg-config").and_then(|()| apt("libssl-dev"))
+}
+
+/// Installs what the trial of a package needs.
+pub(crate) fn for_trial() -> Result<()> {
+    let programs = [
+        ("debootstrap", "debootstrap"),
+        ("systemd-nspawn", "systemd-container"),
+        ("lintian", "lintian"),
+        ("openssl", "openssl"),
+    ];
+    for (program, package) in programs {
+        if !is_installed(program) {
+            apt(package)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether rsyslog has its TLS module, which is a package of its own.

@@ -45,7 +45,8 @@ fn run_command(arguments: &[String]) -> Result<()> {
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], \
-             package [--twice | --try | --check], sbom, samples, acceptance, find [WORD ...], tidy [words | rings | fields PATH], \
+             package [--twice | --try | --check], sbom, samples, acceptance, find [WORD ...], \
+             tidy [words | rings | fields PATH], \
              bench [NAME] [--quick | --check], \
              or siege [D-1 ... D-14] [--quick] [--no-peers] [--compare-alerts PAIRS]"
         ),

@@ -41,6 +41,10 @@ pub(crate) fn run(without_fuzz: Option<&str>) -> Result<()> {
     let stories = Step::new(named, stories("test"));
     // Alone: a stock client in Python waits 30 s longer when other programs take the processors.
     alone(stories)?;
+    alone(Step::new(
+        "the Debian package",
+        program("cargo", &["xtask", "package", "--check"], "."),
+    ))?;
     together(vec![after_the_stories(without_fuzz)])?;
     if has_two_processors() {
         alone(siege())?;

@@ -13,7 +13,7 @@ use crate::command::{must, program, step};
 /// The highest exposure of the unit that is accepted, in tenths, as systemd computes it.
 const EXPOSURE_MAX: &str = "15";
 /// Files that every package has, with their modes as `ls` shows them.
-const EXPECTED: [(&str, &str); 22] = [
+const EXPECTED: [(&str, &str); 23] = [
     ("etc/portcullis/portcullis.toml", "-rw-r-----"),
     ("lib/systemd/system/portcullis.service", "-rw-r--r--"),
     ("usr/bin/portcullis", "-rwxr-xr-x"),
@@ -35,6 +35,7 @@ const EXPECTED: [(&str, &str); 22] = [
     ("usr/share/man/man1/portcullis-check.1.gz", "-rw-r--r--"),
     ("usr/share/man/man1/portcullis-serve.1.gz", "-rw-r--r--"),
     ("usr/share/man/man1/portcullis-user-ban.1.gz", "-rw-r--r--"),
+    ("usr/share/man/man8/portcullisctl.8.gz", "-rw-r--r--"),
     ("usr/share/zsh/vendor-completions/_portcullis", "-rw-r--r--"),
 ];
 
@@ -103,10 +104,10 @@ fn check_unit(folder: &Path) -> Result<()> {
     security.arg(format!("--threshold={EXPOSURE_MAX}")).arg(&unit);
     output(security).context("the unit is less protected than EXPOSURE_MAX permits")?;
     // The programs of the unit, as far as the package does not have them.
-    let kill = folder.join("bin/kill");
+    let shell = folder.join("bin/sh");
     std::fs::create_dir_all(folder.join("bin"))?;
-    std::fs::write(&kill, "")?;
-    std::fs::set_permissions(&kill, PermissionsExt::from_mode(0o755))?;
+    std::fs::write(&shell, "")?;
+    std::fs::set_permissions(&shell, PermissionsExt::from_mode(0o755))?;
     let verify = ["verify", "--man=no", "--recursive-errors=no"];
     let mut verify = program("systemd-analyze", &verify, ".");
     verify.arg(format!("--root={}", folder.display())).arg("portcullis.service");

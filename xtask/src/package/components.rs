@@ -222,8 +222,7 @@ pub(crate) fn output(mut command: Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot start {shown}"))?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{shown} ended with {}:\n{errors}", output.status);
-    String::from_utf8(output.stdout)
-        .with_context(|| format!("{shown} wrote bytes that are no text"))
+    String::from_utf8(output.stdout).with_context(|| format!("{shown} did not write UTF-8"))
 }
 
 #[cfg(test)]

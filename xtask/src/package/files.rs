@@ -56,6 +56,9 @@ pub(crate) fn files(binary: &Path, lists: &Path) -> Result<Vec<PackagedFile>> {
     }
     document(SBOM, read(&lists.join(SBOM))?);
     document(&format!("{LICENCES}.gz"), compressed(&lists.join(LICENCES))?);
+    let content = compressed(&root().join("packaging/portcullisctl.8"))?;
+    let path = String::from("usr/share/man/man8/portcullisctl.8.gz");
+    all.push(PackagedFile { path, mode: 0o644, content });
     all.extend(manual(binary, lists)?);
     all.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(all)

@@ -94,6 +94,6 @@ fn check_debug_build() -> Result<()> {
     let built = target().join("debug/portcullis");
     let binary = build::split(&built, &folder)?;
     write_lists(&folder)?;
-    let deb = debian::build(&binary, &folder, Compression::None)?;
+    let deb = debian::build(&binary, &folder, Compression::Fast)?;
     check::check(&deb)
 }

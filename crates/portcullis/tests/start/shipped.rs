@@ -79,7 +79,7 @@ fn commented(text: &str) -> Vec<String> {
 fn shipped() -> Vec<ShippedFile> {
     let root = root();
     let mut paths = vec![root.join("README.md"), root.join("SECURITY.md")];
-    for folder in ["docs", "examples"] {
+    for folder in ["docs", "examples", "packaging"] {
         files(&root.join(folder), &mut paths);
     }
     let mut all = Vec::new();
@@ -93,10 +93,13 @@ fn shipped() -> Vec<ShippedFile> {
 }
 
 /// Paths and addresses of a deployment, and their replacements in this test.
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("/etc/portcullis/siem-ca.pem", "good.pem"),
     ("/etc/portcullis/chat.example.pem", "good.pem"),
     ("/etc/portcullis/chat.example.key", "good.key"),
+    ("/etc/portcullis/tls.crt", "good.pem"),
+    ("/etc/portcullis/tls.key", "good.key"),
+    ("[::]:443", "127.0.0.1:0"),
     ("/etc/portcullis-tls/tls.crt", "good.pem"),
     ("/etc/portcullis-tls/tls.key", "good.key"),
     ("/var/lib/portcullis/access.log", "access.log"),
@@ -120,12 +123,13 @@ fn every_shipped_configuration_passes_check() {
     let all = shipped();
     let is_from = |folder: &str| all.iter().filter(|one| one.place.starts_with(folder)).count();
     assert!(is_from("examples/") >= 6 && is_from("docs/") >= 5, "not all of them are found");
+    assert_eq!(is_from("packaging/"), 1, "the template of the package");
     for ShippedFile { place, text: shown } in &all {
         let mut shown = shown.clone();
         for (there, here) in ELSEWHERE {
             shown = shown.replace(there, here);
         }
-        if place.starts_with("examples/") {
+        if !place.starts_with("docs/") && !place.contains(".md") {
             assert!(shown.contains("profile = \"production\"\n"), "{place} is a deployment");
         }
         // A piece that explains one section stands in a deployment with everything else.

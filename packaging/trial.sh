@@ -1,0 +1,128 @@
+#!/bin/bash
+# Runs in a fresh Debian with systemd as the first process: installs the package and uses it.
+# Never: runs on a machine with a server; it purges the package with its data.
+set -euo pipefail
+trap 'echo "trial: line $LINENO failed" >&2' ERR
+
+step() { echo "== $*"; }
+fail() { echo "trial: $*" >&2; exit 1; }
+expect() { # WHAT SEEN EXPECTED
+    [ "$2" = "$3" ] || fail "$1 is '$2' and not '$3'"
+}
+property() { systemctl show -p "$1" --value portcullis; }
+until_active() {
+    for _ in $(seq 150); do
+        if [ "$(systemctl is-active portcullis)" = active ]; then return; fi
+        sleep 0.2
+    done
+    fail "the server is not active: $(journalctl -u portcullis -o cat | tail -20)"
+}
+
+step "install"
+dpkg -i /root/portcullis.deb
+expect "the shell of the user" "$(getent passwd portcullis | cut -d: -f7)" /usr/sbin/nologin
+for expected in "755 root:root /usr/bin/portcullis" "755 root:root /usr/sbin/portcullisctl" \
+    "750 root:portcullis /etc/portcullis" "640 root:portcullis /etc/portcullis/portcullis.toml" \
+    "700 portcullis:portcullis /var/lib/portcullis"; do
+    expect "owner and mode" "$(stat -c '%a %U:%G %n' "${expected##* }")" "$expected"
+done
+expect "the unit after the installation" "$(systemctl is-enabled portcullis || true)" disabled
+expect "the server after the installation" "$(systemctl is-active portcullis || true)" inactive
+systemd-analyze verify --man=no /lib/systemd/system/portcullis.service
+portcullis --version
+
+step "a server without a certificate does not start, and is not started again and again"
+portcullisctl check 2> /tmp/check && fail "check accepts a missing certificate"
+grep -q /etc/portcullis/tls /tmp/check || fail "check does not name the file: $(cat /tmp/check)"
+systemctl start portcullis 2> /dev/null && fail "the server started without a certificate"
+expect "the exit code" "$(property ExecMainStatus)" 2
+expect "restarts" "$(property NRestarts)" 0
+
+step "configure and start"
+install -o root -g portcullis -m 640 /root/tls.key /etc/portcullis/tls.key
+install -o root -g portcullis -m 644 /root/tls.crt /etc/portcullis/tls.crt
+portcullisctl check > /dev/null
+systemctl reset-failed portcullis
+systemctl enable --now portcullis
+expect "the server after its start" "$(systemctl is-active portcullis)" active
+process=$(property MainPID)
+expect "the user of the process" "$(stat -c %U "/proc/$process")" portcullis
+status() { awk -v name="$1:" '$1 == name { print $2 }' "/proc/$process/status"; }
+expect "the privileges of the process" "$(status CapEff) $(status CapBnd)" \
+    "0000000000000400 0000000000000400"
+expect "no new privileges, filter of system calls" "$(status NoNewPrivs) $(status Seccomp)" "1 2"
+expect "open files" "$(property LimitNOFILE)" 65536
+systemd-analyze security --threshold=15 portcullis.service > /dev/null
+portcullisctl health --ready
+portcullisctl state show | grep -q '^state: normal'
+
+step "the first administrator signs in and chats"
+page=https://chat.example
+request() {
+    curl --silent --show-error --fail --cacert /root/tls.crt --resolve chat.example:443:127.0.0.1 \
+        -H "Origin: $page" "$@"
+}
+setup=$(journalctl -u portcullis -o cat | grep -o 'setup=.*' | head -1)
+account='"username":"ada","password":"a plain long sentence of my own"'
+json='content-type: application/json'
+request -H "$json" -d "{\"token\":\"${setup#setup=}\",$account}" $page/auth/setup > /dev/null
+token=$(request -H "$json" -d "{$account}" $page/auth/login | grep -o '"access_token":"[^"]*"' |
+    cut -d'"' -f4)
+polling="$page/socket.io/?EIO=4&transport=polling"
+sid=$(request "$polling" | grep -o '"sid":"[^"]*"' | cut -d'"' -f4)
+packets() { request -H 'content-type: text/plain' --data-binary "$1" "$polling&sid=$sid" > /dev/null
+    request "$polling&sid=$sid"; echo; }
+packets "40{\"token\":\"$token\"}"
+room=$(packets '420["room:create",{"name":"Tea","visibility":"public"}]' |
+    grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)
+sent=$(packets "421[\"chat:send\",{\"roomId\":\"$room\",\"message\":\"hello\"}]")
+[[ "$sent" == *'"ok":true'* ]] || fail "the message was rejected: $sent"
+request $page/ | grep -qi '<!doctype html' || fail "no chat page"
+
+step "reload"
+systemctl reload portcullis
+expect "the server after a reload" "$(systemctl is-active portcullis)" active
+expect "the process after a reload" "$(property MainPID)" "$process"
+journalctl -u portcullis -o cat | grep -q 'certificates were reloaded' || fail "no reload"
+
+step "stop with a drain"
+systemctl stop portcullis
+expect "the result of the stop" "$(property Result) $(property ExecMainStatus)" "success 0"
+journalctl -u portcullis -o cat | grep -q 'clients are asked to reconnect' || fail "no drain"
+
+step "watchdog: a process that does not answer is restarted"
+mkdir -p /etc/systemd/system/portcullis.service.d
+printf '[Service]\nWatchdogSec=2s\n' > /etc/systemd/system/portcullis.service.d/trial.conf
+systemctl daemon-reload
+systemctl start portcullis
+kill -STOP "$(property MainPID)"
+for _ in $(seq 100); do
+    if [ "$(property NRestarts)" = 1 ]; then break; fi
+    sleep 0.2
+done
+expect "restarts by the watchdog" "$(property NRestarts)" 1
+until_active
+
+step "upgrade keeps the configuration, and restarts the server"
+echo '# changed by the operator' >> /etc/portcullis/portcullis.toml
+process=$(property MainPID)
+dpkg -i /root/portcullis.deb
+until_active
+[ "$(property MainPID)" != "$process" ] || fail "the server was not restarted"
+grep -q '^# changed by the operator' /etc/portcullis/portcullis.toml || fail "a change is lost"
+portcullisctl user list | grep -q ada || fail "the account is lost"
+portcullisctl audit verify --key "$(portcullisctl audit key)"
+
+step "remove keeps configuration and data"
+dpkg -r portcullis
+expect "the server after the removal" "$(systemctl is-active portcullis || true)" inactive
+[ ! -e /usr/bin/portcullis ] || fail "the binary is left"
+[ -s /var/lib/portcullis/portcullis.db ] || fail "the database is lost"
+[ -s /etc/portcullis/portcullis.toml ] || fail "the configuration is lost"
+
+step "purge removes them, and leaves files of the operator"
+dpkg -P portcullis
+[ ! -e /var/lib/portcullis ] || fail "the data are left"
+[ ! -e /etc/portcullis/portcullis.toml ] || fail "the configuration is left"
+[ -s /etc/portcullis/tls.key ] || fail "a file of the operator is lost"
+echo "trial: passed"
