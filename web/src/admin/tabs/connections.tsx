@@ -46,11 +46,7 @@ export function Connections() {
     filter.value = chosen;
   };
   return (
-    <Panel
-      title="Connections"
-      wide
-      hint="Open connections, in the order in which they were opened."
-    >
+    <Panel title="Connections" wide hint="Open connections of clients, page by page.">
       <form class="filters" role="search" aria-label="Connections" onSubmit={submit}>
         {FIELDS.map(([name, label, example]) => (
           <div key={name} class="field">
