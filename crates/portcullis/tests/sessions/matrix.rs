@@ -147,7 +147,8 @@ impl Cast {
         let more = match event {
             "admin:overview" | "admin:timeline" | "admin:alerts" | "admin:blocks"
             | "admin:offenders" | "admin:affected" | "admin:events" | "admin:users"
-            | "admin:unwatch" => return json!({}),
+            | "admin:unwatch" | "admin:connections" => return json!({}),
+            "admin:connection" => return json!({ "id": "0-1" }),
             "admin:user" => return json!({ "user": victim }),
             "admin:watch" => return json!({ "streams": ["overview"] }),
             "admin:limits" => return json!({ "address": "203.0.113.7" }),
