@@ -12,8 +12,13 @@ use crate::command::{is_there, must, program, root, step};
 const NODE_MIN: u32 = 20;
 /// Oldest Python that runs the Python story.
 const PYTHON_MIN: (u32, u32) = (3, 11);
-/// The packages of the Python story, each with its exact version.
-const PYTHON_REQUIREMENTS: &str = "tests/clients/python/requirements.txt";
+/// An environment of Python: its folder below Cargo's build folder, and the file that lists its
+/// packages, each with its exact version.
+type PythonEnvironment = (&'static str, &'static str);
+/// The Python story.
+const STORIES: PythonEnvironment = ("python-stories", "tests/clients/python/requirements.txt");
+/// The checks of containers and manifests.
+const DEPLOYMENT: PythonEnvironment = ("python-deployment", "tests/deploy/requirements.txt");
 /// Folders with an npm lock file of their own.
 const NODE_FOLDERS: [&str; 3] = ["web", "tests/clients", "examples/own-login"];
 
@@ -62,7 +67,8 @@ pub(crate) fn for_tests() -> Result<()> {
     for folder in NODE_FOLDERS {
         node_packages(folder)?;
     }
-    python_packages()
+    python_packages(STORIES)?;
+    python_packages(DEPLOYMENT)
 }
 
 /// Installs what the build of the Rust client needs.
@@ -132,11 +138,11 @@ pub(crate) fn node_packages(folder: &str) -> Result<()> {
     must(program("npm", &["ci", "--no-audit", "--no-fund"], folder))
 }
 
-/// Installs the packages of the Python story in a separate environment.
-fn python_packages() -> Result<()> {
-    let wanted = root().join(PYTHON_REQUIREMENTS);
+/// Installs the packages of an environment, which no other program uses.
+fn python_packages((name, requirements): PythonEnvironment) -> Result<()> {
+    let wanted = root().join(requirements);
     let wanted = std::fs::read(&wanted).with_context(|| format!("read {}", wanted.display()))?;
-    let environment = python_environment();
+    let environment = target().join(name);
     // Written last, so it proves that all packages are installed.
     let done = environment.join("installed.txt");
     if std::fs::read(&done).is_ok_and(|installed| installed == wanted) {
@@ -145,9 +151,9 @@ fn python_packages() -> Result<()> {
     check_python()?;
     let folder = environment.to_string_lossy();
     must(program("python3", &["-m", "venv", "--clear", &folder], "."))?;
-    let python = story_python();
+    let python = environment.join("bin/python");
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary"];
-    let what = [":all:", "--no-deps", "--requirement", PYTHON_REQUIREMENTS];
+    let what = [":all:", "--no-deps", "--requirement", requirements];
     must(program(&python.to_string_lossy(), &[&pip[..], &what].concat(), "."))?;
     std::fs::write(&done, wanted).with_context(|| format!("write {}", done.display()))
 }
@@ -179,13 +185,15 @@ pub(crate) fn target() -> PathBuf {
     target.map_or_else(|| root().join("target"), Into::into)
 }
 
-fn python_environment() -> PathBuf {
-    target().join("python-stories")
+/// The Python interpreter of the Python story.
+pub(crate) fn story_python() -> PathBuf {
+    target().join(STORIES.0).join("bin/python")
 }
 
-/// The Python interpreter of that environment.
-pub(crate) fn story_python() -> PathBuf {
-    python_environment().join("bin/python")
+/// The Python interpreter of the checks of containers and manifests, with its packages.
+pub(crate) fn deployment_python() -> Result<PathBuf> {
+    python_packages(DEPLOYMENT)?;
+    Ok(target().join(DEPLOYMENT.0).join("bin/python"))
 }
 
 fn apt(package: &str) -> Result<()> {

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use self::debian::Compression;
-use crate::command::{is_there, step};
-use crate::install::target;
+use crate::command::{is_there, must, program, step};
+use crate::install::{self, target};
 
 /// The folder of all results, below Cargo's build folder.
 const RESULTS: &str = "package";
@@ -54,7 +54,7 @@ fn write_lists(folder: &Path) -> Result<()> {
     let components = components::components()?;
     licences::check(&components)?;
     let moment = components::output({
-        let mut date = crate::command::program("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ", "-d"], ".");
+        let mut date = program("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ", "-d"], ".");
         date.arg(format!("@{}", build::source_moment()?));
         date
     })?;
@@ -95,5 +95,10 @@ fn check_debug_build() -> Result<()> {
     let binary = build::split(&built, &folder)?;
     write_lists(&folder)?;
     let deb = debian::build(&binary, &folder, Compression::Fast)?;
-    check::check(&deb)
+    check::check(&deb)?;
+    step("container, manifests and list of components");
+    let python = install::deployment_python()?;
+    let mut check = program(&python.to_string_lossy(), &["tests/deploy/check.py"], ".");
+    check.arg(folder.join(SBOM));
+    must(check)
 }
