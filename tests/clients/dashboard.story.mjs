@@ -19,7 +19,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const IMAGES =
   process.env["DASHBOARD_IMAGES"] ??
   fileURLToPath(new URL("../../target/screenshots", import.meta.url));
-const TABS = ["", "connections", "users", "limits", "blocks", "audit"];
+const TABS = ["", "connections", "users", "limits", "blocks", "audit", "doctor"];
 
 /** @param {Page} page */
 async function violations(page) {
@@ -244,6 +244,24 @@ describe("T-408: the dashboard", () => {
     await page.getByRole("dialog").waitFor();
     assert.deepEqual(await violations(page), []);
     assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
+  test("shows the report of the regular audit, what needs care first, and runs it again", async () => {
+    const { page, complaints, close } = await open();
+    await page.goto(`${mock.url}/admin/#/doctor`);
+    const rows = page.locator("main .rows > li");
+    await rows.first().getByText("D4 File modes").waitFor();
+    await rows.first().getByText("‼ critical").waitFor();
+    await rows.first().getByText("What to do: chmod 600").waitFor();
+    await rows.nth(1).getByText("! warning").waitFor();
+    assert.equal(await rows.count(), 4);
+    mock.mended = true;
+    await page.getByRole("button", { name: "Run all checks now" }).click();
+    await page.getByText("! warning").waitFor({ state: "detached" });
+    assert.equal(await page.getByText("‼ critical").count(), 0);
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    mock.mended = false;
     await close();
   });
 

@@ -5,6 +5,7 @@ import { effectWords } from "../src/admin/model/effect";
 import { flatten, readEvent } from "../src/admin/model/event";
 import { readOverview } from "../src/admin/model/overview";
 import { readLimits } from "../src/admin/model/limits";
+import { readReport } from "../src/admin/model/report";
 import { extend, lengthOf, readTimeline } from "../src/admin/model/timeline";
 import { span, visible } from "../src/admin/model/words";
 import { readNote } from "../src/admin/live/witness";
@@ -121,4 +122,26 @@ test("the limits of a user are one group, those of an address one for each prefi
       ["The wider network: http 0, pre_auth 0, authenticated 0", 0],
     ],
   );
+});
+
+test("a report lists what needs care first, and leaves out what it cannot read", () => {
+  assert.equal(readReport(null), undefined);
+  assert.equal(readReport({ checks: [{ id: "D1", result: "fine" }] }), undefined);
+  const finding = { key: "D4 a", severity: "warning", found: "open", remedy: "close it" };
+  const read = readReport({
+    at: "2026-10-01T03:12:45Z",
+    checks: [
+      { id: "D1", title: "Configuration", result: "ok", facts: ["fine", 7] },
+      { id: "D6", result: "not_checked", not_checked: ["no backup"] },
+      { id: "D4", result: "warning", findings: [finding, { key: "D4 b" }, 7] },
+      { id: "D7", result: "critical", findings: [] },
+      { title: "no id", result: "ok" },
+    ],
+  });
+  const order = read?.checks.map(({ id, result }) => `${id} ${result}`);
+  assert.deepEqual(order, ["D7 critical", "D4 warning", "D6 not_checked", "D1 ok"]);
+  assert.equal(read?.atMs, Date.parse("2026-10-01T03:12:45Z"));
+  assert.deepEqual(read?.checks[1]?.findings, [finding]);
+  assert.deepEqual(read?.checks[3]?.facts, ["fine"]);
+  assert.equal(read?.checks[2]?.title, "D6");
 });

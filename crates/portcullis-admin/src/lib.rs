@@ -7,17 +7,31 @@ mod transport; // from a message to its receiver
 mod message; // an alert as text and JSON
 mod search; // searches of the security log
 mod operation; // operations of administrators
+mod self_audit; // the regular audit
+mod digest; // the weekly digest
 
 pub use channel::channels::{ChannelCounts, ChannelState, Channels};
+pub use channel::delivered::{note_delivery, read_deliveries};
+pub use channel::letters::send_letter;
 pub use channel::monitor::{Monitor, MonitorOptions};
 pub use channel::options::{ChannelOptions, Transport};
 pub use channel::quiet::{QuietError, QuietHours};
+pub use channel::shared::ChannelFiles;
 pub use channel::trial::{TrialResult, send_monitor_trial, send_trial};
+pub use digest::run::{Digest, DigestOptions, digest_id, write_digest};
+pub use digest::time::{DigestTime, DigestTimeError};
 pub use message::shape::Shape;
 pub use operation::desk::{Desk, StoredState};
 pub use operation::install::install_operations;
 pub use search::filter::{RecordConditions, RecordFilter, parse_network};
 pub use search::period::Period;
+pub use self_audit::check::{
+    AuditFinding, Check, CheckBuilder, CheckId, CheckResult, FindingSeverity,
+};
+pub use self_audit::live::LiveFacts;
+pub use self_audit::report::{AuditCause, AuditMeasures, AuditReport, ResultCounts};
+pub use self_audit::report_files::ReportFiles;
+pub use self_audit::run::{Examine, SelfAudit, SelfAuditOptions};
 pub use transport::admin_sockets::AdminSockets;
 pub use transport::command::Program;
 pub use transport::mail::{Mail, MailAddressError, MailAddresses, MailLogin};

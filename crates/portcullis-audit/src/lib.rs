@@ -40,7 +40,7 @@ pub use chain::note::{Note, NoteError, SignedNote};
 pub use chain::start::ChainOptions;
 pub use chain::verify::{
     Finding, FindingKind, ProofGap, Verdict, Verifier, VerifyError, VerifyOptions, VerifyReport,
-    root_keys, verify_files, verify_log,
+    root_keys, verify_files, verify_log, verify_log_since,
 };
 pub use live_log::AuditCounts;
 pub use options::{AuditError, AuditOptions};

@@ -10,8 +10,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
-    self, AlertCommand, AuditCommand, BlockCommand, HealthArguments, InstallationArguments,
-    KeysCommand, LimitsCommand, RoomCommand, StateCommand, TokenCommand, UserCommand,
+    self, AlertCommand, AuditCommand, BlockCommand, DoctorArguments, HealthArguments,
+    InstallationArguments, KeysCommand, LimitsCommand, RoomCommand, StateCommand, TokenCommand,
+    UserCommand,
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::manual;
@@ -96,6 +97,13 @@ enum Command {
         #[command(subcommand)]
         command: AlertCommand,
     },
+    /// Checks the installation, and prints what needs care and what to do.
+    Doctor {
+        #[command(flatten)]
+        server: InstallationArguments,
+        #[command(flatten)]
+        arguments: DoctorArguments,
+    },
     /// Explains the reference of a rejected request: rule, time, security record.
     Why {
         #[command(flatten)]
@@ -178,6 +186,9 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Limits { server, command }) => command::limits(&server, &command),
         Some(Command::State { server, command }) => command::state(&server, &command),
         Some(Command::Token { server, command }) => command::token(&server, &command),
+        Some(Command::Doctor { server, arguments }) => {
+            return exit(command::doctor(&server, &arguments));
+        }
         Some(Command::Audit { server, command }) => {
             return exit(command::audit(&server, &command));
         }

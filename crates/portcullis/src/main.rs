@@ -7,6 +7,8 @@ mod manual; // manual pages and shell completions of the command line
 mod command; // commands beside a running server: users, keys, tokens
 mod config; // the configuration file and its settings
 mod start; // checks, wiring, output, signals
+mod doctor; // the checks of the regular audit
+mod block_on; // asynchronous work of a command or a check
 mod feed_dispatch; // forwards committed changes to accounts and chat
 mod sealing; // seals fields of the store
 mod tls; // certificates and the TLS configuration

@@ -28,6 +28,7 @@ import { StateBar } from "./parts/state_bar";
 import { Audit } from "./tabs/audit";
 import { Blocks } from "./tabs/blocks";
 import { Connections } from "./tabs/connections";
+import { Doctor } from "./tabs/doctor";
 import { Limits } from "./tabs/limits";
 import { Users } from "./tabs/users";
 
@@ -38,6 +39,7 @@ const TABS = [
   ["limits", "Limits", Limits],
   ["blocks", "Blocks", Blocks],
   ["audit", "Audit", Audit],
+  ["doctor", "Doctor", Doctor],
 ] as const;
 
 const hash = signal(location.hash);

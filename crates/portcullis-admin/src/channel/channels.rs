@@ -1,8 +1,8 @@
 //! All channels: takes alerts from the engine, and starts and ends the workers.
 //! Never: a wait of the engine for a receiver or the disk.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::{monitor, worker};
 use crate::channel::monitor::MonitorOptions;
 use crate::channel::options::ChannelOptions;
-use crate::channel::shared::Shared;
+use crate::channel::shared::{ChannelFiles, Shared};
 use crate::spool::delivery::Delivery;
 use crate::spool::file;
 use crate::spool::queue::{PushOutcome, Spool};
@@ -54,7 +54,7 @@ pub struct ChannelState {
 /// Memory and disk: 1,000 messages or 4 MiB of them. Delivery: at least once; a message that the
 /// receiver got, but whose answer was lost, is sent again with the same id.
 pub struct Channels {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     end: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
 }
@@ -67,11 +67,11 @@ impl Channels {
     pub fn start(
         channels: Vec<ChannelOptions>,
         monitors: Vec<MonitorOptions>,
-        file: PathBuf,
+        files: ChannelFiles,
         audit: Audit,
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
-        let (found, skipped) = file::read(&file)?;
+        let (found, skipped) = file::read(&files.spool)?;
         let mut spool = Spool::default();
         let (mut dropped, mut lost) = (skipped, Vec::new());
         let now = clock.now();
@@ -91,7 +91,7 @@ impl Channels {
                 "undelivered alerts of removed or changed channels are dropped"
             );
         }
-        let shared = Arc::new(Shared::new(channels, spool, file, audit, clock));
+        let shared = Arc::new(Shared::new(channels, spool, files, audit, clock));
         let end = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (of_thread, ends) = (Arc::clone(&shared), Arc::clone(&end));
@@ -151,6 +151,12 @@ impl Channels {
             };
             shared.channels.iter().map(state).collect()
         }
+    }
+
+    /// Reads the last delivery of each channel, in milliseconds since 1970.
+    pub fn deliveries(&self) -> impl Fn() -> BTreeMap<String, i64> + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.delivered().all().clone()
     }
 
     /// Ends the workers and saves the messages that wait.

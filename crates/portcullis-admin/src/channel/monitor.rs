@@ -192,8 +192,11 @@ pub(crate) async fn run(shared: Arc<Shared>, options: MonitorOptions) {
         tokio::pin!(changed);
         changed.as_mut().enable();
         let now = shared.clock.now();
-        if let Err(why) = options.send(&mut state, &shared.audit, now).await {
-            tracing::warn!(channel = options.name, why, "the state is not delivered");
+        match options.send(&mut state, &shared.audit, now).await {
+            Ok(()) => shared.note_delivery(&options.name),
+            Err(why) => {
+                tracing::warn!(channel = options.name, why, "the state is not delivered");
+            }
         }
         tokio::time::sleep(PAUSE).await;
         match &options.monitor {

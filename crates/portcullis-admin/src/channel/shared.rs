@@ -10,6 +10,7 @@ use portcullis_audit::{AlertSeverity, Audit, Outcome, Record};
 use portcullis_model::{Clock, Code};
 use tokio::sync::Notify;
 
+use crate::channel::delivered::Deliveries;
 use crate::channel::options::ChannelOptions;
 use crate::spool::file;
 use crate::spool::queue::Spool;
@@ -36,14 +37,24 @@ pub(crate) struct Shared {
     /// Held while the file is written.
     writing: Mutex<()>,
     pub(crate) audit: Audit,
-    file: PathBuf,
+    files: ChannelFiles,
+    delivered: Mutex<Deliveries>,
+}
+
+/// The files of the channels.
+#[derive(Debug, Clone)]
+pub struct ChannelFiles {
+    /// Messages that are not delivered yet.
+    pub spool: PathBuf,
+    /// The time of the last delivery of each channel.
+    pub delivered: PathBuf,
 }
 
 impl Shared {
     pub(crate) fn new(
         channels: Vec<ChannelOptions>,
         spool: Spool,
-        file: PathBuf,
+        files: ChannelFiles,
         audit: Audit,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -57,7 +68,8 @@ impl Shared {
             off: Mutex::default(),
             writing: Mutex::default(),
             audit,
-            file,
+            delivered: Mutex::new(Deliveries::read(&files.delivered)),
+            files,
         }
     }
 
@@ -109,9 +121,24 @@ impl Shared {
     pub(crate) fn save(&self) {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let deliveries = self.spool().all().to_vec();
-        if let Err(error) = file::write(&self.file, &deliveries) {
-            let path = self.file.display();
+        if let Err(error) = file::write(&self.files.spool, &deliveries) {
+            let path = self.files.spool.display();
             tracing::error!(%error, %path, "undelivered alerts are not saved");
         }
+        if let Err(error) = self.delivered().write(&self.files.delivered) {
+            let path = self.files.delivered.display();
+            tracing::error!(%error, %path, "the times of deliveries are not saved");
+        }
+    }
+
+    /// A channel or monitor has delivered something.
+    pub(crate) fn note_delivery(&self, channel: &str) {
+        if self.delivered().add(channel, self.clock.now()) {
+            self.changed.notify_one();
+        }
+    }
+
+    pub(crate) fn delivered(&self) -> MutexGuard<'_, Deliveries> {
+        self.delivered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,8 +18,8 @@ use serde_json::Value;
 use super::monitor::MonitorState;
 use crate::message::sample::test_alert;
 use crate::{
-    ChannelOptions, Channels, Monitor, MonitorOptions, QuietHours, Shape, Transport, Webhook,
-    WebhookSecret,
+    ChannelFiles, ChannelOptions, Channels, Monitor, MonitorOptions, QuietHours, Shape, Transport,
+    Webhook, WebhookSecret,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -140,9 +140,12 @@ impl World {
     }
 
     fn start(&self, channels: &[ChannelOptions]) -> Channels {
-        let file = self.folder.path().join("alerts.spool");
+        let files = ChannelFiles {
+            spool: self.folder.path().join("alerts.spool"),
+            delivered: self.folder.path().join("alerts.delivered"),
+        };
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Channels::start(channels.to_vec(), Vec::new(), file, self.audit.clone(), clock).unwrap()
+        Channels::start(channels.to_vec(), Vec::new(), files, self.audit.clone(), clock).unwrap()
     }
 
     /// Sets the clock and starts again.

@@ -27,11 +27,17 @@ pub async fn send_trial(channel: &ChannelOptions, now: Now) -> TrialResult {
     let Some(delivery) = channel.delivery(&test_alert(&id, now), now) else {
         return result(Some(String::from("the system returned no random bytes")));
     };
-    match channel.send(&delivery, now).await {
-        SendOutcome::Delivered => result(None),
-        SendOutcome::Gone => result(Some(String::from("the receiver answered 410: it is gone"))),
-        SendOutcome::Rejected { why } | SendOutcome::Failed { why, .. } => result(Some(why)),
-    }
+    result_of(channel, channel.send(&delivery, now).await)
+}
+
+/// The result of an attempt.
+pub(crate) fn result_of(channel: &ChannelOptions, outcome: SendOutcome) -> TrialResult {
+    let fault = match outcome {
+        SendOutcome::Delivered => None,
+        SendOutcome::Gone => Some(String::from("the receiver answered 410: it is gone")),
+        SendOutcome::Rejected { why } | SendOutcome::Failed { why, .. } => Some(why),
+    };
+    TrialResult { channel: channel.name.clone(), fault }
 }
 
 /// Sends a test to a monitor: an alert that ends after five minutes, or one heartbeat.

@@ -72,6 +72,7 @@ fn settle(
     let why = match outcome {
         SendOutcome::Delivered => {
             shared.counts.delivered.fetch_add(1, Ordering::Relaxed);
+            shared.note_delivery(name);
             return Receiver::There;
         }
         SendOutcome::Gone => {

@@ -1,6 +1,7 @@
 //! The state that operations share: the channels, the store, the sampled rates, the watchers.
 //! Never: a decision about a client.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
@@ -11,10 +12,15 @@ use portcullis_server::Services;
 use portcullis_store::Store;
 
 use crate::channel::channels::{ChannelState, Channels};
+use crate::channel::letters::LetterSender;
+use crate::digest::run::Digest;
 use crate::operation::read_record::ReadRecords;
 use crate::operation::state::network_clients::CountedClients;
 use crate::operation::state::sampler::Sampler;
 use crate::search::filter::RecordFilter;
+use crate::self_audit::live::LiveFacts;
+use crate::self_audit::report::AuditReport;
+use crate::self_audit::run::SelfAudit;
 
 /// The store that operations change, with the names and addresses that they need for it.
 pub struct StoredState {
@@ -26,7 +32,12 @@ pub struct StoredState {
     pub roles: RoleTable,
 }
 
-type ChannelReader = Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>;
+/// What operations need of the channels.
+struct ChannelAccess {
+    states: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
+    deliveries: Box<dyn Fn() -> BTreeMap<String, i64> + Send + Sync>,
+    letters: LetterSender,
+}
 
 /// A connection that gets streams.
 #[derive(Clone)]
@@ -41,7 +52,9 @@ pub(crate) struct Watcher {
 /// The state that operations share.
 #[derive(Default)]
 pub struct Desk {
-    channels: OnceLock<ChannelReader>,
+    channels: OnceLock<ChannelAccess>,
+    self_audit: OnceLock<Arc<SelfAudit>>,
+    digest: OnceLock<Arc<Digest>>,
     stored: OnceLock<StoredState>,
     /// The keys of references, of this start and of earlier ones.
     references: OnceLock<Vec<ReferenceKey>>,
@@ -61,7 +74,11 @@ pub struct Desk {
 impl Desk {
     /// Shows the state of the channels in the overview; the first call counts.
     pub fn attach_channels(&self, channels: &Channels) {
-        let _attached_once = self.channels.set(Box::new(channels.states()));
+        let _attached_once = self.channels.set(ChannelAccess {
+            states: Box::new(channels.states()),
+            deliveries: Box::new(channels.deliveries()),
+            letters: channels.letters(),
+        });
     }
 
     /// Attaches the store, which operations change; the first call counts.
@@ -82,6 +99,46 @@ impl Desk {
     /// The content of a reference, if the server has made it.
     pub(crate) fn reference(&self, text: &str, now: Now) -> Option<ReferenceFacts> {
         self.references.get()?.iter().find_map(|key| key.explain(text, now).ok())
+    }
+
+    /// Attaches the regular audit; the first call counts.
+    pub fn attach_self_audit(&self, audit: SelfAudit) {
+        let _attached_once = self.self_audit.set(Arc::new(audit));
+    }
+
+    /// The regular audit.
+    pub(crate) fn self_audit(&self) -> Option<&Arc<SelfAudit>> {
+        self.self_audit.get()
+    }
+
+    /// Attaches the weekly digest; the first call counts.
+    pub fn attach_digest(&self, digest: Digest) {
+        let _attached_once = self.digest.set(Arc::new(digest));
+    }
+
+    /// The weekly digest.
+    pub(crate) fn digest(&self) -> Option<&Arc<Digest>> {
+        self.digest.get()
+    }
+
+    /// Sends letters by all mail channels.
+    pub(crate) fn letters(&self) -> Option<LetterSender> {
+        self.channels.get().map(|channels| Arc::clone(&channels.letters))
+    }
+
+    /// The newest report of the regular audit.
+    pub(crate) fn newest_report(&self) -> Option<Arc<AuditReport>> {
+        self.self_audit()?.newest().0
+    }
+
+    /// Facts that only the running server knows.
+    pub(crate) fn live_facts(&self, services: &Services, started: Now) -> LiveFacts {
+        let channels = self.channels.get();
+        LiveFacts {
+            channels: self.channels(),
+            delivered: channels.map(|channels| (channels.deliveries)()).unwrap_or_default(),
+            ..LiveFacts::read(services, started)
+        }
     }
 
     /// Reads records from this file of the security log; the first call counts.
@@ -130,7 +187,7 @@ impl Desk {
     }
 
     pub(crate) fn channels(&self) -> Vec<ChannelState> {
-        self.channels.get().map(|read| read()).unwrap_or_default()
+        self.channels.get().map(|channels| (channels.states)()).unwrap_or_default()
     }
 }
 

@@ -28,9 +28,12 @@ use crate::operation::state::overview::AdminOverview;
 use crate::operation::state::sampler;
 use crate::operation::state::timeline::AdminTimeline;
 use crate::operation::state::watch::{self, AdminUnwatch, AdminWatch};
+use crate::self_audit::doctor::AdminDoctor;
 
 /// The namespace of administrators and auditors.
 const NAMESPACE: &str = "/admin";
+/// Period of the task of the regular audit, in milliseconds.
+const AUDIT_EVERY_MS: u64 = 60_000;
 
 /// Installs all operations, and the task that samples rates once a second.
 ///
@@ -49,11 +52,29 @@ pub fn install_operations(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(),
     install::<AdminUsers>(builder, desk)?;
     install::<AdminUser>(builder, desk)?;
     install::<AdminLimits>(builder, desk)?;
+    install::<AdminDoctor>(builder, desk)?;
     install::<AlertAcknowledge>(builder, desk)?;
     install::<AlertSilence>(builder, desk)?;
     install::<AlertUnsilence>(builder, desk)?;
     install_changes(builder, desk)?;
+    install_audit(builder, desk);
     install_streams(builder, desk)
+}
+
+/// Installs the task of the regular audit and of the digest.
+fn install_audit(builder: &mut Builder, desk: &Arc<Desk>) {
+    let desk = Arc::clone(desk);
+    builder.every("self_audit", AUDIT_EVERY_MS, move |services| {
+        let desk = Arc::clone(&desk);
+        async move {
+            if let Some(audit) = desk.self_audit() {
+                audit.tick(&services, || desk.live_facts(&services, audit.started()));
+            }
+            if let Some(digest) = desk.digest() {
+                digest.tick(&services, || (desk.newest_report(), desk.letters()));
+            }
+        }
+    });
 }
 
 /// Installs the streams, which only sockets can get, and the task that feeds them.

@@ -33,21 +33,26 @@ pub(crate) fn read(path: &Path) -> io::Result<(Vec<Delivery>, usize)> {
     Ok((found, skipped))
 }
 
-/// Writes the file beside, syncs it, renames it and syncs the folder.
-///
-/// A reader sees the old messages or the new ones.
+/// Replaces the file by these messages.
 pub(crate) fn write(path: &Path, deliveries: &[Delivery]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let beside = PathBuf::from(name);
     let mut bytes = Vec::new();
     for delivery in deliveries {
         serde_json::to_writer(&mut bytes, delivery)?;
         bytes.push(b'\n');
     }
+    replace(path, &bytes)
+}
+
+/// Writes a file beside, syncs it, renames it and syncs the folder.
+///
+/// A reader sees the old content or the new one.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let beside = PathBuf::from(name);
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(&bytes)?;
+    file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
     // Without this, the former file can be back after a loss of power.

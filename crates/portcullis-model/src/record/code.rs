@@ -221,6 +221,10 @@ codes! {
         "An administrator took note of an alert.";
     DiskSlow, "disk_slow", Service, Critical,
         "The disk of the security log takes more than five seconds to write or sync.";
+    AuditReport, "audit_report", Service, Info,
+        "The regular audit ran.";
+    AuditFinding, "audit_finding", Service, Warning,
+        "The regular audit found a weakness, or a weakness was mended.";
 }
 
 #[cfg(test)]

@@ -3,16 +3,18 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use portcullis_admin::{send_monitor_trial, send_trial};
+use portcullis_admin::{note_delivery, send_monitor_trial, send_trial};
 use portcullis_audit::AlertSeverity;
 use serde_json::{Map, Value, json};
 
 use super::block::read_reason;
+use super::digest;
 use super::installation::Installation;
 use super::private_request::operate;
 use super::user::read_time;
 use crate::config::Receiver;
-use crate::output::outln;
+use crate::output::{errln, outln};
+use crate::start::output_files::ALERT_DELIVERIES;
 use crate::start::wiring::block_on;
 
 /// `portcullis alert …`.
@@ -20,6 +22,8 @@ use crate::start::wiring::block_on;
 pub(crate) enum AlertCommand {
     /// Sends a test alert to each channel and prints the results; the server does not need to run.
     Test,
+    /// Sends the weekly digest now, by each mail channel; the server does not need to run.
+    Digest,
     /// Lists the open alerts of the running server, the most severe first, and all silences.
     List {
         /// Prints the answer of the server as JSON.
@@ -90,6 +94,7 @@ impl SeverityName {
 pub(super) fn run(installation: &Installation, command: &AlertCommand) -> Result<()> {
     match command {
         AlertCommand::Test => test(installation),
+        AlertCommand::Digest => digest::run(installation),
         AlertCommand::List { json } => list(installation, *json),
         AlertCommand::Ack { id, reason } => {
             operate(installation, "alert:acknowledge", &json!({ "id": id, "reason": reason }))?;
@@ -202,6 +207,7 @@ fn test(installation: &Installation) -> Result<()> {
     if channels.is_empty() {
         bail!("there is no channel: add [[alert.channel]] to the configuration");
     }
+    let deliveries = installation.settings.storage.data.join(ALERT_DELIVERIES);
     let mut failed = 0;
     for channel in channels {
         let now = installation.now();
@@ -210,7 +216,13 @@ fn test(installation: &Installation) -> Result<()> {
             Receiver::Monitor(monitor) => block_on(send_monitor_trial(monitor, now))?,
         };
         match result.fault {
-            None => outln!("{}: delivered", result.channel)?,
+            None => {
+                // An operator who cannot write the file has tested the channel all the same.
+                if let Err(error) = note_delivery(&deliveries, &result.channel, now) {
+                    errln!("warning: {} cannot be written: {error}", deliveries.display());
+                }
+                outln!("{}: delivered", result.channel)?;
+            }
             Some(fault) => {
                 failed += 1;
                 outln!("{}: failed: {fault}", result.channel)?;

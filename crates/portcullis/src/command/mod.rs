@@ -8,6 +8,8 @@ mod block; // portcullis block
 mod room; // portcullis room
 mod keys; // portcullis keys
 mod alert; // portcullis alert: channels, alerts, silences
+mod digest; // portcullis alert digest
+mod doctor; // portcullis doctor
 mod private_request; // requests to the private listener of the server
 mod operate; // portcullis limits, state and health, on a running server
 mod simulate; // portcullis limits simulate
@@ -26,6 +28,7 @@ use portcullis_guard::Action;
 pub(crate) use self::alert::AlertCommand;
 pub(crate) use self::audit::AuditCommand;
 pub(crate) use self::block::BlockCommand;
+pub(crate) use self::doctor::DoctorArguments;
 use self::installation::Installation;
 pub(crate) use self::installation::InstallationArguments;
 pub(crate) use self::keys::KeysCommand;
@@ -101,6 +104,14 @@ pub(crate) fn health(server: &InstallationArguments, arguments: &HealthArguments
 /// Runs `portcullis alert`.
 pub(crate) fn alert(server: &InstallationArguments, command: &AlertCommand) -> Result<()> {
     alert::run(&Installation::read(server)?, command)
+}
+
+/// Runs `portcullis doctor`.
+pub(crate) fn doctor(
+    server: &InstallationArguments,
+    arguments: &DoctorArguments,
+) -> Result<ExitCode> {
+    doctor::run(server, arguments)
 }
 
 /// Runs `portcullis keys`.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portcullis_admin::DigestTime;
 use portcullis_audit::{
     AlertOptions, AlertSeverity, CUSTOM_RULES_MAX, CustomRule, RuleError, RuleOverride, Rules,
     key_names, rule_names,
@@ -36,6 +37,8 @@ pub(crate) struct AlertSection {
     update_every_s: Option<u64>,
     /// More keys of one rule than these become one alert; 20.
     storm_keys: Option<u64>,
+    /// When the weekly digest is sent: "mon 08:00 Europe/Berlin"; never.
+    digest: Option<String>,
     /// Changes to the rules of the server, by rule.
     rule: BTreeMap<String, RuleSection>,
     /// Further rules.
@@ -88,6 +91,8 @@ pub(crate) struct AlertSettings {
     pub(crate) storm_keys: usize,
     pub(crate) custom: Vec<CustomRule>,
     pub(crate) channels: Vec<ChannelSettings>,
+    /// When the weekly digest is sent, by mail.
+    pub(crate) digest: Option<DigestTime>,
 }
 
 impl AlertSection {
@@ -110,13 +115,15 @@ impl AlertSection {
         let resolve = within("alert.resolve_after_s", self.resolve_after_s, 600, 60..=86_400)?;
         let update = within("alert.update_every_s", self.update_every_s, 900, 300..=86_400)?;
         let keys = within("alert.storm_keys", self.storm_keys, 20, 1..=100)?;
+        let channels = read_channels(self.channel)?;
         Ok(AlertSettings {
+            digest: digest(self.digest.as_deref(), &channels)?,
             rules: Rules::build(&overrides, &custom).map_err(rule_error)?,
             resolve_after_s: resolve,
             update_every_s: update,
             storm_keys: usize::try_from(keys).unwrap_or(usize::MAX),
             custom,
-            channels: read_channels(self.channel)?,
+            channels,
         })
     }
 }
@@ -165,6 +172,7 @@ impl AlertSettings {
             ("resolve_after_s", number(self.resolve_after_s)),
             ("update_every_s", number(self.update_every_s)),
             ("storm_keys", number(self.storm_keys as u64)),
+            ("digest", self.digest.as_ref().map(ToString::to_string).unwrap_or_default().into()),
             ("rule", Value::Table(rules.collect())),
             ("custom", Value::Array(custom.collect())),
             ("channel", Value::Array(channels.collect())),
@@ -231,6 +239,25 @@ impl CustomSection {
             key: self.key,
         })
     }
+}
+
+/// Reads when the digest is sent; an empty text is never.
+fn digest(
+    text: Option<&str>,
+    channels: &[ChannelSettings],
+) -> Result<Option<DigestTime>, ConfigError> {
+    const KEY: &str = "alert.digest";
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let time = DigestTime::parse(text).map_err(|error| {
+        let mend = "write a day, a time and a zone, such as \"mon 08:00 Europe/Berlin\"";
+        ConfigError::refused(KEY, format!("{text:?}"), error.to_string(), mend)
+    })?;
+    if !channels.iter().any(|channel| channel.receiver.kind() == "mail") {
+        let why = "no channel sends mails";
+        let mend = "add [[alert.channel]] with kind = \"mail\", or remove the key";
+        return Err(ConfigError::refused(KEY, format!("{text:?}"), why, mend));
+    }
+    Ok(Some(time))
 }
 
 fn severity(key: &str, name: &str) -> Result<AlertSeverity, ConfigError> {
@@ -325,6 +352,11 @@ mod tests {
         let with = |from: &str, to: &str| CUSTOM.replace(from, to);
         for (toml, expect) in [
             (String::from("storm_keys = 0"), "alert.storm_keys is 0"),
+            (String::from("digest = \"mon\""), "alert.digest is \"mon\": it is not \"DAY"),
+            (
+                String::from("digest = \"mon 08:00 UTC\""),
+                "alert.digest is \"mon 08:00 UTC\": no channel sends mails",
+            ),
             (String::from("resolve_after_s = 1"), "alert.resolve_after_s is 1"),
             (String::from("[rule.A99]\ncount = 1"), "alert.rule.A99 is set: there is no such rule"),
             (String::from("[rule.A2]\ncount = 0"), "alert.rule.A2.count is 0"),

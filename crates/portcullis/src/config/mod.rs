@@ -12,6 +12,7 @@ mod audit; // [audit]
 mod alert; // [alert]
 mod channel; // [[alert.channel]]
 mod admin; // [admin]
+mod doctor; // [doctor]
 mod danger; // [danger]
 mod development; // settings that the development profile rejects
 mod warning; // settings that are allowed and probably a mistake

@@ -71,11 +71,19 @@ pub(crate) struct StorageSettings {
     pub(crate) seal_messages: bool,
     /// Space that is kept free on the disk of the database, in bytes; `None` is the default.
     pub(crate) min_free_bytes: Option<u64>,
+    /// The directory of advisories that the operator provides.
+    pub(crate) advisories: Option<PathBuf>,
 }
 
 impl StorageSettings {
-    fn new(store: &StoreSection, data: &Path, database: PathBuf) -> Result<Self, ConfigError> {
+    fn new(
+        store: &StoreSection,
+        data: &Path,
+        database: PathBuf,
+        advisories: Option<PathBuf>,
+    ) -> Result<Self, ConfigError> {
         Ok(Self {
+            advisories,
             data: data.to_path_buf(),
             database,
             seal_messages: store.seals_messages(),
@@ -175,7 +183,7 @@ impl Settings {
         Ok(Self {
             file: None,
             directory: file.capacity.read_directory()?,
-            storage: StorageSettings::new(&file.store, &data, database)?,
+            storage: StorageSettings::new(&file.store, &data, database, file.doctor.read())?,
             identity: IdentitySettings {
                 accounts,
                 issuers: issuers.facts,

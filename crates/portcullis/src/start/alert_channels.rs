@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use portcullis_admin::{AdminSockets, Channels, Desk};
+use portcullis_admin::{AdminSockets, ChannelFiles, Channels, Desk};
 use portcullis_audit::Audit;
 use portcullis_model::{Clock, Namespace};
 use portcullis_server::Builder;
 
 use crate::config::{Receiver, Settings};
-use crate::start::output_files::ALERT_SPOOL;
+use crate::start::output_files::{ALERT_DELIVERIES, ALERT_SPOOL};
 
 /// Starts the channels, and gives the engine its sinks.
 pub(crate) fn start(
@@ -27,8 +27,11 @@ pub(crate) fn start(
             Receiver::Monitor(monitor) => monitors.push(monitor.clone()),
         }
     }
-    let file = settings.storage.data.join(ALERT_SPOOL);
-    let channels = Channels::start(options, monitors, file, audit.clone(), Arc::clone(clock))
+    let files = ChannelFiles {
+        spool: settings.storage.data.join(ALERT_SPOOL),
+        delivered: settings.storage.data.join(ALERT_DELIVERIES),
+    };
+    let channels = Channels::start(options, monitors, files, audit.clone(), Arc::clone(clock))
         .with_context(|| format!("cannot start the alert channels with {ALERT_SPOOL}"))?;
     if let Some(alerts) = audit.alerts() {
         let namespace = Namespace::parse("/admin")?;

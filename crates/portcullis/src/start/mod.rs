@@ -14,4 +14,5 @@ pub(crate) mod signals; // signals and ticks
 pub(crate) mod supervisor; // messages to the service manager
 pub(crate) mod alert_channels; // channels of alerts, and events for administrators
 pub(crate) mod operations; // operations of administrators
+pub(crate) mod self_audit; // the regular audit of the running server
 pub(crate) mod certificate_watch; // reminders and alerts before the certificate expires

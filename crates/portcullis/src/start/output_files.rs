@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Settings, input_files};
 use crate::start::log_key;
 
 /// Files that the server creates in the data directory; see `docs/keys.md`.
-const OWN_NAMES: [&str; 17] = [
+const OWN_NAMES: [&str; 21] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",
@@ -24,6 +24,10 @@ const OWN_NAMES: [&str; 17] = [
     ACCESS_NUMBERS,
     ALERT_STATE,
     ALERT_SPOOL,
+    ALERT_DELIVERIES,
+    AUDIT_REPORTS,
+    LAST_BACKUP,
+    DIGEST_SENT,
     SYSLOG_POSITION,
     CHAIN_STATE,
     CHAIN_CERTIFICATES,
@@ -38,6 +42,15 @@ pub(crate) const ACCESS_NUMBERS: &str = "access-log.sequence";
 pub(crate) const ALERT_STATE: &str = "alerts.state";
 /// File with alerts that channels have not delivered yet.
 pub(crate) const ALERT_SPOOL: &str = "alerts.spool";
+
+/// File with the time of the last delivery of each alert channel.
+pub(crate) const ALERT_DELIVERIES: &str = "alerts.delivered";
+/// Directory with the reports of the regular audit.
+pub(crate) const AUDIT_REPORTS: &str = "audit-reports";
+/// File with the time of the last weekly digest.
+pub(crate) const DIGEST_SENT: &str = "digest.sent";
+/// File in which a backup notes its time.
+pub(crate) const LAST_BACKUP: &str = "last-backup";
 
 /// File with the number of the last line that has arrived at the syslog server.
 pub(crate) const SYSLOG_POSITION: &str = "syslog.position";

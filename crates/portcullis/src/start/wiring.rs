@@ -17,6 +17,7 @@ use portcullis_seal::Keyring;
 use portcullis_server::{Builder, Method, Running, ServerError};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
+pub(crate) use crate::block_on::block_on;
 use crate::config::{ConfigError, Settings, StorageSettings, Warning, password_policy, weakenings};
 use crate::feed_dispatch::Feed;
 use crate::sealing::{SealLog, Sealing};
@@ -31,7 +32,7 @@ use crate::start::signals::{Signals, Wake, end_within};
 use crate::start::supervisor::Supervisor;
 use crate::start::syslog;
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
-use crate::start::{alert_channels, operations};
+use crate::start::{alert_channels, operations, self_audit};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
 
@@ -73,6 +74,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>, supervisor: &Supervisor) -
     let setup_token = parts.setup_token.clone();
     let desk = Arc::new(Desk::default());
     let mut builder = parts.assemble(&settings, &audit, access.as_ref(), &clock, &desk)?;
+    let start_facts = self_audit::attach(&desk, &settings, &*clock);
     let channels = alert_channels::start(&mut builder, &settings, &audit, &clock, &desk)?;
     tls.iter().for_each(|tls| certificate_watch::measure(&mut builder, tls, &clock));
     let syslog = syslog::start(&settings, &audit, &mut builder, &clock)?;
@@ -80,6 +82,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>, supervisor: &Supervisor) -
     let found_weakenings = weakenings(&settings, &actions)?;
     let running = builder.start()?;
     drop(reserved);
+    start_facts.set(&settings, &found_weakenings, &running);
     record_start(&settings, &found_weakenings, &audit, &*clock);
     let signals = Signals::catch()?;
     print_banner(&settings, &running, tls.as_ref(), setup_token);
@@ -303,12 +306,6 @@ pub(crate) async fn numbered(
         anyhow::ensure!(defined.is_ok(), "the role {name:?} cannot be defined");
     }
     Ok(configured.renumbered(table))
-}
-
-/// Runs asynchronous work to its end.
-pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.context("cannot start a runtime")?.block_on(work))
 }
 
 fn record_start(settings: &Settings, weakenings: &[Warning], audit: &Audit, clock: &dyn Clock) {

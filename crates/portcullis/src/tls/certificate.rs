@@ -162,7 +162,7 @@ pub(crate) fn read_validity(certificate: &[u8]) -> Option<Validity> {
 }
 
 /// One element of DER: its tag, its content, and what follows.
-fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(crate) fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = input.split_first()?;
     let (first, rest) = rest.split_first()?;
     let (length, rest) = match first {

@@ -12,6 +12,7 @@ mod monitoring; // metrics, dashboard and rules
 mod operations; // operations of administrators, by both ways
 mod changes; // operations that change something
 mod connections; // open connections, listed and closed
+mod doctor; // checks of the installation
 mod blocks; // networks that an operator blocks
 mod keys; // rotated, revoked, sealed anew
 mod reads; // users, references and networks, as administrators read them

@@ -34,11 +34,12 @@ fn changes() -> [(&'static str, Value); 16] {
 }
 
 /// All operations that read, each with a valid payload.
-fn reads() -> [(&'static str, Value); 12] {
+fn reads() -> [(&'static str, Value); 13] {
     [
         ("admin:overview", json!({})),
         ("admin:timeline", json!({})),
         ("admin:blocks", json!({})),
+        ("admin:doctor", json!({})),
         ("admin:alerts", json!({})),
         ("admin:events", json!({ "filter": { "severity": ["warning"] }, "limit": 5 })),
         ("admin:users", json!({ "query": "watch" })),

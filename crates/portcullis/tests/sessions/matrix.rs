@@ -147,7 +147,7 @@ impl Cast {
         let more = match event {
             "admin:overview" | "admin:timeline" | "admin:alerts" | "admin:blocks"
             | "admin:offenders" | "admin:affected" | "admin:events" | "admin:users"
-            | "admin:unwatch" | "admin:connections" => return json!({}),
+            | "admin:doctor" | "admin:unwatch" | "admin:connections" => return json!({}),
             "admin:connection" => return json!({ "id": "0-1" }),
             "admin:user" => return json!({ "user": victim }),
             "admin:watch" => return json!({ "streams": ["overview"] }),

@@ -16,6 +16,9 @@ use crate::alert::rule::rules::Cause;
 
 /// A rule that an overloaded server causes by itself is not sent while A11 is.
 const INHIBITED: [&str; 2] = ["A7", "A8"];
+/// Rules about states that can last for weeks: an update each day is enough.
+const DAILY: [&str; 1] = ["A17"];
+const DAY_MS: i64 = 24 * 60 * 60_000;
 const STORM_TITLE: &str = "Many alerts at once";
 
 /// An incident in the engine.
@@ -128,7 +131,9 @@ impl Engine {
     }
 
     fn message(&self, place: Place, incident: &Incident, at_ms: i64) -> Option<Message> {
-        let state = incident.due(at_ms, self.settings.update_every_ms)?;
+        let is_daily = DAILY.contains(&&*incident.rule);
+        let update_every_ms = if is_daily { DAY_MS } else { self.settings.update_every_ms };
+        let state = incident.due(at_ms, update_every_ms)?;
         let is_member = matches!(place, Place::Key(_)) && incident.key.is_some();
         let groups = &self.incidents.groups;
         let is_grouped = is_member && groups.get(&incident.rule).is_some_and(Incident::is_open);

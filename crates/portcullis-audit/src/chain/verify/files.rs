@@ -26,10 +26,28 @@ pub struct VerifyError {
 /// # Errors
 /// [`VerifyError`] for the first file that cannot be read.
 pub fn verify_log(log: &Path, options: VerifyOptions) -> Result<Option<VerifyReport>, VerifyError> {
+    verify_log_since(log, options, 0)
+}
+
+/// Like [`verify_log`], from the file that contains the line of this number on.
+///
+/// Earlier files were verified before. The report then has the gap
+/// [`ProofGap::FileMissing`](super::ProofGap::FileMissing) from line 1 on.
+///
+/// # Errors
+/// As [`verify_log`].
+pub fn verify_log_since(
+    log: &Path,
+    options: VerifyOptions,
+    sequence: u64,
+) -> Result<Option<VerifyReport>, VerifyError> {
     let fault = |path: &Path, source| VerifyError { path: path.to_owned(), source };
     let files = list_log_files(log).map_err(|source| fault(log, source))?;
+    let starts_later =
+        |file: &LogFile| !matches!(file.first(), Ok(Some(first)) if first <= sequence);
+    let earlier = files.iter().rposition(|file| !starts_later(file)).unwrap_or(0);
     let mut verifier = Verifier::new(options);
-    for (number, file) in files.iter().enumerate() {
+    for (number, file) in files.iter().enumerate().skip(earlier) {
         // The server may still write a renamed file, beside the empty one of `logrotate`.
         let is_empty = |later: &LogFile| matches!(later.first(), Ok(None));
         let is_last = files.iter().skip(number + 1).all(is_empty);

@@ -12,7 +12,7 @@ mod files; // all files of a log in their order
 #[cfg(test)]
 mod tests; // attacks with write access to the files
 
-pub use files::{VerifyError, verify_files, verify_log};
+pub use files::{VerifyError, verify_files, verify_log, verify_log_since};
 pub use finding::{Finding, FindingKind};
 pub use keys::root_keys;
 pub(crate) use members::{ChainRecord, Members, label};

@@ -14,14 +14,14 @@ pub(crate) enum Receiver {
 }
 
 impl Receiver {
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Channel(options) => &options.name,
             Self::Monitor(options) => &options.name,
         }
     }
 
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Channel(options) => match &options.transport {
                 Transport::Webhook(_) => "webhook",

@@ -9,6 +9,7 @@ use crate::config::admin::AdminSection;
 use crate::config::alert::AlertSection;
 use crate::config::audit::AuditSection;
 use crate::config::danger::DangerSection;
+use crate::config::doctor::DoctorSection;
 use crate::config::identity::accounts::AccountsSection;
 use crate::config::identity::roles::RoleSection;
 use crate::config::identity::session::SessionSection;
@@ -50,5 +51,6 @@ pub(crate) struct File {
     pub(crate) audit: AuditSection,
     pub(crate) alert: AlertSection,
     pub(crate) admin: AdminSection,
+    pub(crate) doctor: DoctorSection,
     pub(crate) danger: DangerSection,
 }

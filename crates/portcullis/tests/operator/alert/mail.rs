@@ -207,3 +207,36 @@ fn t400_data_between_starttls_and_tls_is_not_accepted() {
     );
     server.join().unwrap();
 }
+
+#[test]
+fn weekly_digest_is_sent_by_mail_channels_on_time_and_on_request() {
+    let folder = folder();
+    let mails = MailServer::start("starttls", folder.path(), 0);
+    let mut config = config(folder.path(), "starttls", mails.port, "mail", &login(folder.path()));
+    config.more = format!("[alert]\ndigest = \"mon 08:00 Europe/Berlin\"\n{}", config.more);
+    let server = start(&config);
+    guess(&server, "ann", 12);
+    let alert = mails.wait_for(1);
+    assert!(alert[0]["headers"]["subject"].as_str().unwrap().contains("A2"), "{alert:?}");
+    let output = server.operate(&["alert", "digest"], "");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "mail: delivered\n");
+    let all = mails.wait_for(2);
+    check_digest(&all[1]);
+    // The server was off on the last Monday: it sends the digest after its start.
+    std::fs::write(server.data().join("digest.sent"), "2026-01-01T00:00:00.000Z\n").unwrap();
+    let server = server.restart();
+    let all = mails.wait_for(3);
+    check_digest(&all[2]);
+    let sent = || std::fs::read_to_string(server.data().join("digest.sent")).unwrap();
+    until("the note", || (!sent().starts_with("2026-01-01")).then_some(()));
+}
+
+fn check_digest(mail: &Value) {
+    let subject = mail["headers"]["subject"].as_str().unwrap();
+    assert!(subject.starts_with("Portcullis weekly digest of "), "{mail}");
+    let body = mail["body"].as_str().unwrap();
+    for part in ["Rejected requests, by rule: ", "  login", "Regular audit", "not acknowledged"] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    assert!(!body.contains("://"), "{body}");
+}

@@ -1,0 +1,156 @@
+//! The difference between two reports: findings that are new, and findings that have ended.
+//! Never: a finding that is new each night.
+
+use std::collections::BTreeMap;
+
+use portcullis_audit::{AlertKey, AlertSeverity, Alerts, Audit, Outcome, Record};
+use portcullis_model::{Code, Now, Severity};
+
+use super::check::{AuditFinding, CheckId, CheckResult, FindingSeverity};
+use super::report::AuditReport;
+
+/// The rule of alerts about findings.
+const RULE: &str = "A17";
+
+/// Why a finding is not in the newest report any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndCause {
+    Mended,
+    /// Its check could not run.
+    NotChecked,
+}
+
+impl EndCause {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mended => "mended",
+            Self::NotChecked => "not_checked",
+        }
+    }
+}
+
+/// The difference between two reports.
+#[derive(Debug, Default)]
+pub(crate) struct FindingChanges<'a> {
+    /// Findings that are new or have another severity.
+    pub(crate) opened: Vec<(CheckId, &'a AuditFinding)>,
+    /// Findings that are gone.
+    pub(crate) ended: Vec<(CheckId, &'a AuditFinding, EndCause)>,
+}
+
+impl<'a> FindingChanges<'a> {
+    pub(crate) fn between(former: Option<&'a AuditReport>, newest: &'a AuditReport) -> Self {
+        let by_key = |report: &'a AuditReport| -> BTreeMap<&'a str, (CheckId, &'a AuditFinding)> {
+            let findings = report.findings();
+            findings.map(|(check, one)| (one.key.as_str(), (check.id, one))).collect()
+        };
+        let (before, now) = (former.map(by_key).unwrap_or_default(), by_key(newest));
+        let is_new = |key: &str, finding: &AuditFinding| {
+            before.get(key).is_none_or(|(_, known)| known.severity != finding.severity)
+        };
+        let opened = now.iter().filter(|(key, (_, finding))| is_new(key, finding));
+        let ended = before.iter().filter(|(key, _)| !now.contains_key(*key));
+        let why = |id: CheckId| {
+            let check = newest.checks.iter().find(|check| check.id == id);
+            match check.map(|check| check.result) {
+                Some(CheckResult::NotChecked) | None => EndCause::NotChecked,
+                Some(CheckResult::Ok | CheckResult::Warning | CheckResult::Critical) => {
+                    EndCause::Mended
+                }
+            }
+        };
+        Self {
+            opened: opened.map(|(_, one)| *one).collect(),
+            ended: ended.map(|(_, (id, finding))| (*id, *finding, why(*id))).collect(),
+        }
+    }
+
+    /// Records the changes, one record each.
+    pub(crate) fn record(&self, audit: &Audit, now: Now) {
+        for (id, finding) in &self.opened {
+            let (reason, severity) = match finding.severity {
+                FindingSeverity::Warning => ("warning", Severity::Warning),
+                FindingSeverity::Critical => ("critical", Severity::Critical),
+            };
+            let mut record = record(*id, finding, &finding.found);
+            record.outcome = Outcome::Failure;
+            (record.reason, record.severity) = (reason, severity);
+            audit.record(record, now);
+        }
+        for (id, finding, why) in &self.ended {
+            let mut record = record(*id, finding, &finding.found);
+            record.outcome = Outcome::Success;
+            (record.reason, record.severity) = (why.name(), Severity::Info);
+            audit.record(record, now);
+        }
+    }
+
+    /// Resolves the alerts about findings that have ended.
+    pub(crate) fn clear(&self, alerts: &Alerts, now: Now) {
+        for (_, finding, _) in &self.ended {
+            alerts.clear(RULE, &key(finding), now);
+        }
+    }
+}
+
+/// Opens an alert for each finding of a report, or keeps it open.
+pub(crate) fn raise(report: &AuditReport, alerts: &Alerts, now: Now) {
+    for (_, finding) in report.findings() {
+        let severity = match finding.severity {
+            FindingSeverity::Warning => AlertSeverity::Medium,
+            FindingSeverity::Critical => AlertSeverity::Critical,
+        };
+        alerts.raise(RULE, key(finding), severity, now);
+    }
+}
+
+fn key(finding: &AuditFinding) -> AlertKey {
+    AlertKey { kind: "finding", value: finding.key.clone() }
+}
+
+fn record(id: CheckId, finding: &AuditFinding, detail: &str) -> Record {
+    let mut record = Record::new(Code::AuditFinding);
+    record.rule = id.name();
+    record.labels.push(("finding", finding.key.clone()));
+    record.detail = Some(String::from(detail));
+    record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::CheckBuilder;
+    use super::super::report::tests::report;
+    use super::*;
+
+    fn keys(changes: &FindingChanges<'_>) -> (Vec<String>, Vec<(String, EndCause)>) {
+        let opened = changes.opened.iter().map(|(_, one)| one.key.clone()).collect();
+        let ended = changes.ended.iter().map(|(_, one, why)| (one.key.clone(), *why)).collect();
+        (opened, ended)
+    }
+
+    #[test]
+    fn finding_is_opened_once_and_ends_once() {
+        let key = |text: &str| String::from(text);
+        let none = report(0, &[]);
+        let one = report(1, &[(CheckId::D5, "token")]);
+        let two = report(2, &[(CheckId::D5, "token"), (CheckId::D13, "page")]);
+        let mended = |text: &str| (key(text), EndCause::Mended);
+        for (former, newest, opened, ended) in [
+            (None, &one, vec![key("D5 token")], vec![]),
+            (Some(&one), &one, vec![], vec![]),
+            (Some(&one), &two, vec![key("D13 page")], vec![]),
+            (Some(&two), &one, vec![], vec![mended("D13 page")]),
+            (Some(&two), &none, vec![], vec![mended("D13 page"), mended("D5 token")]),
+        ] {
+            let changes = FindingChanges::between(former, newest);
+            assert_eq!(keys(&changes), (opened, ended));
+        }
+        let mut unknown = report(3, &[]);
+        unknown.checks[4] = CheckBuilder::not_checked(CheckId::D5, "no keys");
+        let changes = FindingChanges::between(Some(&one), &unknown);
+        assert_eq!(keys(&changes).1, [(key("D5 token"), EndCause::NotChecked)]);
+        let mut worse = one.clone();
+        worse.checks[4].findings[0].severity = FindingSeverity::Critical;
+        assert_eq!(keys(&FindingChanges::between(Some(&one), &worse)).0, [key("D5 token")]);
+    }
+}

@@ -1,0 +1,108 @@
+//! D7: verifies what is new in the security log since the last report.
+//! Never: a proof against who owns the machine; the keys are those of the data directory.
+
+use std::io::ErrorKind;
+
+use portcullis_admin::{AuditMeasures, CheckBuilder};
+use portcullis_audit::{
+    ProofGap, SignedNote, VerifyOptions, VerifyReport, root_keys, verify_log_since,
+};
+
+use crate::doctor::examination::Examination;
+use crate::start::output_files::CHAIN_CERTIFICATES;
+
+/// A server that runs for so long has signed a note in the last minutes.
+const NOTES_AFTER_MS: u64 = 300_000;
+
+/// Verifies the log from the newest verified note on.
+pub(in crate::doctor) fn check(
+    examination: &Examination<'_>,
+    check: &mut CheckBuilder,
+    measures: &mut AuditMeasures,
+) {
+    let settings = examination.settings;
+    let former = examination.former().and_then(|former| former.verified_note.clone());
+    measures.verified_note.clone_from(&former);
+    let path = settings.storage.data.join(CHAIN_CERTIFICATES);
+    let certificates = match std::fs::read_to_string(&path) {
+        Ok(certificates) => certificates,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            check.skip("the security log has no signing keys yet: the server was never started");
+            return;
+        }
+        Err(error) => {
+            let found = format!("{} cannot be read: {error}", path.display());
+            check.alarm("keys", found, "restore the file from a copy that you trust");
+            return;
+        }
+    };
+    let keys = root_keys(&certificates);
+    let newest = keys.last().map(|key| String::from(key.name()));
+    let note = former.and_then(|text| text.parse::<SignedNote>().ok());
+    // Another log began since: it is verified from its start.
+    let note = note.filter(|signed| Some(&signed.note.name) == newest.as_ref());
+    let runs = examination.facts().is_some_and(|facts| facts.uptime_ms > NOTES_AFTER_MS);
+    let since = note.as_ref().map_or(0, |signed| signed.note.sequence);
+    let options = VerifyOptions {
+        keys,
+        note,
+        now_unix_ms: runs.then_some(examination.now.unix_ms),
+        certificates,
+    };
+    match verify_log_since(&settings.audit.file, options, since) {
+        Ok(Some(report)) => judge(&report, since, check, measures),
+        Ok(None) => check.skip("there is no security log yet"),
+        Err(error) => check.skip(format!("{error}: {}", error.source)),
+    }
+}
+
+fn judge(
+    report: &VerifyReport,
+    since: u64,
+    check: &mut CheckBuilder,
+    measures: &mut AuditMeasures,
+) {
+    let remedy = "keep a copy of the files; run portcullis audit verify with the keys that you \
+                  keep elsewhere; see the runbook, alert A13";
+    if let Some(first) = report.findings().first() {
+        let more = report.findings_count() - 1;
+        let found = format!("the security log was changed: {first}; {more} more findings");
+        check.alarm("changed", found, remedy);
+        return;
+    }
+    let gaps = report.undecided.iter().filter(|gap| !is_expected(gap, since));
+    let mut has_gap = false;
+    for gap in gaps {
+        has_gap = true;
+        let name = match gap {
+            ProofGap::OldNote(_) => "old note",
+            ProofGap::NoNote => "no note",
+            ProofGap::NoChain => "no chain",
+            ProofGap::NoKey | ProofGap::OtherKey(_) | ProofGap::ForeignNote => "keys",
+            ProofGap::FileMissing(..) => "missing",
+            ProofGap::NoteNotReached(_) => "note",
+        };
+        let found = format!("it cannot be said whether the security log is complete: {gap}");
+        check.warn(name, found, remedy);
+    }
+    if !has_gap {
+        measures.verified_note = report.newest_note.as_ref().map(ToString::to_string);
+        let to = report.range.map_or(0, |(_, last)| last);
+        check.fact(format!("lines {since} to {to} are as they were written, by the keys here"));
+    }
+}
+
+/// Gaps before the lines that are verified now; retention may have removed older ones.
+fn is_expected(gap: &ProofGap, since: u64) -> bool {
+    match gap {
+        ProofGap::FileMissing(lines, None) => *lines.start() == 1 && since > 0,
+        ProofGap::NoteNotReached(_) => true,
+        ProofGap::FileMissing(_, Some(_))
+        | ProofGap::NoChain
+        | ProofGap::NoKey
+        | ProofGap::OtherKey(_)
+        | ProofGap::NoNote
+        | ProofGap::OldNote(_)
+        | ProofGap::ForeignNote => false,
+    }
+}

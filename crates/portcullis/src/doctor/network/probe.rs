@@ -1,0 +1,280 @@
+//! Connects to the server's own public listener, as a client on this machine does.
+//! Never: a secret sent; the certificate is read here and judged elsewhere.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_server::ProxyProtocol;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
+    SupportedProtocolVersion,
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::config::{TlsFiles, TlsSettings};
+use crate::doctor::examination::{Examination, ServerState};
+
+/// Time for each step of a connection.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest head of a response that is read.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
+
+/// The public listener, as a client reaches it.
+pub(super) struct Listener {
+    address: SocketAddr,
+    /// The name that clients use, with the port if it is in the URL.
+    pub(super) host: String,
+    pub(super) has_tls: bool,
+    /// Clients need a certificate of their own.
+    pub(super) needs_client_certificate: bool,
+}
+
+/// A TLS connection.
+pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+
+impl Listener {
+    /// The public listener, or the reason why it cannot be reached.
+    pub(super) fn of(examination: &Examination<'_>) -> Result<Self, String> {
+        let Some(addresses) = examination.addresses() else {
+            return Err(String::from("the server does not run"));
+        };
+        let settings = examination.settings;
+        if settings.server.proxy_protocol == ProxyProtocol::Required {
+            let why = "clients connect through a proxy with the PROXY protocol: check the proxy";
+            return Err(String::from(why));
+        }
+        let has_port = !matches!(examination.state, ServerState::Own { .. });
+        if has_port && addresses.public.port() == 0 {
+            return Err(String::from("listen.public has no port"));
+        }
+        let mut settled = settings.clone();
+        settled.settle(addresses.public);
+        let hosts = settled.gate.hosts;
+        let host = hosts.first().cloned().unwrap_or_else(|| addresses.public.to_string());
+        let needs_client_certificate =
+            matches!(&settings.tls, TlsSettings::Files(TlsFiles { client_ca: Some(_), .. }));
+        Ok(Self {
+            address: reachable(addresses.public),
+            host,
+            has_tls: settings.tls != TlsSettings::Off,
+            needs_client_certificate,
+        })
+    }
+
+    /// The name that clients use, without the port.
+    pub(super) fn name(&self) -> &str {
+        bare(&self.host)
+    }
+
+    /// Opens a TLS connection with these versions.
+    pub(super) fn handshake(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> io::Result<TlsStream> {
+        let provider = Arc::new(default_provider());
+        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)
+            .map_err(io::Error::other)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_no_client_auth();
+        let name = ServerName::try_from(self.name().to_owned()).map_err(io::Error::other)?;
+        let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(connection, self.connect()?);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(stream)
+    }
+
+    /// Requests a page; returns the status and the headers.
+    pub(super) fn get(&self, path: &str) -> io::Result<(u16, Vec<(String, String)>)> {
+        if self.has_tls {
+            let stream = self.handshake(rustls::DEFAULT_VERSIONS)?;
+            request(stream, &self.host, path)
+        } else {
+            request(self.connect()?, &self.host, path)
+        }
+    }
+
+    /// Sends a hello of TLS 1.1; returns whether the server accepts it.
+    pub(super) fn accepts_tls_1_1(&self) -> io::Result<bool> {
+        let mut socket = self.connect()?;
+        socket.write_all(&hello_of_tls_1_1())?;
+        let mut kind = [0];
+        match socket.read(&mut kind) {
+            Ok(1) => Ok(kind == [HANDSHAKE]),
+            // The server ended the connection.
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        connect(self.address)
+    }
+}
+
+/// Opens a connection with timeouts.
+pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    socket.set_write_timeout(Some(TIMEOUT))?;
+    Ok(socket)
+}
+
+/// An address on which a client of this machine reaches a listener.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Sends a GET; returns the status and the headers, with names in lower case.
+pub(super) fn request(
+    mut stream: impl Read + Write,
+    host: &str,
+    path: &str,
+) -> io::Result<(u16, Vec<(String, String)>)> {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 2_048]);
+    let end = loop {
+        if let Some(end) = memchr::memmem::find(&bytes, b"\r\n\r\n") {
+            break end;
+        }
+        if bytes.len() > HEAD_MAX_BYTES {
+            return Err(io::Error::other("the head of the response is too long"));
+        }
+        let count = stream.read(&mut buffer)?;
+        let read = buffer.get(..count).unwrap_or_default();
+        if read.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+        }
+        bytes.extend_from_slice(read);
+    };
+    let head = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default());
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let status = status.ok_or_else(|| io::Error::other("the response is not HTTP"))?;
+    let headers = lines.filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.to_ascii_lowercase(), String::from(value.trim())))
+    });
+    Ok((status, headers.collect()))
+}
+
+/// Removes port and brackets of a host.
+fn bare(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split_once(']').map_or(rest, |(address, _)| address);
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+/// The type of a TLS record with a handshake message.
+const HANDSHAKE: u8 = 22;
+
+/// A ClientHello of TLS 1.1 (RFC 4346 section 7.4.1.2), with suites that servers had then.
+fn hello_of_tls_1_1() -> Vec<u8> {
+    let mut body = vec![3, 2];
+    body.extend_from_slice(&[0x5a; 32]);
+    // No session; four suites; no compression; no extensions.
+    body.extend_from_slice(&[0, 0, 8, 0xc0, 0x13, 0xc0, 0x09, 0, 0x2f, 0, 0x35, 1, 0]);
+    let length = u8::try_from(body.len()).unwrap_or(u8::MAX);
+    let mut hello = vec![HANDSHAKE, 3, 1, 0, length + 4, 1, 0, 0, length];
+    hello.extend(body);
+    hello
+}
+
+/// Reads the certificate without a decision about it; the server proves that it has the key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_is_read_to_the_end_of_its_head() {
+        struct FixedStream(io::Cursor<Vec<u8>>);
+        impl Read for FixedStream {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0.read(buffer)
+            }
+        }
+        impl Write for FixedStream {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let answer = |text: &str| {
+            request(FixedStream(io::Cursor::new(text.as_bytes().to_vec())), "a", "/").ok()
+        };
+        let read = answer("HTTP/1.1 200 OK\r\nX-Frame-Options:  DENY \r\nA: b\r\n\r\nbody");
+        let (status, headers) = read.unwrap();
+        assert_eq!((status, headers.len()), (200, 2));
+        assert_eq!(headers[0], (String::from("x-frame-options"), String::from("DENY")));
+        for text in ["", "HTTP/1.1 200 OK\r\n", "200\r\n\r\n"] {
+            assert_eq!(answer(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_lose_their_port() {
+        for (host, expect) in
+            [("a.example", "a.example"), ("a.example:8443", "a.example"), ("[::1]:1", "::1")]
+        {
+            assert_eq!(bare(host), expect);
+        }
+    }
+}

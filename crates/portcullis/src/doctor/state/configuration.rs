@@ -1,0 +1,92 @@
+//! D1: the configuration, weakened guarantees, and whether the next start would succeed.
+//! Never: a change of a setting.
+
+use std::path::Path;
+
+use portcullis_admin::CheckBuilder;
+
+use crate::config::{Settings, Sources};
+use crate::doctor::examination::{Examination, ServerState};
+use crate::start::validate::validate;
+
+/// Warnings of `check` that other checks report, or that are only about the command itself.
+const ELSEWHERE: [&str; 4] =
+    ["listen", "--data", "capacity.connections_total", "tls.certificate_file"];
+
+/// Checks the configuration.
+pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckBuilder) {
+    let settings = examination.settings;
+    for danger in &settings.dangers {
+        let name = format!("danger.{}", danger.key);
+        check.warn(&name, danger.text, format!("remove danger.{} if you can", danger.key));
+    }
+    let weakened = match examination.weakened {
+        Ok(weakened) => weakened,
+        Err(error) => {
+            let found = format!("the next start fails: {error}");
+            check.alarm("events", found, "correct this before the next start; portcullis check");
+            &[]
+        }
+    };
+    for weakened in weakened {
+        let found = format!("{}: {}", weakened.key, weakened.text);
+        check.warn(weakened.key, found, "use the default, or note why the setting is weaker");
+    }
+    match validate(settings, examination.now) {
+        Ok(findings) => {
+            let own = findings.warnings.iter().filter(|one| !ELSEWHERE.contains(&one.key));
+            for warning in own {
+                let found = format!("{}: {}", warning.key, warning.text);
+                check.warn(warning.key, found, "correct the setting");
+            }
+        }
+        Err(error) => {
+            let found = format!("the next start fails: {error:#}");
+            check.alarm("start", found, "correct this before the next start; portcullis check");
+        }
+    }
+    if let ServerState::Own { configuration: Some(text), .. } = examination.state {
+        check_file(settings, text, check);
+    }
+    let weakened = weakened.len() + settings.dangers.len();
+    let name = settings.profile.name();
+    check.fact(format!("profile {name}, {weakened} weakened settings"));
+}
+
+/// Compares the file with the text of the start.
+fn check_file(settings: &Settings, started_with: &str, check: &mut CheckBuilder) {
+    let Some(path) = &settings.file else { return };
+    let name = path.display();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let found = format!("{name} cannot be read: {error}; the next start fails");
+            check.alarm("file", found, "restore the configuration file");
+            return;
+        }
+    };
+    if text == started_with {
+        check.fact(format!("{name} is that of the start"));
+        return;
+    }
+    match read_again(settings, path, &text) {
+        Ok(()) => {
+            let found = format!("{name} was changed since the start; the change is not in force");
+            check.warn("file", found, "restart the server, or undo the change");
+        }
+        Err(error) => {
+            let found = format!("{name} was changed and is not valid: {error}");
+            check.alarm("file", found, "correct it: the next start fails; portcullis check");
+        }
+    }
+}
+
+fn read_again(settings: &Settings, path: &Path, text: &str) -> Result<(), String> {
+    let sources = Sources {
+        profile: Some(settings.profile),
+        data: Some(settings.storage.data.clone()),
+        environment: std::env::vars_os().collect(),
+        ..Sources::default()
+    };
+    Settings::read_text(path, text, &sources).map(drop).map_err(|error| error.to_string())
+}
