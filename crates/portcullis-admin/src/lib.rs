@@ -33,8 +33,9 @@ pub use self_audit::report::{AuditCause, AuditMeasures, AuditReport, ResultCount
 pub use self_audit::report_files::ReportFiles;
 pub use self_audit::run::{Examine, SelfAudit, SelfAuditOptions};
 pub use transport::admin_sockets::AdminSockets;
-pub use transport::command::Program;
+pub use transport::command::{Program, RUN_PROGRAM};
 pub use transport::mail::{Mail, MailAddressError, MailAddresses, MailLogin};
 pub use transport::mail_stream::MailEncryption;
+pub use transport::program_runner::run_program;
 pub use transport::signature::{SecretError, WebhookSecrets};
 pub use transport::webhook::{Webhook, WebhookSecret};

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use portcullis_admin::{RUN_PROGRAM, run_program};
 use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
@@ -119,6 +120,13 @@ enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Runs the program of a channel of alerts, and ends all that it leaves; the server calls it.
+    #[command(name = RUN_PROGRAM, hide = true)]
+    RunProgram {
+        /// The program and its arguments.
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
     /// Creates and explains tokens, for tests and support.
     Token {
         #[command(flatten)]
@@ -189,6 +197,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Doctor { server, arguments }) => {
             return exit(command::doctor(&server, &arguments));
         }
+        Some(Command::RunProgram { command }) => run_program(&command).map_err(Into::into),
         Some(Command::Audit { server, command }) => {
             return exit(command::audit(&server, &command));
         }

@@ -9,12 +9,13 @@ const LINE_MAX_CHARS: usize = 100;
 const TABLES: [&str; 1] = ["crates/portcullis-model/src/rejection/table.rs"];
 
 /// Crates of tests and tools; only these can start processes.
-const PROCESS_STARTERS: [&str; 4] = [
+const PROCESS_STARTERS: [&str; 5] = [
     "crates/portcullis-test/",
     "xtask/",
     "bench/",
     // Programs that the operator configures, with fixed arguments and without a shell.
     "crates/portcullis-admin/src/transport/command.rs",
+    "crates/portcullis-admin/src/transport/program_runner.rs",
 ];
 
 /// Words without a meaning in the name of a type or file.

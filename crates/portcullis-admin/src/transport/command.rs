@@ -1,22 +1,29 @@
 //! The channel that runs a program with the alert on its standard input.
 //! Never: a shell, an environment, or a program that runs for longer than its time.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::sync::Semaphore;
 
 use crate::spool::delivery::{Delivery, SendOutcome};
+use crate::transport::program_runner::has_ended;
 
+/// The argument with which this program becomes the runner of another one.
+pub const RUN_PROGRAM: &str = "run-program";
 /// Programs of all channels that run at once.
 static SLOTS: Semaphore = Semaphore::const_new(2);
 /// Time between two checks whether a program has ended.
 const CHECK_EVERY: Duration = Duration::from_millis(20);
+/// Time for the runner to end all that a program started.
+const RUNNER_END: Duration = Duration::from_secs(4);
+/// The longest fault that a runner reports.
+const FAULT_MAX_BYTES: u64 = 4 * 1024;
 /// Time for a program.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest message: it fits into the pipe, so that a program that does not read blocks nothing.
@@ -68,170 +75,65 @@ impl Program {
         if is_over.load(Ordering::Relaxed) {
             return Err(String::from("the server ends"));
         }
-        let mut child = Command::new(&self.program)
+        // This program in another process: the server adopts no processes.
+        let mut runner = Command::new("/proc/self/exe")
+            .args([RUN_PROGRAM, "--", &self.program])
             .args(&self.arguments)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
             .map_err(|error| format!("the program cannot be started: {error}"))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that does not read its input decides by its exit code.
-            let _unread = stdin.write_all(body.as_bytes());
+        let mut input = runner.stdin.take();
+        if let Some(input) = &mut input {
+            let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+            // A runner that does not read has a fault of its own to report.
+            let _unread = input.write_all(&[&length.to_be_bytes(), body.as_bytes()].concat());
         }
-        wait(&mut child, timeout, is_over)
+        wait(&mut runner, input, timeout, is_over)
     }
 }
 
-/// Waits for the program, and ends what is left of its process group.
-fn wait(child: &mut Child, timeout: Duration, is_over: &AtomicBool) -> Result<(), String> {
-    let group = Pid::from_child(child);
-    let checks = timeout.as_millis() / CHECK_EVERY.as_millis();
-    let mut has_ended = false;
-    for _ in 0..checks {
-        // The program is not reaped here, so the number of its group remains its own.
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        has_ended = match waitid(WaitId::Pid(group), options) {
-            Ok(status) => status.is_some(),
-            Err(error) => return Err(format!("the program cannot be observed: {error}")),
-        };
-        if has_ended || is_over.load(Ordering::Relaxed) {
-            break;
-        }
-        std::thread::sleep(CHECK_EVERY);
+/// Waits for the program; when its time is over, the end of its input ends it.
+fn wait(
+    runner: &mut Child,
+    input: Option<ChildStdin>,
+    timeout: Duration,
+    is_over: &AtomicBool,
+) -> Result<(), String> {
+    let in_time = wait_for_end(runner, timeout, is_over)?;
+    drop(input);
+    let never = AtomicBool::new(false);
+    let ends = in_time || wait_for_end(runner, RUNNER_END, &never)?;
+    if !ends {
+        let _ended = kill_process_group(Pid::from_child(runner), Signal::KILL);
     }
-    let _ended = kill_process_group(group, Signal::KILL);
-    let status = child.wait().map_err(|error| format!("the program has no exit code: {error}"))?;
-    if !has_ended {
+    let status = runner.wait().map_err(|error| format!("the program has no exit code: {error}"))?;
+    if !in_time {
         return Err(format!("the program took longer than {timeout:?} and was killed"));
     }
-    if !status.success() {
-        return Err(format!("the program ended with {status}"));
+    let mut fault = String::new();
+    let read = runner.stdout.take().map(|out| out.take(FAULT_MAX_BYTES).read_to_string(&mut fault));
+    match read {
+        Some(Ok(_)) if fault.is_empty() && status.success() => Ok(()),
+        Some(Ok(_)) if status.success() => Err(fault),
+        _ => Err(format!("the program could not be supervised: {status}")),
     }
-    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::{Mutex, MutexGuard, PoisonError};
-
-    use super::*;
-
-    /// Held by tests that use the slots of programs.
-    static SLOTS_USED: Mutex<()> = Mutex::new(());
-
-    fn lock() -> MutexGuard<'static, ()> {
-        SLOTS_USED.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    const SHORT: Duration = Duration::from_millis(200);
-
-    fn program(arguments: &[&str]) -> Program {
-        let (program, arguments) = arguments.split_first().unwrap();
-        let arguments = arguments.iter().copied().map(String::from).collect();
-        Program::new(String::from(*program), arguments)
-    }
-
-    fn run(arguments: &[&str], timeout: Duration) -> Result<(), String> {
-        program(arguments).run("{\"a\":1}", timeout, &AtomicBool::new(false))
-    }
-
-    /// Waits until the process whose number is in a file has ended.
-    fn wait_for_end(file: &std::path::Path) {
-        let number = std::fs::read_to_string(file).unwrap();
-        let state = format!("/proc/{}/stat", number.trim());
-        while std::fs::read_to_string(&state).is_ok_and(|state| !state.contains(") Z ")) {
-            std::thread::yield_now();
+/// Whether the runner ends within a time.
+fn wait_for_end(runner: &Child, timeout: Duration, is_over: &AtomicBool) -> Result<bool, String> {
+    let checks = timeout.as_millis() / CHECK_EVERY.as_millis();
+    for _ in 0..checks {
+        match has_ended(Pid::from_child(runner)) {
+            Ok(true) => return Ok(true),
+            Ok(false) if is_over.load(Ordering::Relaxed) => return Ok(false),
+            Ok(false) => std::thread::sleep(CHECK_EVERY),
+            Err(error) => return Err(format!("the program cannot be observed: {error}")),
         }
     }
-
-    #[test]
-    fn t402_arguments_are_literal_and_the_environment_is_empty() {
-        let directory = tempfile::tempdir().unwrap();
-        let out = directory.path().join("out");
-        let script = format!(
-            "tr '\\0' '\\n' < /proc/$$/environ > '{0}'; cat >> '{0}'; printf %s \"$1\" >> '{0}'",
-            out.display()
-        );
-        run(&["/bin/sh", "-c", &script, "x", "; $(touch /tmp/x) `id`"], TIMEOUT).unwrap();
-        let text = std::fs::read_to_string(&out).unwrap();
-        assert_eq!(text, "{\"a\":1}; $(touch /tmp/x) `id`");
-    }
-
-    #[test]
-    fn t402_program_that_hangs_is_killed_with_its_children() {
-        let directory = tempfile::tempdir().unwrap();
-        let out = directory.path().join("child");
-        let script = format!("sleep 100 & echo $! > '{}'; wait", out.display());
-        let error = run(&["/bin/sh", "-c", &script], SHORT).unwrap_err();
-        assert_eq!(error, "the program took longer than 200ms and was killed");
-        wait_for_end(&out);
-    }
-
-    #[test]
-    fn t402_children_that_outlive_the_program_are_killed() {
-        let directory = tempfile::tempdir().unwrap();
-        let out = directory.path().join("child");
-        let script = format!("sleep 100 & echo $! > '{}'", out.display());
-        run(&["/bin/sh", "-c", &script], TIMEOUT).unwrap();
-        wait_for_end(&out);
-    }
-
-    #[test]
-    fn t402_program_ends_with_the_server() {
-        let _slot = lock();
-        let directory = tempfile::tempdir().unwrap();
-        let out = directory.path().join("child");
-        let script =
-            format!("sleep 100 & echo $! > '{0}.new'; mv '{0}.new' '{0}'; wait", out.display());
-        let program = program(&["/bin/sh", "-c", &script]);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let delivery = Delivery::sample("script", "{}");
-        runtime.block_on(async {
-            let running = tokio::spawn(async move { program.send(&delivery).await });
-            while !out.exists() {
-                tokio::task::yield_now().await;
-            }
-            running.abort();
-            assert!(running.await.unwrap_err().is_cancelled());
-        });
-        runtime.shutdown_timeout(TIMEOUT);
-        wait_for_end(&out);
-    }
-
-    #[test]
-    fn t402_exit_code_decides() {
-        assert_eq!(run(&["/bin/true"], TIMEOUT), Ok(()));
-        assert!(run(&["/bin/false"], TIMEOUT).unwrap_err().contains("exit status: 1"));
-        assert!(run(&["/bin/no-such-program"], TIMEOUT).unwrap_err().contains("cannot be started"));
-    }
-
-    #[test]
-    fn t402_two_programs_run_at_once() {
-        let _slots = lock();
-        let directory = tempfile::tempdir().unwrap();
-        let out = directory.path().join("out");
-        let script = format!("echo + >> '{0}'; sleep 0.2; echo - >> '{0}'", out.display());
-        let program = program(&["/bin/sh", "-c", &script]);
-        let delivery = Delivery::sample("script", "{}");
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let all = [(); 4].map(|()| {
-                let (program, delivery) = (program.clone(), delivery.clone());
-                async move { program.send(&delivery).await }
-            });
-            let [first, second, third, fourth] = all;
-            let outcomes = tokio::join!(first, second, third, fourth);
-            assert_eq!(outcomes.3, SendOutcome::Delivered);
-        });
-        let (mut running, mut most) = (0, 0);
-        for line in std::fs::read_to_string(&out).unwrap().lines() {
-            running += if line == "+" { 1 } else { -1 };
-            most = most.max(running);
-        }
-        assert_eq!((running, most), (0, 2));
-    }
+    Ok(false)
 }

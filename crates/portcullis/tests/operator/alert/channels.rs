@@ -105,7 +105,7 @@ pub(crate) fn channel(directory: &Path, name: &str, address: SocketAddr) -> Stri
     )
 }
 
-fn config(channels: &[String]) -> Config {
+pub(crate) fn config(channels: &[String]) -> Config {
     let mut config = Config { more: channels.concat(), ..Config::default() };
     let rates = ["login_per_user = \"1000/60s\"", "login_per_prefix = \"1000/60s\""];
     config.rate.extend(rates.map(String::from));
@@ -197,62 +197,6 @@ fn t403_alert_test_prints_the_result_of_each_channel() {
     assert_eq!(good.all()[0].body["data"]["test"], true);
     let output = server.operate(&["alert", "test"], "");
     assert_eq!(output.status.code(), Some(0), "the other receiver answers now");
-}
-
-#[test]
-fn t402_program_gets_the_alert_and_literal_arguments() {
-    let directory = tempfile::tempdir().unwrap();
-    let out = directory.path().join("out");
-    let script = "cat > \"$1.new\"; printf %s \"$2\" >> \"$1.new\"; mv \"$1.new\" \"$1\"";
-    let command = ["/bin/sh", "-c", script, "sh", out.to_str().unwrap(), "; $(touch x) `id`"];
-    let channel = format!(
-        "[[alert.channel]]\nname = \"script\"\nkind = \"command\"\ncommand = {command:?}\n"
-    );
-    let server = start(&config(&[channel]));
-    guess(&server, "ann", 12);
-    let text = until("the output", || std::fs::read_to_string(&out).ok());
-    let json = text.strip_suffix("; $(touch x) `id`").unwrap();
-    let json: Value = serde_json::from_str(json).unwrap();
-    assert_eq!((&json["type"], &json["data"]["rule"]), (&json!("alert.firing"), &json!("A2")));
-}
-
-#[test]
-fn t402_program_that_hangs_is_killed_after_ten_seconds() {
-    let directory = tempfile::tempdir().unwrap();
-    let out = directory.path().join("child");
-    let command = ["/bin/sh", "-c", "sleep 100 & echo $! > \"$0\"; wait", out.to_str().unwrap()];
-    let channel = format!(
-        "[[alert.channel]]\nname = \"script\"\nkind = \"command\"\ncommand = {command:?}\n"
-    );
-    let server = start(&config(&[channel]));
-    let output = server.operate(&["alert", "test"], "");
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(printed, "script: failed: the program took longer than 10s and was killed\n");
-    wait_for_end(&std::fs::read_to_string(&out).unwrap());
-}
-
-#[test]
-fn t402_program_that_runs_when_the_server_stops_is_killed() {
-    let directory = tempfile::tempdir().unwrap();
-    let out = directory.path().join("child");
-    let script = "sleep 100 & echo $! > \"$0.new\"; mv \"$0.new\" \"$0\"; wait";
-    let command = ["/bin/sh", "-c", script, out.to_str().unwrap()];
-    let channel = format!(
-        "[[alert.channel]]\nname = \"script\"\nkind = \"command\"\ncommand = {command:?}\n"
-    );
-    let mut server = start(&config(&[channel]));
-    guess(&server, "ann", 12);
-    let child = until("the program", || std::fs::read_to_string(&out).ok());
-    assert!(server.terminate().success());
-    wait_for_end(&child);
-}
-
-fn wait_for_end(process: &str) {
-    let state = format!("/proc/{}/stat", process.trim());
-    until("the end of the process", || {
-        let is_running = std::fs::read_to_string(&state).is_ok_and(|state| !state.contains(") Z "));
-        (!is_running).then_some(())
-    });
 }
 
 #[test]
