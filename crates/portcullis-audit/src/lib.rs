@@ -9,6 +9,7 @@ mod record; // one record: its fields, its group, its line of JSON
 mod sampling; // which records of rejected requests are kept
 mod queue; // bounded queues between recording threads and the writer thread
 mod writer; // the thread that writes lines
+mod clock_trust; // whether the clock can say that files are old
 mod files; // files on the disk: the open one, closed ones, the reserve
 mod read; // reads all files of the log: lines, followed lines, references
 mod syslog; // forwards the lines to a syslog server over TLS

@@ -5,11 +5,12 @@ use std::fs::File;
 
 use portcullis_model::{Now, Severity};
 
+use crate::clock_trust::ClockTrust;
 use crate::files::compress::compress;
 use crate::files::disk::Disk;
 use crate::files::last_number::last_in_segment;
 use crate::files::personal_retention::PersonalRetention;
-use crate::files::segment::{Naming, RemovalReason, Segment, removals};
+use crate::files::segment::{Naming, RemovalReason, Segment, compact_days_before, removals};
 use crate::files::segment_lock::SegmentLock;
 use crate::options::AuditOptions;
 use crate::queue::Queue;
@@ -22,6 +23,9 @@ use crate::record::log_events;
 /// A file is compressed only if its size and this many bytes are free.
 const FREE_BYTES: u64 = 16 * 1024 * 1024;
 
+/// A server that runs removes files within a day; older ones are overdue.
+const OVERDUE_DAYS: u32 = 2;
+
 /// The limits for keeping closed files.
 #[derive(Debug)]
 pub(crate) struct Retention {
@@ -31,6 +35,7 @@ pub(crate) struct Retention {
     max_bytes: u64,
     compress: bool,
     personal: PersonalRetention,
+    clock: ClockTrust,
 }
 
 impl Retention {
@@ -41,6 +46,7 @@ impl Retention {
             max_bytes: options.keep_total_bytes.saturating_sub(options.segment_bytes),
             compress: options.compress,
             personal: PersonalRetention::new(options.personal_days),
+            clock: ClockTrust::default(),
         }
     }
 
@@ -68,7 +74,12 @@ impl Retention {
                 return;
             }
         };
-        let removals = removals(&segments, now.unix_ms, self.days, self.max_bytes);
+        let overdue = compact_days_before(now.unix_ms, self.days.saturating_add(OVERDUE_DAYS));
+        let is_overdue = segments.first().is_some_and(|oldest| oldest.closed < overdue);
+        let is_trusted = self.clock.is_trusted(now, is_overdue);
+        // Without a clock, no file is old; the limit of space holds.
+        let unix_ms = if is_trusted { now.unix_ms } else { 0 };
+        let removals = removals(&segments, unix_ms, self.days, self.max_bytes);
         for (at, (segment, reason)) in removals.iter().enumerate() {
             // Read before the file is removed.
             let last = last_in_segment(segment).ok().flatten().map_or_else(
@@ -87,7 +98,7 @@ impl Retention {
             }
         }
         let kept = segments.get(removals.len()..).unwrap_or_default();
-        if may_compress() {
+        if is_trusted && may_compress() {
             self.personal.apply(&self.naming, kept, queue, now);
         }
         for segment in kept.iter().filter(|segment| self.compress && !segment.compressed) {
@@ -170,7 +181,9 @@ pub(crate) mod tests {
     pub(crate) fn retention(folder: &Path, max_bytes: u64, compress: bool) -> Retention {
         let naming = Naming::of(&folder.join("security.log"));
         let personal = PersonalRetention::new(90);
-        Retention { naming, days: 90, max_bytes, compress, personal }
+        let clock = ClockTrust::default();
+        assert!(clock.is_trusted(NOW, false));
+        Retention { naming, days: 90, max_bytes, compress, personal, clock }
     }
 
     pub(crate) fn queue() -> Queue {
@@ -226,6 +239,29 @@ pub(crate) mod tests {
         assert!(detail.contains("its end was damaged"), "{detail}");
         assert_eq!(labels(&entries[0].record), ["1", "490"]);
         assert_eq!(labels(&entries[1].record), ["500", "899"]);
+    }
+
+    #[test]
+    fn clock_that_is_set_ahead_removes_no_file_for_its_age() {
+        const HOUR_MS: u64 = 3_600_000;
+        let folder = tempfile::tempdir().unwrap();
+        for name in &CLOSED[1..] {
+            std::fs::write(folder.path().join(name), vec![b'x'; 1_000]).unwrap();
+        }
+        std::fs::write(folder.path().join("security.log"), "x").unwrap();
+        let year_ahead = |hours: u64| {
+            let monotonic_ms = hours * HOUR_MS;
+            let unix_ms = NOW.unix_ms + i64::try_from(monotonic_ms + 365 * 24 * HOUR_MS).unwrap();
+            Now { monotonic_ms, unix_ms }
+        };
+        let (queue, all) = (queue(), [CLOSED[1], CLOSED[2], "security.log"]);
+        let retention = retention(folder.path(), 1 << 30, false);
+        for hours in [1, 6] {
+            retention.apply(&SystemDisk, &queue, year_ahead(hours), || true);
+            assert_eq!(names(folder.path()), all, "{hours}");
+        }
+        retention.apply(&SystemDisk, &queue, year_ahead(7), || true);
+        assert_eq!(names(folder.path()), ["security.log"], "the clock was not set right");
     }
 
     fn labels(record: &Record) -> Vec<&str> {

@@ -56,6 +56,7 @@ impl Engine {
             self.recount();
         }
         self.update_groups(at_ms);
+        self.policy.silences.iter_mut().for_each(|silence| silence.limit_end(now.unix_ms));
         self.policy.silences.retain(|silence| silence.request.until_unix_ms > now.unix_ms);
         let messages = self.due_messages(at_ms);
         self.update_storm(&messages, at_ms);
@@ -309,8 +310,15 @@ impl Engine {
     }
 
     /// After a restart a state has to be reported again; until then it resolves by quiet.
+    ///
+    /// Times that are in the future, because the clock was wrong or is now, count as this moment:
+    /// otherwise no alert would be sent until then.
     pub(crate) fn resume(&mut self) {
         let at_ms = self.time.at_ms();
+        let storm = self.storm.incident.iter_mut();
+        self.incidents.all_mut().chain(storm).for_each(|incident| incident.limit_times(at_ms));
+        self.policy.budget.times.iter_mut().for_each(|time| *time = at_ms.min(*time));
+        self.counters.first_seen.limit_times(at_ms);
         for incident in self.incidents.all_mut().filter(|incident| incident.is_open()) {
             incident.phase = Phase::Open;
             incident.tally.over_ms = incident.tally.over_ms.max(at_ms);

@@ -86,6 +86,18 @@ pub(crate) struct Incident {
 }
 
 impl Incident {
+    /// Moves its times that are later to this one: the clock was set back since.
+    pub(crate) fn limit_times(&mut self, at_ms: i64) {
+        let (tally, sent) = (&mut self.tally, &mut self.sent);
+        let times = [&mut tally.first_ms, &mut tally.last_ms, &mut tally.over_ms, &mut sent.at_ms];
+        for time in times.into_iter().chain(&mut sent.times) {
+            *time = at_ms.min(*time);
+        }
+        if let Phase::Resolved(since_ms) = &mut self.phase {
+            *since_ms = at_ms.min(*since_ms);
+        }
+    }
+
     pub(crate) fn new(
         id: String,
         rule: &str,

@@ -40,6 +40,14 @@ pub struct Silence {
     pub request: SilenceRequest,
 }
 
+impl Silence {
+    /// Ends it in seven days at most, also when the clock was set back.
+    pub(crate) fn limit_end(&mut self, now_unix_ms: i64) {
+        let latest_ms = now_unix_ms.saturating_add(LONGEST_MS);
+        self.request.until_unix_ms = latest_ms.min(self.request.until_unix_ms);
+    }
+}
+
 /// The reason for which a silence is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SilenceError {

@@ -54,6 +54,14 @@ impl SeenValues {
         at_ms - last_ms.unwrap_or(since_ms) >= CODE_MS
     }
 
+    /// Moves times that are later to this one.
+    pub(crate) fn limit_times(&mut self, at_ms: i64) {
+        let times = self.values.values_mut().chain(self.codes.values_mut());
+        for time in times.chain(&mut self.since_ms) {
+            *time = at_ms.min(*time);
+        }
+    }
+
     fn see(&mut self, value: u64, at_ms: i64) -> bool {
         let last_ms = self.values.insert(value, at_ms);
         if last_ms.is_none_or(|last_ms| at_ms - last_ms >= COARSE_MS) {

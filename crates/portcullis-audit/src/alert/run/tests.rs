@@ -96,6 +96,10 @@ impl World {
     }
 
     fn guess(&self, times: usize) {
+        self.guess_name("ada", times);
+    }
+
+    fn guess_name(&self, name: &str, times: usize) {
         for _ in 0..times {
             let record = Record {
                 outcome: Outcome::Failure,
@@ -103,7 +107,7 @@ impl World {
                 client: "203.0.113.7".parse().ok(),
                 ..Record::new(Code::AuthnLoginFail)
             };
-            let subject = Subject { name: Some("ada"), ..Subject::default() };
+            let subject = Subject { name: Some(name), ..Subject::default() };
             self.audit.record_with(record, &subject, self.clock.now(), |_| ());
         }
     }
@@ -251,6 +255,34 @@ fn failed_engine_starts_again_once_a_minute_and_records_go_on() {
     assert_eq!(world.inbox.wait("A2 resolved").id, id, "the state survived");
     world.audit.close();
     assert!(log(folder.path()).iter().any(|line| line["rule"]["name"] == "alert_engine"));
+}
+
+#[test]
+fn clock_set_back_at_a_restart_does_not_hold_alerts_back() {
+    const HOUR_MS: u64 = 3_600_000;
+    let folder = tempfile::tempdir().unwrap();
+    let clock: Arc<TestClock> = Arc::default();
+    // A year ahead; the messages of an hour are used up.
+    clock.1.store(365 * 24 * 3_600_000, Ordering::Relaxed);
+    let world = World::open(folder.path(), &clock);
+    for number in 0..8 {
+        world.guess_name(&format!("user{number}"), 12);
+    }
+    world.audit.close();
+    let sent = world.lines().iter().filter(|line| *line == "A2 firing").count();
+    assert_eq!(sent, 8, "{:?}", world.lines());
+    clock.1.store(0, Ordering::Relaxed);
+    let world = World::open(folder.path(), &clock);
+    world.pass(HOUR_MS + 60_000);
+    world.inbox.wait("A2 resolved");
+    // The ends of the alerts were messages, too.
+    world.pass(HOUR_MS + 60_000);
+    world.guess(12);
+    let alert = world.inbox.wait("A2 firing");
+    assert_eq!(alert.key.as_ref().unwrap().value, "ada");
+    world.audit.close();
+    let open = world.audit.alerts().unwrap().counts().open;
+    assert_eq!(open, [0, 0, 1, 0], "the alerts of the future have ended");
 }
 
 #[test]
