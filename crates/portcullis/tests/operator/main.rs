@@ -7,6 +7,7 @@
 )]
 
 mod alert; // alerts and their receivers
+mod timing; // users while the disk of the log is full
 mod log; // the security log
 mod monitoring; // metrics, dashboard and rules
 mod operations; // operations of administrators, by both ways
