@@ -270,8 +270,22 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await page.getByRole("heading", { name: "Silences" }).waitFor({ state: "detached" });
   });
 
+  test("all checks of the regular audit run, and their report is shown", async () => {
+    await show("doctor");
+    await page.getByText("There is no report yet.").waitFor();
+    await page.getByRole("button", { name: "Run all checks now" }).click();
+    await page.getByText("D14 Private listener").waitFor();
+    assert.equal(await page.locator("main .rows > li").count(), 14);
+    const reports = server.records().filter(({ event }) => event?.code === "audit_report");
+    assert.equal(reports.length, 1);
+    // A run that has ended is there after a reload.
+    await page.reload();
+    await page.getByText("D14 Private listener").waitFor();
+  });
+
   test("the page asks for no operation that the server does not have", async () => {
-    for (const tab of ["", "connections", "users", "limits", "blocks", "audit"]) await show(tab);
+    const tabs = ["", "connections", "users", "limits", "blocks", "audit", "doctor"];
+    for (const tab of tabs) await show(tab);
     const codes = server.records().map((record) => record.rule?.name ?? "");
     assert.ok(!codes.some((rule) => /unknown_event/.test(rule)), "an unknown event was sent");
     assert.deepEqual(

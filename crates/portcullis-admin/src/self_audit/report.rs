@@ -7,7 +7,7 @@ use portcullis_audit::utc;
 use portcullis_model::Now;
 use serde::{Deserialize, Serialize};
 
-use super::check::{AuditFinding, Check, CheckResult};
+use super::check::{AuditFinding, Check, CheckResult, FindingSeverity};
 
 /// Longest report, in bytes.
 pub(crate) const REPORT_MAX_BYTES: usize = 64 * 1024;
@@ -112,8 +112,8 @@ impl AuditReport {
     #[must_use]
     pub fn counts(&self) -> ResultCounts {
         let of = |result| self.checks.iter().filter(|check| check.result == result).count();
-        let critical =
-            self.findings().filter(|(_, finding)| finding.severity.name() == "critical").count();
+        let is_critical = |finding: &AuditFinding| finding.severity == FindingSeverity::Critical;
+        let critical = self.findings().filter(|(_, finding)| is_critical(finding)).count();
         ResultCounts {
             ok: of(CheckResult::Ok),
             not_checked: of(CheckResult::NotChecked),

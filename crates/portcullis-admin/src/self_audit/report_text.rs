@@ -60,8 +60,8 @@ fn add_check(text: &mut String, check: &Check) {
     add_wrapped(text, &format!("{head}{summary}"), "", 18);
     for finding in &check.findings {
         let severity = finding.severity.name();
-        let marked = if finding.severity.name() == check.result.words() { "" } else { severity };
-        let mark = if marked.is_empty() { String::new() } else { format!("{marked}: ") };
+        let is_that_of_the_check = severity == check.result.words();
+        let mark = if is_that_of_the_check { String::new() } else { format!("{severity}: ") };
         add_wrapped(text, &format!("{mark}{}", finding.found), "", INDENT);
         add_wrapped(text, &finding.remedy, "-> ", INDENT);
     }

@@ -500,6 +500,10 @@ fn finding_of_the_audit_has_its_own_severity_and_lasts_until_it_is_mended() {
     assert_eq!(lines(&world.turn()), ["A17 D2 critical resolved"]);
     let open = world.engine.open_alerts();
     assert_eq!(open.iter().filter_map(|one| one.key.clone()).collect::<Vec<_>>(), [finding("D5")]);
+    world.pass(180 * MINUTE_MS);
+    assert_eq!(world.turn().len(), 0, "a finding that lasts for weeks is sent once a day");
+    world.pass(86_400_000);
+    assert_eq!(lines(&world.turn()), ["A17 D5 medium updated"]);
 }
 
 #[test]

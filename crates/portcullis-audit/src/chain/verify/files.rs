@@ -109,7 +109,7 @@ fn verify_file(
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Verdict;
+    use super::super::report::{ProofGap, Verdict};
     use super::super::tests::Log;
     use super::*;
     use crate::files::compress::compress;
@@ -144,6 +144,26 @@ mod tests {
             let is_named = report.findings().iter().any(|finding| place(finding) == path);
             assert!(is_named, "byte {at}: {:?}", report.findings());
             assert!(report.lines >= log.files[1].len() as u64, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn verification_can_begin_at_a_line_that_was_verified_before() {
+        let log = Log::new("chat.example/portcullis/1").write(30).rotate().write(30);
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("security.log");
+        let closed = folder.path().join("security-20260712T120000Z-1.log");
+        let text = |number: usize| log.files[number].join("\n") + "\n";
+        std::fs::write(&closed, text(0).replacen("2026", "2027", 1)).unwrap();
+        std::fs::write(&open, text(1)).unwrap();
+        let (first, read) = (log.files[0].len() as u64, log.files[1].len() as u64);
+        let report = |since| verify_log_since(&open, log.options(), since).unwrap().unwrap();
+        let later = report(first + 2);
+        assert_eq!((later.findings_count(), later.lines), (0, read), "{:?}", later.findings());
+        let ProofGap::FileMissing(lines, None) = &later.undecided[0] else { panic!("{later:?}") };
+        assert_eq!((*lines.start(), *lines.end()), (1, first));
+        for since in [0, 1, first] {
+            assert_eq!(report(since).verdict(), Verdict::Tampered, "{since}");
         }
     }
 

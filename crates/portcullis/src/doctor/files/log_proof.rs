@@ -87,8 +87,9 @@ fn judge(
     }
     if !has_gap {
         measures.verified_note = report.newest_note.as_ref().map(ToString::to_string);
-        let to = report.range.map_or(0, |(_, last)| last);
-        check.fact(format!("lines {since} to {to} are as they were written, by the keys here"));
+        let (first, last) = report.range.unwrap_or_default();
+        let from = first.max(since);
+        check.fact(format!("lines {from} to {last} are as they were written, by the keys here"));
     }
 }
 

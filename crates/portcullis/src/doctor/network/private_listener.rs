@@ -90,7 +90,8 @@ fn answers(address: SocketAddr) -> bool {
     let request = || -> io::Result<String> {
         let mut socket = connect(address)?;
         let host = address.to_string();
-        write!(socket, "GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+        let head = format!("GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        socket.write_all(head.as_bytes())?;
         Ok(read_response(socket))
     };
     request().is_ok_and(|response| response.contains("{\"status\":\"ok\"}"))
@@ -111,11 +112,11 @@ fn own_address(elsewhere: IpAddr) -> Option<IpAddr> {
 /// The status of a POST of an operation without a key.
 fn status(address: SocketAddr, host: &str, headers: &str) -> io::Result<u16> {
     let mut socket = connect(address)?;
-    write!(
-        socket,
+    let request = format!(
         "POST {OPERATION} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: 2\r\n\
          Connection: close\r\n\r\n{{}}"
-    )?;
+    );
+    socket.write_all(request.as_bytes())?;
     let response = read_response(socket);
     let status = response.split(' ').nth(1).and_then(|status| status.parse().ok());
     status.ok_or_else(|| io::Error::other("the response is not HTTP"))

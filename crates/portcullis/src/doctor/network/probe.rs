@@ -17,7 +17,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::config::{TlsFiles, TlsSettings};
-use crate::doctor::examination::{Examination, ServerState};
+use crate::doctor::examination::Examination;
 
 /// Time for each step of a connection.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -48,8 +48,7 @@ impl Listener {
             let why = "clients connect through a proxy with the PROXY protocol: check the proxy";
             return Err(String::from(why));
         }
-        let has_port = !matches!(examination.state, ServerState::Own { .. });
-        if has_port && addresses.public.port() == 0 {
+        if addresses.public.port() == 0 {
             return Err(String::from("listen.public has no port"));
         }
         let mut settled = settings.clone();
