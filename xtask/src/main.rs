@@ -36,6 +36,7 @@ fn run_command(arguments: &[String]) -> Result<()> {
         ["test", "--without-fuzz", reason] if !reason.is_empty() => test::run(Some(reason)),
         ["samples"] => samples::run(),
         ["package", rest @ ..] => package::run(rest),
+        ["advisories", directory] => package::run_advisories(directory),
         ["sbom"] => package::run_sbom(),
         ["acceptance"] => acceptance::run(),
         ["find", words @ ..] => find::run(words),
@@ -45,8 +46,8 @@ fn run_command(arguments: &[String]) -> Result<()> {
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], \
-             package [--twice | --try | --check], sbom, samples, acceptance, find [WORD ...], \
-             tidy [words | rings | fields PATH], \
+             package [--twice | --try | --check], sbom, advisories DIR, samples, acceptance, \
+             find [WORD ...], tidy [words | rings | fields PATH], \
              bench [NAME] [--quick | --check], \
              or siege [D-1 ... D-14] [--quick] [--no-peers] [--compare-alerts PAIRS]"
         ),

@@ -5,6 +5,7 @@ mod build; // the binary, reproducible, and its debug information
 mod components; // what the binary consists of
 mod sbom; // the list of components for machines
 mod licences; // permitted licences, and their texts
+mod advisories; // advisories about components
 mod files; // the files of the package and their modes
 mod debian; // the .deb
 mod check; // checks of a .deb
@@ -44,6 +45,8 @@ pub(crate) fn run_sbom() -> Result<()> {
     println!("{}\n{}", folder.join(SBOM).display(), folder.join(LICENCES).display());
     Ok(())
 }
+
+pub(crate) use self::advisories::run as run_advisories;
 
 /// The names of the lists.
 const SBOM: &str = "sbom.cdx.json";

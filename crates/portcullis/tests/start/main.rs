@@ -2,6 +2,7 @@
 //! Never: a fixed port, or a wait by sleeping.
 #![expect(clippy::unwrap_used, reason = "what fails in a test fails the test")]
 
+mod advisories; // advisories about what the binary contains
 mod agreement; // configurations that `check` and `serve` reject alike
 mod shipped; // every configuration of the documentation and the examples
 mod pipes; // readers that leave
