@@ -67,16 +67,14 @@ mod tests {
     #[test]
     fn t272_finding_or_missing_check_fails_the_step() {
         let report = |check: Value| json!({ "checks": [{ "id": "D1", "result": "ok" }, check] });
+        let finding = |result: &str, found: &str| {
+            let findings = [json!({ "found": found })];
+            json!({ "id": "D10", "result": result, "findings": findings })
+        };
         let cases = [
-            (json!({ "id": "D10", "result": "ok", "facts": ["9 advisories"] }), Ok("9 advisories")),
-            (
-                json!({ "id": "D10", "result": "warning", "findings": [{ "found": "A concerns b" }] }),
-                Err("A concerns b"),
-            ),
-            (
-                json!({ "id": "D10", "result": "critical", "findings": [{ "found": "C" }] }),
-                Err("C"),
-            ),
+            (json!({ "id": "D10", "result": "ok", "facts": ["9 files"] }), Ok("9 files")),
+            (finding("warning", "A concerns b"), Err("A concerns b")),
+            (finding("critical", "C concerns d"), Err("C concerns d")),
             (json!({ "id": "D10", "result": "not_checked" }), Err("were not checked")),
             (json!({ "id": "D11", "result": "ok" }), Err("has no check D10")),
         ];

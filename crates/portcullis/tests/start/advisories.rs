@@ -34,8 +34,8 @@ fn range(events: &Value) -> Value {
 fn t272_advisory_about_a_locked_dependency_is_found_offline() {
     let version = locked("rustls");
     let all = range(&json!([{ "introduced": "0" }]));
-    let mut withdrawn = advisory("rustls", &all);
-    withdrawn["withdrawn"] = json!("2026-11-02T00:00:00Z");
+    let mut revoked = advisory("rustls", &all);
+    revoked["withdrawn"] = json!("2026-11-02T00:00:00Z");
     let mut elsewhere = advisory("rustls", &all);
     elsewhere["affected"][0]["package"]["ecosystem"] = json!("npm");
     let cases = [
@@ -47,7 +47,7 @@ fn t272_advisory_about_a_locked_dependency_is_found_offline() {
         (advisory("rustls", &range(&json!([{ "introduced": "99.0.0" }]))), false),
         (advisory("proptest", &all), false),
         (advisory("not-a-dependency", &all), false),
-        (withdrawn, false),
+        (revoked, false),
         (elsewhere, false),
     ];
     for (advisory, expect) in cases {
