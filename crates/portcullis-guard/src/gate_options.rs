@@ -2,7 +2,7 @@
 //! Never: a value that is silently corrected.
 
 use crate::admission::admission_token::AdmissionKey;
-use crate::admission::origin::WithoutOrigin;
+use crate::admission::names::origin::WithoutOrigin;
 use crate::admission::polling_binding::PollingBinding;
 use crate::admission::proxy::ProxyRules;
 use crate::authentication::principal::SessionTimeouts;

@@ -7,8 +7,8 @@ use portcullis_model::{Denial, Limit, Now, Secret, ShedKind, UserId};
 
 use crate::admission::admission_token::{AdmissionTokens, fresh_key};
 use crate::admission::handshake::{AdmittedRequest, Endpoint, Handshake};
-use crate::admission::host::Hosts;
-use crate::admission::origin::Origins;
+use crate::admission::names::host::Hosts;
+use crate::admission::names::origin::Origins;
 use crate::admission::proxy::Proxies;
 use crate::admission::source::Source;
 use crate::authentication::credentials::credential::{self, AuthorizationHeader};

@@ -4,9 +4,7 @@
 pub(crate) mod admit; // the stage: which connections and requests are admitted
 pub(crate) mod handshake; // the request head, and the result of admission
 pub(crate) mod proxy; // the addresses that trusted proxies report
-pub(crate) mod host; // the names of this server
-pub(crate) mod origin; // the pages that may connect
-pub(crate) mod app_origin; // origins of mobile and desktop apps
+pub(crate) mod names; // the names of this server, and the pages that may connect
 pub(crate) mod admission_token; // admission tokens of returning clients
 pub(crate) mod source; // requests that a page of another site may have caused
 pub(crate) mod polling_binding; // the binding of the requests of a long-polling session

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use portcullis_model::Denial;
 
-use crate::admission::app_origin::check_app;
+use crate::admission::names::app_origin::check_app;
 use crate::admission::handshake::{Cookies, Endpoint, Handshake, Line};
-use crate::admission::host::is_host;
+use crate::admission::names::host::is_host;
 use crate::disabled_guards::Danger;
 use crate::error::GateError;
 

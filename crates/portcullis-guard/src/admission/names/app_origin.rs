@@ -1,7 +1,7 @@
 //! Origins of apps: schemes of web views and browser extensions, and the local names they use.
 //! Never: `null`, `file:`, or a scheme that pages of any site can have.
 
-use crate::admission::host::is_host;
+use crate::admission::names::host::is_host;
 
 /// Longest scheme, in bytes.
 const SCHEME_MAX_BYTES: usize = 32;
