@@ -83,7 +83,7 @@ pub enum StatusChange {
 
 /// A login link that an operator hands to a user.
 pub struct OperatorLink {
-    /// Path, query and fragment. The query holds an admission token, so that an overloaded server
+    /// Query and fragment for a page of the server. The query holds an admission token, so that an overloaded server
     /// serves the page.
     pub address: Secret<String>,
     /// When it ends, in milliseconds since 1970.
@@ -195,7 +195,7 @@ impl OperatorAccounts<'_> {
         let admission = make_admission_token(key, id, roles, life_s, self.now);
         self.store.record_login_link(person.id).await?;
         Ok(OperatorLink {
-            address: Secret::new(format!("/?admission={admission}#door={}", door.expose())),
+            address: Secret::new(format!("?admission={admission}#door={}", door.expose())),
             ends_unix_ms: self.now.unix_ms.saturating_add(OPERATOR_LINK_LIFE_S * 1000),
         })
     }

@@ -32,6 +32,12 @@ pub enum GateError {
          bit set behind its length"
     )]
     Proxy(String),
+    /// Not a network of clients of the dashboard.
+    #[error(
+        "admin.from: {0:?} is neither an address nor a network; write it like \"10.0.0.0/8\", with \
+         no bit set behind its length"
+    )]
+    DashboardNetwork(String),
     /// Not the name of a limit.
     #[error("{0:?} is not a limit with an observe mode: use a name of [rate] or [capacity]")]
     Observe(String),

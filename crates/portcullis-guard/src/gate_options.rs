@@ -2,6 +2,7 @@
 //! Never: a value that is silently corrected.
 
 use crate::admission::admission_token::AdmissionKey;
+use crate::admission::names::dashboard::DashboardRules;
 use crate::admission::names::origin::WithoutOrigin;
 use crate::admission::polling_binding::PollingBinding;
 use crate::admission::proxy::ProxyRules;
@@ -41,6 +42,8 @@ pub struct GateOptions {
     pub origins: Vec<String>,
     /// The proxies that are trusted to report the address of the client.
     pub proxies: ProxyRules,
+    /// Where the dashboard of administrators exists.
+    pub dashboard: DashboardRules,
     /// What a socket without an `Origin` needs.
     pub without_origin: WithoutOrigin,
     /// Whether long-polling is offered.
@@ -159,6 +162,7 @@ impl Default for GateOptions {
             hosts: Vec::new(),
             origins: Vec::new(),
             proxies: ProxyRules::default(),
+            dashboard: DashboardRules::default(),
             without_origin: WithoutOrigin::Reject,
             polling: true,
             polling_binding: PollingBinding::default(),

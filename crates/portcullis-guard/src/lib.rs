@@ -20,8 +20,9 @@ mod content; // text from users
 
 pub use admission::admission_token::{ADMISSION_COOKIE, ADMISSION_LIFE_S, make_admission_token};
 pub use admission::admit::Admission;
-pub use admission::names::app_origin::is_app_origin;
 pub use admission::handshake::{AdmittedRequest, Cookies, Endpoint, Handshake};
+pub use admission::names::app_origin::is_app_origin;
+pub use admission::names::dashboard::{DashboardRules, HiddenBy, Reach};
 pub use admission::names::origin::WithoutOrigin;
 pub use admission::names::origin::check_origin;
 pub use admission::polling_binding::{FollowUp, PollingBinding, SessionBinding};

@@ -51,6 +51,7 @@ pub use load::status::ServerStatus;
 pub use random::random_id;
 pub use rooms::kept_sockets::{RecoveryOutcome, RecoveryRequest};
 pub use setup::builder::Builder;
+pub use setup::dashboard::DashboardParts;
 pub use setup::operator_keys::OperatorKeys;
 pub use setup::options::{ConnectAnswer, Credentials, Options, ProxyProtocol, StrictTransport};
 pub use setup::port::{ReservedPort, reject_used_port, reserve_port, try_bind};

@@ -7,6 +7,7 @@ use portcullis_model::{Denial, Limit, Now, Secret, ShedKind, UserId};
 
 use crate::admission::admission_token::{AdmissionTokens, fresh_key};
 use crate::admission::handshake::{AdmittedRequest, Endpoint, Handshake};
+use crate::admission::names::dashboard::{Dashboard, Reach};
 use crate::admission::names::host::Hosts;
 use crate::admission::names::origin::Origins;
 use crate::admission::proxy::Proxies;
@@ -26,7 +27,10 @@ pub struct Admission {
     pub(crate) blocks: Arc<Blocks>,
     pub(crate) proxies: Proxies,
     pub(crate) hosts: Hosts,
-    pub(crate) origins: Origins,
+    pub(crate) dashboard: Dashboard,
+    /// The pages of the product, and those of the dashboard on a host of its own.
+    origins: Origins,
+    dashboard_origins: Origins,
     pub(crate) tokens: AdmissionTokens,
 }
 
@@ -43,8 +47,14 @@ impl Admission {
         };
         Ok(Self {
             proxies: Proxies::parse(&options.proxies)?,
-            hosts: Hosts::parse(&options.hosts, &options.danger)?,
+            hosts: Hosts::parse(&options.hosts, &options.dashboard.hosts, &options.danger)?,
+            dashboard: Dashboard::parse(&options.dashboard)?,
             origins: Origins::parse(&options.origins, options.without_origin, &options.danger)?,
+            dashboard_origins: Origins::parse_some(
+                &options.dashboard.origins,
+                options.without_origin,
+                &options.danger,
+            )?,
             tokens,
             limits: Arc::clone(limits),
             blocks: Arc::clone(blocks),
@@ -132,6 +142,18 @@ impl Admission {
         self.check_head(request, ClientClass::Unauthenticated)
     }
 
+    /// The parts of the server that exist for a request. Its host is checked later.
+    #[must_use]
+    pub fn reach(&self, request: &Handshake<'_>) -> Reach {
+        self.dashboard.reach(request)
+    }
+
+    /// The pages that may send a request to its host: those of the dashboard are not those of the
+    /// product, so a script in one cannot act in the other (ASVS 5.0, 3.5.4).
+    pub(crate) fn origins_for(&self, request: &Handshake<'_>) -> &Origins {
+        if self.dashboard.is_own_host(request) { &self.dashboard_origins } else { &self.origins }
+    }
+
     /// The guards that read the head of a request, once it is counted. The request wants no slot.
     fn check_head(
         &self,
@@ -140,13 +162,14 @@ impl Admission {
     ) -> Result<AdmittedRequest, Denial> {
         self.hosts.check(request)?;
         let cookies = credential::cookies(request);
-        let origin = self.origins.check(request, cookies)?;
+        let origin = self.origins_for(request).check(request, cookies)?;
         self.check_offered(request.endpoint)?;
         credential::reject_in_query(request.query)?;
         let AuthorizationHeader { bearer, bound, proof } = credential::authorization(request)?;
         Ok(AdmittedRequest {
             client: request.client,
             class,
+            reach: self.reach(request),
             origin,
             bearer,
             bound,

@@ -49,7 +49,7 @@ impl Admission {
             return Source::Attributable;
         }
         match ask.line("origin") {
-            Line::One(seen) if self.origins.lists(seen) => Source::Attributable,
+            Line::One(seen) if self.origins_for(ask).lists(seen) => Source::Attributable,
             Line::One(_) | Line::Many => Source::CrossSite,
             Line::None => without_origin(ask),
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use portcullis_model::Secret;
 
+use crate::admission::names::dashboard::Reach;
 use crate::capacity::client_class::ClientClass;
 use crate::capacity::pools::ConnectionSlot;
 
@@ -87,6 +88,8 @@ pub struct AdmittedRequest {
     pub client: IpAddr,
     /// The class of its client, by the admission token it shows.
     pub class: ClientClass,
+    /// The parts of the server that exist for it.
+    pub reach: Reach,
     /// The origin of the page, if there is one; it is allowed.
     pub origin: Option<Arc<str>>,
     /// The token of `Authorization: Bearer`, not yet verified.

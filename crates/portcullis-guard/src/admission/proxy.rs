@@ -115,7 +115,7 @@ impl Proxies {
 }
 
 /// A network, or one address; with no bit set after its length, which would be a mistake.
-fn network(text: &str) -> Option<IpNet> {
+pub(crate) fn network(text: &str) -> Option<IpNet> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(IpNet::from(canonical(address)));
     }

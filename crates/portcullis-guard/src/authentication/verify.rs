@@ -130,7 +130,8 @@ impl Authentication {
     /// # Errors
     /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
     pub fn check_proof(&self, ask: &ProofRequest<'_>, now: Now) -> Result<CheckedProof, Denial> {
-        self.proofs.check(ask, &self.options.hosts, now)
+        let hosts: [&[String]; 2] = [&self.options.hosts, &self.options.dashboard.hosts];
+        self.proofs.check(ask, hosts, now)
     }
 
     /// Consumes a proof; returns the key it proves, an uncompressed P-256 point.

@@ -38,6 +38,9 @@ pub enum Denial {
     MediaType,
     /// The page does not exist.
     NotFound,
+    /// A page of the dashboard that does not exist for this client; the word is the key of `[admin]`
+    /// that hides it.
+    HiddenPath(&'static str),
     /// The page exists, but does not support the method.
     MethodNotAllowed,
     /// TLS did not complete, or not in time.
@@ -122,6 +125,8 @@ pub enum Denial {
     Sequence(&'static str),
     /// The namespace does not exist.
     NamespaceUnknown,
+    /// As [`Denial::HiddenPath`], for a namespace.
+    HiddenNamespace(&'static str),
     /// A slow consumer: the outbox is over its limit, or a write stalled.
     SlowConsumer,
 
@@ -370,6 +375,8 @@ impl Denial {
             | Self::Polling(word)
             | Self::Parameters(word)
             | Self::SessionEnded(word)
+            | Self::HiddenPath(word)
+            | Self::HiddenNamespace(word)
             | Self::Internal(word) => word,
             Self::PasswordWeak(why) => why.name(),
             Self::Login { reason, .. } => reason,

@@ -613,4 +613,11 @@ denials! {
     169, Self::IssuerKeysMissing { .. } =>
         "server_busy", 503, 1013, AuthorityUnconfirmed, Critical, No, Given,
         "authority", "Server busy", "issuer_keys";
+    // For this client, the dashboard does not exist: the answers are those of 10 and 47.
+    174, Self::HiddenPath(_) =>
+        "not_found", 404, 1002, MaliciousExcess404, Warning, Counts, Never,
+        "dashboard_path", "Not found";
+    175, Self::HiddenNamespace(_) =>
+        "forbidden", 400, 0, MaliciousExtraneous, Warning, Counts, Never,
+        "dashboard_namespace", "Invalid namespace";
 }

@@ -109,6 +109,19 @@ fn rows_of_one_rule_read_the_same() {
 }
 
 #[test]
+fn hidden_dashboard_reads_as_one_that_does_not_exist() {
+    for (hidden, missing) in [
+        (Denial::HiddenPath("admin_from"), Denial::NotFound),
+        (Denial::HiddenNamespace("admin_host"), Denial::NamespaceUnknown),
+    ] {
+        let (hidden, missing) = (hidden.answer(), missing.answer());
+        assert!(hidden.reads_as(&missing), "{hidden:?}");
+        assert_eq!((hidden.violation, hidden.event), (missing.violation, missing.event));
+        assert_ne!(hidden.rule, missing.rule, "the operator sees the cause");
+    }
+}
+
+#[test]
 fn renewal_with_a_rejected_token_leaves_the_connection_open() {
     assert_eq!(Denial::Renewal(TokenFault::Key).answer().closed_by, ClosedBy::Nothing);
     assert_eq!(Denial::Token(TokenFault::Key).answer().closed_by, ClosedBy::Code(4401));

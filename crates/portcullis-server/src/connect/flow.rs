@@ -8,14 +8,14 @@ use portcullis_guard::{
     Caller, ConnectionSlot, Cookies, Principal, RecoveryClaim, presents_ticket, read_recovery_claim,
 };
 use portcullis_model::limits::NAMESPACES_PER_CONNECTION_MAX;
-use portcullis_model::{ClosedBy, Denial, Namespace, Now, Secret, TokenFault};
+use portcullis_model::{ClosedBy, Denial, Now, Secret, TokenFault};
 
 use crate::connect::answer::{connect_error, connect_ok};
 use crate::connect::credentials::Credentials;
 use crate::connect::identity::{
     Identity, can_look_up_key, foreign_user_hook, identify, look_up_key,
 };
-use crate::connect::namespace_packet::{count_namespace_packet, reject_unknown_namespace};
+use crate::connect::namespace_packet::{count_namespace_packet, find_namespace};
 use crate::connect::recovery_claim::claim_socket;
 use crate::connect::request::ConnectRequest;
 use crate::connect::sign_in::{check_role, refund, sign_in};
@@ -60,9 +60,7 @@ impl ConnectFlow {
         if !count_namespace_packet(link, now) {
             return Step::Done;
         }
-        let found = link.shard.server.registered.namespaces.find(name).map(|(rule, _)| rule);
-        let (Some(rule), Some(namespace)) = (found, Namespace::parse(name).ok()) else {
-            reject_unknown_namespace(link, control, name, now);
+        let Some((rule, namespace)) = find_namespace(link, control, name, now) else {
             return Step::Done;
         };
         let sequence = if link.connection.socket(name).is_some() {

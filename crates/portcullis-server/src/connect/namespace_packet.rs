@@ -1,7 +1,7 @@
 //! CONNECT and DISCONNECT packets: their rate, and those for an unknown namespace.
 //! Never: a namespace joined or left.
 
-use portcullis_model::{Denial, Now};
+use portcullis_model::{Denial, Namespace, Now};
 
 use crate::connect::answer::unknown_namespace;
 use crate::connection::end::EndReason;
@@ -18,14 +18,39 @@ pub(crate) fn count_namespace_packet(link: &Link, now: Now) -> bool {
     counted.map_err(|denial| link.deny(denial)).is_ok()
 }
 
-/// Rejects a CONNECT to an unknown namespace. The connection ends after repeated ones.
-pub(crate) fn reject_unknown_namespace(
+/// Finds a namespace that exists for the client, and the index of its rule; rejects the CONNECT
+/// to any other one.
+pub(crate) fn find_namespace(
     link: &Link,
     control: &mut ControlRate,
     name: &str,
     now: Now,
+) -> Option<(usize, Namespace)> {
+    let found = find(link, name);
+    found.map_err(|denial| reject_unknown_namespace(link, control, name, denial, now)).ok()
+}
+
+fn find(link: &Link, name: &str) -> Result<(usize, Namespace), Denial> {
+    let registered = &link.shard.server.registered;
+    let found = registered.namespaces.find(name).map(|(rule, _)| rule);
+    let found = found.zip(Namespace::parse(name).ok()).ok_or(Denial::NamespaceUnknown)?;
+    let reach = link.connection.client.reach;
+    let exists = match name == registered.dashboard.namespace {
+        true => reach.has_dashboard(),
+        false => reach.has_product(),
+    };
+    if exists { Ok(found) } else { Err(reach.hidden_namespace()) }
+}
+
+/// Rejects a CONNECT to an unknown namespace. The connection ends after repeated ones.
+fn reject_unknown_namespace(
+    link: &Link,
+    control: &mut ControlRate,
+    name: &str,
+    denial: Denial,
+    now: Now,
 ) {
-    let rejection = link.reject(&Denial::NamespaceUnknown, None, now);
+    let rejection = link.reject(&denial, None, now);
     link.send(unknown_namespace(link, name, &rejection));
     // Without a caller, violations cannot be counted. A server without credentials leaves the end
     // to the CONNECT deadline.
@@ -36,6 +61,6 @@ pub(crate) fn reject_unknown_namespace(
         None => true,
     };
     if ends {
-        link.connection.end(EndReason::DeniedAndSent(Denial::NamespaceUnknown));
+        link.connection.end(EndReason::DeniedAndSent(denial));
     }
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_guard::{ClientClass, PacketBudget};
+use portcullis_guard::{ClientClass, PacketBudget, Reach};
 
 /// The client that opened a connection.
 pub(crate) struct ClientInfo {
@@ -14,6 +14,8 @@ pub(crate) struct ClientInfo {
     pub(crate) port: Option<u16>,
     /// The class that its admission token shows: returning or unauthenticated.
     pub(crate) class: ClientClass,
+    /// The parts of the server that exist for it.
+    pub(crate) reach: Reach,
     pub(crate) origin: Option<Arc<str>>,
     /// Its use of the limits on packets and signature checks.
     pub(crate) packets: PacketBudget,

@@ -42,10 +42,10 @@ pub(crate) fn open_connection(
     if form == Form::Engine {
         session.connected();
     }
-    let AdmittedRequest { client, class, origin, bearer, cookies, slot, .. } = admitted;
+    let AdmittedRequest { client, class, reach, origin, bearer, cookies, slot, .. } = admitted;
     let packets = shard.server.gate.limits().packet_budget();
     let rejected = Cell::default();
-    let info = ClientInfo { address: client, class, port, origin, packets, rejected };
+    let info = ClientInfo { address: client, class, port, reach, origin, packets, rejected };
     let connection = Rc::new(Connection::new(id, form, info, secret, transport, session));
     connection.format.compression.set(compression);
     connection.format.binary.set(binary);

@@ -196,6 +196,8 @@ pub struct ApiCaller {
 pub enum ResponseKind {
     /// A document, or a resource that a document loads.
     Page,
+    /// The same of the dashboard.
+    Dashboard,
     /// Any other response; never cached.
     Api,
     /// A rejection without content. Browsers may expose it to any page.

@@ -21,6 +21,7 @@ pub(crate) struct SecurityHeaders {
     /// Whether pages of other origins may send cookies (CORS), for `/auth/refresh`.
     credentials: bool,
     page_policy: String,
+    dashboard_policy: String,
     strict_transport: Option<String>,
     /// Whether a proxy in front of this server terminates TLS.
     pub(crate) is_behind_tls: bool,
@@ -33,33 +34,21 @@ impl SecurityHeaders {
     /// Builds the headers from the configured origins, never from a request. The page of this
     /// server may open sockets only to names that are both an origin and a host.
     pub(crate) fn new(options: &Options, gate: &GateOptions) -> Self {
-        let mut sockets = String::new();
-        for origin in &gate.origins {
-            let Some((scheme, host)) = origin.split_once("://") else { continue };
-            let scheme = match scheme {
-                "https" => "wss",
-                "http" => "ws",
-                // The scheme of an app: no page of this server has it.
-                _ => continue,
-            };
-            if gate.hosts.iter().any(|own| own == host) {
-                sockets.push_str(&format!(" {scheme}://{host}"));
-            }
-        }
+        let sockets = sockets_of(&gate.origins, &gate.hosts);
+        let own = &gate.dashboard;
+        let dashboard_sockets = match own.hosts.is_empty() {
+            true => sockets.clone(),
+            false => sockets_of(&own.origins, &own.hosts),
+        };
         // Origins of apps do not show whether a proxy terminates TLS.
         let mut pages = gate.origins.iter().filter(|origin| !is_app_origin(origin)).peekable();
         let any_page = pages.peek().is_some();
         let all_https = pages.all(|origin| origin.starts_with("https://"));
         let is_behind_tls = options.tls.is_none() && any_page && all_https;
-        let page_policy = format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; \
-             connect-src 'self'{sockets}; img-src 'self'; base-uri 'none'; form-action 'self'; \
-             frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; \
-             trusted-types 'none'; report-uri {REPORT_PATH}; report-to csp"
-        );
         Self {
             credentials: options.credentials == Credentials::Allowed,
-            page_policy,
+            page_policy: page_policy(&sockets),
+            dashboard_policy: page_policy(&dashboard_sockets),
             strict_transport: options.hsts.map(strict_transport),
             is_behind_tls,
         }
@@ -87,8 +76,12 @@ impl SecurityHeaders {
         headers.push(("Cross-Origin-Opener-Policy", "same-origin"));
         headers.push(("Vary", "Origin"));
         match kind {
-            ResponseKind::Page => {
-                headers.push(("Content-Security-Policy", &self.page_policy));
+            ResponseKind::Page | ResponseKind::Dashboard => {
+                let policy = match kind {
+                    ResponseKind::Dashboard => &self.dashboard_policy,
+                    _ => &self.page_policy,
+                };
+                headers.push(("Content-Security-Policy", policy));
                 headers.push(("Reporting-Endpoints", REPORTING_ENDPOINTS));
                 headers.push(("Cross-Origin-Embedder-Policy", "require-corp"));
                 headers.push(("Cross-Origin-Resource-Policy", "same-origin"));
@@ -111,6 +104,34 @@ impl SecurityHeaders {
             }
         }
     }
+}
+
+/// The sources of sockets of a page: names that are both an origin and a host.
+fn sockets_of(origins: &[String], hosts: &[String]) -> String {
+    let mut sockets = String::new();
+    for origin in origins {
+        let Some((scheme, host)) = origin.split_once("://") else { continue };
+        let scheme = match scheme {
+            "https" => "wss",
+            "http" => "ws",
+            // The scheme of an app: no page of this server has it.
+            _ => continue,
+        };
+        if hosts.iter().any(|own| own == host) {
+            sockets.push_str(&format!(" {scheme}://{host}"));
+        }
+    }
+    sockets
+}
+
+/// The policy of a page that opens these sockets.
+fn page_policy(sockets: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; \
+         connect-src 'self'{sockets}; img-src 'self'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; \
+         trusted-types 'none'; report-uri {REPORT_PATH}; report-to csp"
+    )
 }
 
 fn strict_transport(hsts: StrictTransport) -> String {
@@ -180,6 +201,24 @@ mod tests {
                 page.contains(&format!("Reporting-Endpoints: csp=\"{REPORT_PATH}\"")),
                 "{page}"
             );
+        }
+    }
+
+    #[test]
+    fn dashboard_with_a_host_of_its_own_opens_sockets_to_no_other() {
+        let mut options = gate(&["https://chat.example"], &["chat.example"]);
+        for own in [false, true] {
+            if own {
+                let of = |text: &str| vec![String::from(text)];
+                options.dashboard.origins = of("https://admin.example");
+                options.dashboard.hosts = of("admin.example");
+            }
+            let security = SecurityHeaders::new(&Options::default(), &options);
+            let page = lines(&security, ResponseKind::Page, None);
+            assert!(page.contains("connect-src 'self' wss://chat.example;"), "{page}");
+            let dashboard = lines(&security, ResponseKind::Dashboard, None);
+            let host = if own { "admin.example" } else { "chat.example" };
+            assert!(dashboard.contains(&format!("connect-src 'self' wss://{host};")));
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use portcullis_guard::{AdmittedRequest, Source};
+use portcullis_guard::{AdmittedRequest, Endpoint, Source};
 use portcullis_model::{Denial, limits};
 use portcullis_wire::http1::{Head, HeadFault, HeadLimits, parse_head};
 
@@ -77,8 +77,9 @@ async fn serve_request(http: &mut HttpConnection) -> Next {
         Err(fault) => return reject_head(http, fault, &buffer).await,
     };
     http.client.read(&http.shard.server.gate, &head);
-    let target = Target::of(&head, &http.shard.server.registered);
     let admission = http.shard.server.gate.admission();
+    let reach = admission.reach(&http.client.handshake(&head, Endpoint::Page));
+    let target = Target::of(&head, &http.shard.server.registered, reach);
     http.client.source = match target {
         // The page has caused it, and not its visitor.
         Target::Report => Source::Unmarked,
@@ -203,7 +204,10 @@ async fn write_page(
         status: 200,
         content_type: page.content_type,
         body: &page.body,
-        kind: ResponseKind::Page,
+        kind: match registered.dashboard.is_page(page.path) {
+            true => ResponseKind::Dashboard,
+            false => ResponseKind::Page,
+        },
         origin: None,
         extra: cookie.map(|cookie| ("Set-Cookie", cookie)).into_iter().collect(),
         keep_alive,

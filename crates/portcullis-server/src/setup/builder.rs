@@ -20,6 +20,7 @@ use crate::events::namespace::{HookFuture, NamespaceBuilder};
 use crate::events::raw_engine::{EngineMessage, RawEngine};
 use crate::events::reply::Reply;
 use crate::http::api::{ApiRequest, ApiResponse, Method, Page, Route, RouteFuture};
+use crate::setup::dashboard::DashboardParts;
 use crate::setup::options::Options;
 use crate::setup::registered::{
     PeriodicFuture, PeriodicTask, PrivateFuture, PrivateRoute, QueueReport, ReadyFact, ReadyPart,
@@ -93,6 +94,12 @@ impl Builder {
     /// Adds a file that is served unchanged.
     pub fn page(&mut self, path: &'static str, content_type: &'static str, body: Bytes) {
         self.registered.pages.push(Page { path, content_type, body });
+    }
+
+    /// Names the parts of the dashboard, which exist for the clients that the gate's
+    /// [`DashboardRules`](portcullis_guard::DashboardRules) name.
+    pub fn dashboard(&mut self, parts: DashboardParts) {
+        self.registered.dashboard = parts;
     }
 
     /// Runs for a verified user of another issuer who is new or has new roles, before

@@ -18,6 +18,7 @@ use crate::events::namespace::{HookFuture, NamespaceTable};
 use crate::events::raw_engine::RawEngine;
 use crate::events::reply::Reply;
 use crate::http::api::{Page, Route};
+use crate::setup::dashboard::DashboardParts;
 
 type ForeignUserHook =
     Box<dyn Fn(Arc<Services>, IpAddr, VerifiedCredential) -> HookFuture + Send + Sync>;
@@ -46,6 +47,7 @@ pub(crate) struct Registrations {
     pub(crate) routes: Vec<Route>,
     pub(crate) private_routes: Vec<PrivateRoute>,
     pub(crate) pages: Vec<Page>,
+    pub(crate) dashboard: DashboardParts,
     pub(crate) hooks: Hooks,
     pub(crate) periodic_tasks: Vec<PeriodicTask>,
     pub(crate) reports: Reports,
@@ -63,6 +65,7 @@ impl Registrations {
             routes: Vec::new(),
             private_routes: Vec::new(),
             pages: Vec::new(),
+            dashboard: DashboardParts::default(),
             hooks: Hooks::default(),
             periodic_tasks: Vec::new(),
             reports: Reports::default(),

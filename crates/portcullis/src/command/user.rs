@@ -73,7 +73,12 @@ pub(crate) enum UserCommand {
     /// Creates an invitation for one person, and prints it.
     Invite,
     /// Creates a login link, and prints it: it admits one login, also past the login limits.
-    Door { name: String },
+    Door {
+        name: String,
+        /// The link leads to the dashboard, which can have a host of its own.
+        #[arg(long)]
+        dashboard: bool,
+    },
     /// Deletes a user with sessions, memberships and own rooms. Messages in other rooms stay, as
     /// those of a deleted user.
     Delete {
@@ -120,6 +125,7 @@ async fn door(
     installation: &Installation,
     accounts: &OperatorAccounts<'_>,
     name: &str,
+    page: &str,
 ) -> Result<()> {
     let data = &installation.settings.storage.data;
     let secret = ServerSecret::load(data)?;
@@ -127,7 +133,7 @@ async fn door(
         format!("there is no session secret in {}: start the server once", data.display())
     })?;
     let OperatorLink { address, ends_unix_ms } = accounts.login_link(name, &secret).await?;
-    outln!("{}{}", installation.settings.page_url(), address.expose())?;
+    outln!("{page}{}", address.expose())?;
     errln!("valid for one login of {name}, with password and code, until {}", time(ends_unix_ms));
     Ok(())
 }
@@ -168,7 +174,13 @@ async fn run_on_accounts(
             errln!("valid for one person, until {}", time(ends_unix_ms));
             return Ok(());
         }
-        UserCommand::Door { name } => return door(installation, accounts, name).await,
+        UserCommand::Door { name, dashboard } => {
+            let page = match dashboard {
+                true => installation.settings.dashboard_url(),
+                false => format!("{}/", installation.settings.page_url()),
+            };
+            return door(installation, accounts, name, &page).await;
+        }
         // `run` handles these two.
         UserCommand::Delete { name, .. } => bail!("cannot delete {name} here"),
         UserCommand::Grant { name, role } => (name, StatusChange::Grant(parse(roles, role)?)),

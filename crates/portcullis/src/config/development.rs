@@ -9,7 +9,7 @@ use crate::config::profile::Profile;
 use crate::config::read::error::ConfigError;
 
 /// The reason why other machines must not reach a server in development.
-const WHY: &str = "the development profile is for this machine only: its certificate is trusted \
+pub(crate) const WHY: &str = "the development profile is for this machine only: its certificate is trusted \
                    nowhere else, administrators need no second factor, and browsers get no HSTS";
 
 /// All clients are on this machine, where pages are reloaded often.
@@ -72,7 +72,7 @@ pub(crate) fn check(
 }
 
 /// Whether a name resolves to this machine, or is reserved for tests (RFC 6761 section 6.2).
-fn is_of_this_machine(host: &str) -> bool {
+pub(crate) fn is_of_this_machine(host: &str) -> bool {
     let name = crate::config::network::origin::name(host);
     is_local(name) || name.trim_end_matches('.').ends_with(".test")
 }

@@ -189,7 +189,7 @@ impl Settings {
                 issuers: issuers.facts,
                 remote: issuers.remote,
                 times,
-                admin: file.admin.read(),
+                admin: file.admin.read(profile, &origins)?,
             },
             chat: file.capacity.read_chat(),
             audit: file.audit.read(&data, file.alert.read(profile)?)?,
@@ -229,6 +229,7 @@ impl Settings {
         self.gate.origins = settled.origins;
         self.gate.hosts = settled.hosts;
         self.gate.without_origin = self.origins.without;
+        self.gate.dashboard = self.identity.admin.rules(self.profile, &self.tls, public);
         self.server.public = public;
     }
 
@@ -247,6 +248,7 @@ impl Settings {
     pub(crate) fn warnings(&self) -> Vec<Warning> {
         let mut warnings = hsts::warnings(self.profile, self.server.hsts);
         warnings.extend(origin::warnings(self.profile, &self.origins));
+        warnings.extend(self.identity.admin.warning(self.profile));
         let rule = self.identity.accounts.second_factor;
         warnings.extend(issuer_warnings(&self.identity.issuers, rule, self.profile));
         warnings
@@ -257,7 +259,15 @@ impl Settings {
         let mut settled = self.clone();
         settled.settle_anywhere();
         let is_behind_proxy = !self.gate.proxies.trusted.is_empty();
-        ServerNames { hosts: settled.gate.hosts, is_behind_proxy }
+        let mut hosts = settled.gate.hosts;
+        hosts.append(&mut settled.gate.dashboard.hosts);
+        ServerNames { hosts, is_behind_proxy }
+    }
+
+    /// The address of the dashboard.
+    pub(crate) fn dashboard_url(&self) -> String {
+        let own = self.identity.admin.origin(self.profile, &self.tls, self.server.public);
+        format!("{}/admin/", own.unwrap_or_else(|| self.page_url()))
     }
 
     /// The address of the page.

@@ -27,6 +27,10 @@ pub(crate) fn summary(settings: &Settings, actions: &[Action]) -> String {
     settled.settle(settings.server.public);
     text.push_str(&format!("# host names: {}\n", settled.gate.hosts.join(" ")));
     text.push_str(&format!("# pages: {}\n", settled.gate.origins.join(" ")));
+    let dashboard = &settled.gate.dashboard;
+    if !dashboard.hosts.is_empty() {
+        text.push_str(&format!("# host names of the dashboard: {}\n", dashboard.hosts.join(" ")));
+    }
     for issuer in &settings.identity.issuers {
         if issuer.source == KeySource::Environment {
             let issuer = &issuer.issuer;

@@ -110,7 +110,8 @@ fn markup_and_spam_settings_are_read_and_summarised() {
     let usual = read("").unwrap().gate;
     assert_eq!((usual.markup, usual.malicious), (Markup::Escape, Malicious::Record));
     assert_eq!(usual.spam, SpamOptions::default());
-    let strict = read(&NAMED.replace("production", "strict")).unwrap().gate;
+    let strict = NAMED.replace("production", "strict") + "admin = { page = false }\n";
+    let strict = read(&strict).unwrap().gate;
     assert_eq!(strict.malicious, Malicious::Refuse);
     let text = "[message]\nmarkup = \"strip\"\nmalicious = \"refuse\"\n[spam]\n\
         one_link = \"off\"\nphrase = \"record\"\nphrases_add = [\"kaufe jetzt\"]\n\

@@ -48,6 +48,9 @@ fn lines(settings: &Settings, banner: &Banner<'_>) -> String {
     if !pages::are_built() {
         line(String::from("no chat page in this build: cargo xtask run builds it with Node.js"));
     }
+    if settings.identity.admin.has_own_host() {
+        line(format!("dashboard {}", settings.dashboard_url()));
+    }
     if let Some(private) = banner.private {
         line(format!("listening private http://{private}"));
     }

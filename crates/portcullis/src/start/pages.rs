@@ -2,12 +2,24 @@
 //! Never: a file read from disk at run time.
 
 use bytes::Bytes;
-use portcullis_server::Builder;
+use portcullis_server::{Builder, DashboardParts};
 
 use crate::config::{AdminSettings, DashboardPage};
 
 /// The folder of the dashboard.
 const DASHBOARD: &str = "/admin/";
+/// The routes and files beside that folder that the dashboard uses: to sign in and out, to prove a
+/// login again, and to add a second factor.
+const SHARED: &[&str] = &[
+    "/favicon.svg",
+    "/auth/login",
+    "/auth/logout",
+    "/auth/reauthenticate",
+    "/auth/refresh",
+    "/auth/ticket",
+    "/auth/totp/begin",
+    "/auth/totp/confirm",
+];
 
 include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
@@ -17,7 +29,10 @@ pub(crate) fn are_built() -> bool {
 }
 
 /// Serves every file of the pages; `index.html` also at the path of its folder.
-pub(crate) fn install(builder: &mut Builder, admin: AdminSettings) {
+pub(crate) fn install(builder: &mut Builder, admin: &AdminSettings) {
+    let is_served = admin.page == DashboardPage::Served && are_built();
+    let folder = is_served.then_some(DASHBOARD);
+    builder.dashboard(DashboardParts { folder, namespace: "/admin", shared: SHARED });
     for (path, bytes) in PAGES {
         if admin.page == DashboardPage::Absent && path.starts_with(DASHBOARD) {
             continue;

@@ -247,7 +247,7 @@ impl Parts {
         portcullis_accounts::install_issuers(&mut builder, settings.identity.remote.clone())?;
         let queue = Arc::clone(&self.store);
         portcullis_chat::install(&mut builder, self.store, settings.chat)?;
-        pages::install(&mut builder, settings.identity.admin);
+        pages::install(&mut builder, &settings.identity.admin);
         builder.queue("store", move || queue.waiting());
         if let Some(access) = access.cloned() {
             builder.queue("access", move || access.counts().waiting);

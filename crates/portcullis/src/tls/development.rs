@@ -32,8 +32,8 @@ const AUTHORITY_DAYS: u64 = 20 * 365;
 const LEAF_DAYS: u64 = 90;
 /// A server certificate with fewer days left is renewed.
 const LEFT_DAYS_MIN: u64 = 30;
-/// Names in the server certificate.
-const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+/// Names in the server certificate; the second one is for a dashboard on a host of its own.
+const NAMES: [&str; 4] = ["localhost", "admin.localhost", "127.0.0.1", "::1"];
 
 /// Why there are no development certificates.
 #[derive(Debug, thiserror::Error)]

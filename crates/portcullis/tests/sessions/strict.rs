@@ -18,6 +18,7 @@ fn config() -> Config {
         profile: String::from("strict"),
         plaintext: true,
         origin: vec![format!("allowed = [{ORIGIN:?}]")],
+        more: String::from("[admin]\nhost = \"admin.app.example\"\n"),
         process: ProcessOptions::with_environment(vec![variable(
             "PORTCULLIS__LISTEN__HOSTS",
             "[\"app.example\"]",

@@ -17,13 +17,19 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    pub(crate) fn parse(listed: &[String], danger: &Danger) -> Result<Self, GateError> {
+    /// The names of the server, and more names of its dashboard.
+    pub(crate) fn parse(
+        listed: &[String],
+        dashboard: &[String],
+        danger: &Danger,
+    ) -> Result<Self, GateError> {
         if listed.is_empty() && !danger.any_host {
             return Err(GateError::NoHost);
         }
+        let listed: Vec<_> = listed.iter().chain(dashboard).cloned().collect();
         match listed.iter().find(|host| !is_host(host)) {
             Some(host) => Err(GateError::Host(host.clone())),
-            None => Ok(Self { listed: listed.to_vec(), any: danger.any_host }),
+            None => Ok(Self { listed, any: danger.any_host }),
         }
     }
 
@@ -139,15 +145,18 @@ mod tests {
         ];
         for (text, expect) in cases {
             assert_eq!(is_host(text), expect, "{text:?}");
-            assert_eq!(Hosts::parse(&[String::from(text)], &Danger::default()).is_ok(), expect);
+            assert_eq!(
+                Hosts::parse(&[String::from(text)], &[], &Danger::default()).is_ok(),
+                expect
+            );
         }
-        assert_eq!(Hosts::parse(&[], &Danger::default()).err(), Some(GateError::NoHost));
+        assert_eq!(Hosts::parse(&[], &[], &Danger::default()).err(), Some(GateError::NoHost));
     }
 
     #[test]
     fn t_017_foreign_or_repeated_host_is_rejected() {
-        let hosts =
-            Hosts::parse(&["myapp.com".into(), "[::1]:8443".into()], &Danger::default()).unwrap();
+        let hosts = Hosts::parse(&["myapp.com".into()], &["[::1]:8443".into()], &Danger::default())
+            .unwrap();
         let check = |headers: &[(&str, &[u8])], authority: Option<&str>| {
             let client = std::net::IpAddr::from([127, 0, 0, 1]);
             let endpoint = Endpoint::SocketIo;

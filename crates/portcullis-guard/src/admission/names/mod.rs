@@ -4,3 +4,4 @@
 pub(crate) mod host; // the names of this server
 pub(crate) mod origin; // the pages that may connect
 pub(crate) mod app_origin; // origins of mobile and desktop apps
+pub(crate) mod dashboard; // where the dashboard exists

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use portcullis_model::Denial;
 
-use crate::admission::names::app_origin::check_app;
 use crate::admission::handshake::{Cookies, Endpoint, Handshake, Line};
+use crate::admission::names::app_origin::check_app;
 use crate::admission::names::host::is_host;
 use crate::disabled_guards::Danger;
 use crate::error::GateError;
@@ -39,6 +39,15 @@ impl Origins {
         if listed.is_empty() && without == WithoutOrigin::Reject && !danger.any_origin {
             return Err(GateError::NoOrigin);
         }
+        Self::parse_some(listed, without, danger)
+    }
+
+    /// Like [`Origins::parse`]; the list can be empty.
+    pub(crate) fn parse_some(
+        listed: &[String],
+        without: WithoutOrigin,
+        danger: &Danger,
+    ) -> Result<Self, GateError> {
         for origin in listed {
             check_origin(origin).map_err(|why| GateError::Origin { seen: origin.clone(), why })?;
         }

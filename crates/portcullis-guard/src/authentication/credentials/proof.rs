@@ -115,7 +115,7 @@ impl Proofs {
     pub(crate) fn check(
         &self,
         ask: &ProofRequest<'_>,
-        hosts: &[String],
+        hosts: [&[String]; 2],
         now: Now,
     ) -> Result<CheckedProof, Denial> {
         let wrong = Denial::Token(TokenFault::Proof);
@@ -189,11 +189,11 @@ fn read(proof: &str) -> Option<(Vec<u8>, Claims)> {
 /// `htu` names this server and the path, without query or fragment (RFC 9449 section 4.3).
 ///
 /// Behind a proxy that ends TLS the scheme is unknown, so both are accepted.
-fn is_this_server(htu: &str, path: &str, hosts: &[String]) -> bool {
+fn is_this_server(htu: &str, path: &str, hosts: [&[String]; 2]) -> bool {
     let rest = htu.strip_prefix("https://").or_else(|| htu.strip_prefix("http://"));
     let Some((host, rest)) = rest.and_then(|rest| rest.split_once('/')) else { return false };
     path.strip_prefix('/') == Some(rest)
-        && hosts.iter().any(|listed| listed.eq_ignore_ascii_case(host))
+        && hosts.into_iter().flatten().any(|listed| listed.eq_ignore_ascii_case(host))
 }
 
 /// `ath`: the access token's digest (RFC 9449 section 4.2).
@@ -255,7 +255,7 @@ mod tests {
             let hosts = [String::from("chat.example")];
             let (method, path) = ("POST", "/auth/ticket");
             let ask = ProofRequest { proof, method, path, token: Some("token") };
-            let checked = self.proofs.check(&ask, &hosts, now())?;
+            let checked = self.proofs.check(&ask, [&hosts, &[]], now())?;
             self.proofs.consume(checked, 1, String::new, now())
         }
     }
@@ -348,7 +348,7 @@ mod tests {
         for ms in (0..4 * NONCE_LIFE_MS).step_by(30_000) {
             // The wall clock was set back to the moment of the proof.
             let back = Now { monotonic_ms: now().monotonic_ms + ms, ..now() };
-            let checked = world.proofs.check(&ask, &hosts, back);
+            let checked = world.proofs.check(&ask, [&hosts, &[]], back);
             let used = checked.and_then(|proof| world.proofs.consume(proof, 2, String::new, back));
             assert!(used.is_err(), "{ms}");
         }

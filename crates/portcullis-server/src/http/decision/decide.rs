@@ -61,17 +61,27 @@ fn decide_other(request: &HeadRequest<'_>, target: Target) -> Result<Decision, D
         Target::Engine(_) | Target::Report => Err(Denial::NotFound),
         Target::Plain => decide_upgrade(request, Form::Plain, BinaryForm::Native, admitted),
         Target::Route(index) => decide_route(request, index, admitted),
-        Target::Page(_) | Target::Preflight if head.content_length > 0 => {
+        Target::Page(_) | Target::Dashboard | Target::Preflight if head.content_length > 0 => {
             Err(Denial::RequestMalformed)
         }
         Target::Page(index) => {
             let admission = gate.admission().token_of_link(&handshake, request.now);
             Ok(Decision::Page { index, cookie: admission.map(admission_cookie) })
         }
+        Target::Dashboard => dashboard_address(request).map(Decision::Redirect),
         Target::Preflight => Ok(Decision::Preflight(Box::new(admitted))),
         Target::WrongMethod => Err(Denial::MethodNotAllowed),
+        Target::Hidden(reach) => Err(reach.hidden_path()),
         Target::Nothing => Err(Denial::NotFound),
     }
+}
+
+/// The address of the dashboard, with the query of the request.
+fn dashboard_address(request: &HeadRequest<'_>) -> Result<String, Denial> {
+    let folder = request.shard.server.registered.dashboard.folder.ok_or(Denial::NotFound)?;
+    let query = request.head.query;
+    let mark = if query.is_empty() { "" } else { "?" };
+    Ok(format!("{folder}{mark}{query}"))
 }
 
 /// A request in plain text: pages are redirected.
@@ -79,7 +89,9 @@ fn decide_plain_text(request: &HeadRequest<'_>) -> Result<Decision, Denial> {
     let head = request.head;
     let admission = request.shard.server.gate.admission();
     let name = admission.redirect(&request.handshake(Endpoint::Page), request.now)?;
-    let Target::Page(_) = request.target else { return Err(Denial::PlainText) };
+    let (Target::Page(_) | Target::Dashboard) = request.target else {
+        return Err(Denial::PlainText);
+    };
     if wants_upgrade(head) || head.content_length > 0 {
         return Err(Denial::PlainText);
     }

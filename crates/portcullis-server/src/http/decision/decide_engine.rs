@@ -121,6 +121,9 @@ fn bound_session(
     let unknown = || server.sessions.ids.unknown(sid);
     let (id, secret) = server.sessions.ids.read(sid).ok_or_else(unknown)?;
     let connection = request.shard.session(id, &secret).ok_or_else(unknown)?;
+    if !admitted.reach.covers(connection.client.reach) {
+        return Err(Denial::SessionUnknown("reach"));
+    }
     let binding = server.gate.admission().bind(handshake, admitted, request.tls_session());
     let rule = server.gate.options().polling_binding;
     let check = |state: &mut Polling| state.binding.check(&binding, purpose, rule);

@@ -1,7 +1,7 @@
 //! The target of a request's path.
 //! Never: whether the request is admitted.
 
-use portcullis_guard::{Endpoint, REPORT_PATH};
+use portcullis_guard::{Endpoint, REPORT_PATH, Reach};
 use portcullis_wire::http1::Head;
 
 use crate::events::frame::Form;
@@ -24,12 +24,45 @@ pub(crate) enum Target {
     Report,
     /// A page, by its index.
     Page(usize),
+    /// A path that is redirected to the dashboard.
+    Dashboard,
+    /// A page of the dashboard that does not exist for the client.
+    Hidden(Reach),
     /// Nothing.
     Nothing,
 }
 
 impl Target {
-    pub(crate) fn of(head: &Head<'_>, registered: &Registrations) -> Self {
+    /// The target of a path, among the parts of the server that exist for the client.
+    pub(crate) fn of(head: &Head<'_>, registered: &Registrations, reach: Reach) -> Self {
+        let target = Self::of_path(head, registered);
+        match reach {
+            Reach::Everything => target,
+            Reach::Product(_) => match target {
+                Self::Page(_) | Self::WrongMethod | Self::Dashboard
+                    if registered.dashboard.is_page(head.path) =>
+                {
+                    Self::Hidden(reach)
+                }
+                _ => target,
+            },
+            Reach::Dashboard => Self::of_dashboard(head, registered, target),
+            Reach::Nothing => Self::Hidden(reach),
+        }
+    }
+
+    /// The target on a host of the dashboard's own, which serves nothing else.
+    fn of_dashboard(head: &Head<'_>, registered: &Registrations, target: Self) -> Self {
+        let dashboard = &registered.dashboard;
+        match target {
+            Self::Engine(Form::SocketIo) | Self::Report | Self::Dashboard | Self::Nothing => target,
+            Self::Page(_) if head.path == "/" && dashboard.folder.is_some() => Self::Dashboard,
+            _ if dashboard.is_page(head.path) || dashboard.uses(head.path) => target,
+            _ => Self::Hidden(Reach::Dashboard),
+        }
+    }
+
+    fn of_path(head: &Head<'_>, registered: &Registrations) -> Self {
         match head.path {
             "/socket.io/" => return Self::Engine(Form::SocketIo),
             "/ws" => return Self::Plain,
@@ -55,9 +88,11 @@ impl Target {
         if head.path == REPORT_PATH && !registered.pages.is_empty() {
             return if head.method == "POST" { Self::Report } else { Self::WrongMethod };
         }
+        let is_read = matches!(head.method, "GET" | "HEAD");
         match registered.pages.iter().position(|page| page.path == head.path) {
-            Some(index) if matches!(head.method, "GET" | "HEAD") => Self::Page(index),
+            Some(index) if is_read => Self::Page(index),
             Some(_) => Self::WrongMethod,
+            None if is_read && registered.dashboard.is_start(head.path) => Self::Dashboard,
             None => Self::Nothing,
         }
     }
@@ -69,7 +104,7 @@ impl Target {
             Self::Engine(_) => Endpoint::SocketIo,
             Self::Plain => Endpoint::Plain,
             Self::Route(_) | Self::Preflight | Self::Report | Self::WrongMethod => Endpoint::Api,
-            Self::Page(_) | Self::Nothing => Endpoint::Page,
+            Self::Page(_) | Self::Dashboard | Self::Hidden(_) | Self::Nothing => Endpoint::Page,
         }
     }
 }

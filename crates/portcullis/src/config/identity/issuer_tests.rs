@@ -13,7 +13,8 @@ use crate::config::{Profile, Settings};
 fn text(profile: &str, more: &str) -> String {
     format!(
         "profile = {profile:?}\ntls = {{ mode = \"off\" }}\n\
-         origin = {{ allowed = [\"https://a.example\"] }}\n{more}"
+         origin = {{ allowed = [\"https://a.example\"] }}\n\
+         admin = {{ host = \"admin.a.example\" }}\n{more}"
     )
 }
 

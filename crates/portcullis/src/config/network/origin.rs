@@ -93,12 +93,21 @@ impl OriginSection {
 }
 
 impl Origins {
+    /// The names of the hosts of pages and of this server, without ports.
+    pub(crate) fn own_names(&self, profile: Profile) -> impl Iterator<Item = &str> {
+        let local: &[&str] = match profile {
+            Profile::Development => &["localhost", "127.0.0.1", "[::1]"],
+            Profile::Production | Profile::Strict => &[],
+        };
+        let pages = self.allowed.iter().filter(|origin| !is_app_origin(origin));
+        let pages = pages.filter_map(|origin| Some(origin.split_once("://")?.1));
+        let hosts = self.hosts.iter().flatten().map(String::as_str);
+        pages.chain(hosts).map(name).chain(local.iter().copied())
+    }
+
     /// Adds origins and hosts that depend on the address: own pages in development, server names.
     pub(crate) fn settle(&self, public: SocketAddr, tls: &TlsSettings) -> OriginNames {
-        let default_port = match tls {
-            TlsSettings::Off => 80,
-            TlsSettings::Development | TlsSettings::Files(_) => 443,
-        };
+        let default_port = tls.default_port();
         let with_port = |name: &str| match public.port() {
             port if port == default_port => String::from(name),
             port => format!("{name}:{port}"),

@@ -50,6 +50,14 @@ impl TlsSettings {
         }
     }
 
+    /// The port that addresses with [`TlsSettings::scheme`] leave out.
+    pub(crate) fn default_port(&self) -> u16 {
+        match self {
+            Self::Off => 80,
+            Self::Development | Self::Files(_) => 443,
+        }
+    }
+
     /// The scheme of addresses of this server.
     pub(crate) fn scheme(&self) -> &'static str {
         match self {

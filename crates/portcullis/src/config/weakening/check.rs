@@ -15,8 +15,9 @@ use crate::config::summary;
 use crate::config::warning::Warning;
 
 /// The keys that a profile requires: pages, and TLS at a proxy.
-const REQUIRED: &str =
-    "tls = { mode = \"off\" }\norigin = { allowed = [\"https://chat.example\"] }\n";
+const REQUIRED: &str = "tls = { mode = \"off\" }\n\
+                        origin = { allowed = [\"https://chat.example\"] }\n\
+                        admin = { host = \"admin.chat.example\" }\n";
 
 /// All weakenings in force, in the order of the table, without those of `[danger]`.
 ///

@@ -212,6 +212,8 @@ pub(crate) const KEYS: &[(&str, Rule)] = &[
     ("alert.channel", Safe("it tells more administrators")),
     ("doctor.advisories_dir", Safe("the audit reads it, and reports flaws of dependencies")),
     ("admin.page", Safe("the page needs an account with a role and a second factor")),
+    ("admin.host", Warned),
+    ("admin.from", Safe(STRICTER)),
     ("danger.plaintext_off_loopback", Danger),
     ("danger.private_off_loopback", Danger),
     ("danger.jwks_private_addresses", Danger),

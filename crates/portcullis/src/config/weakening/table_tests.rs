@@ -27,7 +27,8 @@ fn of(text: &str) -> Vec<String> {
 fn production(more: &str) -> String {
     format!(
         "profile = \"production\"\ntls = {{ mode = \"off\" }}\n\
-         origin = {{ allowed = [\"https://chat.example\"] }}\n{more}"
+         origin = {{ allowed = [\"https://chat.example\"] }}\n\
+         admin = {{ host = \"admin.chat.example\" }}\n{more}"
     )
 }
 

@@ -5,4 +5,5 @@ mod origin; // the check of origins
 mod cors; // answers that other pages may read
 mod host; // the host name of a request
 mod reports; // reports about the policy of a page
+mod dashboard; // where the dashboard exists
 pub(crate) mod headers; // security headers on every answer
