@@ -19,8 +19,13 @@ export interface SignedIn {
 /** How long a person is made to wait for an answer. */
 const TIMEOUT_MS = 20_000;
 
-export async function register(username: string, password: string): Promise<void> {
-  await post("/auth/register", { username, password });
+export async function register(
+  username: string,
+  password: string,
+  invitation?: string,
+): Promise<void> {
+  const invited = invitation === undefined ? {} : { invitation };
+  await post("/auth/register", { username, password, ...invited });
 }
 
 /** `code` is of the second factor, or a recovery code; `door` is a login link. */

@@ -8,17 +8,19 @@ import { showLinked } from "./rooms";
 import { followRoutes } from "./route";
 import { chat } from "./live";
 import { leave, resume, useProduct } from "./session";
-import { readDoor, readSetupToken } from "./setup_link";
-import { door, hidden, session, setupToken } from "./session_state";
+import { readDoor, readInvitation, readSetupToken } from "./setup_link";
+import { door, hidden, invitation, session, setupToken } from "./session_state";
 import { unread } from "./state";
 import { App } from "./views/app";
 
 function takeSetupToken(): void {
   const token = readSetupToken(location.hash);
   const link = readDoor(location.hash);
-  if (token === undefined && link === undefined) return;
+  const invited = readInvitation(location.hash);
+  if (token === undefined && link === undefined && invited === undefined) return;
   setupToken.value = token ?? setupToken.value;
   door.value = link ?? door.value;
+  invitation.value = invited ?? invitation.value;
   // The link works once for every holder, so it does not stay in the address bar or the history.
   history.replaceState(null, "", location.pathname);
 }

@@ -18,6 +18,7 @@ import {
   doubt,
   endedBecause,
   enrolling,
+  invitation,
   link,
   muted,
   resuming,
@@ -60,7 +61,8 @@ export async function signIn(username: string, password: string, code?: string):
 
 export async function signUp(username: string, password: string): Promise<void> {
   checkNewPassword(password);
-  await api.register(username, password);
+  await api.register(username, password, invitation.value);
+  invitation.value = undefined;
   await signIn(username, password);
 }
 

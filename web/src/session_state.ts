@@ -36,6 +36,8 @@ export type Doubt = "soon" | "checking" | "ended";
 export const setupToken = signal<string | undefined>(undefined);
 /** A login link, until a log-in has used it. */
 export const door = signal<string | undefined>(undefined);
+/** An invitation, until a person has registered with it. */
+export const invitation = signal<string | undefined>(undefined);
 export const session = signal<Session | undefined>(undefined);
 /** The page of the second factor that has to be added first, until its recovery codes were read. */
 export const enrolling = signal(false);

@@ -26,6 +26,7 @@ pub use keys::error::KeyError;
 pub use keys::issuer_keys::{RemoteIssuer, install_issuers};
 pub use keys::server_secret::{ServerSecret, SessionKeyFacts};
 pub use keys::signing_keys::{SigningKeyFacts, SigningKeys};
+pub use users::invitation::make_invitation;
 pub use operator::{OperatorAccounts, OperatorError, OperatorLink, StatusChange};
 pub use options::{AccountOptions, Registration, SESSION_TIME_LONGEST_S, SessionTimes};
 pub use passwords::hashing::{PasswordHashing, PasswordMatch};

@@ -10,7 +10,6 @@ use portcullis_store::{
 };
 
 use crate::accounts::new_salt;
-use crate::keys::digest::sha256;
 use crate::keys::server_secret::ServerSecret;
 use crate::keys::signing_keys::SigningKeys;
 use crate::login::attempts::account_key;
@@ -83,8 +82,8 @@ pub enum StatusChange {
 
 /// A login link that an operator hands to a user.
 pub struct OperatorLink {
-    /// Query and fragment for a page of the server. The query holds an admission token, so that an overloaded server
-    /// serves the page.
+    /// Query and fragment for a page. The query holds an admission token, so that an overloaded
+    /// server serves the page.
     pub address: Secret<String>,
     /// When it ends, in milliseconds since 1970.
     pub ends_unix_ms: i64,
@@ -159,10 +158,10 @@ impl OperatorAccounts<'_> {
     /// # Errors
     /// [`OperatorError`].
     pub async fn invite(&self) -> Result<(Secret<String>, i64), OperatorError> {
-        let invitation = invitation::new_invitation()?;
+        let (invitation, hash) = invitation::make_invitation()?;
         let ends_unix_ms = self.now.unix_ms.saturating_add(invitation::LIFE_MS);
         let new = NewInvitation {
-            hash: sha256(invitation.expose()),
+            hash,
             by: None,
             at_unix_ms: self.now.unix_ms,
             ends_unix_ms,

@@ -8,7 +8,7 @@ use crate::future::StoreFuture;
 #[cfg(doc)]
 use crate::rows::access_snapshot::AccessSnapshot;
 use crate::rows::access_snapshot::Revocation;
-use crate::rows::factors::{NewInvitation, NewTotp};
+use crate::rows::factors::{InvitationId, InvitationRow, NewInvitation, NewTotp};
 use crate::rows::sessions::{
     NewSession, OpenSessionOutcome, ReauthenticateOutcome, ReauthenticateRequest, RotateOutcome,
     RotateRequest, SessionRow, SessionSelector,
@@ -124,6 +124,13 @@ pub trait AccountStore: ChangeStore {
 
     /// Whether an invitation is valid at that moment: it exists, is unused and has not expired.
     fn has_invitation(&self, hash: [u8; 32], at_unix_ms: i64) -> StoreFuture<'_, bool>;
+
+    /// Lists at most [`LIST_MAX`] invitations that are valid at that moment or were used, the newest
+    /// first.
+    fn list_invitations(&self, at_unix_ms: i64) -> StoreFuture<'_, Vec<InvitationRow>>;
+
+    /// Removes an unused invitation; `false` if there is none with this id.
+    fn revoke_invitation(&self, id: InvitationId) -> StoreFuture<'_, bool>;
 
     /// Records that an operator made a login link for a user, for a running server to report.
     fn record_login_link(&self, user: UserId) -> StoreFuture<'_, ()>;

@@ -27,7 +27,7 @@ pub use portcullis_model::{RevocationKind, Visibility};
 pub use rooms::RoomStore;
 pub use rows::access_snapshot::{AccessSnapshot, Revocation};
 pub use rows::blocks::{BlockRow, PutBlockOutcome};
-pub use rows::factors::{NewInvitation, NewTotp};
+pub use rows::factors::{InvitationId, InvitationRow, NewInvitation, NewTotp};
 pub use rows::messages::{
     AppendOutcome, HistoryRequest, MessageRow, NewMessage, ResumeOutcome, ResumeRequest,
 };

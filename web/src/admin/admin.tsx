@@ -29,6 +29,7 @@ import { Audit } from "./tabs/audit";
 import { Blocks } from "./tabs/blocks";
 import { Connections } from "./tabs/connections";
 import { Doctor } from "./tabs/doctor";
+import { Invitations } from "./tabs/invitations";
 import { Limits } from "./tabs/limits";
 import { Users } from "./tabs/users";
 
@@ -36,6 +37,7 @@ const TABS = [
   ["", "Overview", Overview],
   ["connections", "Connections", Connections],
   ["users", "Users", Users],
+  ["invitations", "Invitations", Invitations],
   ["limits", "Limits", Limits],
   ["blocks", "Blocks", Blocks],
   ["audit", "Audit", Audit],

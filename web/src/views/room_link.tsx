@@ -1,36 +1,13 @@
 // The link to a room, for copying.
 // Never: grants access; a user who opens it is asked, and needs permission.
-import { useSignal } from "@preact/signals";
 import { linkTo } from "../route";
+import { CopyLink } from "./copy_link";
 
 interface Props {
   roomId: string;
-  /** On a narrow page, the link is shown only if it cannot be copied. */
   shown: "always" | "when-needed";
 }
 
 export function RoomLink({ roomId, shown }: Props) {
-  const copied = useSignal<"no" | "yes" | "failed">("no");
-  const link = linkTo(roomId);
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(link);
-      copied.value = "yes";
-    } catch {
-      copied.value = "failed";
-    }
-  };
-  return (
-    <div class="room-link">
-      {(shown === "always" || copied.value === "failed") && <code>{link}</code>}
-      <button type="button" onClick={() => void copy()}>
-        Copy link
-      </button>
-      <span class="hint" role="status">
-        {copied.value === "yes" && "Copied."}
-        {copied.value === "failed" &&
-          "Your browser did not allow copying. Select the link instead."}
-      </span>
-    </div>
-  );
+  return <CopyLink link={linkTo(roomId)} shown={shown} />;
 }

@@ -1,8 +1,9 @@
 // Sign in, or create an account.
 // Never: says which of the two, name or password, was wrong.
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { signIn, signOut, signUp } from "../session";
-import { stillSignedIn } from "../session_state";
+import { invitation, stillSignedIn } from "../session_state";
 import { KnownAccountFields, NewAccountFields } from "./account_fields";
 import { useAct } from "./act";
 import { Brand } from "./brand";
@@ -13,7 +14,12 @@ import { Problem } from "./problem";
 export type Accounts = "open" | "existing";
 
 export function SignIn({ accounts }: { accounts: Accounts }) {
-  const isNew = useSignal(false);
+  // A person with an invitation has no account yet.
+  const isInvited = accounts === "open" && invitation.value !== undefined;
+  const isNew = useSignal(isInvited);
+  useEffect(() => {
+    if (isInvited) isNew.value = true;
+  }, [isInvited]);
   return (
     <main class="door">
       <Brand />

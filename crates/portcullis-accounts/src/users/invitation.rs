@@ -37,10 +37,10 @@ pub(crate) async fn invite(
     if !signed_in.user.roles().contains(Role::Admin) {
         return Err(Denial::Forbidden("role"));
     }
-    let invitation = new_invitation()?;
+    let (invitation, hash) = make_invitation()?;
     let ends_unix_ms = request.now.unix_ms.saturating_add(LIFE_MS);
     let stored = accounts.store.invite(NewInvitation {
-        hash: sha256(invitation.expose()),
+        hash,
         by: Some(signed_in.user.id.clone()),
         at_unix_ms: request.now.unix_ms,
         ends_unix_ms,
@@ -57,7 +57,17 @@ pub(crate) async fn invite(
     ))
 }
 
+/// Makes a random invitation; returns it with its digest, which the store keeps.
+///
+/// # Errors
+/// [`Denial::Internal`] when the system has no random bytes.
+pub fn make_invitation() -> Result<(Secret<String>, [u8; 32]), Denial> {
+    let invitation = new_invitation()?;
+    let hash = sha256(invitation.expose());
+    Ok((invitation, hash))
+}
+
 /// A random invitation.
-pub(crate) fn new_invitation() -> Result<Secret<String>, Denial> {
+fn new_invitation() -> Result<Secret<String>, Denial> {
     Ok(Secret::new(format!("{PREFIX}{}", random_id::<16>()?)))
 }

@@ -14,6 +14,7 @@ use portcullis_store::Store;
 use crate::channel::channels::{ChannelState, Channels};
 use crate::channel::letters::LetterSender;
 use crate::digest::run::Digest;
+use crate::operation::people::invitation::InvitationMaker;
 use crate::operation::read_record::ReadRecords;
 use crate::operation::state::network_clients::CountedClients;
 use crate::operation::state::sampler::Sampler;
@@ -58,6 +59,7 @@ pub struct Desk {
     stored: OnceLock<StoredState>,
     /// The keys of references, of this start and of earlier ones.
     references: OnceLock<Vec<ReferenceKey>>,
+    invitations: OnceLock<InvitationMaker>,
     sampler: Mutex<Sampler>,
     log: OnceLock<PathBuf>,
     /// Held during a search of the log.
@@ -139,6 +141,17 @@ impl Desk {
             delivered: channels.map(|channels| (channels.deliveries)()).unwrap_or_default(),
             ..LiveFacts::read(services, started)
         }
+    }
+
+    /// Makes invitations in this way; the first call counts.
+    pub fn attach_invitations(&self, maker: InvitationMaker) {
+        let _attached_once = self.invitations.set(maker);
+    }
+
+    /// How invitations are made.
+    pub(crate) fn invitations(&self) -> Result<&InvitationMaker, Denial> {
+        let why = "this server has no accounts of its own";
+        self.invitations.get().ok_or_else(|| Denial::app("invitations_off", why))
     }
 
     /// Reads records from this file of the security log; the first call counts.

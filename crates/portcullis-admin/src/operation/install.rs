@@ -13,6 +13,7 @@ use crate::operation::connections::connection_close::ConnectionClose;
 use crate::operation::connections::connection_list::{AdminConnection, AdminConnections};
 use crate::operation::contract::Operation;
 use crate::operation::desk::Desk;
+use crate::operation::people::invitation::{AdminInvitations, InvitationCreate, InvitationRevoke};
 use crate::operation::people::limits::AdminLimits;
 use crate::operation::people::limits_unlock::LimitsUnlock;
 use crate::operation::people::user_change::{
@@ -113,6 +114,9 @@ fn install_changes(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(), GateEr
     install::<LimitsUnlock>(builder, desk)?;
     install::<StatePin>(builder, desk)?;
     install::<StateUnpin>(builder, desk)?;
+    install::<AdminInvitations>(builder, desk)?;
+    install::<InvitationCreate>(builder, desk)?;
+    install::<InvitationRevoke>(builder, desk)?;
     install::<SessionEnd>(builder, desk)?;
     install::<UserLogout>(builder, desk)?;
     install::<UserMute>(builder, desk)?;

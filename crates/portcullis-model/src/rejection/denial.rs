@@ -38,8 +38,8 @@ pub enum Denial {
     MediaType,
     /// The page does not exist.
     NotFound,
-    /// A page of the dashboard that does not exist for this client; the word is the key of `[admin]`
-    /// that hides it.
+    /// A page of the dashboard that does not exist for this client; the word is the key of the
+    /// configuration that hides it.
     HiddenPath(&'static str),
     /// The page exists, but does not support the method.
     MethodNotAllowed,

@@ -1,5 +1,5 @@
 //! The parts of a server that belong to the dashboard of administrators.
-//! Never: who may use them; the gate and the roles of the namespace decide that.
+//! Never: a decision about a client; the gate and the roles of the namespace make it.
 
 /// The parts of a server that belong to the dashboard. The options of the gate
 /// ([`DashboardRules`](portcullis_guard::DashboardRules)) say for which clients they exist.

@@ -7,7 +7,7 @@ use crate::accounts::AccountStore;
 use crate::future::StoreFuture;
 use crate::health::monitor::WriteKind;
 use crate::rows::access_snapshot::Revocation;
-use crate::rows::factors::{NewInvitation, NewTotp};
+use crate::rows::factors::{InvitationId, InvitationRow, NewInvitation, NewTotp};
 use crate::rows::sessions::{
     NewSession, OpenSessionOutcome, ReauthenticateOutcome, ReauthenticateRequest, RotateOutcome,
     RotateRequest, SessionRow, SessionSelector,
@@ -17,7 +17,7 @@ use crate::rows::users::{
     UserChangeKind,
 };
 use crate::sqlite::account_tables::factors::{has_recovery_code, recovery_codes_left};
-use crate::sqlite::account_tables::invitations::has_invitation;
+use crate::sqlite::account_tables::invitations::{has_invitation, list_invitations};
 use crate::sqlite::account_tables::sessions::list_sessions;
 use crate::sqlite::account_tables::users::{self, UserSelector, has_admin};
 use crate::sqlite::store::SqliteStore;
@@ -176,6 +176,18 @@ impl AccountStore for SqliteStore {
         self.write(move |state, changes| {
             state
                 .change_account(WriteKind::Client, changes, |accounts| accounts.invite(&invitation))
+        })
+    }
+
+    fn list_invitations(&self, at_unix_ms: i64) -> StoreFuture<'_, Vec<InvitationRow>> {
+        self.look_up(move |connection| list_invitations(connection, at_unix_ms))
+    }
+
+    fn revoke_invitation(&self, id: InvitationId) -> StoreFuture<'_, bool> {
+        self.write(move |state, changes| {
+            state.change_account(WriteKind::Removal, changes, |accounts| {
+                accounts.revoke_invitation(id)
+            })
         })
     }
 

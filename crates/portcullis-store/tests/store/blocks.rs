@@ -77,6 +77,24 @@ async fn full_store_rejects_new_networks_until_a_block_ends() {
 }
 
 #[tokio::test]
+async fn block_with_a_damaged_scope_is_in_force_for_all_clients() {
+    let directory = StoreDirectory::new();
+    let (store, _) = directory.open();
+    let insert = "INSERT INTO blocks VALUES ('203.0.113.0/24', ?1, 'a flood', 'root', 10, 100)";
+    for damaged in ["", "al", "ALL", "unauthenticated "] {
+        directory.sql().execute(insert, [damaged]).unwrap();
+        let listed = store.list_blocks(20).await.unwrap();
+        let scopes: Vec<_> = listed.iter().map(|row| row.scope).collect();
+        assert_eq!(scopes, [BlockScope::All], "{damaged:?}");
+        // Adding it again mends it.
+        let row = block("203.0.113.0/24", 100);
+        assert_eq!(store.put_block(row.clone()).await.unwrap(), PutBlockOutcome::Stored);
+        assert_eq!(store.list_blocks(20).await.unwrap(), [row]);
+        assert!(store.remove_block("203.0.113.0/24").await.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn block_of_an_operator_is_reported_by_the_recheck() {
     let directory = StoreDirectory::new();
     let (store, feed) = directory.open();

@@ -157,16 +157,12 @@ async fn run_on_accounts(
             let policy = password_policy(&installation.settings)?;
             let password = Password::new(password.expose().clone());
             accounts.set_password(name, password, &policy).await?;
-            outln!("{name}: password changed; all sessions ended")?;
-            return Ok(());
+            return Ok(outln!("{name}: password changed; all sessions ended")?);
         }
         UserCommand::RemoveTotp { name } => {
             let had = accounts.remove_totp(name).await?;
-            outln!(
-                "{name}: {}",
-                if had { "second factor removed" } else { "has no second factor" }
-            )?;
-            return Ok(());
+            let what = if had { "second factor removed" } else { "has no second factor" };
+            return Ok(outln!("{name}: {what}")?);
         }
         UserCommand::Invite => {
             let (invitation, ends_unix_ms) = accounts.invite().await?;
@@ -174,11 +170,12 @@ async fn run_on_accounts(
             errln!("valid for one person, until {}", time(ends_unix_ms));
             return Ok(());
         }
-        UserCommand::Door { name, dashboard } => {
-            let page = match dashboard {
-                true => installation.settings.dashboard_url(),
-                false => format!("{}/", installation.settings.page_url()),
-            };
+        UserCommand::Door { name, dashboard: true } => {
+            let page = installation.settings.dashboard_url();
+            return door(installation, accounts, name, &page).await;
+        }
+        UserCommand::Door { name, dashboard: false } => {
+            let page = format!("{}/", installation.settings.page_url());
             return door(installation, accounts, name, &page).await;
         }
         // `run` handles these two.

@@ -9,8 +9,9 @@ use crate::config::profile::Profile;
 use crate::config::read::error::ConfigError;
 
 /// The reason why other machines must not reach a server in development.
-pub(crate) const WHY: &str = "the development profile is for this machine only: its certificate is trusted \
-                   nowhere else, administrators need no second factor, and browsers get no HSTS";
+pub(crate) const WHY: &str = "the development profile is for this machine only: its certificate is \
+                              trusted nowhere else, administrators need no second factor, and \
+                              browsers get no HSTS";
 
 /// All clients are on this machine, where pages are reloaded often.
 const RATE_OF_THIS_MACHINE: Rate = Rate::per(100_000, 1_000);

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use portcullis_accounts::ServerSecret;
-use portcullis_admin::{Desk, StoredState, install_operations};
+use portcullis_accounts::{ServerSecret, make_invitation};
+use portcullis_admin::{Desk, InvitationMaker, StoredState, install_operations};
 use portcullis_guard::BlockRules;
 use portcullis_model::RoleTable;
 use portcullis_server::Builder;
@@ -26,5 +26,10 @@ pub(super) fn install(
     desk.attach_store(StoredState { store: Arc::clone(store), rules, roles });
     let keys = std::iter::once(secret.reference()).chain(secret.former_references());
     desk.attach_references(keys.collect());
+    desk.attach_invitations(InvitationMaker {
+        make: make_invitation,
+        page: format!("{}/", settings.page_url()),
+        registration: settings.identity.accounts.registration_name(),
+    });
     install_operations(builder, desk).map_err(ConfigError::Gate)
 }

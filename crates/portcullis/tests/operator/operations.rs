@@ -10,7 +10,7 @@ use crate::alert::alerts::guess;
 use crate::{done, refused, start};
 
 /// All operations that change something, each with a valid payload.
-fn changes() -> [(&'static str, Value); 16] {
+fn changes() -> [(&'static str, Value); 18] {
     let user = json!({ "user": "x", "reason": "a test" });
     let address = json!({ "prefix": "203.0.113.7", "reason": "a test" });
     [
@@ -23,6 +23,8 @@ fn changes() -> [(&'static str, Value); 16] {
         ("limits:unlock", json!({ "address": "203.0.113.7", "reason": "a test" })),
         ("state:pin", json!({ "state": "normal", "reason": "a test" })),
         ("state:unpin", json!({ "reason": "a test" })),
+        ("invitation:create", json!({ "reason": "a test" })),
+        ("invitation:revoke", json!({ "id": "0011223344556677", "reason": "a test" })),
         ("session:end", json!({ "user": "x", "session": "s", "reason": "a test" })),
         ("user:mute", user.clone()),
         ("user:ban", user.clone()),
@@ -42,6 +44,7 @@ fn reads() -> [(&'static str, Value); 13] {
         ("admin:doctor", json!({})),
         ("admin:alerts", json!({})),
         ("admin:events", json!({ "filter": { "severity": ["warning"] }, "limit": 5 })),
+        ("admin:invitations", json!({ "limit": 5 })),
         ("admin:users", json!({ "query": "watch" })),
         ("admin:connections", json!({ "filter": { "signed_in": true }, "limit": 5 })),
         ("admin:offenders", json!({})),

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { ask } from "./ask";
 import type { Level } from "../model/overview";
 import { effectWords } from "../model/effect";
-import type { Json } from "../model/read";
+import { object, text, time, type Json } from "../model/read";
 import { moment, visible } from "../model/words";
 import { changes } from "./state";
 
@@ -20,6 +20,8 @@ export interface Operation {
   scoped?: boolean;
   /** The effect in a sentence, beside the numbers of the dry run. */
   says: string;
+  /** Receives the answer, where it holds more than that it is done. */
+  take?: (answer: Json) => void;
 }
 
 export const pending = signal<Operation | undefined>(undefined);
@@ -39,9 +41,10 @@ export function hasPreview(name: string): boolean {
   return !name.startsWith("alert:");
 }
 
-export async function perform(name: string, payload: Json): Promise<void> {
-  await ask(name, payload);
+export async function perform(name: string, payload: Json): Promise<Json> {
+  const answer = await ask(name, payload);
   changes.value += 1;
+  return answer;
 }
 
 export const block = (prefix: string, reason = ""): Operation => ({
@@ -104,14 +107,15 @@ export const acknowledge = (id: string, title: string): Operation => ({
   says: "It sends updates only when it is more severe or has ten times as many events.",
 });
 
-/** The key of an alert, as a silence names it. */
+/** The key of an alert, as it is shown. */
 type Key = { kind: string; value: string };
 
-export const silence = (rule: string, key: Key | undefined): Operation => ({
+export const silence = (id: string, rule: string, key: Key | undefined): Operation => ({
   name: "alert:silence",
   title: `Silence ${visible(rule)}${key === undefined ? "" : ` for ${visible(key.value)}`}`,
   verb: "Silence",
-  payload: { rule, ...(key === undefined ? {} : { key }) },
+  // By its id: the key that the page shows can be shortened or escaped.
+  payload: { alert: id },
   expires: "required",
   says: "Channels and this page get no such alert until then. All administrators see the silence.",
 });
@@ -142,6 +146,32 @@ export const unpin: Operation = {
   expires: "no",
   says: "The load level follows from measurements again.",
 };
+
+/** An invitation that was made: its link is shown once, and the server keeps no copy. */
+export const invited = signal<{ link: string; untilMs: number | undefined } | undefined>(undefined);
+
+export const invite: Operation = {
+  name: "invitation:create",
+  title: "Invite a person",
+  verb: "Create invitation",
+  payload: { duration_s: 604_800 },
+  expires: "required",
+  says: "One person can register with the link. The page shows it once; the server keeps no copy.",
+  take(answer) {
+    const link = text(answer["link"]);
+    const untilMs = time(object(answer["invitation"])["until"]);
+    if (link !== undefined) invited.value = { link, untilMs };
+  },
+};
+
+export const revokeInvitation = (id: string): Operation => ({
+  name: "invitation:revoke",
+  title: `Revoke invitation ${visible(id)}`,
+  verb: "Revoke",
+  payload: { id },
+  expires: "no",
+  says: "No one can register with its link any more.",
+});
 
 const USER_OPERATIONS = {
   mute: ["Mute", "The user reads messages and cannot write.", "required"],
@@ -201,9 +231,10 @@ export function setDisabled(user: string, name: string, disabled: boolean): Oper
   };
 }
 
-/** A silence lasts seven days at most, everything else thirty. */
+/** A silence and an invitation last seven days at most, everything else thirty. */
 export function durationsOf(name: string): readonly [number, string][] {
-  return name === "alert:silence" ? DURATIONS.slice(0, -1) : DURATIONS;
+  const isShort = name === "alert:silence" || name === "invitation:create";
+  return isShort ? DURATIONS.slice(0, -1) : DURATIONS;
 }
 
 const DURATIONS: readonly [number, string][] = [

@@ -1,4 +1,4 @@
-// Rows of the lists: offenders, affected users, users, blocks and connections.
+// Rows of the lists: offenders, users, blocks, connections and invitations.
 // Never: a row without the member that names it.
 import { number, object, text, texts, time, defined } from "./read";
 
@@ -140,5 +140,26 @@ export function readConnection(value: unknown): ConnectionRow | undefined {
     outboxBytes: number(fields["outbox_bytes"]) ?? 0,
     inPerMin: number(fields["in_per_min"]) ?? 0,
     rejected: number(fields["rejected"]) ?? 0,
+  });
+}
+
+export interface Invitation {
+  id: string;
+  by: string;
+  createdMs?: number;
+  untilMs?: number;
+  usedBy?: string;
+}
+
+export function readInvitation(value: unknown): Invitation | undefined {
+  const fields = object(value);
+  const id = text(fields["id"]);
+  if (id === undefined) return undefined;
+  return defined<Invitation>({
+    id,
+    by: text(fields["by"]) ?? "",
+    createdMs: time(fields["created"]),
+    untilMs: time(fields["until"]),
+    usedBy: text(fields["used_by"]),
   });
 }

@@ -58,7 +58,7 @@ function Row({ alert }: { alert: Alert }) {
           </Do>
         )}
         {!isDone && alert.rule !== "A13" && alert.rule !== "A14" && (
-          <Do operation={silence(alert.rule, alert.key)} letter="s">
+          <Do operation={silence(alert.id, alert.rule, alert.key)} letter="s">
             Silence
           </Do>
         )}

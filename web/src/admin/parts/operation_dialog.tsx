@@ -48,7 +48,8 @@ export function OperationDialog({ operation }: { operation: Operation }) {
     act.run(() => stepUp.run(show).finally(() => (effect.value ??= "")));
   }, [chosen]);
   const work = async () => {
-    await perform(operation.name, payload(reason.value.trim()));
+    const answer = await perform(operation.name, payload(reason.value.trim()));
+    operation.take?.(answer);
     done.value = `Done: ${operation.title}.`;
     close();
   };

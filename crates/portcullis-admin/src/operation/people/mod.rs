@@ -3,5 +3,6 @@
 
 pub(crate) mod users; // `admin:users`, `admin:user`
 pub(crate) mod user_change; // `user:ban` and other changes of a user
+pub(crate) mod invitation; // `invitation:create`, `invitation:revoke`, `admin:invitations`
 pub(crate) mod limits; // `admin:limits`
 pub(crate) mod limits_unlock; // `limits:unlock`

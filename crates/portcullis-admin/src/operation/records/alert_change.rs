@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_audit::{Acknowledgement, AlertSeverity, SilenceError, SilenceRequest};
+use portcullis_audit::{Acknowledgement, AlertSeverity, Alerts, SilenceError, SilenceRequest};
 use portcullis_guard::{Event, Rule};
 use portcullis_model::Denial;
 use portcullis_server::Reply;
@@ -41,7 +41,7 @@ impl Operation for AlertAcknowledge {
         if alerts(&call.services)?.acknowledge(&self.id, acknowledgement, call.now) {
             return Ok(Reply::ok());
         }
-        Err(Denial::app("alert_unknown", "no open alert has this id"))
+        Err(unknown_alert())
     }
 }
 
@@ -53,10 +53,13 @@ struct Key {
     value: String,
 }
 
-/// `alert:silence {rule?, key?, severity?, duration_s?, reason}`.
+/// `alert:silence {alert}` or `{rule?, key?, severity?}`, and `{duration_s?, reason}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AlertSilence {
+    /// The id of an open alert, for its rule and key: lists do not show each key as it is.
+    #[serde(default)]
+    alert: Option<String>,
     #[serde(default)]
     rule: Option<String>,
     #[serde(default)]
@@ -71,28 +74,55 @@ pub(crate) struct AlertSilence {
 impl Event for AlertSilence {
     const NAME: &'static str = "alert:silence";
     const RULE: Rule =
-        Rule { fields: &["rule", "key", "severity", "duration_s", "reason"], ..CHANGE };
+        Rule { fields: &["alert", "rule", "key", "severity", "duration_s", "reason"], ..CHANGE };
 }
 
 impl Operation for AlertSilence {
     async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         check_reason(&self.reason)?;
         let until_unix_ms = end_unix_ms(self.duration_s, SILENCE_MAX_S, call.now)?;
-        if self.rule.is_none() && self.key.is_none() {
+        let engine = alerts(&call.services)?;
+        let (rule, key) = self.subject(engine)?;
+        if rule.is_none() && key.is_none() {
             call.check_login_age(ALL_RULES_LOGIN_MAX_AGE_S)?;
         }
         let severity = self.severity.as_deref().map(severity).transpose()?;
         let request = SilenceRequest {
-            rule: self.rule,
-            key: self.key.map(|key| (key.kind, key.value)),
+            rule,
+            key,
             severity,
             reason: self.reason,
             by: call.by(),
             until_unix_ms,
         };
-        let stored = alerts(&call.services)?.silence(request, call.now).map_err(denial)?;
+        let stored = engine.silence(request, call.now).map_err(denial)?;
         Ok(Reply::fields(&json!({ "silence": silence(&stored) })))
     }
+}
+
+/// The rule and the key of a silence.
+type Subject = (Option<String>, Option<(String, String)>);
+
+impl AlertSilence {
+    fn subject(&self, engine: &Alerts) -> Result<Subject, Denial> {
+        let key = self.key.as_ref().map(|key| (key.kind.clone(), key.value.clone()));
+        match (&self.alert, &self.rule, key) {
+            (None, rule, key) => Ok((rule.clone(), key)),
+            (Some(id), None, None) => {
+                let found = engine.open().into_iter().find(|alert| alert.id == *id);
+                let alert = found.ok_or_else(unknown_alert)?;
+                Ok((Some(alert.rule), alert.key.map(|key| (String::from(key.kind), key.value))))
+            }
+            (Some(_), _, _) => {
+                let why = "write either alert, or rule and key";
+                Err(Denial::app("subject_invalid", why))
+            }
+        }
+    }
+}
+
+fn unknown_alert() -> Denial {
+    Denial::app("alert_unknown", "no open alert has this id")
 }
 
 /// `alert:unsilence {id, reason}`.

@@ -83,11 +83,17 @@ pub(crate) fn list_blocks(
 }
 
 fn block_row(row: &Row<'_>) -> Result<BlockRow, rusqlite::Error> {
-    let scope: String = row.get(1)?;
+    let (prefix, scope): (String, String) = (row.get(0)?, row.get(1)?);
     Ok(BlockRow {
-        prefix: row.get(0)?,
-        // A damaged word must not block signed-in users.
-        scope: BlockScope::named(&scope).unwrap_or(BlockScope::Unauthenticated),
+        scope: BlockScope::named(&scope).unwrap_or_else(|| {
+            tracing::error!(
+                prefix,
+                "the stored scope of a block is damaged, so it is in force for all clients: add the \
+                 block again with its scope, or remove it (portcullis block)"
+            );
+            BlockScope::All
+        }),
+        prefix,
         reason: row.get(2)?,
         by: row.get(3)?,
         created_unix_ms: row.get(4)?,

@@ -4,9 +4,11 @@
 use portcullis_model::UserId;
 use rusqlite::Connection;
 
+use crate::accounts::LIST_MAX;
 use crate::error::StoreError;
-use crate::rows::factors::NewInvitation;
+use crate::rows::factors::{InvitationId, InvitationRow, NewInvitation};
 use crate::sqlite::account_tables::transaction::{AccountTransaction, STEP_ROWS};
+use crate::sqlite::columns::user_id;
 
 /// Most unused invitations of one inviter; all operators of the command line count as one.
 const INVITATIONS_MAX: i64 = 1_000;
@@ -47,6 +49,14 @@ impl AccountTransaction<'_> {
         Ok(())
     }
 
+    /// Removes an unused invitation; see [`crate::AccountStore::revoke_invitation`].
+    pub(crate) fn revoke_invitation(&mut self, id: InvitationId) -> Result<bool, StoreError> {
+        let mut delete = self.connection.prepare_cached(
+            "DELETE FROM invitations WHERE substr(hash, 1, 8) = ?1 AND used_by IS NULL",
+        )?;
+        Ok(delete.execute([id.0.as_slice()])? > 0)
+    }
+
     /// Removes some of the expired invitations.
     pub(super) fn remove_ended_invitations(&self, now_unix_ms: i64) -> Result<(), StoreError> {
         self.connection
@@ -69,4 +79,32 @@ pub(crate) fn has_invitation(
         "SELECT 1 FROM invitations WHERE hash = ?1 AND ends_unix_ms > ?2 AND used_by IS NULL",
     )?;
     Ok(select.exists((hash.as_slice(), at_unix_ms))?)
+}
+
+/// The invitations of [`crate::AccountStore::list_invitations`].
+pub(crate) fn list_invitations(
+    connection: &Connection,
+    at_unix_ms: i64,
+) -> Result<Vec<InvitationRow>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT substr(i.hash, 1, 8), by.id, i.created_unix_ms, i.ends_unix_ms, used.id
+         FROM invitations i
+         LEFT JOIN users by ON by.key = i.created_by
+         LEFT JOIN users used ON used.key = i.used_by
+         WHERE i.ends_unix_ms > ?1
+         ORDER BY i.created_unix_ms DESC, i.hash LIMIT ?2",
+    )?;
+    let mut rows = select.query((at_unix_ms, LIST_MAX))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let user = |id: Option<String>| id.as_deref().map(user_id).transpose();
+        found.push(InvitationRow {
+            id: InvitationId(row.get(0)?),
+            by: user(row.get(1)?)?,
+            at_unix_ms: row.get(2)?,
+            ends_unix_ms: row.get(3)?,
+            used_by: user(row.get(4)?)?,
+        });
+    }
+    Ok(found)
 }

@@ -12,7 +12,7 @@ use crate::future::StoreFuture;
 use crate::health::monitor::Health;
 use crate::health::status::StoreStatus;
 use crate::rows::access_snapshot::{AccessSnapshot, Revocation};
-use crate::rows::factors::{NewInvitation, NewTotp};
+use crate::rows::factors::{InvitationId, InvitationRow, NewInvitation, NewTotp};
 use crate::rows::operator::OperatorActionKind;
 use crate::rows::sessions::{
     NewSession, OpenSessionOutcome, ReauthenticateOutcome, ReauthenticateRequest, RotateOutcome,
@@ -23,7 +23,7 @@ use crate::rows::users::{
 };
 use crate::sqlite::account_tables::access_snapshot::read_access_snapshot;
 use crate::sqlite::account_tables::factors::{has_recovery_code, recovery_codes_left};
-use crate::sqlite::account_tables::invitations::has_invitation;
+use crate::sqlite::account_tables::invitations::{has_invitation, list_invitations};
 use crate::sqlite::account_tables::operator_actions::ActionNote;
 use crate::sqlite::account_tables::sessions::list_sessions;
 use crate::sqlite::account_tables::users::{self, UserSelector, has_admin};
@@ -194,6 +194,18 @@ impl AccountStore for SqliteOperatorStore {
             kept.then(|| ActionNote::general(OperatorActionKind::Invitation, "invited"))
         };
         completed(self.write(|accounts| accounts.invite(&invitation), note))
+    }
+
+    fn list_invitations(&self, at_unix_ms: i64) -> StoreFuture<'_, Vec<InvitationRow>> {
+        completed(list_invitations(&self.connection(), at_unix_ms))
+    }
+
+    fn revoke_invitation(&self, id: InvitationId) -> StoreFuture<'_, bool> {
+        let note = |found: &bool| {
+            let text = "invitation revoked";
+            found.then(|| ActionNote::general(OperatorActionKind::Invitation, text))
+        };
+        completed(self.write(|accounts| accounts.revoke_invitation(id), note))
     }
 
     fn record_login_link(&self, user: UserId) -> StoreFuture<'_, ()> {

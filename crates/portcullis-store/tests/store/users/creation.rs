@@ -38,6 +38,48 @@ async fn invitation_creates_one_user_until_its_end() {
 }
 
 #[tokio::test]
+async fn invitations_are_listed_without_their_secret_and_revoked_while_unused() {
+    let (directory, store, feed) = open_with([local_user("Ann")]).await;
+    let invite = |first: u8, by: Option<&str>, at_unix_ms, ends_unix_ms| {
+        let by = by.map(user_id);
+        NewInvitation { hash: [first; 32], by, at_unix_ms, ends_unix_ms }
+    };
+    for new in [
+        invite(1, Some("ann"), 5, 100),
+        invite(2, None, 6, 100),
+        invite(3, None, 7, 50),
+        invite(4, None, 8, 100),
+    ] {
+        assert!(store.invite(new).await.unwrap());
+    }
+    let bob = NewUser {
+        invitation: Some([2; 32]),
+        created_unix_ms: 9,
+        id: user_id("bob"),
+        ..local_user("Bob")
+    };
+    create(&store, bob).await;
+    feed.take();
+    let id = |first: u8| InvitationId::of(&[first; 32]);
+    let listed = store.list_invitations(50).await.unwrap();
+    let ids: Vec<_> = listed.iter().map(|row| row.id).collect();
+    assert_eq!(ids, [id(4), id(2), id(1)], "the newest first, without the expired one");
+    let [_, used, unused] = listed.as_slice() else { panic!("{listed:?}") };
+    assert_eq!((&used.by, &used.used_by), (&None, &Some(user_id("bob"))));
+    assert_eq!((&unused.by, &unused.used_by), (&Some(user_id("ann")), &None));
+    // A used one stays: it names the user.
+    for (first, expect) in [(1, true), (1, false), (2, false), (9, false)] {
+        assert_eq!(store.revoke_invitation(id(first)).await.unwrap(), expect, "{first}");
+    }
+    assert!(!store.has_invitation([1; 32], 10).await.unwrap());
+    let operator = SqliteOperatorStore::open(&directory.path(), None, "root").unwrap();
+    assert_eq!(operator.list_invitations(50).await.unwrap().len(), 2);
+    assert!(operator.revoke_invitation(id(4)).await.unwrap());
+    assert_eq!(store.list_invitations(50).await.unwrap().len(), 1);
+    assert_eq!(feed.take(), [], "no part of the authority changed");
+}
+
+#[tokio::test]
 async fn concurrent_uses_of_one_invitation_create_one_user() {
     let (_directory, store, _) = open_with([]).await;
     let invitation = NewInvitation { hash: [1; 32], by: None, at_unix_ms: 0, ends_unix_ms: 100 };

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use portcullis_model::{Role, Roles, Secret, UserId};
 use portcullis_store::{
-    AccountStore, Change, ChangeStore, ChangeUserOutcome, CreateUserOutcome, NewInvitation,
-    NewTotp, NewUser, SqliteStore, Store, UserChange, UserChangeKind, UserRow,
+    AccountStore, Change, ChangeStore, ChangeUserOutcome, CreateUserOutcome, InvitationId,
+    NewInvitation, NewTotp, NewUser, SqliteOperatorStore, SqliteStore, Store, UserChange,
+    UserChangeKind, UserRow,
 };
 
 use crate::fixture::{
