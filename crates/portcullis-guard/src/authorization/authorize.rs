@@ -231,7 +231,7 @@ fn read_payload<E: Event>(text: &str) -> Result<(E, PlainFields), Denial> {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_model::{Mid, RoomId, UserId};
+    use portcullis_model::{Limit, Mid, RoomId, UserId};
     use serde::Deserialize;
 
     use super::*;
@@ -572,6 +572,28 @@ mod tests {
         let second = world.connect(1_000);
         assert_eq!(rule(world.send(&second, GOOD, 1).err()), "event_per_user");
         assert!(world.send(&second, GOOD, 7).is_ok());
+    }
+
+    #[test]
+    fn unlock_of_a_user_resets_the_rate_of_each_event() {
+        let world = world();
+        let caller = world.connect(1_000);
+        let ann = caller.principal.user().id.clone();
+        let limits = world.gate.limits();
+        let events = || {
+            let states = limits.explain_user(&ann, "Ann", at(1)).into_iter();
+            let states = states.filter(|state| state.limit == Limit::EventPerUser);
+            states.map(|state| (state.event, state.used, state.wait_ms > 0)).collect::<Vec<_>>()
+        };
+        assert_eq!(events(), [], "an unused rate is not listed");
+        for _ in 0..10 {
+            assert!(world.send(&caller, GOOD, 1).is_ok());
+        }
+        assert_eq!(rule(world.send(&caller, GOOD, 1).err()), "event_per_user");
+        assert_eq!(events(), [(Some(String::from("test:send")), 10, true)]);
+        limits.unlock_user(&ann, "Ann", at(1));
+        assert_eq!(events(), []);
+        assert!(world.send(&caller, GOOD, 1).is_ok());
     }
 
     #[test]

@@ -95,6 +95,7 @@ impl Authorization {
             return Err(GateError::EventTwice(String::from(name)));
         }
         self.events.push(entry);
+        rate.iter().for_each(|rate| self.limits.events.add(name, *rate));
         Ok(EffectiveRule { rate, allowed, replay })
     }
 

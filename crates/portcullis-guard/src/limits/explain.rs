@@ -17,6 +17,8 @@ use crate::tables::rate::Rate;
 pub struct LimitState {
     /// Which limit.
     pub limit: Limit,
+    /// The event, for the rate of a single event.
+    pub event: Option<String>,
     /// How many are used up now.
     pub used: u32,
     /// How many there are.
@@ -56,7 +58,18 @@ impl Limiter {
             let key = self.key_of_user(limit, user, name)?;
             Some(self.state(limit, &rate, key, now))
         });
-        states.collect()
+        states.chain(self.used_events(user, now)).collect()
+    }
+
+    /// The usage of the rates of single events that the user has used.
+    fn used_events(&self, user: &UserId, now: Now) -> Vec<LimitState> {
+        let events = self.events.all().into_iter();
+        let states = events.map(|(name, rate)| {
+            let key = self.rates.key((user, name.as_str()));
+            let state = self.state(Limit::EventPerUser, &rate, key, now);
+            LimitState { event: Some(name), ..state }
+        });
+        states.filter(|state| state.used > 0).collect()
     }
 
     /// The usage of the limits that all clients share.
@@ -90,6 +103,9 @@ impl Limiter {
                 self.rates.clear(limit, key);
             }
         }
+        for (name, _) in self.events.all() {
+            self.rates.clear(Limit::EventPerUser, self.rates.key((user, name.as_str())));
+        }
     }
 
     fn key_of_user(&self, limit: Limit, user: &UserId, name: u64) -> Option<u64> {
@@ -110,6 +126,7 @@ impl Limiter {
     fn state(&self, limit: Limit, rate: &Rate, key: u64, now: Now) -> LimitState {
         LimitState {
             limit,
+            event: None,
             used: self.rates.used(limit, key, rate, now),
             count: rate.count,
             period_ms: rate.period_ms,

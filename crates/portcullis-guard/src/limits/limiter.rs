@@ -15,6 +15,7 @@ use crate::error::GateError;
 use crate::gate_options::GateOptions;
 use crate::limits::attempt::{Attempt, Trace};
 use crate::limits::connection_usage::AddressBuckets;
+use crate::limits::event_rates::EventRates;
 use crate::limits::observe::ObservedLimits;
 use crate::load::current::CurrentLoad;
 use crate::tables::buckets::{Rates, TableUse};
@@ -28,6 +29,8 @@ pub struct Limiter {
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) observed: ObservedLimits,
     pub(crate) load: CurrentLoad,
+    /// The rates of the declared events.
+    pub(crate) events: EventRates,
     /// Receives a trace entry for everything that limits count.
     pub(crate) trace: OnceLock<Trace>,
     connections: AtomicU64,
@@ -40,6 +43,7 @@ impl Limiter {
             capacity: Capacity::new(options.capacity),
             observed: ObservedLimits::parse(&options.observe)?,
             load: CurrentLoad::new(options.load),
+            events: EventRates::default(),
             trace: OnceLock::new(),
             connections: AtomicU64::new(0),
             options: Arc::clone(options),

@@ -2,6 +2,7 @@
 //! Never: await, sockets; the decision which client is admitted.
 
 pub(crate) mod limiter; // every rate and capacity, enforced or in observe mode
+pub(crate) mod event_rates; // the rates of single events
 pub(crate) mod explain; // limits explained and cleared
 pub(crate) mod attempt; // the attempts that limits count
 pub(crate) mod refund; // refunds to the address of a user

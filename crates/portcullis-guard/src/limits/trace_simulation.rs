@@ -78,6 +78,10 @@ impl Simulation {
             Attempt::Event { client, connection, user, event } => {
                 let amounts = amounts(&mut self.connections, gate, *connection, *client);
                 let named = event.as_ref().map(|(name, rate)| named(gate, name, rate.as_deref()));
+                if let Some((name, Some(rate))) = named {
+                    // An operator may have reset the rates of the user.
+                    gate.limits.events.add(name, rate);
+                }
                 gate.limits.count_event(&read_user(user)?, amounts, named, now)
             }
             Attempt::Bytes { client, connection, user, bytes } => {

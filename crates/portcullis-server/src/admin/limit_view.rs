@@ -19,6 +19,7 @@ pub fn prefix_view(limits: &[LimitState], held: &PrefixUsage) -> Value {
 pub fn limit_view(state: &LimitState) -> Value {
     json!({
         "limit": state.limit.name(),
+        "event": state.event,
         "used": state.used,
         "of": state.count,
         "period_ms": state.period_ms,
