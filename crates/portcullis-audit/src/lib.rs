@@ -28,7 +28,8 @@ pub use alert::notification::{
 pub use alert::options::AlertOptions;
 pub use alert::rule::builtin::ADMIN_ROLE;
 pub use alert::rule::overrides::{
-    CUSTOM_RULES_MAX, CustomRule, RuleError, RuleOverride, RuleSummary, key_names, rule_names,
+    CUSTOM_RULES_MAX, CustomRule, RuleError, RuleOverride, RuleSummary, ThresholdOverride,
+    ThresholdSummary, key_names, rule_names,
 };
 pub use alert::rule::rules::Rules;
 pub use alert::run::alerts::{AlertEngineCounts, Alerts};

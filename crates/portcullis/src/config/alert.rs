@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portcullis_admin::DigestTime;
 use portcullis_audit::{
     AlertOptions, AlertSeverity, CUSTOM_RULES_MAX, CustomRule, RuleError, RuleOverride, Rules,
-    key_names, rule_names,
+    ThresholdOverride, ThresholdSummary, key_names, rule_names,
 };
 use portcullis_model::{Clock, Code};
 use serde::Deserialize;
@@ -53,6 +53,20 @@ pub(crate) struct AlertSection {
 struct RuleSection {
     /// Whether the rule fires; true.
     enabled: Option<bool>,
+    /// Records until it fires, of its first threshold.
+    count: Option<u64>,
+    /// Seconds in which they come.
+    window_s: Option<u64>,
+    /// `info`, `medium`, `high` or `critical`.
+    severity: Option<String>,
+    /// Changes to each threshold, in the order of `docs/alerts.md`, in place of the keys above.
+    thresholds: Option<Vec<ThresholdSection>>,
+}
+
+/// The changes to one threshold of a rule.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ThresholdSection {
     /// Records until it fires.
     count: Option<u64>,
     /// Seconds in which they come.
@@ -147,12 +161,11 @@ impl AlertSettings {
         let rules = self.rules.summary();
         let rules = rules.iter().filter(|rule| !is_custom(&rule.id));
         let rules = rules.map(|rule| {
-            let mut table = section([("enabled", rule.enabled.into())]);
-            if let Some((count, window_s, severity)) = rule.threshold {
-                table.insert(String::from("count"), number(count));
-                table.insert(String::from("window_s"), number(window_s));
-                table.insert(String::from("severity"), severity.name().into());
-            }
+            let thresholds = rule.thresholds.iter().map(threshold_table).collect();
+            let table = match rule.enabled {
+                true => section([("thresholds", Value::Array(thresholds))]),
+                false => section([("enabled", false.into())]),
+            };
             (rule.id.clone(), Value::Table(table))
         });
         let custom = self.custom.iter().map(|rule| {
@@ -180,27 +193,58 @@ impl AlertSettings {
     }
 }
 
+fn threshold_table(threshold: &ThresholdSummary) -> Value {
+    let counts = threshold.count.into_iter();
+    let counts = counts.flat_map(|(count, s)| [("count", number(count)), ("window_s", number(s))]);
+    let severity = ("severity", threshold.severity.name().into());
+    Value::Table(section(counts.chain([severity])))
+}
+
 impl RuleSection {
     fn read(self, id: String, profile: Profile) -> Result<RuleOverride, ConfigError> {
-        let key = |name: &str| format!("alert.rule.{id}.{name}");
+        let rule = format!("alert.rule.{id}");
         let disabled = self.enabled == Some(false);
         if disabled && profile == Profile::Strict {
             return Err(ConfigError::refused(
-                key("enabled"),
+                format!("{rule}.enabled"),
                 "false",
                 "the strict profile disables no alert",
                 "remove the key, or use profile = \"production\"",
             ));
         }
+        let first = ThresholdSection {
+            count: self.count,
+            window_s: self.window_s,
+            severity: self.severity,
+        };
+        let thresholds = match self.thresholds {
+            None => vec![first.read(&rule)?],
+            Some(_) if first != ThresholdSection::default() => {
+                let why = "count, window_s and severity beside it are those of the first threshold";
+                let mend = "write all of them in thresholds";
+                let key = format!("{rule}.thresholds");
+                return Err(ConfigError::refused(key, "set", why, mend));
+            }
+            Some(each) => {
+                let each = each.into_iter().enumerate();
+                let each = each.map(|(index, one)| one.read(&format!("{rule}.thresholds.{index}")));
+                each.collect::<Result<_, _>>()?
+            }
+        };
+        Ok(RuleOverride { id, disabled, thresholds })
+    }
+}
+
+impl ThresholdSection {
+    fn read(self, at: &str) -> Result<ThresholdOverride, ConfigError> {
+        let key = |name: &str| format!("{at}.{name}");
         let within = |name: &str, value: Option<u64>, max: u64| {
             value.map(|value| within(&key(name), Some(value), value, 1..=max)).transpose()
         };
-        Ok(RuleOverride {
-            disabled,
+        Ok(ThresholdOverride {
             count: within("count", self.count, COUNT_MAX)?,
             window_s: within("window_s", self.window_s, WINDOW_MAX_S)?,
             severity: self.severity.map(|name| severity(&key("severity"), &name)).transpose()?,
-            id,
         })
     }
 }
@@ -286,6 +330,21 @@ fn rule_error(error: RuleError) -> ConfigError {
             "there is no such rule",
             format!("write one of {}", rule_names().join(", ")),
         ),
+        RuleError::NoThreshold { id, has } => ConfigError::refused(
+            format!("alert.rule.{id}.thresholds"),
+            "longer",
+            format!("the rule has {has} of them"),
+            "write one for each threshold of docs/alerts.md, or {} for one that stays",
+        ),
+        RuleError::NoCount { id, number } => ConfigError::refused(
+            format!("alert.rule.{id}"),
+            "set",
+            format!(
+                "its threshold {number} does not count records, so count and window_s have no \
+                     effect"
+            ),
+            "set its severity only, or leave it out",
+        ),
         RuleError::UnknownKey(name) => ConfigError::no_such_choice(
             "alert.custom.key",
             &name,
@@ -302,6 +361,8 @@ fn rule_error(error: RuleError) -> ConfigError {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_audit::RuleSummary;
+
     use super::*;
 
     fn read(toml: &str, profile: Profile) -> Result<AlertSettings, String> {
@@ -317,10 +378,33 @@ mod tests {
         let toml = format!("storm_keys = 5\n[rule.a2]\ncount = 7\n{CUSTOM}");
         let settings = read(&toml, Profile::Production).unwrap();
         let rules = settings.rules.summary();
-        let of = |id: &str| rules.iter().find(|rule| rule.id == id).unwrap().threshold;
-        assert_eq!(of("A2"), Some((7, 600, AlertSeverity::High)));
-        assert_eq!(of("C1"), Some((30, 3600, AlertSeverity::Medium)));
+        let of = |id: &str| first(&rules, id);
+        assert_eq!(of("A2"), (Some((7, 600)), AlertSeverity::High));
+        assert_eq!(of("C1"), (Some((30, 3600)), AlertSeverity::Medium));
         assert_eq!((settings.storm_keys, settings.resolve_after_s), (5, 600));
+    }
+
+    fn first(rules: &[RuleSummary], id: &str) -> (Option<(u64, u64)>, AlertSeverity) {
+        let rule = rules.iter().find(|rule| rule.id == id).unwrap();
+        (rule.thresholds[0].count, rule.thresholds[0].severity)
+    }
+
+    #[test]
+    fn each_threshold_of_a_rule_can_be_changed() {
+        let toml = "[rule.A3]\nthresholds = [{}, { count = 900, window_s = 60, \
+                    severity = \"medium\" }]\n[rule.A11]\nseverity = \"medium\"\n";
+        let settings = read(toml, Profile::Production).unwrap();
+        let rules = settings.rules.summary();
+        let of = |id: &str| rules.iter().find(|rule| rule.id == id).unwrap();
+        let counts: Vec<_> = of("A3").thresholds.iter().map(|one| one.count).collect();
+        assert_eq!(counts, [Some((50, 600)), Some((900, 60))]);
+        assert_eq!(of("A3").thresholds[1].severity, AlertSeverity::Medium);
+        assert_eq!(of("A3").thresholds[0].severity, AlertSeverity::High);
+        assert_eq!(of("A11").thresholds[0].severity, AlertSeverity::Medium);
+        // The section in force has the same effect.
+        let table = toml::to_string(&settings.table()).unwrap();
+        let again = read(&table, Profile::Production).unwrap();
+        assert_eq!(again.rules.summary(), rules, "{table}");
     }
 
     #[test]
@@ -332,9 +416,9 @@ mod tests {
         for text in rules {
             let settings = read(&text.replace("alert.", ""), Profile::Strict).unwrap();
             let rules = settings.rules.summary();
-            let of = |id: &str| rules.iter().find(|rule| rule.id == id).unwrap().threshold;
-            assert_eq!(of("A2"), Some((5, 600, AlertSeverity::High)));
-            assert_eq!(of("probes"), Some((30, 3_600, AlertSeverity::Medium)));
+            let of = |id: &str| first(&rules, id);
+            assert_eq!(of("A2"), (Some((5, 600)), AlertSeverity::High));
+            assert_eq!(of("probes"), (Some((30, 3_600)), AlertSeverity::Medium));
         }
     }
 
@@ -361,6 +445,19 @@ mod tests {
             (String::from("[rule.A99]\ncount = 1"), "alert.rule.A99 is set: there is no such rule"),
             (String::from("[rule.A2]\ncount = 0"), "alert.rule.A2.count is 0"),
             (String::from("[rule.A2]\nseverity = \"bad\""), "alert.rule.A2.severity is \"bad\""),
+            (
+                String::from("[rule.A2]\nthresholds = [{}, { count = 1 }]"),
+                "alert.rule.A2.thresholds is longer: the rule has 1",
+            ),
+            (
+                String::from("[rule.A3]\ncount = 1\nthresholds = [{}]"),
+                "alert.rule.A3.thresholds is set: count, window_s",
+            ),
+            (
+                String::from("[rule.A3]\nthresholds = [{}, { count = 0 }]"),
+                "alert.rule.A3.thresholds.1.count is 0",
+            ),
+            (String::from("[rule.A11]\ncount = 5"), "alert.rule.A11 is set: its threshold 1"),
             (with("C1", "A2"), "alert.custom.name is \"A2\": another rule"),
             (with("C1", "a b"), "alert.custom.name is \"a b\""),
             (with("authz_fail", "authz"), "alert.custom.code is \"authz\""),

@@ -13,14 +13,19 @@ use crate::alert::notification::AlertSeverity;
 pub const CUSTOM_RULES_MAX: usize = 32;
 
 /// The changes to one rule by the configuration.
-///
-/// Count, window and severity are those of the rule's first threshold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleOverride {
     /// `A1` to `A17`, `F1` to `F3`.
     pub id: String,
     /// The rule never fires.
     pub disabled: bool,
+    /// Changes to its thresholds, in their order; the others stay.
+    pub thresholds: Vec<ThresholdOverride>,
+}
+
+/// The changes to one threshold of a rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ThresholdOverride {
     /// Records until it fires.
     pub count: Option<u64>,
     /// Seconds in which they come.
@@ -55,8 +60,17 @@ pub struct RuleSummary {
     pub id: String,
     /// Whether it can fire.
     pub enabled: bool,
-    /// So many records in so many seconds, and the severity; none for rules that do not count.
-    pub threshold: Option<(u64, u64, AlertSeverity)>,
+    /// Its thresholds, in order; a disabled rule has none.
+    pub thresholds: Vec<ThresholdSummary>,
+}
+
+/// A threshold in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThresholdSummary {
+    /// So many records in so many seconds; none for a threshold that does not count.
+    pub count: Option<(u64, u64)>,
+    /// The urgency of its alerts.
+    pub severity: AlertSeverity,
 }
 
 /// The reason why rules of the configuration cannot be used.
@@ -64,6 +78,20 @@ pub struct RuleSummary {
 pub enum RuleError {
     /// No rule of the server has this name.
     UnknownRule(String),
+    /// The rule has fewer thresholds than are changed.
+    NoThreshold {
+        /// The rule.
+        id: String,
+        /// How many thresholds it has.
+        has: usize,
+    },
+    /// The threshold with this number does not count records, so it has no count and no window.
+    NoCount {
+        /// The rule.
+        id: String,
+        /// The number of the threshold, from 1 on.
+        number: usize,
+    },
     /// A rule of the configuration has no key of this name.
     UnknownKey(String),
     /// Two rules have this name.
@@ -99,15 +127,10 @@ impl Rules {
             let number = rules.number(&change.id);
             let rule = number.and_then(|number| rules.rules.get_mut(number));
             let Some(rule) = rule else { return Err(RuleError::UnknownRule(change.id.clone())) };
+            apply(rule, change)?;
             if change.disabled {
                 rules.disabled.push(change.id.clone());
                 rule.triggers.clear();
-            }
-            if let Some(trigger) = rule.triggers.first_mut() {
-                trigger.count = change.count.unwrap_or(trigger.count);
-                trigger.window_s = change.window_s.unwrap_or(trigger.window_s);
-                trigger.severity = change.severity.unwrap_or(trigger.severity);
-                trigger.privileged = trigger.privileged.max(trigger.severity);
             }
         }
         for rule in custom {
@@ -119,24 +142,49 @@ impl Rules {
         Ok(rules)
     }
 
-    /// The rules in force, in order, with the first threshold of each.
+    /// The rules in force, in order, with their thresholds.
     #[must_use]
     pub fn summary(&self) -> Vec<RuleSummary> {
-        let first = |rule: &Rule| {
-            let trigger = rule.triggers.first()?;
-            let counts = match trigger.measure {
-                Measure::Count | Measure::CountOf(..) | Measure::Distinct(_) => true,
-                Measure::Gauge | Measure::FirstPrefix | Measure::FirstCode => false,
-            };
-            counts.then_some((trigger.count, trigger.window_s, trigger.severity))
+        let threshold = |trigger: &Trigger| ThresholdSummary {
+            count: counts(trigger).then_some((trigger.count, trigger.window_s)),
+            severity: trigger.severity,
         };
         let line = |rule: &Rule| RuleSummary {
             id: rule.id.clone(),
             enabled: !self.disabled.contains(&rule.id),
-            threshold: first(rule),
+            thresholds: rule.triggers.iter().map(threshold).collect(),
         };
         self.rules.iter().map(line).collect()
     }
+}
+
+/// Whether a threshold counts records.
+fn counts(trigger: &Trigger) -> bool {
+    match trigger.measure {
+        Measure::Count | Measure::CountOf(..) | Measure::Distinct(_) => true,
+        Measure::Gauge | Measure::FirstPrefix | Measure::FirstCode => false,
+    }
+}
+
+/// Changes the thresholds of a rule.
+fn apply(rule: &mut Rule, change: &RuleOverride) -> Result<(), RuleError> {
+    let has = rule.triggers.len();
+    if change.thresholds.len() > has {
+        return Err(RuleError::NoThreshold { id: change.id.clone(), has });
+    }
+    for (index, (trigger, change_of)) in
+        rule.triggers.iter_mut().zip(&change.thresholds).enumerate()
+    {
+        let is_counted = change_of.count.is_some() || change_of.window_s.is_some();
+        if is_counted && !counts(trigger) {
+            return Err(RuleError::NoCount { id: change.id.clone(), number: index + 1 });
+        }
+        trigger.count = change_of.count.unwrap_or(trigger.count);
+        trigger.window_s = change_of.window_s.unwrap_or(trigger.window_s);
+        trigger.severity = change_of.severity.unwrap_or(trigger.severity);
+        trigger.privileged = trigger.privileged.max(trigger.severity);
+    }
+    Ok(())
 }
 
 fn custom_rule(custom: &CustomRule) -> Result<Rule, RuleError> {

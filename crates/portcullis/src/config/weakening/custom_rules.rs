@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::os::unix::fs::FileTypeExt;
 
+use portcullis_audit::ThresholdSummary;
 use portcullis_guard::{Action, Replay, SecondFactorRule};
 use portcullis_model::Role;
 
@@ -344,24 +345,29 @@ pub(crate) fn alert_rules(facts: &Facts<'_>) -> Vec<String> {
     let usual = facts.usual.audit.alert.rules.summary();
     let seen = facts.settings.audit.alert.rules.summary();
     let both = seen.iter().zip(&usual);
-    let texts = both.filter_map(|(seen, usual)| {
+    let texts = both.flat_map(|(seen, usual)| {
         let id = &seen.id;
         if !seen.enabled {
-            return Some(format!(
+            return vec![format!(
                 "{id} is disabled: administrators are not alerted about what it finds; leave out \
                  alert.rule.{id}.enabled"
-            ));
+            )];
         }
-        let ((count, window_s, _), (usual_count, usual_s, _)) =
-            seen.threshold.zip(usual.threshold)?;
-        let rate = |count: u64, window_s: u64| u128::from(count) * 3_600 / u128::from(window_s);
-        let is_late = rate(count, window_s) > 10 * rate(usual_count, usual_s).max(1);
-        is_late.then(|| {
-            format!(
-                "{id} fires at {count} in {window_s} s, and at {usual_count} in {usual_s} s by \
-                 default: a slow attack causes no alert; write a lower count"
-            )
-        })
+        let each = seen.thresholds.iter().zip(&usual.thresholds);
+        each.filter_map(|(seen, usual)| late_threshold(id, seen, usual)).collect()
     });
     texts.collect()
+}
+
+/// A threshold that fires at more than ten times its default rate.
+fn late_threshold(id: &str, seen: &ThresholdSummary, usual: &ThresholdSummary) -> Option<String> {
+    let ((count, window_s), (usual_count, usual_s)) = seen.count.zip(usual.count)?;
+    let rate = |count: u64, window_s: u64| u128::from(count) * 3_600 / u128::from(window_s);
+    let is_late = rate(count, window_s) > 10 * rate(usual_count, usual_s).max(1);
+    is_late.then(|| {
+        format!(
+            "{id} fires at {count} in {window_s} s, and at {usual_count} in {usual_s} s by \
+             default: a slow attack causes no alert; write a lower count"
+        )
+    })
 }
