@@ -1,7 +1,7 @@
 //! Erases personal parts from closed files: of one user, one name, one address, or all.
 //! Never: a change of the hash of a line; the chain stays valid, and a record says what was erased.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,12 +12,14 @@ use flate2::write::GzEncoder;
 use memchr::memmem;
 
 use super::line::{Personal, SealedLine};
+use crate::files::file_id::FileId;
 use crate::files::path::{folder_of, with_suffix};
 use crate::files::rotation_request::{RotationOutcome, rotate_from_outside};
 use crate::files::segment::Naming;
 use crate::files::segment_lock::{SegmentLock, keep_owner};
 use crate::read::line_reader::{LineEnd, LineReader, is_compressed};
 use crate::read::line_text::line_sequence;
+use crate::read::log_files::renamed_files;
 use crate::record::json_line::escape;
 
 /// Bytes written at a time.
@@ -110,16 +112,19 @@ impl Erasure {
         Self { log: naming.open(), needles: Needles(None), _lock: None }
     }
 
-    /// The closed files with personal parts of the subject, oldest first.
+    /// The closed files with personal parts of the subject, oldest first, then those that another
+    /// program renamed.
     ///
     /// # Errors
     /// [`ErasureError::File`] for the first file that cannot be read.
     pub fn find(&self) -> Result<Vec<ErasureFile>, ErasureError> {
-        let segments = Naming::of(&self.log).list().map_err(|source| fault(&self.log, source))?;
+        let of_log = |source| fault(&self.log, source);
+        let segments = Naming::of(&self.log).list().map_err(of_log)?.into_iter();
+        let renamed = renamed_files(&self.log).map_err(of_log)?.into_iter();
+        let paths = segments.map(|segment| segment.path).chain(renamed.map(|file| file.path));
         let mut found = Vec::new();
-        for segment in segments {
-            let file = self.search(&segment.path).map_err(|source| fault(&segment.path, source))?;
-            found.extend(file);
+        for path in paths {
+            found.extend(self.search(&path).map_err(|source| fault(&path, source))?);
         }
         Ok(found)
     }
@@ -182,8 +187,12 @@ impl Erasure {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let out = options.open(&part)?;
-        keep_owner(&out, &std::fs::metadata(path)?)?;
-        let written = self.write_to(path, BufWriter::with_capacity(BUFFER_BYTES, out));
+        let before = std::fs::metadata(path)?;
+        keep_owner(&out, &before)?;
+        let written = self
+            .write_to(path, BufWriter::with_capacity(BUFFER_BYTES, out))
+            .and_then(|out| keep_time(&out, &before))
+            .and_then(|()| check_unchanged(path, &before));
         if let Err(error) = written {
             let _removed = std::fs::remove_file(&part);
             return Err(error);
@@ -192,7 +201,7 @@ impl Erasure {
         File::open(folder_of(path))?.sync_all()
     }
 
-    fn write_to(&self, path: &Path, mut out: BufWriter<File>) -> io::Result<()> {
+    fn write_to(&self, path: &Path, mut out: BufWriter<File>) -> io::Result<File> {
         if is_compressed(path) {
             let mut encoder = GzEncoder::new(out, Compression::default());
             self.copy(path, &mut encoder)?;
@@ -200,7 +209,9 @@ impl Erasure {
         } else {
             self.copy(path, &mut out)?;
         }
-        out.into_inner()?.sync_all()
+        let out = out.into_inner()?;
+        out.sync_all()?;
+        Ok(out)
     }
 
     fn copy(&self, path: &Path, out: &mut impl Write) -> io::Result<()> {
@@ -222,6 +233,20 @@ impl Erasure {
         }
         Ok(())
     }
+}
+
+/// Keeps the time of the last change, by which other programs delete files.
+fn keep_time(out: &File, before: &Metadata) -> io::Result<()> {
+    out.set_modified(before.modified()?)
+}
+
+/// Checks that a path still names the file that was copied: `logrotate` may have renamed it, or the
+/// server may have written to it.
+fn check_unchanged(path: &Path, before: &Metadata) -> io::Result<()> {
+    let now = std::fs::metadata(path)?;
+    let is_same = FileId::of(&now) == FileId::of(before) && now.len() == before.len();
+    let why = "another program renamed or changed the file meanwhile: run the command again";
+    if is_same { Ok(()) } else { Err(io::Error::new(io::ErrorKind::ResourceBusy, why)) }
 }
 
 impl Needles {
@@ -352,6 +377,55 @@ mod tests {
         }
         assert!(erasure.find().unwrap().is_empty());
         assert_eq!(folder.path().read_dir().unwrap().count(), 4, "files and lock");
+    }
+
+    #[test]
+    fn files_that_another_program_renamed_are_erased_and_keep_their_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("security.log");
+        let renamed = folder.path().join("security.log.1");
+        let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
+        let mut head = ChainHash::start(b"log");
+        std::fs::write(&renamed, lines(1, &mut head)).unwrap();
+        File::options().write(true).open(&renamed).unwrap().set_modified(old).unwrap();
+        let compressed = folder.path().join("security.log-20261127.gz");
+        let mut encoder =
+            GzEncoder::new(File::create(&compressed).unwrap(), Compression::default());
+        encoder.write_all(lines(10, &mut head).as_bytes()).unwrap();
+        encoder.finish().unwrap();
+        std::fs::write(&log, lines(19, &mut head)).unwrap();
+        let other = folder.path().join("security.log.bak");
+        std::fs::write(&other, lines(1, &mut ChainHash::start(b"log"))).unwrap();
+
+        let erasure = Erasure::begin(&log, &ErasureSubject::User(String::from("u1"))).unwrap();
+        let files = erasure.find().unwrap();
+        let mut firsts: Vec<_> = files.iter().map(|file| file.first).collect();
+        firsts.sort_unstable();
+        assert_eq!(firsts, [1, 10]);
+        files.iter().for_each(|file| erasure.erase(file).unwrap());
+        let mut before = ChainHash::start(b"log");
+        for path in [&renamed, &compressed, &log] {
+            let text = read(path);
+            verifies(&text, &mut before);
+            assert_eq!(text.contains("ada"), path == &log, "{text}");
+        }
+        assert_eq!(std::fs::metadata(&renamed).unwrap().modified().unwrap(), old);
+        assert!(read(&other).contains("ada"), "a copy of another name is not of the log");
+    }
+
+    #[test]
+    fn file_that_changes_during_the_erasure_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("security.log.1");
+        std::fs::write(&path, "one\n").unwrap();
+        let before = std::fs::metadata(&path).unwrap();
+        assert!(check_unchanged(&path, &before).is_ok());
+        std::fs::write(&path, "one\ntwo\n").unwrap();
+        let error = check_unchanged(&path, &before).unwrap_err();
+        assert!(error.to_string().contains("run the command again"), "{error}");
+        std::fs::rename(&path, folder.path().join("security.log.2")).unwrap();
+        std::fs::write(&path, "two\n").unwrap();
+        assert!(check_unchanged(&path, &before).is_err(), "another file has its name");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Erases personal parts of closed files after a number of days, one file at a time.
 //! Never: before the record of it is on the disk; without one it would look like a change by hand.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use portcullis_model::Now;
@@ -8,6 +9,7 @@ use portcullis_model::Now;
 use crate::chain::erase::{Erasure, ErasureError, ErasureFile};
 use crate::files::segment::{Naming, Segment, compact_days_before};
 use crate::queue::Queue;
+use crate::read::log_files::renamed_files;
 use crate::record::group::RecordGroup;
 use crate::record::log_events;
 
@@ -27,6 +29,9 @@ struct Progress {
     done: Option<SegmentKey>,
     /// The file whose erasure is recorded and follows the next time.
     recorded: Option<(SegmentKey, ErasureFile)>,
+    /// The newest time of a file that another program renamed and that was named in the
+    /// operational log.
+    named: String,
 }
 
 impl PersonalRetention {
@@ -41,6 +46,7 @@ impl PersonalRetention {
     pub(crate) fn apply(&self, naming: &Naming, segments: &[Segment], queue: &Queue, now: Now) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = compact_days_before(now.unix_ms, self.days);
+        name_renamed_files(&naming.open(), &limit, &mut progress.named);
         let key = |segment: &Segment| (segment.closed.clone(), segment.first);
         let next = segments.iter().find(|segment| {
             segment.closed < limit && progress.done.as_ref().is_none_or(|done| key(segment) > *done)
@@ -69,6 +75,26 @@ impl PersonalRetention {
             Err(error) => report(segment, &error, &mut progress, key(segment)),
         }
     }
+}
+
+/// Names files that another program renamed and that are over the limit, once each day.
+///
+/// The server does not rewrite them: the other program may rename, compress or delete them at the
+/// same time.
+fn name_renamed_files(log: &Path, limit: &str, named: &mut String) {
+    let day = |closed: &str| String::from(closed.split('T').next().unwrap_or_default());
+    let renamed = renamed_files(log).unwrap_or_default();
+    let old = renamed.iter().filter(|file| file.closed.as_str() < limit);
+    let newest = old.clone().map(|file| day(&file.closed)).max().unwrap_or_default();
+    if newest <= *named {
+        return;
+    }
+    *named = newest;
+    tracing::warn!(
+        files = old.count(),
+        "another program renamed files of the security log whose personal parts are older than \
+         personal_days: let it delete them, or run portcullis audit erase --all"
+    );
 }
 
 /// A damaged file does not keep the others from being done.

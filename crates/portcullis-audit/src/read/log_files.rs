@@ -164,7 +164,7 @@ fn closed_files(log: &Path) -> io::Result<Vec<LogFile>> {
 }
 
 /// Files that another program renamed.
-fn renamed_files(log: &Path) -> io::Result<Vec<LogFile>> {
+pub(crate) fn renamed_files(log: &Path) -> io::Result<Vec<LogFile>> {
     let name = file_name(log);
     let mut files = Vec::new();
     for entry in folder_of(log).read_dir()? {
