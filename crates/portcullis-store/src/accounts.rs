@@ -125,8 +125,7 @@ pub trait AccountStore: ChangeStore {
     /// Whether an invitation is valid at that moment: it exists, is unused and has not expired.
     fn has_invitation(&self, hash: [u8; 32], at_unix_ms: i64) -> StoreFuture<'_, bool>;
 
-    /// Lists at most [`LIST_MAX`] invitations that are valid at that moment or were used, the newest
-    /// first.
+    /// Lists at most [`LIST_MAX`] invitations that have not expired, also used ones, newest first.
     fn list_invitations(&self, at_unix_ms: i64) -> StoreFuture<'_, Vec<InvitationRow>>;
 
     /// Removes an unused invitation; `false` if there is none with this id.

@@ -60,7 +60,10 @@ impl InvitationId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_hex.then(|| u64::from_str_radix(text, 16).ok()).flatten().map(|id| Self(id.to_be_bytes()))
+        is_hex
+            .then(|| u64::from_str_radix(text, 16).ok())
+            .flatten()
+            .map(|id| Self(id.to_be_bytes()))
     }
 }
 

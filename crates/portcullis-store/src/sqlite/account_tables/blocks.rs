@@ -88,8 +88,8 @@ fn block_row(row: &Row<'_>) -> Result<BlockRow, rusqlite::Error> {
         scope: BlockScope::named(&scope).unwrap_or_else(|| {
             tracing::error!(
                 prefix,
-                "the stored scope of a block is damaged, so it is in force for all clients: add the \
-                 block again with its scope, or remove it (portcullis block)"
+                "the stored scope of a block is damaged, so the block is in force for all clients: \
+                 add it again with its scope, or remove it (portcullis block)"
             );
             BlockScope::All
         }),
