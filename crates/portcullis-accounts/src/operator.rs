@@ -160,12 +160,7 @@ impl OperatorAccounts<'_> {
     pub async fn invite(&self) -> Result<(Secret<String>, i64), OperatorError> {
         let (invitation, hash) = invitation::make_invitation()?;
         let ends_unix_ms = self.now.unix_ms.saturating_add(invitation::LIFE_MS);
-        let new = NewInvitation {
-            hash,
-            by: None,
-            at_unix_ms: self.now.unix_ms,
-            ends_unix_ms,
-        };
+        let new = NewInvitation { hash, by: None, at_unix_ms: self.now.unix_ms, ends_unix_ms };
         match self.store.invite(new).await? {
             true => Ok((invitation, ends_unix_ms)),
             false => Err(OperatorError::Invitations),

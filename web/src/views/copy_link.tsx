@@ -1,5 +1,5 @@
 // A link, for copying.
-// Never: opened; whoever gets it opens it.
+// Never: opened here; the person who gets it opens it.
 import { useSignal } from "@preact/signals";
 
 interface Props {

@@ -29,7 +29,8 @@ fn t011_t002_origin_list_that_admits_every_site_stops_the_start() {
         for (allowed, word) in cases {
             let origin = vec![format!("allowed = {allowed}")];
             let profile = String::from(profile);
-            refused(&Config { profile, origin, ..Config::plaintext() }, &[word]);
+            let more = String::from("[admin]\npage = false\n");
+            refused(&Config { profile, origin, more, ..Config::plaintext() }, &[word]);
         }
     }
     let missing = Config { profile: String::from("production"), ..Config::plaintext() };

@@ -15,6 +15,7 @@ mod changes; // operations that change something
 mod connections; // open connections, listed and closed
 mod doctor; // checks of the installation
 mod blocks; // networks that an operator blocks
+mod invitations; // invitations of administrators
 mod keys; // rotated, revoked, sealed anew
 mod reads; // users, references and networks, as administrators read them
 mod rooms; // rooms and users deleted

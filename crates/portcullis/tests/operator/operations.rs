@@ -215,6 +215,21 @@ fn alert_is_acknowledged_and_silenced_with_a_reason() {
     let found = listed["alerts"].as_array().unwrap().iter().find(|alert| alert["id"] == *id);
     assert_eq!(found.unwrap()["acknowledged"]["by"], "the_admin", "{listed}");
 
+    // By its id: the page may show another key than the alert has.
+    for (payload, expect) in [
+        (json!({ "alert": "al_none", "reason": "a test" }), "alert_unknown"),
+        (json!({ "alert": id, "rule": "A2", "reason": "a test" }), "subject_invalid"),
+        (json!({ "alert": id, "reason": "a test" }), "ok"),
+    ] {
+        let answer = client.ask_in("/admin", "alert:silence", &payload);
+        assert_eq!(code(&answer), expect, "{answer}");
+        if expect == "ok" {
+            let silence = &answer["silence"];
+            assert_eq!((&silence["rule"], &silence["key"]), (&json!("A2"), &alert["key"]));
+            let payload = json!({ "id": silence["id"], "reason": "a test" });
+            assert_eq!(code(&client.ask_in("/admin", "alert:unsilence", &payload)), "ok");
+        }
+    }
     let payload = json!({ "rule": "A2", "duration_s": 600, "reason": "known scanner" });
     let (status, answer) = post(&server, "/admin/v1/alert/silence", &payload);
     assert_eq!((status, &answer["silence"]["by"]), (200, &json!("operator")), "{answer}");

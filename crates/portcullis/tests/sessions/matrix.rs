@@ -147,7 +147,9 @@ impl Cast {
         let more = match event {
             "admin:overview" | "admin:timeline" | "admin:alerts" | "admin:blocks"
             | "admin:offenders" | "admin:affected" | "admin:events" | "admin:users"
-            | "admin:doctor" | "admin:unwatch" | "admin:connections" => return json!({}),
+            | "admin:doctor" | "admin:unwatch" | "admin:connections" | "admin:invitations" => {
+                return json!({});
+            }
             "admin:connection" => return json!({ "id": "0-1" }),
             "admin:user" => return json!({ "user": victim }),
             "admin:watch" => return json!({ "streams": ["overview"] }),
@@ -158,6 +160,8 @@ impl Cast {
             "alert:silence" => return json!({ "rule": "A2", "reason": "a test" }),
             "address:block" | "address:unblock" => json!({ "prefix": "203.0.113.7" }),
             "connection:close" => json!({ "id": "0-1" }),
+            "invitation:create" => json!({}),
+            "invitation:revoke" => json!({ "id": "0011223344556677" }),
             "limits:unlock" => json!({ "address": "203.0.113.7" }),
             "session:end" => json!({ "user": victim, "session": "s" }),
             "state:pin" => json!({ "state": "normal" }),

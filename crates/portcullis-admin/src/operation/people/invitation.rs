@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::operation::call::{Actor, Call, check_reason, end_unix_ms};
+use crate::operation::connections::effect::effect;
 use crate::operation::contract::{CHANGE, Operation, READ, page_size};
 use crate::operation::desk::Desk;
-use crate::operation::connections::effect::effect;
 
 /// The default and the longest life of an invitation: a week, in seconds.
 const LIFE_MAX_S: u64 = 7 * 24 * 3_600;
