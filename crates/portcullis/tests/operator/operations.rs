@@ -36,7 +36,7 @@ fn changes() -> [(&'static str, Value); 18] {
 }
 
 /// All operations that read, each with a valid payload.
-fn reads() -> [(&'static str, Value); 13] {
+fn reads() -> [(&'static str, Value); 14] {
     [
         ("admin:overview", json!({})),
         ("admin:timeline", json!({})),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_audit::utc;
 use portcullis_guard::{Event, Rule};
-use portcullis_model::{Denial, Secret, UserId};
+use portcullis_model::{Denial, UserId};
 use portcullis_server::{Reply, SelectionCounts};
 use portcullis_store::{InvitationId, InvitationRow, NewInvitation, StoreError};
 use serde::Deserialize;
@@ -18,19 +18,6 @@ use crate::operation::desk::Desk;
 
 /// The default and the longest life of an invitation: a week, in seconds.
 const LIFE_MAX_S: u64 = 7 * 24 * 3_600;
-
-/// Makes a random secret; returns it with its digest.
-pub type MakeSecret = fn() -> Result<(Secret<String>, [u8; 32]), Denial>;
-
-/// How invitations are made, which the product with the accounts knows.
-pub struct InvitationMaker {
-    /// Makes the secret.
-    pub make: MakeSecret,
-    /// The page where invited persons register; the secret stands behind it.
-    pub page: String,
-    /// Whether registration needs an invitation: `open`, `invitation` or `closed`.
-    pub registration: &'static str,
-}
 
 /// `invitation:create {duration_s?, reason, dry_run?}`.
 #[derive(Debug, Deserialize)]
