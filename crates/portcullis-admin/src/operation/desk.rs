@@ -12,13 +12,9 @@ use portcullis_server::Services;
 use portcullis_store::Store;
 
 use crate::channel::channels::{ChannelState, Channels};
-<<<<<<< HEAD
 use crate::channel::letters::LetterSender;
 use crate::digest::run::Digest;
-use crate::operation::people::invitation::InvitationMaker;
-=======
 use crate::operation::people::invitation_maker::InvitationMaker;
->>>>>>> 1b1b6f9 (admin: keep the maker of invitations in a file of its own)
 use crate::operation::read_record::ReadRecords;
 use crate::operation::state::network_clients::CountedClients;
 use crate::operation::state::sampler::Sampler;
