@@ -31,6 +31,8 @@ pub struct StoredState {
     pub rules: BlockRules,
     /// The names of roles.
     pub roles: RoleTable,
+    /// How invitations are made.
+    pub invitations: InvitationMaker,
 }
 
 /// What operations need of the channels.
@@ -59,7 +61,6 @@ pub struct Desk {
     stored: OnceLock<StoredState>,
     /// The keys of references, of this start and of earlier ones.
     references: OnceLock<Vec<ReferenceKey>>,
-    invitations: OnceLock<InvitationMaker>,
     sampler: Mutex<Sampler>,
     log: OnceLock<PathBuf>,
     /// Held during a search of the log.
@@ -141,17 +142,6 @@ impl Desk {
             delivered: channels.map(|channels| (channels.deliveries)()).unwrap_or_default(),
             ..LiveFacts::read(services, started)
         }
-    }
-
-    /// Makes invitations in this way; the first call counts.
-    pub fn attach_invitations(&self, maker: InvitationMaker) {
-        let _attached_once = self.invitations.set(maker);
-    }
-
-    /// How invitations are made.
-    pub(crate) fn invitations(&self) -> Result<&InvitationMaker, Denial> {
-        let why = "this server has no accounts of its own";
-        self.invitations.get().ok_or_else(|| Denial::app("invitations_off", why))
     }
 
     /// Reads records from this file of the security log; the first call counts.

@@ -23,13 +23,13 @@ pub(super) fn install(
 ) -> Result<(), ConfigError> {
     let private = settings.server.private.map(|address| address.ip());
     let rules = BlockRules::new(&settings.gate.proxies, private).map_err(ConfigError::Gate)?;
-    desk.attach_store(StoredState { store: Arc::clone(store), rules, roles });
-    let keys = std::iter::once(secret.reference()).chain(secret.former_references());
-    desk.attach_references(keys.collect());
-    desk.attach_invitations(InvitationMaker {
+    let invitations = InvitationMaker {
         make: make_invitation,
         page: format!("{}/", settings.page_url()),
         registration: settings.identity.accounts.registration_name(),
-    });
+    };
+    desk.attach_store(StoredState { store: Arc::clone(store), rules, roles, invitations });
+    let keys = std::iter::once(secret.reference()).chain(secret.former_references());
+    desk.attach_references(keys.collect());
     install_operations(builder, desk).map_err(ConfigError::Gate)
 }

@@ -40,7 +40,8 @@ impl Operation for InvitationCreate {
         check_reason(&self.reason)?;
         let duration_s = self.duration_s.or(Some(LIFE_MAX_S));
         let ends_unix_ms = end_unix_ms(duration_s, LIFE_MAX_S, call.now)?;
-        let maker = desk.invitations()?;
+        let stored = desk.stored()?;
+        let maker = &stored.invitations;
         if maker.registration == "closed" {
             let why = "accounts.registration is \"closed\", so an invitation admits no one: set it \
                        to \"invitation\", and restart the server";
@@ -56,8 +57,7 @@ impl Operation for InvitationCreate {
         };
         let at_unix_ms = call.now.unix_ms;
         let new = NewInvitation { hash, by, at_unix_ms, ends_unix_ms };
-        let store = &desk.stored()?.store;
-        if !store.invite(new).await.map_err(StoreError::into_denial)? {
+        if !stored.store.invite(new).await.map_err(StoreError::into_denial)? {
             let why = "you have 1000 unused invitations: revoke some, or wait until they are used";
             return Err(Denial::app("invitations_full", why));
         }
@@ -122,8 +122,8 @@ impl Event for AdminInvitations {
 impl Operation for AdminInvitations {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let limit = page_size(self.limit)?;
-        let registration = desk.invitations()?.registration;
-        let store = &desk.stored()?.store;
+        let stored = desk.stored()?;
+        let (store, registration) = (&stored.store, stored.invitations.registration);
         let listed = store.list_invitations(call.now.unix_ms).await;
         let all = listed.map_err(StoreError::into_denial)?;
         let skipped = match &self.cursor {
