@@ -286,4 +286,20 @@ mod tests {
             assert_eq!(code, if expect { 0 } else { 2 }, "{line}");
         }
     }
+    #[test]
+    fn key_id_can_begin_with_a_hyphen() {
+        for (line, consent) in [
+            ("portcullis keys revoke -NwghADleTR_g6y1q", false),
+            ("portcullis keys revoke -NwghADleTR_g6y1q --yes", true),
+            ("portcullis keys revoke --yes -NwghADleTR_g6y1q", true),
+            ("portcullis keys revoke -NwghADleTR_g6y1q --data d", false),
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' ')).map_err(|error| error.to_string());
+            let Ok(Cli { command: Some(Command::Keys { command, .. }), .. }) = parsed else {
+                panic!("{line}: {:?}", parsed.err());
+            };
+            let expect = format!("Revoke {{ id: \"-NwghADleTR_g6y1q\", yes: {consent} }}");
+            assert_eq!(format!("{command:?}"), expect, "{line}");
+        }
+    }
 }

@@ -40,7 +40,8 @@ pub(crate) enum KeysCommand {
     },
     /// Removes an old key: tokens that it signed become invalid, fields are sealed again first.
     Revoke {
-        /// The id of the key, from `keys list`.
+        /// The id of the key, from `keys list`; it can begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         id: String,
         /// Removes a field key although values of an application become unreadable.
         #[arg(long)]
