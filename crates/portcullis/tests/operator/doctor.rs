@@ -206,6 +206,26 @@ fn t409_planted_weakness_is_found_and_resolved_when_it_is_mended() {
 }
 
 #[test]
+fn open_finding_alerts_again_after_a_restart_until_it_is_mended() {
+    let advisories = tempfile::tempdir().unwrap();
+    let mut server = start_healthy(advisories.path());
+    note_backup(&server, now_s() - 8 * 24 * 3_600);
+    assert_eq!(doctor(&server).0, 4);
+    assert_eq!(alerts(&server), ["D6 age"]);
+    // Open alerts are lost; the stored report is not.
+    server.terminate();
+    std::fs::remove_file(server.data().join("alerts.state")).unwrap();
+    let server = server.crash_and_restart();
+    until("the alert", || (alerts(&server) == ["D6 age"]).then_some(()));
+    note_backup(&server, now_s());
+    assert_eq!(doctor(&server).0, 0);
+    assert_eq!(alerts(&server), Vec::<String>::new());
+    let is_finding = |record: &Value| record["event"]["code"] == "audit_finding";
+    let record = server.records.wait_for(is_finding);
+    assert_eq!(record["event"]["outcome"], "success", "it was opened before: {record}");
+}
+
+#[test]
 fn t409_weak_settings_are_found_by_their_checks() {
     let variable = |name: &str, value: &str| (String::from(name), String::from(value));
     let environment = vec![
