@@ -34,12 +34,28 @@ const SIGNING_KEYS: &str = "token-signing.ring";
 /// events, such as a rate for an unknown event, and weakenings are found when the parts are
 /// assembled.
 pub(crate) fn validate(settings: &Settings, now: Now) -> Result<Findings> {
+    validate_with(settings, now, inspect_database)
+}
+
+/// The same in the running server, which alone may open its database, and only by its store.
+pub(crate) fn validate_in_server(settings: &Settings, now: Now) -> Result<Findings> {
+    validate_with(settings, now, |settings| {
+        inspect_database_path(settings)?;
+        Ok(true)
+    })
+}
+
+fn validate_with(
+    settings: &Settings,
+    now: Now,
+    is_running: impl FnOnce(&Settings) -> Result<bool>,
+) -> Result<Findings> {
     let mut warnings = mistakes(settings);
     inspect_directory(&settings.storage.data)?;
     warnings.extend(open_directory(&settings.storage.data));
     // First, before any of these files is opened.
     inspect_output_files(settings)?;
-    let is_running = inspect_database(settings)?;
+    let is_running = is_running(settings)?;
     inspect_keys(settings)?;
     password_policy(settings)?;
     inspect_log_files(settings)?;
@@ -111,10 +127,15 @@ fn open_directory(data: &Path) -> Option<Warning> {
 
 /// Checks that the database can be used; returns whether a running server uses it.
 fn inspect_database(settings: &Settings) -> Result<bool> {
+    inspect_database_path(settings)?;
+    Ok(inspect(&settings.storage.database)?)
+}
+
+/// Checks the path of the database without opening the file.
+fn inspect_database_path(settings: &Settings) -> Result<(), ConfigError> {
     let path = &settings.storage.database;
     let is_inside = path.parent() == Some(settings.storage.data.as_path());
-    inspect_file("store.url", path, is_inside)?;
-    Ok(inspect(path)?)
+    inspect_file("store.url", path, is_inside)
 }
 
 /// Checks that the keys of an earlier start can be used.

@@ -12,6 +12,7 @@ mod full; // the reserve of the disk is used up
 mod commit; // the disk fails while a change is committed
 mod moved; // the database's files are moved or removed
 mod ready; // what `/ready` reports of it
+mod examined; // the server checks itself, and others use the database
 
 use portcullis_test::{Answer, Config, Request, SioClient, TestServer};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
 //! Inspects a database without opening it: its format, its version, whether a server uses it.
-//! Never: a lock that is kept, a file that is created, a page that is written.
+//! Never: a lock that is kept, a file that is created, a database opened that a server uses.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
@@ -17,11 +17,17 @@ const VERSION_AT: usize = 60;
 
 /// Inspects the database of a server; returns whether a running server uses it.
 ///
-/// A missing file is not an error: the server creates it.
+/// A missing file is not an error: the server creates it. A database in use is not opened: its
+/// server has checked it, and if this process is that server, closing any descriptor of the file
+/// would drop the locks of SQLite on it (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+/// Another process could then remove the log with commits of the server.
 ///
 /// # Errors
 /// `File` if it cannot be read or is not a database, `SchemaNewer` if a later version wrote it.
 pub fn inspect(path: &Path) -> Result<bool, StoreError> {
+    if is_locked(path)? {
+        return Ok(true);
+    }
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -34,7 +40,7 @@ pub fn inspect(path: &Path) -> Result<bool, StoreError> {
     if !header.is_empty() {
         check_header(path, &header)?;
     }
-    is_locked(path)
+    Ok(false)
 }
 
 fn check_header(path: &Path, header: &[u8]) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use portcullis_admin::CheckBuilder;
 
 use crate::config::{Settings, Sources};
 use crate::doctor::examination::{Examination, ServerState};
-use crate::start::validate::validate;
+use crate::start::validate::{validate, validate_in_server};
 
 /// Warnings of `check` that other checks report, or that are only about the command itself.
 const ELSEWHERE: [&str; 4] =
@@ -32,7 +32,11 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
         let found = format!("{}: {}", weakened.key, weakened.text);
         check.warn(weakened.key, found, "use the default, or note why the setting is weaker");
     }
-    match validate(settings, examination.now) {
+    let validated = match examination.state {
+        ServerState::Own { .. } => validate_in_server(settings, examination.now),
+        ServerState::Other { .. } | ServerState::Stopped => validate(settings, examination.now),
+    };
+    match validated {
         Ok(findings) => {
             let own = findings.warnings.iter().filter(|one| !ELSEWHERE.contains(&one.key));
             for warning in own {
