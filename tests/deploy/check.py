@@ -81,18 +81,44 @@ def check_kubernetes():
     must(pod["automountServiceAccountToken"] is False, "the pod has a token of the cluster")
     must(pod["securityContext"]["runAsNonRoot"] is True, "the pod can run as root")
     must(pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault", "no seccomp")
+    check_volume(pod)
     (container,) = pod["containers"]
+    check_probes(container)
     context = container["securityContext"]
     must(context["allowPrivilegeEscalation"] is False, "privileges can be escalated")
     must(context["readOnlyRootFilesystem"] is True, "the root file system can be written")
     must(context["capabilities"] == {"drop": ["ALL"]}, "the container has capabilities")
-    ports = {port["name"] for port in container["ports"]}
-    for probe in ["startupProbe", "livenessProbe", "readinessProbe"]:
-        must(container[probe]["httpGet"]["port"] in ports, f"{probe}: no such port")
     mounted = {mount["name"] for mount in container["volumeMounts"]}
     claims = by_kind["StatefulSet"]["spec"]["volumeClaimTemplates"]
     known = {one["name"] for one in pod["volumes"]} | {one["metadata"]["name"] for one in claims}
     must(mounted <= known, f"no such volumes: {mounted - known}")
+
+
+def check_volume(pod):
+    """The kubelet does not open the server's private files to the group at each start."""
+    policy = pod["securityContext"].get("fsGroupChangePolicy")
+    must(policy == "OnRootMismatch", "keys of the volume become readable by the group")
+    # The server makes its data directory private; a volume with that mode would be a mismatch.
+    (container,) = pod["containers"]
+    (path,) = [one["mountPath"] for one in container["volumeMounts"] if one["name"] == "data"]
+    (data,) = [one for one in container["args"] if one.startswith("--data=")]
+    must(data.startswith(f"--data={path}/"), "the data directory is the volume itself")
+
+
+def check_probes(container):
+    """Probes allow for migrations and for an overloaded node."""
+    ports = {port["name"] for port in container["ports"]}
+    for name, path, seconds in [
+        ("startupProbe", "/health", 600),
+        ("livenessProbe", "/health", 60),
+        ("readinessProbe", "/ready", 6),
+    ]:
+        probe = container[name]
+        must(probe["httpGet"]["port"] in ports, f"{name}: no such port")
+        must(probe["httpGet"]["path"] == path, f"{name}: another path")
+        must(probe.get("timeoutSeconds", 1) >= 5, f"{name}: an overloaded node needs more time")
+        failing = probe["periodSeconds"] * probe.get("failureThreshold", 3)
+        must(failing >= seconds, f"{name}: fails after {failing} s")
 
 
 def check_sbom(path):
