@@ -23,7 +23,8 @@ dpkg -i /root/portcullis.deb
 expect "the shell of the user" "$(getent passwd portcullis | cut -d: -f7)" /usr/sbin/nologin
 for expected in "755 root:root /usr/bin/portcullis" "755 root:root /usr/sbin/portcullisctl" \
     "750 root:portcullis /etc/portcullis" "640 root:portcullis /etc/portcullis/portcullis.toml" \
-    "700 portcullis:portcullis /var/lib/portcullis"; do
+    "700 portcullis:portcullis /var/lib/portcullis" \
+    "750 portcullis:portcullis /var/log/portcullis"; do
     expect "owner and mode" "$(stat -c '%a %U:%G %n' "${expected##* }")" "$expected"
 done
 expect "the unit after the installation" "$(systemctl is-enabled portcullis || true)" disabled
@@ -54,6 +55,10 @@ expect "no new privileges, filter of system calls" "$(status NoNewPrivs) $(statu
 expect "open files" "$(property LimitNOFILE)" 65536
 systemd-analyze security --threshold=15 portcullis.service > /dev/null
 portcullisctl health --ready
+(cd /tmp && portcullisctl manual . && [ -s portcullis.1 ]) || fail "no manual pages in a folder"
+open=$(find /var/lib/portcullis -type f ! -perm 600 ! -name 'security.log*' \
+    ! -name audit-chain.keys)
+[ -z "$open" ] || fail "other users can read: $open"
 portcullisctl state show | grep -q '^state: normal'
 
 step "the first administrator signs in and chats"
@@ -120,9 +125,17 @@ expect "the server after the removal" "$(systemctl is-active portcullis || true)
 [ -s /var/lib/portcullis/portcullis.db ] || fail "the database is lost"
 [ -s /etc/portcullis/portcullis.toml ] || fail "the configuration is lost"
 
+step "an installation after that enables the unit again, and starts nothing"
+dpkg -i /root/portcullis.deb
+expect "the unit after the second installation" "$(systemctl is-enabled portcullis)" enabled
+expect "the server after it" "$(systemctl is-active portcullis || true)" inactive
+
 step "purge removes them, and leaves files of the operator"
 dpkg -P portcullis
 [ ! -e /var/lib/portcullis ] || fail "the data are left"
+[ ! -e /var/log/portcullis ] || fail "the logs are left"
+links=$(find /etc/systemd -name portcullis.service)
+[ -z "$links" ] || fail "links are left: $links"
 [ ! -e /etc/portcullis/portcullis.toml ] || fail "the configuration is left"
 [ -s /etc/portcullis/tls.key ] || fail "a file of the operator is lost"
 echo "trial: passed"

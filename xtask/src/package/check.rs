@@ -49,7 +49,7 @@ pub(crate) fn check(deb: &Path) -> Result<()> {
     let folder = extract(deb)?;
     check_unit(&folder)?;
     check_scripts(&folder)?;
-    println!("the package is right: {}", deb.display());
+    println!("the package is valid: {}", deb.display());
     Ok(())
 }
 

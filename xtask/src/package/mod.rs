@@ -1,4 +1,4 @@
-//! `cargo xtask package` and `cargo xtask sbom`: what is given to people who do not build.
+//! `cargo xtask package` and `cargo xtask sbom`: the files of a release.
 //! Never: a file that depends on the machine or the moment of the build.
 
 mod build; // the binary, reproducible, and its debug information
