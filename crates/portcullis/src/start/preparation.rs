@@ -183,10 +183,13 @@ pub(crate) fn try_address(key: &str, address: SocketAddr) -> Result<()> {
         Err(ConfigError::refused(key, address.to_string(), why, mend).into())
     };
     match error.kind() {
-        io::ErrorKind::AddrNotAvailable => fault(
-            "no interface of this machine has this address",
-            "write an address of this machine",
-        ),
+        io::ErrorKind::AddrNotAvailable => {
+            // The address can arrive later, so a service manager must try again: exit code 1.
+            let why = "no interface of this machine has this address";
+            let mend = "write an address of this machine, or add the address to it";
+            let fault = ConfigError::refused(key, address.to_string(), why, mend);
+            Err(anyhow::Error::msg(fault.to_string()))
+        }
         io::ErrorKind::PermissionDenied => {
             let remedy = "write a port from 1024, or give the program CAP_NET_BIND_SERVICE";
             fault("this user is not allowed to use this port", remedy)
@@ -235,6 +238,14 @@ mod tests {
         let deep = directory.path().join("a/b");
         prepare_directory(&deep).unwrap();
         assert_eq!(std::fs::metadata(deep).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn address_of_no_interface_is_not_a_fault_of_the_configuration() {
+        // 192.0.2.0/24 is for documents (RFC 5737).
+        let error = try_address("listen.probe", "192.0.2.1:9080".parse().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("listen.probe is 192.0.2.1:9080"), "{error}");
+        assert!(!error.is::<ConfigError>(), "exit code 2 stops the attempts of systemd");
     }
 
     #[test]

@@ -61,7 +61,6 @@ fn certificates() -> Vec<(String, &'static str)> {
 fn places() -> Vec<(String, &'static str)> {
     vec![
         (String::from("[listen]\nprobe = \"127.0.0.1:8443\"\n"), "listen.public already listens"),
-        (behind("[listen]\nprobe = \"192.0.2.1:9080\"\n"), "no interface of this machine"),
         (String::from("[store]\nurl = \"sqlite:none/a.db\"\n"), "none is not a directory"),
         (String::from("[store]\nurl = \"sqlite:letter.txt\"\n"), "cannot open letter.txt"),
         (String::from("[store]\nurl = \"sqlite:newer.db\"\n"), "install a later version"),
@@ -219,6 +218,24 @@ fn data_directory_that_cannot_be_used_is_rejected_alike() {
         assert_eq!(check.0, Some(2), "{data}: {}", check.1);
         assert_eq!(check, serve, "{data}");
     }
+}
+
+#[test]
+fn address_that_can_arrive_later_is_rejected_alike_with_another_exit_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let configuration = behind("[listen]\nprobe = \"192.0.2.1:9080\"\n");
+    std::fs::write(path.join("portcullis.toml"), configuration).unwrap();
+    let [check, serve] = ["check", "serve"].map(|verb| {
+        let mut command = command(path, &[verb, "--listen", "127.0.0.1:0"]);
+        command.env("PORTCULLIS__LISTEN__PRIVATE", "127.0.0.1:0");
+        let output = command.output().unwrap();
+        (output.status.code(), text(&output.stderr))
+    });
+    assert!(check.1.contains("no interface of this machine"), "{}", check.1);
+    // Not 2, after which systemd does not try again.
+    assert_eq!(check.0, Some(1), "{}", check.1);
+    assert_eq!(check, serve);
 }
 
 #[test]
