@@ -12,6 +12,7 @@ pub(crate) mod pages; // the chat page inside the binary
 pub(crate) mod banner; // addresses and links on standard output
 pub(crate) mod signals; // signals and ticks
 pub(crate) mod supervisor; // messages to the service manager
+pub(crate) mod start_extension; // more time from the service manager for a long start
 pub(crate) mod alert_channels; // channels of alerts, and events for administrators
 pub(crate) mod operations; // operations of administrators
 pub(crate) mod self_audit; // the regular audit of the running server

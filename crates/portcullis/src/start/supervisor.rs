@@ -14,6 +14,8 @@ use portcullis_model::Clock;
 use portcullis_server::HealthReader;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::start::start_extension::{SAMPLE_PERIOD, StartExtension, processor_time};
+
 /// The variable with the path of the manager's socket; `@` begins an abstract name.
 const SOCKET: &str = "NOTIFY_SOCKET";
 /// The variable with the time in microseconds after which a silent server is restarted.
@@ -22,8 +24,9 @@ const WATCHDOG: &str = "WATCHDOG_USEC";
 const WATCHDOG_PROCESS: &str = "WATCHDOG_PID";
 /// The longest wait for a manager that reads nothing.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
-/// The shortest period of pings.
-const PING_MIN: Duration = Duration::from_millis(10);
+/// The shortest and the longest period of pings. A period far below that of the manager: a stall
+/// that ends before the manager's period must not cost a restart.
+const PING_PERIOD: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// The service manager, if one started the server.
 #[derive(Clone)]
@@ -88,7 +91,16 @@ impl Supervisor {
         }
     }
 
-    /// Starts the pings, if the manager expects them: at half its period, while all shards answer.
+    /// Extends the manager's timeout of the start while the result exists and the start progresses.
+    pub(crate) fn extend_start(&self) -> StartExtension {
+        let Some(_) = self.socket else { return StartExtension::default() };
+        let supervisor = self.clone();
+        StartExtension::start(SAMPLE_PERIOD, processor_time, move |message| {
+            supervisor.send(message);
+        })
+    }
+
+    /// Starts the pings, if the manager expects them: each second, while all shards answer.
     pub(crate) fn start_watchdog(&self, health: HealthReader, clock: Arc<dyn Clock>) {
         let Some(watchdog) = self.watchdog.filter(|_| self.socket.is_some()) else { return };
         let supervisor = self.clone();
@@ -96,7 +108,7 @@ impl Supervisor {
             let mut reported = false;
             loop {
                 supervisor.ping(&health.faults(clock.now()), &mut reported);
-                std::thread::sleep((watchdog / 2).max(PING_MIN));
+                std::thread::sleep(ping_period(watchdog));
             }
         };
         let thread = std::thread::Builder::new().name(String::from("watchdog"));
@@ -123,6 +135,11 @@ impl Supervisor {
             tracing::warn!(%error, message, "cannot notify the service manager");
         }
     }
+}
+
+/// The period of pings for the manager's period.
+fn ping_period(watchdog: Duration) -> Duration {
+    (watchdog / 4).clamp(PING_PERIOD.0, PING_PERIOD.1)
 }
 
 fn status_line(load: &str, connections: u64) -> String {
@@ -181,18 +198,59 @@ mod tests {
         }
     }
 
-    #[test]
-    fn ping_is_sent_while_the_shards_answer_and_while_the_server_stops() {
-        let name = format!("portcullis-supervisor-{}", std::process::id());
+    /// A manager's socket with this name, and a supervisor that sends to it.
+    fn managed(name: &str) -> (UnixDatagram, Supervisor) {
+        let name = format!("portcullis-{name}-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let manager = UnixDatagram::bind_addr(&address).unwrap();
         manager.set_nonblocking(true).unwrap();
         let supervisor = read(&[(SOCKET, &format!("@{name}")), (WATCHDOG, "1000000")]);
+        (manager, supervisor)
+    }
+
+    fn receive(manager: &UnixDatagram) -> Option<Vec<u8>> {
+        let mut buffer = [0; 256];
+        manager.recv(&mut buffer).ok().map(|count| buffer[..count].to_vec())
+    }
+
+    #[test]
+    fn stall_that_ends_within_the_period_of_the_manager_causes_no_restart() {
+        let (manager, supervisor) = managed("stall");
+        // The manager's period and a stall in milliseconds; whether the manager restarts.
+        for (watchdog_ms, stall_ms, expect) in [
+            (30_000, 0, false),
+            (30_000, 16_000, false),
+            (30_000, 28_000, false),
+            (30_000, 30_001, true),
+            (2_000, 900, false),
+            (2_000, 2_001, true),
+        ] {
+            let watchdog = Duration::from_millis(watchdog_ms);
+            let period_ms = u64::try_from(ping_period(watchdog).as_millis()).unwrap();
+            // The stall begins at each moment between two samples.
+            for begin_ms in (60_000..60_000 + period_ms).step_by(97) {
+                let stall = begin_ms..begin_ms + stall_ms;
+                let (mut pinged_ms, mut gap_ms, mut reported) = (0, 0, false);
+                for now_ms in (0..200_000_u64).step_by(usize::try_from(period_ms).unwrap()) {
+                    let faults: &[_] =
+                        if stall.contains(&now_ms) { &["shard_stalled"] } else { &[] };
+                    supervisor.ping(faults, &mut reported);
+                    if receive(&manager).is_some() {
+                        gap_ms = gap_ms.max(now_ms - pinged_ms);
+                        pinged_ms = now_ms;
+                    }
+                }
+                let restarts = gap_ms > watchdog_ms;
+                assert_eq!(restarts, expect, "{watchdog_ms} {stall:?}: a gap of {gap_ms} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn ping_is_sent_while_the_shards_answer_and_while_the_server_stops() {
+        let (manager, supervisor) = managed("supervisor");
         let mut reported = false;
-        let received = || {
-            let mut buffer = [0; 256];
-            manager.recv(&mut buffer).ok().map(|count| buffer[..count].to_vec())
-        };
+        let received = || receive(&manager);
         supervisor.ping(&[], &mut reported);
         assert_eq!(received().as_deref(), Some(&b"WATCHDOG=1"[..]));
         supervisor.ping(&["shard_stalled"], &mut reported);

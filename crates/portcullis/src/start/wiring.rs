@@ -58,6 +58,7 @@ pub(crate) fn serve(settings: Settings) -> Result<()> {
 }
 
 fn run(mut settings: Settings, clock: Arc<dyn Clock>, supervisor: &Supervisor) -> Result<()> {
+    let extension = supervisor.extend_start();
     raise_file_limit();
     small_pages();
     prepare_directory(&settings.storage.data)?;
@@ -87,6 +88,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>, supervisor: &Supervisor) -
     let signals = Signals::catch()?;
     print_banner(&settings, &running, tls.as_ref(), setup_token);
     let health = running.health();
+    drop(extension);
     supervisor.ready();
     supervisor.start_watchdog(health.clone(), Arc::clone(&clock));
 

@@ -32,9 +32,12 @@ impl Supervision {
         Self { socket, child }
     }
 
-    /// The next message that is neither a ping nor a status.
+    /// The next message that is not a ping, a status, or an extension of a slow start.
     fn next(&self) -> String {
-        self.find(|message| message != "WATCHDOG=1" && !message.starts_with("STATUS="))
+        self.find(|message| {
+            let regular = ["WATCHDOG=1", "STATUS=", "EXTEND_TIMEOUT_USEC="];
+            !regular.iter().any(|start| message.starts_with(start))
+        })
     }
 
     /// The next message that begins so; others are passed over.
@@ -89,7 +92,7 @@ fn service_manager_receives_readiness_reload_pings_and_stop() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    // Half of a second, so that pings come within the test.
+    // Half a second, so that pings come within the test.
     let mut manager =
         Supervision::start(directory.path(), socket, &path.display().to_string(), "500000");
     assert_eq!(manager.next(), "READY=1");
