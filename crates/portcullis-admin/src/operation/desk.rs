@@ -16,7 +16,7 @@ use crate::channel::letters::LetterSender;
 use crate::digest::run::Digest;
 use crate::operation::people::invitation_maker::InvitationMaker;
 use crate::operation::read_record::ReadRecords;
-use crate::operation::state::network_clients::CountedClients;
+use crate::operation::state::network_clients::ClientCounts;
 use crate::operation::state::sampler::Sampler;
 use crate::search::filter::RecordFilter;
 use crate::self_audit::live::LiveFacts;
@@ -66,7 +66,7 @@ pub struct Desk {
     /// Held during a search of the log.
     search: Mutex<()>,
     /// The clients of networks, as counted last.
-    network_clients: Mutex<CountedClients>,
+    client_counts: Arc<ClientCounts>,
     watchers: Mutex<Vec<Watcher>>,
     /// When reads about persons were recorded.
     read_records: Mutex<ReadRecords>,
@@ -177,8 +177,8 @@ impl Desk {
         self.read_records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn network_clients(&self) -> MutexGuard<'_, CountedClients> {
-        self.network_clients.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn client_counts(&self) -> &Arc<ClientCounts> {
+        &self.client_counts
     }
 
     pub(crate) fn watchers(&self) -> MutexGuard<'_, Vec<Watcher>> {

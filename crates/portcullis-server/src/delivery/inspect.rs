@@ -3,12 +3,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use portcullis_guard::User;
 use portcullis_model::{ConnectionId, Denial, UserId};
+use tokio::time::sleep;
 
 use crate::delivery::collector::ResponseCollector;
 use crate::delivery::hub::{Delta, Hub};
@@ -17,8 +19,9 @@ use crate::delivery::hub::{Delta, Hub};
 pub(crate) const INSPECTED_PER_TURN: usize = 256;
 /// Turns of all shards for one page; the cursor continues after them.
 const TURNS_MAX: usize = 256;
-/// Longest wait for a shard; it answers in about a millisecond.
-const SHARD_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest time of one page, below the usual `handler_timeout_ms`. A shard answers in about a
+/// millisecond.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The connections that are listed; all conditions have to hold.
 #[derive(Debug, Clone, Default)]
@@ -91,21 +94,34 @@ pub(crate) struct InspectionAnswer {
 /// Lists at most `limit` connections with ids after `after`, in the order of their ids.
 ///
 /// Each turn of a shard compares 256 connections, and other work of the shard runs between two
-/// turns. A page can have fewer connections than `limit` although others follow.
+/// turns. A page can have fewer connections than `limit` although others follow: it ends after
+/// 256 turns, and after a second.
 ///
 /// # Errors
-/// [`Denial::Busy`] when the queue of a shard is full, or a shard does not answer in time.
+/// [`Denial::Busy`] when the queue of a shard is full, or no shard answers within a second.
 pub async fn inspect_connections(
     hub: &Hub,
     filter: ConnectionFilter,
     after: Option<ConnectionId>,
     limit: usize,
 ) -> Result<ConnectionPage, Denial> {
+    inspect_within(hub, filter, after, limit, PAGE_TIMEOUT).await
+}
+
+/// [`inspect_connections`] within a time.
+async fn inspect_within(
+    hub: &Hub,
+    filter: ConnectionFilter,
+    after: Option<ConnectionId>,
+    limit: usize,
+    time: Duration,
+) -> Result<ConnectionPage, Denial> {
+    let mut end = pin!(sleep(time));
     let filter = Arc::new(filter);
     let shards = u16::try_from(hub.shard_count()).unwrap_or(u16::MAX);
     let mut position = after.unwrap_or(ConnectionId { shard: 0, number: 0 });
     let mut connections = Vec::new();
-    for _ in 0..TURNS_MAX {
+    for turn in 0..TURNS_MAX {
         if position.shard >= shards {
             return Ok(ConnectionPage { connections, next: None });
         }
@@ -113,8 +129,15 @@ pub async fn inspect_connections(
         if limit_left == 0 {
             break;
         }
-        let InspectionAnswer { found, next } =
-            inspect_shard(hub, &filter, position, limit_left, SHARD_TIMEOUT).await?;
+        let InspectionAnswer { found, next } = tokio::select! {
+            biased;
+            answer = inspect_shard(hub, &filter, position, limit_left, time) => answer?,
+            // The next page continues here; it is busy while the shard does not answer.
+            () = &mut end => match turn {
+                0 => return Err(Denial::Busy),
+                _ => break,
+            },
+        };
         connections.extend(found);
         position = match next {
             Some(number) => ConnectionId { number, ..position },
@@ -137,7 +160,7 @@ pub async fn inspect_connection(
         return Ok(None);
     }
     let position = ConnectionId { number: before, ..id };
-    let answer = inspect_shard(hub, &Arc::default(), position, 1, SHARD_TIMEOUT).await?;
+    let answer = inspect_shard(hub, &Arc::default(), position, 1, PAGE_TIMEOUT).await?;
     Ok(answer.found.into_iter().find(|found| found.id == id))
 }
 
@@ -230,6 +253,28 @@ mod tests {
             assert_eq!(ids, expect, "{after:?} {limit}");
             assert_eq!(cursor.as_deref(), next, "{after:?} {limit}");
         }
+    }
+
+    #[tokio::test]
+    async fn page_ends_before_a_shard_that_does_not_answer_and_the_next_one_is_busy() {
+        let (hub, mut shards) = Hub::new(2);
+        let first = async {
+            let batch = shards.first_mut().unwrap().recv().await.unwrap();
+            let Some(Delta::Inspect(request)) = batch.deltas.first() else {
+                panic!("another delta");
+            };
+            request.collector.add([InspectionAnswer { found: vec![info(id(0, 1))], next: None }]);
+            request.collector.shard_done();
+        };
+        let page = |after| {
+            let (filter, time) = (ConnectionFilter::default(), Duration::from_millis(200));
+            inspect_within(&hub, filter, after, 5, time)
+        };
+        let (found, ()) = tokio::join!(page(None), first);
+        let found = found.unwrap();
+        assert_eq!(found.connections.len(), 1);
+        assert_eq!(found.next, Some(id(1, 0)));
+        assert_eq!(page(found.next).await.err(), Some(Denial::Busy));
     }
 
     #[tokio::test]

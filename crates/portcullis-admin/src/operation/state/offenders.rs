@@ -54,7 +54,11 @@ impl Operation for AdminOffenders {
 }
 
 /// The networks among parties, with the clients that are connected from them.
-async fn clients_of(desk: &Desk, services: &Services, parties: &[RejectedParty]) -> NetworkClients {
+async fn clients_of(
+    desk: &Desk,
+    services: &Arc<Services>,
+    parties: &[RejectedParty],
+) -> NetworkClients {
     let prefixes = parties.iter().filter(|party| party.kind == PartyKind::Prefix);
     let networks = prefixes.filter_map(|party| party.value.parse().ok()).collect();
     network_clients(desk, services, networks).await
