@@ -131,12 +131,12 @@ async fn inspect_within(
         }
         let InspectionAnswer { found, next } = tokio::select! {
             biased;
-            answer = inspect_shard(hub, &filter, position, limit_left, time) => answer?,
             // The next page continues here; it is busy while the shard does not answer.
             () = &mut end => match turn {
                 0 => return Err(Denial::Busy),
                 _ => break,
             },
+            answer = inspect_shard(hub, &filter, position, limit_left, time) => answer?,
         };
         connections.extend(found);
         position = match next {
