@@ -20,6 +20,7 @@ use crate::operation::people::user_change::{
     SessionEnd, UserBan, UserDisable, UserKick, UserLogout, UserMute, UserRole,
 };
 use crate::operation::people::users::{AdminUser, AdminUsers};
+use crate::operation::read_record::record_ended;
 use crate::operation::records::alert_change::{AlertAcknowledge, AlertSilence, AlertUnsilence};
 use crate::operation::records::alerts::AdminAlerts;
 use crate::operation::records::events::AdminEvents;
@@ -98,6 +99,7 @@ fn install_streams(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(), GateEr
         let (desk, name) = (Arc::clone(&desk), name.clone());
         async move {
             desk.sample(&services);
+            record_ended(&desk, &services);
             watch::send_overview(&desk, &services, &name);
             watch::send_records(&desk, &services, &name).await;
         }

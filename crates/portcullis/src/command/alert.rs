@@ -57,7 +57,7 @@ pub(crate) struct SilenceArguments {
     #[arg(long)]
     rule: Option<String>,
     /// The key of an alert: its kind and value, as `portcullis alert list` prints them.
-    #[arg(long, num_args = 2, value_names = ["KIND", "VALUE"])]
+    #[arg(long, num_args = 2, value_names = ["KIND", "VALUE"], allow_hyphen_values = true)]
     key: Option<Vec<String>>,
     /// Only alerts up to this severity.
     #[arg(long, value_enum)]
@@ -186,26 +186,43 @@ fn silence_line(silence: &Value) -> String {
     format!("{id}  {rule}{}{severity}  until {until}  by {by}: {reason}", key(silence))
 }
 
-/// The key of an alert or a silence, in the form of `--key`.
+/// The key of an alert or a silence, in the form of `--key` on a command line.
 fn key(of: &Value) -> String {
     match of.get("key") {
         Some(Value::Object(key)) => {
-            format!("  {} {}", escaped(key.get("kind")), escaped(key.get("value")))
+            let word = |name: &str| shell_word(escaped(key.get(name)));
+            format!("  {} {}", word("kind"), word("value"))
         }
         _ => String::new(),
     }
 }
 
-/// A text without control characters and quotes that end it.
+/// A text in which control and invisible characters are escaped.
 fn escaped(value: Option<&Value>) -> String {
     let text = value.and_then(Value::as_str).unwrap_or("-");
-    text.chars().flat_map(char::escape_debug).collect()
+    let mut out = String::new();
+    for letter in text.chars() {
+        match letter {
+            '\'' | '"' | '\\' => out.push(letter),
+            _ => out.extend(letter.escape_debug()),
+        }
+    }
+    out
+}
+
+/// A text as one word of a shell: in single quotes, unless it has only harmless characters.
+fn shell_word(text: String) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/@+,%".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn test(installation: &Installation) -> Result<()> {
     let channels = &installation.settings.audit.alert.channels;
     if channels.is_empty() {
-        bail!("there is no channel: add [[alert.channel]] to the configuration");
+        bail!("the configuration has no channel of alerts: add [[alert.channel]]");
     }
     let deliveries = installation.settings.storage.data.join(ALERT_DELIVERIES);
     let mut failed = 0;
@@ -263,6 +280,23 @@ mod tests {
     }
 
     #[test]
+    fn printed_key_is_the_same_words_for_a_shell() {
+        for (value, expect) in [
+            ("ada", "ada"),
+            ("203.0.113.0/24", "203.0.113.0/24"),
+            ("o'brien", r"'o'\''brien'"),
+            ("ann b", "'ann b'"),
+            (r#"a\"b\\c"#, r#"'a\"b\\c'"#),
+            ("$(id)`x`", "'$(id)`x`'"),
+            ("", "''"),
+        ] {
+            let alert = json!({ "key": { "kind": "name", "value": value } });
+            let printed = key(&alert);
+            assert_eq!(printed, format!("  name {expect}"));
+        }
+    }
+
+    #[test]
     fn lines_escape_texts_of_clients() {
         let alert = json!({
             "id": "01k", "severity": "high", "rule": "A2", "state": "firing", "count": 37,
@@ -270,13 +304,13 @@ mod tests {
             "key": { "kind": "name", "value": "\u{1b}[2J\n\u{202e}x" },
         });
         let expect = "01k  high  A2  firing  37 since f, last l  Guessing  name \
-                      \\u{1b}[2J\\n\\u{202e}x";
+                      '\\u{1b}[2J\\n\\u{202e}x'";
         assert_eq!(alert_line(&alert), expect);
         let silence = json!({
             "id": "3", "rule": null, "key": null, "severity": "medium", "until": "u",
             "reason": "a \"known\" scanner", "by": "rita",
         });
-        let expect = "3  all rules  up to medium  until u  by rita: a \\\"known\\\" scanner";
+        let expect = "3  all rules  up to medium  until u  by rita: a \"known\" scanner";
         assert_eq!(silence_line(&silence), expect);
     }
 }

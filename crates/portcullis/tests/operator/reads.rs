@@ -166,13 +166,19 @@ fn reads_about_persons_are_recorded_once_a_minute_with_what_was_selected() {
         ("admin:users", json!({ "query": "a" }), Value::Null, Value::Null),
         ("admin:user", json!({ "user": ann.id }), id.clone(), Value::Null),
         ("admin:connection", json!({ "id": connection }), id.clone(), address.clone()),
-        ("admin:connections", json!({}), id.clone(), Value::Null),
+        ("admin:connections", json!({ "filter": { "user": ann.id } }), id.clone(), Value::Null),
         ("admin:limits", json!({ "address": "203.0.113.7" }), Value::Null, address.clone()),
         (
             "admin:events",
             json!({ "filter": { "address": "203.0.113.0/24", "user": "ann" } }),
             id.clone(),
             json!("203.0.113.0/24"),
+        ),
+        (
+            "admin:watch",
+            json!({ "streams": ["event"], "filter": { "user": "ann" } }),
+            id.clone(),
+            Value::Null,
         ),
     ] {
         for _ in 0..3 {
@@ -189,6 +195,12 @@ fn reads_about_persons_are_recorded_once_a_minute_with_what_was_selected() {
             "{event}: {record}"
         );
     }
+    // Another person has another record.
+    let bob = sign_up(&server, "bob");
+    let _shown = account(&mut admin, &bob.id);
+    let _second = server.records.wait_for(|record| {
+        record["event"]["action"] == "admin:user" && record["user"]["target"]["id"] == bob.id
+    });
     // A change is recorded after all reads.
     let payload = json!({ "state": "normal", "reason": "the last record" });
     assert_eq!(code(&admin.ask_in("/admin", "state:pin", &payload)), "ok");
@@ -196,9 +208,11 @@ fn reads_about_persons_are_recorded_once_a_minute_with_what_was_selected() {
     let reads = |records: &[Value]| {
         records.iter().filter(|record| record["event"]["code"] == "personal_data_read").count()
     };
-    assert_eq!(reads(&server.records.all()), 6, "one for each operation");
-    // Reads that show no person have no record.
-    for event in ["admin:overview", "admin:timeline", "admin:blocks", "admin:alerts"] {
+    assert_eq!(reads(&server.records.all()), 8, "one for each operation and selection");
+    // Reads that select no person have no record.
+    for event in
+        ["admin:overview", "admin:timeline", "admin:blocks", "admin:alerts", "admin:affected"]
+    {
         assert_eq!(code(&admin.ask_in("/admin", event, &json!({}))), "ok");
     }
     let unpin = json!({ "reason": "the last record" });
@@ -207,5 +221,5 @@ fn reads_about_persons_are_recorded_once_a_minute_with_what_was_selected() {
         let all = server.records.all();
         all.iter().any(|record| record["event"]["action"] == "state:unpin").then_some(all)
     });
-    assert_eq!(reads(&all), 6);
+    assert_eq!(reads(&all), 8);
 }

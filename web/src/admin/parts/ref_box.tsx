@@ -1,4 +1,4 @@
-// Explains a reference that a user reports: the rule, when, and whom it rejected.
+// Explains a reference that a user reports: the rule, the time and the rejected client.
 // Never: more than the records of the reference say.
 import { signal } from "@preact/signals";
 import { ask } from "../live/ask";
@@ -6,6 +6,7 @@ import { readList } from "../../contract";
 import { asRefusal, type Refusal } from "../../refusal";
 import { Problem } from "../../views/problem";
 import { nowMs } from "../live/state";
+import { fieldsOf, text } from "../model/read";
 import { readEvent, type EventRow } from "../model/event";
 import { readReference, retryWords, type Reference } from "../model/reference";
 import { moment, visible } from "../model/words";
@@ -16,6 +17,8 @@ interface Explained {
   ref: string;
   reference: Reference | undefined;
   events: readonly EventRow[];
+  /** Why the log was not searched. */
+  searchError: string | undefined;
 }
 
 const found = signal<Explained | undefined>(undefined);
@@ -28,7 +31,9 @@ export function lookUp(ref: string): void {
   ask("admin:events", { filter: { ref }, limit: 20 }).then(
     (answer) => {
       const reference = readReference(answer["explained"]);
-      found.value = { ref, reference, events: readList(answer["events"], readEvent) };
+      const searchError = text(fieldsOf(answer["search_error"])?.["message"]);
+      const events = readList(answer["events"], readEvent);
+      found.value = { ref, reference, events, searchError };
       requestAnimationFrame(() => document.getElementById("ref-result")?.focus());
     },
     (thrown: unknown) => (problem.value = asRefusal(thrown)),
@@ -46,7 +51,7 @@ export function RefBox() {
 }
 
 function Result({ found }: { found: Explained }) {
-  const { reference, events } = found;
+  const { reference, events, searchError } = found;
   const newest = events[0];
   const rule = newest?.rule ?? reference?.rule ?? newest?.code;
   const atMs = newest?.atMs ?? reference?.atMs;
@@ -61,7 +66,9 @@ function Result({ found }: { found: Explained }) {
       {reference !== undefined && (
         <p class="hint">
           {visible(reference.meaning, 200)} {retryWords(reference)}
+          {searchError !== undefined && ` The log was not searched: ${visible(searchError, 200)}.`}
           {newest === undefined &&
+            searchError === undefined &&
             " The log has no record of it: most rejections of a flood are only counted."}
         </p>
       )}

@@ -51,7 +51,7 @@ impl Operation for AdminConnections {
         let invalid = || Denial::app("cursor_invalid", "write a cursor of an earlier answer");
         let after = self.cursor.map(|cursor| read_id(&cursor).ok_or_else(invalid)).transpose()?;
         let filter = self.filter.prepare(&call).await?;
-        record_read(&desk, &call, Self::NAME, |record| {
+        record_read(&desk, &call, Self::NAME, &filter.signed_in, |record| {
             record.target.clone_from(&filter.user);
             let networks = filter.networks.iter().map(|network| ("address", network.to_string()));
             record.labels.extend(networks);
@@ -101,7 +101,7 @@ impl Operation for AdminConnection {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let id = read_id(&self.id).ok_or_else(unknown)?;
         let found = inspect_connection(&call.services.hub, id).await?.ok_or_else(unknown)?;
-        record_read(&desk, &call, Self::NAME, |record| {
+        record_read(&desk, &call, Self::NAME, &(), |record| {
             record.target = found.user.as_ref().map(|user| user.id.clone());
             record.labels.push(("address", found.address.to_canonical().to_string()));
         });

@@ -35,14 +35,14 @@ impl Operation for AdminLimits {
         match (self.address, self.user) {
             (Some(address), None) => {
                 let address = address.to_canonical();
-                record_read(&desk, &call, Self::NAME, |record| {
+                record_read(&desk, &call, Self::NAME, &(), |record| {
                     record.labels.push(("address", address.to_string()));
                 });
                 Ok(of_address(&call, address))
             }
             (None, Some(user)) => {
                 let found = call.find_user(&user)?;
-                record_read(&desk, &call, Self::NAME, |record| {
+                record_read(&desk, &call, Self::NAME, &(), |record| {
                     record.target = Some(found.id.clone());
                 });
                 Ok(of_user(&call, &found))

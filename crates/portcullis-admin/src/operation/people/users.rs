@@ -42,7 +42,7 @@ impl Event for AdminUsers {
 impl Operation for AdminUsers {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let limit = page_size(self.limit)?;
-        record_read(&desk, &call, Self::NAME, |_| {});
+        record_read(&desk, &call, Self::NAME, &self.query, |_| {});
         // All users are read, which takes milliseconds: not on the thread of a shard.
         let page = tokio::task::spawn_blocking(move || self.page(&call, limit));
         page.await.map_err(|_| Denial::Internal("users"))
@@ -86,7 +86,8 @@ impl Event for AdminUser {
 impl Operation for AdminUser {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let user = call.find_user(&self.user)?;
-        record_read(&desk, &call, Self::NAME, |record| record.target = Some(user.id.clone()));
+        let target = Some(user.id.clone());
+        record_read(&desk, &call, Self::NAME, &(), |record| record.target = target);
         let store = &desk.stored()?.store;
         let account = store.find_account(user.id.as_str()).await;
         let account = account.map_err(StoreError::into_denial)?.ok_or_else(unknown_user)?;

@@ -1,15 +1,19 @@
 //! `alert:acknowledge`, `alert:silence`, `alert:unsilence`: the engine records each of them.
 //! Never: a silence of A13 or A14, or one of more than seven days.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use portcullis_audit::{Acknowledgement, AlertSeverity, Alerts, SilenceError, SilenceRequest};
+use portcullis_audit::{
+    Acknowledgement, Alert, AlertSeverity, Alerts, SilenceError, SilenceRequest,
+};
 use portcullis_guard::{Event, Rule};
 use portcullis_model::Denial;
 use portcullis_server::Reply;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::message::text::harmless;
 use crate::operation::call::{Call, check_reason, end_unix_ms};
 use crate::operation::contract::{CHANGE, Operation};
 use crate::operation::desk::{Desk, alerts};
@@ -51,6 +55,31 @@ impl Operation for AlertAcknowledge {
 struct Key {
     kind: String,
     value: String,
+}
+
+impl Key {
+    /// The key as the engine has it. A value that an open alert shows escaped or shortened is the
+    /// value of that alert.
+    fn of_alert(&self, open: &[Alert]) -> Result<(String, String), Denial> {
+        let keys = open.iter().filter_map(|alert| alert.key.as_ref());
+        let values = keys.filter(|key| key.kind == self.kind).map(|key| key.value.as_str());
+        self.of_values(&values.collect())
+    }
+
+    fn of_values(&self, values: &BTreeSet<&str>) -> Result<(String, String), Denial> {
+        if values.contains(self.value.as_str()) {
+            return Ok((self.kind.clone(), self.value.clone()));
+        }
+        let mut shown = values.iter().filter(|value| harmless(value) == self.value);
+        match (shown.next(), shown.next()) {
+            (None, _) => Ok((self.kind.clone(), self.value.clone())),
+            (Some(only), None) => Ok((self.kind.clone(), String::from(*only))),
+            (Some(_), Some(_)) => {
+                let why = "several open alerts show this key: silence them by their rule";
+                Err(Denial::app("key_ambiguous", why))
+            }
+        }
+    }
 }
 
 /// `alert:silence {alert}` or `{rule?, key?, severity?}`, and `{duration_s?, reason}`.
@@ -105,11 +134,12 @@ type Subject = (Option<String>, Option<(String, String)>);
 
 impl AlertSilence {
     fn subject(&self, engine: &Alerts) -> Result<Subject, Denial> {
-        let key = self.key.as_ref().map(|key| (key.kind.clone(), key.value.clone()));
+        let open = engine.open();
+        let key = self.key.as_ref().map(|key| key.of_alert(&open)).transpose()?;
         match (&self.alert, &self.rule, key) {
             (None, rule, key) => Ok((rule.clone(), key)),
             (Some(id), None, None) => {
-                let found = engine.open().into_iter().find(|alert| alert.id == *id);
+                let found = open.into_iter().find(|alert| alert.id == *id);
                 let alert = found.ok_or_else(unknown_alert)?;
                 Ok((Some(alert.rule), alert.key.map(|key| (String::from(key.kind), key.value))))
             }
@@ -159,4 +189,39 @@ fn severity(name: &str) -> Result<AlertSeverity, Denial> {
 
 fn denial(error: SilenceError) -> Denial {
     Denial::app("silence_invalid", error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_key_selects_the_alert_that_shows_it() {
+        let long = "a".repeat(70);
+        let (first, second) = (format!("{long}1"), format!("{long}2"));
+        let escaped = r"x\u{202e}y";
+        let open = BTreeSet::from([
+            "ada",
+            r#"o"b"#,
+            "x\u{202e}y",
+            "www.b.example",
+            r"q\\r",
+            r"q\r",
+            &first,
+            &second,
+        ]);
+        for (value, expect) in [
+            ("ada", Some("ada")),
+            ("unknown", Some("unknown")),
+            (r#"o\"b"#, Some(r#"o"b"#)),
+            (escaped, Some("x\u{202e}y")),
+            ("www .b.example", Some("www.b.example")),
+            (r"q\\r", Some(r"q\\r")),
+            (&harmless(&first), None),
+        ] {
+            let key = Key { kind: String::from("name"), value: String::from(value) };
+            let found = key.of_values(&open).ok().map(|(_, value)| value);
+            assert_eq!(found.as_deref(), expect, "{value}");
+        }
+    }
 }

@@ -1,16 +1,19 @@
 //! `admin:events {filter?, limit?, cursor?}`: records of the security log, newest first.
-//! Never: two searches at a time, or a further file after two seconds.
+//! Never: two searches at a time, or a further file after a second.
 
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_audit::{LogFile, line_sequence, list_log_files, parse_utc};
 use portcullis_guard::{Event, Rule};
-use portcullis_model::Denial;
+use portcullis_model::{AppDenial, Denial};
 use portcullis_server::Reply;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ, page_size};
@@ -21,10 +24,12 @@ use crate::search::filter::{RecordConditions, RecordFilter, parse_network};
 use crate::search::period::Period;
 
 /// A search opens no further file after this time.
-const SEARCH_TIME_MS: u64 = 2_000;
+const SEARCH_TIME_MS: u64 = 1_000;
+/// Longest wait for a search, below the usual `handler_timeout_ms`: one file can take longer.
+const SEARCH_WAIT: Duration = Duration::from_millis(1_500);
 
 /// The conditions of records; all of them have to hold.
-#[derive(Debug, Default, Clone, Deserialize)]
+#[derive(Debug, Default, Clone, Hash, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EventFilter {
     code: Vec<String>,
@@ -39,6 +44,16 @@ pub(crate) struct EventFilter {
 }
 
 impl EventFilter {
+    /// Records that a caller reads the records that fit. A name of a user takes milliseconds.
+    pub(crate) fn record_read(&self, desk: &Desk, call: &Call, event: &'static str) {
+        record_read(desk, call, event, self, |record| {
+            let user = self.user.as_deref();
+            record.target = user.and_then(|user| call.find_user_by_name(user).ok());
+            let network = self.address.as_deref().and_then(|text| parse_network(text).ok());
+            record.labels.extend(network.map(|network| ("address", network.to_string())));
+        });
+    }
+
     /// Prepares the conditions.
     ///
     /// # Errors
@@ -84,32 +99,55 @@ impl Operation for AdminEvents {
         let before = self.cursor.map(|cursor| cursor.parse::<u64>().map_err(|_| invalid()));
         let before = before.transpose()?;
         let explained = self.filter.reference.as_deref().map(|text| explain(&desk, text, call.now));
-        let user = self.filter.user.clone();
-        let filter = self.filter.prepare()?;
-        let search = tokio::task::spawn_blocking(move || {
+        let (selected, filter) = (self.filter.clone(), self.filter.prepare()?);
+        let search = spawn_blocking(move || {
             let running = || Denial::app("search_running", "another search runs: try again");
             let _one_at_a_time = desk.search().ok_or_else(running)?;
             let log = desk.log().ok_or(Denial::Internal("no_log"))?;
-            record_read(&desk, &call, Self::NAME, |record| {
-                record.target = user.and_then(|user| call.find_user_by_name(&user).ok());
-                let network = filter.address().map(|network| ("address", network.to_string()));
-                record.labels.extend(network);
-            });
+            selected.record_read(&desk, &call, Self::NAME);
             let clock = &call.services.clock;
             let ends_ms = clock.now().monotonic_ms + SEARCH_TIME_MS;
             let is_late = || clock.now().monotonic_ms > ends_ms;
             search(log, &filter, limit, before, is_late)
                 .map_err(|_| Denial::Internal("log_unreadable"))
         });
-        let (events, cursor) = search.await.map_err(|_| Denial::Internal("search"))??;
-        let cursor = cursor.map(|cursor| cursor.to_string());
-        let more = cursor.is_some();
-        let mut answer = json!({ "events": events, "more": more, "cursor": cursor });
-        if let (Some(explained), Some(members)) = (explained, answer.as_object_mut()) {
-            members.insert(String::from("explained"), explained);
-        }
-        Ok(Reply::fields(&answer))
+        let found = match timeout(SEARCH_WAIT, search).await {
+            Ok(found) => found.map_err(|_| Denial::Internal("search")).flatten(),
+            Err(_elapsed) => Err(too_slow()),
+        };
+        answer(found, explained)
     }
+}
+
+/// The records of a page, and the number below which the next one begins.
+type FoundRecords = (Vec<Value>, Option<u64>);
+
+/// The answer. What a reference says by itself needs no log, so it is answered without one.
+fn answer(found: Result<FoundRecords, Denial>, explained: Option<Value>) -> Result<Reply, Denial> {
+    let explained_alone = explained.as_ref().is_some_and(|explained| !explained.is_null());
+    let ((events, cursor), error) = match found {
+        Ok(found) => (found, None),
+        Err(denial) if explained_alone => ((Vec::new(), None), Some(denial)),
+        Err(denial) => return Err(denial),
+    };
+    let cursor = cursor.map(|cursor| cursor.to_string());
+    let more = cursor.is_some();
+    let mut answer = json!({ "events": events, "more": more, "cursor": cursor });
+    let error = error.map(|denial| {
+        let message = denial.as_app().map_or(denial.answer().message, AppDenial::message);
+        json!({ "code": denial.client_code(), "message": message })
+    });
+    if let Some(members) = answer.as_object_mut() {
+        let more = [("explained", explained), ("search_error", error)];
+        let more = more.into_iter().filter_map(|(name, value)| Some((String::from(name), value?)));
+        members.extend(more);
+    }
+    Ok(Reply::fields(&answer))
+}
+
+fn too_slow() -> Denial {
+    let why = "the search takes too long: narrow it with since and until, or use portcullis audit";
+    Denial::app("search_slow", why)
 }
 
 /// The newest records that fit, newest first, and the number below which the next page begins.
@@ -119,7 +157,7 @@ fn search(
     limit: usize,
     before: Option<u64>,
     is_late: impl Fn() -> bool,
-) -> std::io::Result<(Vec<Value>, Option<u64>)> {
+) -> std::io::Result<FoundRecords> {
     let files = list_log_files(log)?;
     let mut found: Vec<(u64, Value)> = Vec::new();
     for (index, file) in files.iter().enumerate().rev() {
@@ -214,6 +252,47 @@ mod tests {
         for conditions in [json!({"address": "x"}), json!({"since": "x"}), json!({"until": ""})] {
             let read: EventFilter = serde_json::from_value(conditions.clone()).unwrap();
             assert!(read.prepare().is_err(), "{conditions}");
+        }
+    }
+
+    #[test]
+    fn t377_reference_is_explained_although_the_log_is_not_searched() {
+        let explained = || Some(json!({ "rule": "connect" }));
+        for (found, explained, expect) in [
+            (
+                Ok((vec![json!(1)], Some(7))),
+                None,
+                Ok(json!({
+                    "events": [1], "more": true, "cursor": "7",
+                })),
+            ),
+            (
+                Ok((Vec::new(), None)),
+                Some(Value::Null),
+                Ok(json!({
+                    "events": [], "more": false, "cursor": null, "explained": null,
+                })),
+            ),
+            (
+                Err(too_slow()),
+                explained(),
+                Ok(json!({
+                    "events": [], "more": false, "cursor": null, "explained": { "rule": "connect" },
+                    "search_error": {
+                        "code": "search_slow", "message": too_slow().as_app().unwrap().message(),
+                    },
+                })),
+            ),
+            (Err(too_slow()), Some(Value::Null), Err(too_slow())),
+            (Err(too_slow()), None, Err(too_slow())),
+        ] {
+            let expect = expect.map(|mut fields| {
+                fields["ok"] = json!(true);
+                fields
+            });
+            let answered = answer(found, explained);
+            let answered = answered.map(|reply| reply.value());
+            assert_eq!(answered, expect);
         }
     }
 

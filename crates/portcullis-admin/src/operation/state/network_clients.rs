@@ -214,7 +214,7 @@ mod tests {
     const OTHER: &str = "198.51.100.0/24";
 
     #[test]
-    fn count_is_shown_for_thirty_seconds_and_due_five_seconds_after_the_last_end() {
+    fn count_is_shown_for_thirty_seconds_and_due_five_after_the_end() {
         let mut last = LastCounts::default();
         assert!(last.is_due(0), "the first one");
         last.end(Some(counted(7, &[ONE, OTHER])), 10_000);

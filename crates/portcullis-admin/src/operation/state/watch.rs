@@ -10,7 +10,9 @@ use portcullis_model::{ConnectionId, Denial, Namespace};
 use portcullis_server::{Context, Payload, Reply, Services};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
+use crate::operation::call::Call;
 use crate::operation::contract::READ;
 use crate::operation::desk::{Desk, Watcher};
 use crate::operation::records::events::EventFilter;
@@ -60,15 +62,24 @@ impl Event for AdminUnwatch {
     const RULE: Rule = READ;
 }
 
-/// Sends the streams to the connection of the caller until it leaves `/admin`.
+/// Sends the streams to the connection of the caller until it leaves `/admin`. Records have data
+/// of persons: the start of their stream is recorded before the first one.
 pub(crate) async fn watch(
     desk: Arc<Desk>,
     permit: Permit<AdminWatch>,
     context: Context,
 ) -> Result<Reply, Denial> {
+    let call = Call::of_user(&permit, &context);
     let AdminWatch { streams, filter } = permit.into_payload();
     let wants = |stream: Stream| streams.contains(&stream);
+    let selected = wants(Stream::Event).then(|| filter.clone());
     let filter = Arc::new(filter.prepare()?);
+    if let Some(selected) = selected {
+        let of_record = Arc::clone(&desk);
+        let name = AdminWatch::NAME;
+        let recorded = spawn_blocking(move || selected.record_read(&of_record, &call, name));
+        recorded.await.map_err(|_| Denial::Internal("watch"))?;
+    }
     let watcher = Watcher {
         connection: context.connection,
         overview: wants(Stream::Overview),
