@@ -63,7 +63,8 @@ impl Key {
     fn of_alert(&self, open: &[Alert]) -> Result<(String, String), Denial> {
         let keys = open.iter().filter_map(|alert| alert.key.as_ref());
         let values = keys.filter(|key| key.kind == self.kind).map(|key| key.value.as_str());
-        self.of_values(&values.collect())
+        let values: BTreeSet<&str> = values.collect();
+        self.of_values(&values)
     }
 
     fn of_values(&self, values: &BTreeSet<&str>) -> Result<(String, String), Denial> {
