@@ -70,11 +70,6 @@ impl RecordFilter {
         &self.period
     }
 
-    /// The network of the records' clients, if it is a condition.
-    pub(crate) fn address(&self) -> Option<IpNet> {
-        self.address
-    }
-
     /// Whether a line fits. Most lines are decided by their bytes.
     #[must_use]
     pub fn fits(&self, line: &[u8]) -> bool {
