@@ -125,8 +125,8 @@ describe("administrators and auditors on the dashboard", () => {
   test("T-407: a new phone opens the dashboard of a critical server with a link and a code", async () => {
     const { token } = await login(server, "chief");
     const bearer = { authorization: `Bearer ${token}` };
-    const begun = await ask(server, "POST", "/auth/totp/begin", {}, bearer);
-    const { secret } = begun.body;
+    const started = await ask(server, "POST", "/auth/totp/begin", {}, bearer);
+    const { secret } = started.body;
     const code = authenticatorCode(secret);
     const added = await ask(server, "POST", "/auth/totp/confirm", { code }, bearer);
     assert.equal(added.status, 200, JSON.stringify(added.body));
@@ -138,7 +138,7 @@ describe("administrators and auditors on the dashboard", () => {
     assert.equal(refused.status, 503, "a login without the link is put off");
     const link = operate(["user", "door", "chief", "--dashboard"]);
     assert.ok(link.startsWith(`${server.url}/admin/?admission=`), link);
-    const started = Date.now();
+    const openedMs = Date.now();
     const phone = await visit(browser, server, {
       url: link,
       window: { viewport: { width: 390, height: 844 } },
@@ -157,7 +157,7 @@ describe("administrators and auditors on the dashboard", () => {
     await phone.page.getByRole("button", { name: "Sign in", exact: true }).click();
     await phone.page.getByText("Critical", { exact: true }).first().waitFor();
     await phone.page.getByText(/^Live, /).waitFor();
-    assert.ok(Date.now() - resumed < 10_000, `${Date.now() - started} ms`);
+    assert.ok(Date.now() - resumed < 10_000, `${Date.now() - openedMs} ms`);
     await picture(phone.page, "administrators-phone");
     await phone.close();
     operate(["state", "pin", "auto"]);

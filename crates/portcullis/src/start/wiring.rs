@@ -52,6 +52,8 @@ pub(crate) fn serve(settings: Settings) -> Result<()> {
     start_log(&errors);
     warn(&findings.warnings);
     let supervisor = Supervisor::read(std::env::vars_os(), std::process::id());
+    raise_file_limit();
+    small_pages();
     let result = run(settings, clock, &supervisor);
     errors.flush(LAST_LINES);
     result
@@ -59,8 +61,6 @@ pub(crate) fn serve(settings: Settings) -> Result<()> {
 
 fn run(mut settings: Settings, clock: Arc<dyn Clock>, supervisor: &Supervisor) -> Result<()> {
     let extension = supervisor.extend_start();
-    raise_file_limit();
-    small_pages();
     prepare_directory(&settings.storage.data)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
     settings.settle(public);
