@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use portcullis_audit::{AlertKey, AlertSeverity, Alerts, Audit, Outcome, Record};
 use portcullis_model::{Code, Now, Severity};
 
-use super::check::{AuditFinding, CheckId, CheckResult, FindingSeverity};
+use super::check::{AuditFinding, Check, CheckId, CheckResult, FindingSeverity};
 use super::report::AuditReport;
 
 /// The rule of alerts about findings.
@@ -50,10 +50,14 @@ impl<'a> FindingChanges<'a> {
         };
         let opened = now.iter().filter(|(key, (_, finding))| is_new(key, finding));
         let ended = before.iter().filter(|(key, _)| !now.contains_key(*key));
-        let why = |id: CheckId| {
+        let why = |id: CheckId, finding: &AuditFinding| {
             let check = newest.checks.iter().find(|check| check.id == id);
             match check.map(|check| check.result) {
                 Some(CheckResult::NotChecked) | None => EndCause::NotChecked,
+                // It was kept for some time, and could not be confirmed.
+                Some(_) if finding.unseen_runs > 0 && check.is_some_and(is_partial) => {
+                    EndCause::NotChecked
+                }
                 Some(CheckResult::Ok | CheckResult::Warning | CheckResult::Critical) => {
                     EndCause::Mended
                 }
@@ -61,7 +65,16 @@ impl<'a> FindingChanges<'a> {
         };
         Self {
             opened: opened.map(|(_, one)| *one).collect(),
-            ended: ended.map(|(_, (id, finding))| (*id, *finding, why(*id))).collect(),
+            ended: ended.map(|(_, (id, finding))| (*id, *finding, why(*id, finding))).collect(),
+        }
+    }
+
+    /// Keeps findings that the newest report may only have missed.
+    pub(crate) fn keep_unseen(former: &AuditReport, newest: &mut AuditReport) {
+        for check in &mut newest.checks {
+            if let Some(before) = former.checks.iter().find(|before| before.id == check.id) {
+                check.keep_unseen(before);
+            }
         }
     }
 
@@ -102,6 +115,10 @@ pub(crate) fn raise(report: &AuditReport, alerts: &Alerts, now: Now) {
         };
         alerts.raise(RULE, key(finding), severity, now);
     }
+}
+
+fn is_partial(check: &Check) -> bool {
+    !check.not_checked.is_empty()
 }
 
 fn key(finding: &AuditFinding) -> AlertKey {
@@ -149,8 +166,45 @@ mod tests {
         unknown.checks[4] = CheckBuilder::not_checked(CheckId::D5, "no keys");
         let changes = FindingChanges::between(Some(&one), &unknown);
         assert_eq!(keys(&changes).1, [(key("D5 token"), EndCause::NotChecked)]);
+        assert_kept_while_partly_checked(&one);
         let mut worse = one.clone();
         worse.checks[4].findings[0].severity = FindingSeverity::Critical;
         assert_eq!(keys(&FindingChanges::between(Some(&one), &worse)).0, [key("D5 token")]);
+    }
+
+    /// A finding of D5 stays while a part of D5 cannot run, and ends when all of it ran.
+    fn assert_kept_while_partly_checked(found: &AuditReport) {
+        let partly = |why: &[&str]| {
+            let mut report = report(4, &[]);
+            let mut check = CheckBuilder::new(CheckId::D5);
+            check.fact("another key is in order");
+            why.iter().for_each(|why| check.skip(*why));
+            report.checks[4] = check.finish();
+            report
+        };
+        let mut former = found.clone();
+        for run in 1..=14 {
+            let mut newest = partly(&["the file is locked"]);
+            FindingChanges::keep_unseen(&former, &mut newest);
+            assert_eq!(newest.checks[4].result, CheckResult::Warning, "{run}");
+            let changes = FindingChanges::between(Some(&former), &newest);
+            assert_eq!(keys(&changes), (vec![], vec![]), "{run}");
+            former = newest;
+        }
+        for (why, cause) in
+            [(&["the file is locked"][..], EndCause::NotChecked), (&[], EndCause::Mended)]
+        {
+            let mut newest = partly(why);
+            FindingChanges::keep_unseen(&former, &mut newest);
+            let ended = keys(&FindingChanges::between(Some(&former), &newest)).1;
+            assert_eq!(ended, [(String::from("D5 token"), cause)], "{why:?}");
+        }
+        // What could not run when it was found does not keep it.
+        let mut former = found.clone();
+        former.checks[4].not_checked.push(String::from("no session keys yet"));
+        let mut newest = partly(&["no session keys yet"]);
+        FindingChanges::keep_unseen(&former, &mut newest);
+        let ended = keys(&FindingChanges::between(Some(&former), &newest)).1;
+        assert_eq!(ended, [(String::from("D5 token"), EndCause::Mended)]);
     }
 }

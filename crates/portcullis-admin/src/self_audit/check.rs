@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 /// Most findings of one check; a last one counts the others.
 const FINDINGS_MAX: usize = 8;
+/// Most findings with those that are kept.
+const WITH_UNSEEN_MAX: usize = 12;
+/// Most runs in which a finding is kept that its check could not confirm.
+const UNSEEN_MAX: u32 = 14;
 /// Most facts and reasons of one check.
 const FACTS_MAX: usize = 8;
 /// Longest key of a finding, in bytes.
@@ -170,6 +174,14 @@ pub struct AuditFinding {
     pub found: String,
     /// What to do.
     pub remedy: String,
+    /// Since how many runs it is kept only because a part of its check could not run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unseen_runs: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One check with its result.
@@ -187,6 +199,30 @@ pub struct Check {
     pub findings: Vec<AuditFinding>,
     /// The reasons for parts that could not be checked.
     pub not_checked: Vec<String>,
+}
+
+impl Check {
+    /// Keeps findings of the former run that this run may only have missed, because a part of the
+    /// check could not run that ran before.
+    pub(crate) fn keep_unseen(&mut self, former: &Self) {
+        let has_new_gap = self.not_checked.iter().any(|why| !former.not_checked.contains(why));
+        for finding in &former.findings {
+            let is_seen = self.findings.iter().any(|one| one.key == finding.key);
+            let may_exist = has_new_gap || finding.unseen_runs > 0;
+            let unseen_runs = finding.unseen_runs.saturating_add(1);
+            if self.findings.len() >= WITH_UNSEEN_MAX {
+                break;
+            }
+            if is_seen || self.not_checked.is_empty() || !may_exist || unseen_runs > UNSEEN_MAX {
+                continue;
+            }
+            self.findings.push(AuditFinding { unseen_runs, ..finding.clone() });
+        }
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        if let Some(finding) = self.findings.first() {
+            self.result = finding.severity.result();
+        }
+    }
 }
 
 /// Collects what a check finds.
@@ -240,7 +276,7 @@ impl CheckBuilder {
             return;
         }
         let (found, remedy) = (shortened(found, TEXT_MAX_BYTES), shortened(remedy, TEXT_MAX_BYTES));
-        self.findings.push(AuditFinding { key, severity, found, remedy });
+        self.findings.push(AuditFinding { key, severity, found, remedy, unseen_runs: 0 });
     }
 
     /// The check with its result.

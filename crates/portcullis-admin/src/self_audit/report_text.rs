@@ -50,7 +50,10 @@ fn order(result: CheckResult) -> u8 {
 }
 
 fn add_check(text: &mut String, check: &Check) {
-    let head = format!("{:<11}  {:<3}  {}", check.result.words(), check.id.name(), check.title);
+    let is_partial = check.result == CheckResult::Ok && !check.not_checked.is_empty();
+    let partly = if is_partial { " (partly checked)" } else { "" };
+    let (result, id) = (check.result.words(), check.id.name());
+    let head = format!("{result:<11}  {id:<3}  {}{partly}", check.title);
     let summary = match check.result {
         CheckResult::Ok => check.facts.join("; "),
         CheckResult::NotChecked => check.not_checked.join("; "),
@@ -115,6 +118,7 @@ mod tests {
         keys.skip("session secrets: the server was never started");
         let mut tls = CheckBuilder::new(CheckId::D2);
         tls.fact("TLS 1.3 and 1.2, 80 days left");
+        tls.skip("TLS 1.1: the connection timed out");
         let backup = CheckBuilder::not_checked(CheckId::D6, "no backup is recorded");
         let checks = vec![tls.finish(), modes.finish(), keys.finish(), backup];
         let now = Now { monotonic_ms: 0, unix_ms: 1_790_824_365_000 };
@@ -133,7 +137,8 @@ warning      D5   Ages of keys
 
 not checked  D6   Backup: no backup is recorded
 
-ok           D2   TLS as a client gets it: TLS 1.3 and 1.2, 80 days left
+ok           D2   TLS as a client gets it (partly checked): TLS 1.3 and 1.2, 80 days left
+    not checked: TLS 1.1: the connection timed out
 ";
         assert_eq!(text, expect);
     }

@@ -15,7 +15,7 @@ use super::changes::{self, FindingChanges};
 use super::live::LiveFacts;
 use super::report::{AuditCause, AuditReport};
 use super::report_files::ReportFiles;
-use super::schedule::{first_run, next_night};
+use super::schedule::{corrected, first_run, next_night};
 
 /// Runs all checks of a server; the reports are earlier ones, the newest first.
 pub type Examine =
@@ -84,7 +84,9 @@ impl SelfAudit {
         if let (Some(report), Some(alerts)) = (newest, services.audit.alerts()) {
             changes::raise(&report, alerts, now);
         }
-        let is_due = self.state().next_unix_ms <= now.unix_ms;
+        let next = corrected(self.state().next_unix_ms, now.unix_ms, (self.options.random)());
+        self.state().next_unix_ms = next;
+        let is_due = next <= now.unix_ms;
         // The machine has other work: the run waits until it is over.
         if is_due && services.gate.load() == LoadState::Normal {
             self.state().next_unix_ms = next_night(now.unix_ms, (self.options.random)());
@@ -127,12 +129,15 @@ impl SelfAudit {
 
     fn run(&self, cause: AuditCause, services: &Services, facts: &LiveFacts) {
         let reports = self.options.files.read();
-        let report = (self.options.examine)(facts, &reports, cause, services.clock.now());
+        let mut report = (self.options.examine)(facts, &reports, cause, services.clock.now());
         let now = services.clock.now();
+        let former = self.state().newest.clone();
+        if let Some(former) = &former {
+            FindingChanges::keep_unseen(former, &mut report);
+        }
         if let Err(error) = self.options.files.write(&report) {
             tracing::error!(%error, "the report of the regular audit cannot be stored");
         }
-        let former = self.state().newest.clone();
         services.audit.record(record(&report), now);
         let found = FindingChanges::between(former.as_deref(), &report);
         found.record(&services.audit, now);

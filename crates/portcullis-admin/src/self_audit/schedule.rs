@@ -18,10 +18,19 @@ pub(crate) fn next_night(unix_ms: i64, random: u16) -> i64 {
     if today > unix_ms { today } else { today + DAY_MS }
 }
 
+/// The next run, computed again if the clock was ahead when it was computed.
+pub(crate) fn corrected(next_unix_ms: i64, unix_ms: i64, random: u16) -> i64 {
+    let is_too_late = next_unix_ms.saturating_sub(unix_ms) > DAY_MS;
+    if is_too_late { next_night(unix_ms, random) } else { next_unix_ms }
+}
+
 /// The first run after a start: the next night, or soon if the last one was missed.
 pub(crate) fn first_run(newest_unix_ms: Option<i64>, unix_ms: i64, random: u16) -> i64 {
     let night = next_night(unix_ms, random);
-    let is_missed = newest_unix_ms.is_none_or(|newest| unix_ms - newest > MISSED_MS);
+    let is_missed = newest_unix_ms.is_none_or(|newest| {
+        // A report of the future is of a wrong clock.
+        newest > unix_ms || unix_ms - newest > MISSED_MS
+    });
     let soon = unix_ms + AFTER_START_MS + spread(AFTER_START_MS, random);
     if is_missed { night.min(soon) } else { night }
 }
@@ -50,6 +59,21 @@ mod tests {
     }
 
     #[test]
+    fn run_of_a_clock_that_was_ahead_is_computed_again() {
+        let noon = 100 * DAY_MS + 12 * HOUR_MS;
+        let night = 101 * DAY_MS + 2 * HOUR_MS;
+        for (next, expect) in [
+            (noon - 1, noon - 1),
+            (night, night),
+            (noon + DAY_MS, noon + DAY_MS),
+            (noon + DAY_MS + 1, night),
+            (i64::MAX, night),
+        ] {
+            assert_eq!(corrected(next, noon, 0), expect, "{next}");
+        }
+    }
+
+    #[test]
     fn missed_run_is_made_soon_after_the_start() {
         let noon = 100 * DAY_MS + 12 * HOUR_MS;
         let night = 101 * DAY_MS + 2 * HOUR_MS;
@@ -58,6 +82,7 @@ mod tests {
             (None, u16::MAX, noon + 2 * AFTER_START_MS),
             (Some(noon - MISSED_MS - 1), 0, noon + AFTER_START_MS),
             (Some(noon - MISSED_MS), 0, night),
+            (Some(noon + 90 * DAY_MS), 0, noon + AFTER_START_MS),
         ] {
             assert_eq!(first_run(newest, noon, random), expect, "{newest:?}");
         }
