@@ -30,10 +30,12 @@ mod tests {
     use super::*;
     use crate::cli::definition;
 
-    /// The names of all commands below a command, such as `portcullis-user-list`.
+    /// The names of all commands below a command, such as `portcullis-user-list`, except hidden
+    /// ones: those are for the server itself.
     fn names(command: &Command, name: &str, found: &mut Vec<String>) {
         found.push(String::from(name));
-        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        let shown = |inner: &&Command| inner.get_name() != "help" && !inner.is_hide_set();
+        for inner in command.get_subcommands().filter(shown) {
             names(inner, &format!("{name}-{}", inner.get_name()), found);
         }
     }

@@ -136,7 +136,8 @@ impl Config {
     }
 
     fn write_certificate(directory: &Path) {
-        let names = ["chat.example", "localhost", "127.0.0.1"].map(String::from).to_vec();
+        let names = ["chat.example", "admin.chat.example", "localhost", "127.0.0.1"];
+        let names = names.map(String::from).to_vec();
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         let texts = [made.cert.pem(), made.signing_key.serialize_pem()];
         for (name, text) in Self::CERTIFICATE.into_iter().zip(texts) {

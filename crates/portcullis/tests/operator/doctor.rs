@@ -26,7 +26,10 @@ fn healthy(advisories: &Path) -> Config {
         capacity: vec![String::from("connections_total = 1000")],
         overload: Vec::new(),
         issuer: false,
-        more: format!("{channel}[doctor]\nadvisories_dir = {advisories:?}\n"),
+        more: format!(
+            "{channel}[admin]\nhost = \"admin.chat.example\"\n\
+             [doctor]\nadvisories_dir = {advisories:?}\n"
+        ),
         ..Config::default()
     }
     .production()
@@ -296,7 +299,7 @@ fn t409_stopped_server_is_checked_as_far_as_possible() {
 
 /// Replaces the certificate by one that ends in so many days.
 fn replace_certificate(pair: &[PathBuf; 2], days: u64) {
-    let names = ["chat.example", "localhost", "127.0.0.1"].map(String::from);
+    let names = ["chat.example", "admin.chat.example", "localhost", "127.0.0.1"].map(String::from);
     let mut params = CertificateParams::new(names).unwrap();
     let end = Duration::from_secs(now_s() as u64 + days * 24 * 3_600);
     params.not_after = date_time_ymd(1970, 1, 1) + end;
