@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use portcullis_guard::{ClientClass, PacketBudget, Reach};
@@ -11,7 +12,7 @@ use portcullis_guard::{ClientClass, PacketBudget, Reach};
 pub(crate) struct ClientInfo {
     pub(crate) address: IpAddr,
     /// The port of the client's socket; unknown behind a proxy.
-    pub(crate) port: Option<u16>,
+    pub(crate) port: Option<NonZeroU16>,
     /// The class that its admission token shows: returning or unauthenticated.
     pub(crate) class: ClientClass,
     /// The parts of the server that exist for it.

@@ -1,6 +1,7 @@
 //! A connection on its shard: what events, CONNECT and the task use to answer a client.
 //! Never: the input of the client, or the job that runs.
 
+use std::num::NonZeroU16;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -86,7 +87,7 @@ impl Link {
         let origin = connection.client.origin.as_deref();
         let source = RejectionSource {
             client: Some(connection.client.address),
-            port: connection.client.port,
+            port: connection.client.port.map(NonZeroU16::get),
             connection: Some(connection.id),
             user: caller.as_ref().map(|caller| &**caller.principal.user()),
             head: RejectedHead { origin, ..RejectedHead::default() },

@@ -2,6 +2,7 @@
 //! Never: the response to the request.
 
 use std::cell::Cell;
+use std::num::NonZeroU16;
 use std::rc::Rc;
 
 use portcullis_guard::AdmittedRequest;
@@ -45,6 +46,7 @@ pub(crate) fn open_connection(
     let AdmittedRequest { client, class, reach, origin, bearer, cookies, slot, .. } = admitted;
     let packets = shard.server.gate.limits().packet_budget();
     let rejected = Cell::default();
+    let port = port.and_then(NonZeroU16::new);
     let info = ClientInfo { address: client, class, port, reach, origin, packets, rejected };
     let connection = Rc::new(Connection::new(id, form, info, secret, transport, session));
     connection.format.compression.set(compression);

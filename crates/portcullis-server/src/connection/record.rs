@@ -3,6 +3,7 @@
 
 use portcullis_audit::{Outcome, Record};
 use portcullis_model::{Code, Now, Roles, Secret};
+use std::num::NonZeroU16;
 
 use crate::connection::end::EndReason;
 use crate::connection::state::Connection;
@@ -73,7 +74,7 @@ fn add_withheld_roles(shard: &Shard, record: &mut Record, connection: &Connectio
 
 fn record_connection(shard: &Shard, mut record: Record, connection: &Connection, now: Now) {
     record.client = Some(connection.client.address);
-    record.port = connection.client.port;
+    record.port = connection.client.port.map(NonZeroU16::get);
     record.connection = Some(connection.id);
     record.origin = connection.client.origin.as_deref().map(String::from);
     if let Some(caller) = connection.caller() {

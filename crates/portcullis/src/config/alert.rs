@@ -218,6 +218,8 @@ impl RuleSection {
             severity: self.severity,
         };
         let thresholds = match self.thresholds {
+            // A rule without a threshold, such as A17, can be disabled.
+            None if first == ThresholdSection::default() => Vec::new(),
             None => vec![first.read(&rule)?],
             Some(_) if first != ThresholdSection::default() => {
                 let why = "count, window_s and severity beside it are those of the first threshold";
