@@ -31,11 +31,11 @@ pub struct StoredState {
     pub rules: BlockRules,
     /// The names of roles.
     pub roles: RoleTable,
-    /// How invitations are made.
+    /// The maker of invitations.
     pub invitations: InvitationMaker,
 }
 
-/// What operations need of the channels.
+/// The state of the channels, and sending through them, for operations.
 struct ChannelAccess {
     states: Box<dyn Fn() -> Vec<ChannelState> + Send + Sync>,
     deliveries: Box<dyn Fn() -> BTreeMap<String, i64> + Send + Sync>,

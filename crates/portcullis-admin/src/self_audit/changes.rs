@@ -199,7 +199,7 @@ mod tests {
             let ended = keys(&FindingChanges::between(Some(&former), &newest)).1;
             assert_eq!(ended, [(String::from("D5 token"), cause)], "{why:?}");
         }
-        // What could not run when it was found does not keep it.
+        // A part that did not run when the finding was made does not keep it open.
         let mut former = found.clone();
         former.checks[4].not_checked.push(String::from("no session keys yet"));
         let mut newest = partly(&["no session keys yet"]);

@@ -138,7 +138,7 @@ impl CheckResult {
     }
 }
 
-/// How severe a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingSeverity {
@@ -168,11 +168,11 @@ impl FindingSeverity {
 pub struct AuditFinding {
     /// Names the weakness, equal in all reports until it is mended: `D4 sessions.secret`.
     pub key: String,
-    /// How severe it is.
+    /// Its severity.
     pub severity: FindingSeverity,
-    /// What was found and why it matters; without names of users or addresses of clients.
+    /// The fault and its effect; without names of users or addresses of clients.
     pub found: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
     /// Since how many runs it is kept only because a part of its check could not run.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -193,7 +193,7 @@ pub struct Check {
     pub title: String,
     /// The result.
     pub result: CheckResult,
-    /// What was checked and is in order.
+    /// Facts that were checked and are in order.
     pub facts: Vec<String>,
     /// The weaknesses, the most severe first.
     pub findings: Vec<AuditFinding>,

@@ -21,7 +21,7 @@ pub struct LiveFacts {
     pub channels: Vec<ChannelState>,
     /// The last delivery of each channel, in milliseconds since 1970.
     pub delivered: BTreeMap<String, i64>,
-    /// How long the server runs, in milliseconds.
+    /// The time since the start of the server, in milliseconds.
     pub uptime_ms: u64,
 }
 

@@ -12,7 +12,7 @@ use super::check::{AuditFinding, Check, CheckResult, FindingSeverity};
 /// Longest report, in bytes.
 pub(crate) const REPORT_MAX_BYTES: usize = 64 * 1024;
 
-/// What started a run.
+/// The cause of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditCause {
@@ -67,7 +67,7 @@ pub struct AuditReport {
     pub at: String,
     /// The same in milliseconds since 1970.
     pub unix_ms: i64,
-    /// What started it.
+    /// The cause of the run.
     pub cause: AuditCause,
     /// Whether the running server made it.
     pub server: bool,

@@ -21,7 +21,7 @@ use super::schedule::{corrected, first_run, next_night};
 pub type Examine =
     Box<dyn Fn(&LiveFacts, &[AuditReport], AuditCause, Now) -> AuditReport + Send + Sync>;
 
-/// What the audit of a server needs.
+/// The parts of the server that the audit needs.
 pub struct SelfAuditOptions {
     /// Runs all checks; it may take a minute.
     pub examine: Examine,

@@ -1,4 +1,4 @@
-//! What all checks get: settings, the state of the server, earlier reports.
+//! The input of all checks: settings, the state of the server, earlier reports.
 //! Never: a check.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! How invitations are made, which the product with the accounts knows.
+//! The trait through which the accounts make invitations for operations.
 //! Never: a secret; it is made for one answer.
 
 use portcullis_model::{Denial, Secret};
@@ -6,7 +6,7 @@ use portcullis_model::{Denial, Secret};
 /// Makes a random secret; returns it with its digest.
 pub type MakeSecret = fn() -> Result<(Secret<String>, [u8; 32]), Denial>;
 
-/// How invitations are made, which the product with the accounts knows.
+/// Makes invitations. The accounts implement it, because they own the secrets.
 pub struct InvitationMaker {
     /// Makes the secret.
     pub make: MakeSecret,

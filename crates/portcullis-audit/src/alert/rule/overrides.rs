@@ -82,7 +82,7 @@ pub enum RuleError {
     NoThreshold {
         /// The rule.
         id: String,
-        /// How many thresholds it has.
+        /// The number of its thresholds.
         has: usize,
     },
     /// The threshold with this number does not count records, so it has no count and no window.

@@ -14,7 +14,7 @@ use crate::start::output_files::CHAIN_CERTIFICATES;
 /// A server that runs for so long has signed a note in the last minutes.
 const NOTES_AFTER_MS: u64 = 300_000;
 
-/// What to do about a log that may have been changed.
+/// The remedy for a log that may have been changed.
 const REMEDY: &str = "keep a copy of the files; run portcullis audit verify with the keys that \
                       you keep elsewhere; see the runbook, alert A13";
 

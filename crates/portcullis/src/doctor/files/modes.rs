@@ -73,7 +73,7 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
     check.fact(format!("{files} files and directories"));
 }
 
-/// What may be done with a file.
+/// The operations on a file that its mode permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// The data directory: for the server's user alone.
