@@ -20,7 +20,7 @@ use crate::spool::file;
 
 const WEEK_MS: i64 = 7 * 24 * 60 * 60_000;
 
-/// The parts of the server that the digest needs.
+/// The options of the weekly digest.
 #[derive(Debug, Clone)]
 pub struct DigestOptions {
     /// When it is sent.

@@ -1,4 +1,4 @@
-//! The trait through which the accounts make invitations for operations.
+//! The function of the accounts that makes secrets of invitations, and the page for them.
 //! Never: a secret; it is made for one answer.
 
 use portcullis_model::{Denial, Secret};
@@ -6,7 +6,7 @@ use portcullis_model::{Denial, Secret};
 /// Makes a random secret; returns it with its digest.
 pub type MakeSecret = fn() -> Result<(Secret<String>, [u8; 32]), Denial>;
 
-/// Makes invitations. The accounts implement it, because they own the secrets.
+/// The parts of invitations that the accounts provide.
 pub struct InvitationMaker {
     /// Makes the secret.
     pub make: MakeSecret,
