@@ -1,13 +1,15 @@
 // Adds time to the clocks that a process reads; a file says how much. Hours pass in seconds.
-// Never: a wait that lasts longer because of it; deadlines for the kernel are corrected.
+// Never: a wait of a timer or a lock that lasts longer because of it.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -78,6 +80,31 @@ time_t time(time_t *seconds) {
   return now.tv_sec;
 }
 
+// The kernel does not know the time that is added, so a wait is made of slices: it ends in time
+// even if its deadline passes by an addition.
+#define SLICE_MS 20
+
+static int64_t now_ns(clockid_t clock) {
+  struct timespec now;
+  clock_gettime(clock, &now);
+  return now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+// The asynchronous runtime waits for its timers here.
+int epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms) {
+  static int (*real)(int, struct epoll_event *, int, int);
+  if (real == NULL)
+    real = (int (*)(int, struct epoll_event *, int, int))dlsym(RTLD_NEXT, "epoll_wait");
+  int64_t until_ns = now_ns(CLOCK_MONOTONIC) + timeout_ms * 1000000LL;
+  for (;;) {
+    int64_t left_ms = (until_ns - now_ns(CLOCK_MONOTONIC) + 999999) / 1000000;
+    int is_last = timeout_ms >= 0 && left_ms <= SLICE_MS;
+    int slice_ms = is_last ? (left_ms > 0 ? (int)left_ms : 0) : SLICE_MS;
+    int found = real(epoll, events, count, timeout_ms < 0 ? -1 : slice_ms);
+    if (found != 0 || is_last) return found;
+  }
+}
+
 // The standard library of Rust waits on futexes until a moment of the clock that it has read.
 long syscall(long number, ...) {
   static long (*real)(long, ...);
@@ -87,12 +114,18 @@ long syscall(long number, ...) {
   long a = va_arg(list, long), b = va_arg(list, long), c = va_arg(list, long);
   long d = va_arg(list, long), e = va_arg(list, long), f = va_arg(list, long);
   va_end(list);
-  struct timespec until;
-  if (number == SYS_futex && (b & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET && d != 0) {
-    clockid_t clock = (b & FUTEX_CLOCK_REALTIME) != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
-    until = *(const struct timespec *)d;
-    add(&until, -added(clock));
-    d = (long)&until;
+  if (number != SYS_futex || (b & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET || d == 0)
+    return real(number, a, b, c, d, e, f);
+  clockid_t clock = (b & FUTEX_CLOCK_REALTIME) != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+  const struct timespec *deadline = (const struct timespec *)d;
+  int64_t until_ns = deadline->tv_sec * SECOND_NS + deadline->tv_nsec;
+  for (;;) {
+    int64_t slice_ns = now_ns(clock) + SLICE_MS * 1000000LL;
+    int is_last = until_ns <= slice_ns;
+    int64_t end_ns = is_last ? until_ns : slice_ns;
+    struct timespec end = {.tv_sec = end_ns / SECOND_NS, .tv_nsec = end_ns % SECOND_NS};
+    add(&end, -added(clock));
+    long result = real(number, a, b, c, (long)&end, e, f);
+    if (is_last || result != -1 || errno != ETIMEDOUT) return result;
   }
-  return real(number, a, b, c, d, e, f);
 }

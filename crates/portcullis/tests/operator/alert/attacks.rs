@@ -5,12 +5,10 @@ use portcullis_test::{Config, Person, ShiftedClock, SioClient, counter, sign_in,
 use serde_json::json;
 
 use crate::alert::alerted_server::{AlertedServer, SPAM, room, ticket};
-use crate::alert::quiet_hours::{WITHOUT_OVERLOAD, log_in_memory, pass};
+use crate::alert::quiet_hours::{WITHOUT_AUDIT, WITHOUT_OVERLOAD, log_in_memory, pass};
 
 /// Messages that attackers may cause in an hour.
 const MESSAGES_MAX: usize = 12;
-/// The nightly audit, which the clock of the test reaches, has its own alerts.
-const WITHOUT_AUDIT: &str = "[alert.rule.A17]\nenabled = false\n";
 /// Attackers; each attacks for ten minutes.
 const USERS: usize = 6;
 /// Attacks of one user, one in a hundred seconds.
