@@ -18,7 +18,7 @@ const STEP_S: u64 = 100;
 /// A clock that jumps looks like a server that did nothing for so long: overload.
 pub(crate) const WITHOUT_OVERLOAD: &str = "[alert.rule.A11]\nenabled = false\n";
 
-/// The nightly audit finds the limits that a test raises, at a minute that nobody knows before.
+/// The nightly audit, at a random minute, reports the limits that a test raises.
 pub(crate) const WITHOUT_AUDIT: &str = "[alert.rule.A17]\nenabled = false\n";
 
 /// Puts the security log into memory, where a sync takes no time: one during a jump of the clock
