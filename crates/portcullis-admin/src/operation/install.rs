@@ -25,6 +25,7 @@ use crate::operation::records::alert_change::{AlertAcknowledge, AlertSilence, Al
 use crate::operation::records::alerts::AdminAlerts;
 use crate::operation::records::events::AdminEvents;
 use crate::operation::state::load_pin::{StatePin, StateUnpin};
+use crate::operation::state::load_state::AdminState;
 use crate::operation::state::offenders::{AdminOffenders, AffectedUsers};
 use crate::operation::state::overview::AdminOverview;
 use crate::operation::state::sampler;
@@ -44,6 +45,7 @@ const AUDIT_EVERY_MS: u64 = 60_000;
 pub fn install_operations(builder: &mut Builder, desk: &Arc<Desk>) -> Result<(), GateError> {
     builder.namespace(NAMESPACE)?.any_role(&[Role::Admin, Role::Auditor]);
     install::<AdminOverview>(builder, desk)?;
+    install::<AdminState>(builder, desk)?;
     install::<AdminTimeline>(builder, desk)?;
     install::<AdminAlerts>(builder, desk)?;
     install::<AdminOffenders>(builder, desk)?;

@@ -5,7 +5,7 @@ pub(crate) mod private; // health, readiness, metrics for operators
 pub(crate) mod private_connections; // the open connections of a private listener
 pub(crate) mod listen; // the listeners of operators and probes
 pub(crate) mod host; // the names of the private listener
-pub(crate) mod requests; // requests of operators
+pub(crate) mod operator_access; // the key of operators' programs
 pub(crate) mod limit_view; // limits as JSON
 pub(crate) mod private_route; // operations of the product for operators
 pub(crate) mod readiness; // the answer of `/ready`

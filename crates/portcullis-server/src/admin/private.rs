@@ -81,7 +81,7 @@ impl Private {
                     let (status, body) = self.operation(&head, &buffer, &mut socket, peer).await;
                     Answer::json(status, body)
                 } else {
-                    self.respond(&head, peer, listener_kind)
+                    self.respond(&head, listener_kind)
                 };
                 tracing::trace!(%peer, status = answer.status, "request on a private listener");
                 encode(&answer, head.method)
@@ -95,7 +95,7 @@ impl Private {
         let _ended = socket.shutdown().await;
     }
 
-    fn respond(&self, head: &Head<'_>, peer: SocketAddr, listener_kind: PrivateListener) -> Answer {
+    fn respond(&self, head: &Head<'_>, listener_kind: PrivateListener) -> Answer {
         let host = check_host(head, &self.server.options.private_hosts);
         match (head.path, listener_kind) {
             ("/health", _) => read_only(head, || Answer::json(200, json_status("ok"))),
@@ -109,12 +109,8 @@ impl Private {
             // The response to a mistyped path names the path, not the Host header.
             ("/health/" | "/ready/", _) => not_found(),
             (path, PrivateListener::Operators) => match host {
-                Err((400, _)) if !is_for_operators(path) => not_found(),
+                Err((400, _)) if path != "/metrics" => not_found(),
                 Err(rejection) => Answer::rejected(rejection),
-                Ok(()) if path.starts_with("/admin/") => {
-                    let (status, body) = self.admin(head, peer);
-                    Answer::json(status, body)
-                }
                 Ok(()) if path == "/metrics" => read_only(head, || self.metrics()),
                 Ok(()) => not_found(),
             },
@@ -215,10 +211,6 @@ fn read_only(head: &Head<'_>, answer: impl FnOnce() -> Answer) -> Answer {
 
 fn json_status(status: &str) -> String {
     json!({ "status": status }).to_string()
-}
-
-fn is_for_operators(path: &str) -> bool {
-    path == "/metrics" || path.starts_with("/admin/")
 }
 
 fn not_found() -> Answer {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::admin::host::{Rejection, check_host};
 use crate::admin::private::Private;
-use crate::admin::requests::check_operator;
+use crate::admin::operator_access::check_operator;
 use crate::setup::registered::PrivateRoute;
 
 /// The paths of operations begin with it.

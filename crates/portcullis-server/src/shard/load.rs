@@ -21,6 +21,7 @@ pub(crate) async fn load_loop(shard: Rc<Shard>) {
     let jitter = (shard.references.next_number() % 1_000) as f64 / 1_000.0;
     let mut machine = LoadMachine::new(jitter);
     let mut cpu = CpuTime::until(shard.now());
+    let mut pinned = server.gate.limits().pinned_load();
     let mut ticks = tokio::time::interval(Duration::from_millis(SAMPLE_INTERVAL_MS));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !shard.drain.started.get() {
@@ -28,12 +29,13 @@ pub(crate) async fn load_loop(shard: Rc<Shard>) {
         let now = shard.now();
         let change = machine.evaluate(&sample(&shard, cpu.since_last(now)), now.monotonic_ms);
         let ended = server.gate.limits().record_load(machine.state(), machine.sampled(), now);
-        if let Some(pinned) = ended {
-            record_pin_end(&shard, pinned);
-        }
         server.audit.set_overloaded(server.gate.load() >= LoadState::Elevated);
         if let Some(change) = change {
             record_change(&shard, &change);
+        }
+        let before = std::mem::replace(&mut pinned, server.gate.limits().pinned_load());
+        if let Some(what) = pin_change(before, pinned, ended) {
+            record_pin(&shard, &what);
         }
         server.load.set_signals(machine.values());
         server.metrics.set_load(&server.gate, machine.values(), &server.queues.counts());
@@ -66,38 +68,57 @@ fn sample(shard: &Shard, busy: f64) -> LoadSample {
 }
 
 fn record_change(shard: &Shard, change: &LoadChange) {
+    let why = match change.signal {
+        Some((signal, value)) => format!("{} is {value:.0}", signal.name()),
+        None => String::from("the load has decreased"),
+    };
+    let pinned = match shard.server.gate.limits().pinned_load() {
+        Some(state) => format!("; pinned to {}", state.name()),
+        None => String::new(),
+    };
+    let (from, to) = (change.from.name(), change.to.name());
+    record_level(shard, format!("{from} to {to}: {why}{pinned}"));
+    let unix_ms = shard.now().unix_ms;
+    shard.server.load.set_reason(LoadReason { unix_ms, why });
+}
+
+/// The change of the pin since the last sample; `ended` is the pin that has ended by itself.
+///
+/// A pin that an operator sets again for another time is the same pin.
+fn pin_change(
+    before: Option<LoadState>,
+    after: Option<LoadState>,
+    ended: Option<LoadState>,
+) -> Option<String> {
+    match (before, after, ended) {
+        (_, None, Some(pinned)) => Some(format!("the pin to {} has ended", pinned.name())),
+        (Some(pinned), None, None) => Some(format!("an operator ended the pin to {}", pinned.name())),
+        (before, Some(pinned), _) if before != after => {
+            Some(format!("an operator pinned the load level to {}", pinned.name()))
+        }
+        (_, Some(_), _) | (None, None, None) => None,
+    }
+}
+
+fn record_pin(shard: &Shard, what: &str) {
+    record_level(shard, format!("{what}: {} now", shard.server.gate.load().name()));
+    let unix_ms = shard.now().unix_ms;
+    shard.server.load.set_reason(LoadReason { unix_ms, why: String::from(what) });
+}
+
+/// Records the level in force, which an alert follows: the pinned one, otherwise the measured one.
+fn record_level(shard: &Shard, detail: String) {
+    let level = shard.server.gate.load();
     let mut record = Record::new(Code::DegradationStateChanged);
-    record.severity = match change.to {
+    record.severity = match level {
         LoadState::Normal => Severity::Info,
         LoadState::Elevated | LoadState::Shedding => Severity::Warning,
         LoadState::Critical => Severity::Critical,
     };
     record.outcome = Outcome::Success;
     record.rule = "load";
-    record.reason = change.to.name();
-    let why = match change.signal {
-        Some((signal, value)) => format!("{} is {value:.0}", signal.name()),
-        None => String::from("the load has decreased"),
-    };
-    let unix_ms = shard.now().unix_ms;
-    shard.server.load.set_reason(LoadReason { unix_ms, why: why.clone() });
-    let pinned = match shard.server.gate.limits().pinned_load() {
-        Some(state) => format!("; pinned to {}", state.name()),
-        None => String::new(),
-    };
-    let (from, to) = (change.from.name(), change.to.name());
-    record.detail = Some(format!("{from} to {to}: {why}{pinned}"));
-    shard.server.audit.record(record, shard.now());
-}
-
-/// Records that the pin of a level has ended by itself.
-fn record_pin_end(shard: &Shard, pinned: LoadState) {
-    let mut record = Record::new(Code::DegradationStateChanged);
-    record.outcome = Outcome::Success;
-    record.rule = "load";
-    let level = shard.server.gate.load().name();
-    record.reason = level;
-    record.detail = Some(format!("the pin to {} has ended: {level} now", pinned.name()));
+    record.reason = level.name();
+    record.detail = Some(detail);
     shard.server.audit.record(record, shard.now());
 }
 
@@ -131,4 +152,28 @@ fn memory_bytes() -> f64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
     pages.unwrap_or(0.0) * rustix::param::page_size() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn change_of_a_pin_names_its_cause() {
+        let (shedding, critical) = (Some(LoadState::Shedding), Some(LoadState::Critical));
+        for (before, after, ended, expect) in [
+            (None, None, None, None),
+            (shedding, shedding, None, None),
+            (None, shedding, None, Some("an operator pinned the load level to shedding")),
+            (shedding, critical, None, Some("an operator pinned the load level to critical")),
+            (shedding, None, None, Some("an operator ended the pin to shedding")),
+            (shedding, None, shedding, Some("the pin to shedding has ended")),
+            // Pinned and ended between two samples.
+            (None, None, shedding, Some("the pin to shedding has ended")),
+            (shedding, critical, shedding, Some("an operator pinned the load level to critical")),
+        ] {
+            let found = pin_change(before, after, ended);
+            assert_eq!(found.as_deref(), expect, "{before:?} {after:?} {ended:?}");
+        }
+    }
 }

@@ -82,7 +82,9 @@ pub(crate) fn limits(server: &InstallationArguments, command: &LimitsCommand) ->
     match command {
         LimitsCommand::Simulate { trace } => simulate::run(installation, trace),
         LimitsCommand::Explain { subject } => operate::explain(&installation, subject),
-        LimitsCommand::Unlock { subject } => operate::unlock(&installation, subject),
+        LimitsCommand::Unlock { subject, reason } => {
+            operate::unlock(&installation, subject, reason)
+        }
     }
 }
 

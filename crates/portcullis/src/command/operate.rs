@@ -4,19 +4,25 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use portcullis_accounts::{OperatorAccounts, OperatorError};
 use portcullis_audit::utc;
 use portcullis_guard::LoadState;
 use portcullis_model::{Now, UserId};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::installation::Installation;
-use super::private_request::{exchange, request};
+use super::block::read_reason;
+use super::private_request::{exchange, operate};
 use super::user::read_time;
 use crate::output::{OutputError, outln};
 use crate::start::wiring::block_on;
+
+/// The reason in the record of a command without `--reason`.
+const NO_REASON: &str = "no reason was stated";
+/// How long a pin lasts without `--for`.
+const PIN_MS: i64 = 3_600_000;
 
 /// `portcullis limits …`.
 #[derive(Debug, Subcommand)]
@@ -32,6 +38,9 @@ pub(crate) enum LimitsCommand {
         /// An address, or the name or id of a user.
         #[arg(value_name = "ADDRESS|USER")]
         subject: String,
+        /// The reason for the record, of 3 to 200 characters.
+        #[arg(long, value_parser = read_reason, default_value = NO_REASON)]
+        reason: String,
     },
     /// Replays a recorded trace with the configured limits, without a server: prints the requests
     /// that they would reject, and the limits that would be enough.
@@ -46,13 +55,16 @@ pub(crate) enum LimitsCommand {
 pub(crate) enum StateCommand {
     /// Shows the load level of the server, and how far the limits for all clients are used.
     Show,
-    /// Pins the server to a load level.
+    /// Pins the server to a load level for a time.
     Pin {
         /// The load level; `auto` follows the measurements again.
         state: StateName,
-        /// A duration after which the pin ends: a number and s, m, h or d, such as 2h.
+        /// A duration of at most 30d: a number and s, m, h or d, such as 2h. By default 1h.
         #[arg(long = "for", value_name = "TIME", value_parser = read_time)]
         lasting_ms: Option<i64>,
+        /// The reason for the record, of 3 to 200 characters.
+        #[arg(long, value_parser = read_reason, default_value = NO_REASON)]
+        reason: String,
     },
 }
 
@@ -72,33 +84,43 @@ pub(crate) enum StateName {
 }
 
 impl StateName {
-    fn word(self) -> &'static str {
+    /// The load level; none follows the measurements.
+    fn level(self) -> Option<LoadState> {
         match self {
-            Self::Auto => "auto",
-            Self::Normal => LoadState::Normal.name(),
-            Self::Elevated => LoadState::Elevated.name(),
-            Self::Shedding => LoadState::Shedding.name(),
-            Self::Critical => LoadState::Critical.name(),
+            Self::Auto => None,
+            Self::Normal => Some(LoadState::Normal),
+            Self::Elevated => Some(LoadState::Elevated),
+            Self::Shedding => Some(LoadState::Shedding),
+            Self::Critical => Some(LoadState::Critical),
         }
     }
 }
 
 /// Shows how far limits are used.
 pub(super) fn explain(installation: &Installation, subject: &str) -> Result<()> {
-    limits(installation, "GET", "/admin/limits", subject)
+    print_subject(installation, &limit_subject(installation, subject)?)
 }
 
 /// Resets the limits of an address or a user.
-pub(super) fn unlock(installation: &Installation, subject: &str) -> Result<()> {
-    limits(installation, "POST", "/admin/limits/unlock", subject)
+pub(super) fn unlock(installation: &Installation, subject: &str, reason: &str) -> Result<()> {
+    let subject = limit_subject(installation, subject)?;
+    let mut payload = subject.clone();
+    payload.insert(String::from("reason"), json!(reason));
+    operate(installation, "limits:unlock", &Value::Object(payload))?;
+    print_subject(installation, &subject)
 }
 
-fn limits(installation: &Installation, method: &str, path: &str, subject: &str) -> Result<()> {
-    let query = match subject.parse::<IpAddr>() {
-        Ok(address) => format!("address={}", address.to_canonical()),
-        Err(_) => format!("user={}", find_user(installation, subject)?),
+/// The member of a payload that names an address or a user.
+fn limit_subject(installation: &Installation, subject: &str) -> Result<Map<String, Value>> {
+    let (name, value) = match subject.parse::<IpAddr>() {
+        Ok(address) => ("address", address.to_canonical().to_string()),
+        Err(_) => ("user", find_user(installation, subject)?.to_string()),
     };
-    let response = request(installation, method, &format!("{path}?{query}"))?;
+    Ok(Map::from_iter([(String::from(name), json!(value))]))
+}
+
+fn print_subject(installation: &Installation, subject: &Map<String, Value>) -> Result<()> {
+    let response = operate(installation, "admin:limits", &json!(subject))?;
     if let Some(prefixes) = response.get("prefixes").and_then(Value::as_array) {
         for (prefix, width) in prefixes.iter().zip(["narrow prefix", "wide prefix"]) {
             let held = prefix.get("held").map(ToString::to_string).unwrap_or_default();
@@ -130,17 +152,36 @@ fn find_user(installation: &Installation, subject: &str) -> Result<UserId> {
 
 /// Shows or pins the load level.
 pub(super) fn state(installation: &Installation, command: &StateCommand) -> Result<()> {
-    let response = match command {
-        StateCommand::Show => request(installation, "GET", "/admin/state")?,
-        StateCommand::Pin { state, lasting_ms } => {
-            let end = lasting_ms.map(|ms| format!("&for_s={}", ms / 1_000)).unwrap_or_default();
-            request(installation, "POST", &format!("/admin/state?pin={}{end}", state.word()))?
+    if let StateCommand::Pin { state, lasting_ms, reason } = command {
+        match (state.level(), lasting_ms) {
+            (None, Some(_)) => bail!("auto has no end: leave out --for"),
+            (None, None) => unpin(installation, reason)?,
+            (Some(level), lasting_ms) => {
+                let duration_s = lasting_ms.unwrap_or(PIN_MS) / 1_000;
+                let payload = json!({
+                    "state": level.name(), "duration_s": duration_s, "reason": reason,
+                });
+                operate(installation, "state:pin", &payload)?;
+            }
         }
-    };
-    for key in ["state", "measured", "pinned", "pinned_for_ms", "known_level"] {
-        outln!("{key}: {}", shown(response.get(key)))?;
     }
+    let response = operate(installation, "admin:state", &json!({}))?;
+    let pin = |name: &str| shown(response.get("pinned").and_then(|pinned| pinned.get(name)));
+    outln!("state: {}", shown(response.get("state")))?;
+    outln!("measured: {}", shown(response.get("measured")))?;
+    outln!("pinned: {}", pin("state"))?;
+    outln!("pinned_for_ms: {}", pin("rest_ms"))?;
+    outln!("known_level: {}", shown(response.get("returning_permille")))?;
     Ok(print_limits(&response, installation.now())?)
+}
+
+/// Ends the pin, if there is one.
+fn unpin(installation: &Installation, reason: &str) -> Result<()> {
+    let response = operate(installation, "admin:state", &json!({}))?;
+    if response.get("pinned").is_some_and(|pinned| !pinned.is_null()) {
+        operate(installation, "state:unpin", &json!({ "reason": reason }))?;
+    }
+    Ok(())
 }
 
 fn print_limits(response: &Value, now: Now) -> Result<(), OutputError> {

@@ -16,18 +16,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest response that is read.
 const RESPONSE_MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Sends a request without a body, and returns the JSON of the response.
-pub(super) fn request(installation: &Installation, method: &str, path: &str) -> Result<Value> {
-    send(installation, method, path, "")
-}
-
 /// Performs an operation of `docs/operators-api.md`; `name` is its name, such as `alert:silence`.
 pub(super) fn operate(installation: &Installation, name: &str, payload: &Value) -> Result<Value> {
     let name = name.strip_prefix("admin:").unwrap_or(name).replace(':', "/");
-    send(installation, "POST", &format!("/admin/v1/{name}"), &payload.to_string())
+    send(installation, &format!("/admin/v1/{name}"), &payload.to_string())
 }
 
-fn send(installation: &Installation, method: &str, path: &str, body: &str) -> Result<Value> {
+fn send(installation: &Installation, path: &str, body: &str) -> Result<Value> {
     let address = installation
         .settings
         .server
@@ -37,14 +32,11 @@ fn send(installation: &Installation, method: &str, path: &str, body: &str) -> Re
     let secret = ServerSecret::load(data)?;
     let secret = secret
         .with_context(|| format!("no server was ever started with the data directory {data:?}"))?;
-    let length = match method {
-        "POST" => format!("Content-Length: {}\r\n", body.len()),
-        _ => String::new(),
-    };
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n\
-         X-Portcullis-Operator: {}\r\n{length}\r\n{body}",
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\n\
+         X-Portcullis-Operator: {}\r\nContent-Length: {}\r\n\r\n{body}",
         secret.operator().expose(),
+        body.len(),
     );
     let response = exchange(address, &request).with_context(|| {
         format!(

@@ -201,8 +201,8 @@ fn t409_planted_weakness_is_found_and_resolved_when_it_is_mended() {
     found_and_mended(&server, &format!("D11 factor {}", bob.id), 4, || {
         let _revoked = done(&server, &["user", "take", "bob", "admin"], "");
     });
-    // D12: a pin without an end.
-    let _pinned = done(&server, &["state", "pin", "normal"], "");
+    // D12: a pin for weeks.
+    let _pinned = done(&server, &["state", "pin", "normal", "--for", "30d"], "");
     found_and_mended(&server, "D12 pin", 4, || {
         let _ended = done(&server, &["state", "pin", "auto"], "");
     });

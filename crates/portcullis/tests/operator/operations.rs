@@ -36,9 +36,10 @@ fn changes() -> [(&'static str, Value); 18] {
 }
 
 /// All operations that read, each with a valid payload.
-fn reads() -> [(&'static str, Value); 14] {
+fn reads() -> [(&'static str, Value); 15] {
     [
         ("admin:overview", json!({})),
+        ("admin:state", json!({})),
         ("admin:timeline", json!({})),
         ("admin:blocks", json!({})),
         ("admin:doctor", json!({})),

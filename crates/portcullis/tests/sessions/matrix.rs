@@ -145,7 +145,7 @@ impl Cast {
     fn operation(&self, event: &str) -> Value {
         let victim = &self.victim.id;
         let more = match event {
-            "admin:overview" | "admin:timeline" | "admin:alerts" | "admin:blocks"
+            "admin:overview" | "admin:state" | "admin:timeline" | "admin:alerts" | "admin:blocks"
             | "admin:offenders" | "admin:affected" | "admin:events" | "admin:users"
             | "admin:doctor" | "admin:unwatch" | "admin:connections" | "admin:invitations" => {
                 return json!({});

@@ -8,4 +8,5 @@ pub(crate) mod network_clients; // connections and users of networks
 pub(crate) mod offenders; // `admin:offenders`, `admin:affected`
 pub(crate) mod timeline; // `admin:timeline`
 pub(crate) mod watch; // `admin:watch`, `admin:unwatch`
+pub(crate) mod load_state; // `admin:state`
 pub(crate) mod load_pin; // `state:pin`, `state:unpin`

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::{Desk, at};
+use crate::operation::state::load_state::pinned;
 use crate::operation::state::happening::{Situation, describe};
 use crate::operation::state::offenders::view;
 use crate::operation::state::sampler::ATTACK_OVER_MS;
@@ -42,10 +43,6 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
     let now = services.clock.now();
     let (status, limits) = (services.status(), services.gate.limits());
     let counts = limits.counts();
-    let until = limits
-        .pinned_for_ms(now)
-        .map(|rest_ms| utc(now.unix_ms.saturating_add(i64::try_from(rest_ms).unwrap_or(i64::MAX))));
-    let pinned = limits.pinned_load().map(|state| json!({ "state": state.name(), "until": until }));
     let reason = status.load_reason.as_ref();
     let parties = services.rejected_parties();
     let users = parties.iter().filter(|party| party.kind == PartyKind::User).count();
@@ -59,7 +56,7 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
     json!({
         "at": at(now),
         "state": services.gate.load().name(),
-        "pinned": pinned,
+        "pinned": pinned(services),
         "since": reason.map(|reason| utc(reason.unix_ms)),
         "why": reason.map_or("", |reason| reason.why.as_str()),
         "connections": {

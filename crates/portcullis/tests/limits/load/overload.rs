@@ -190,11 +190,13 @@ fn operator_sees_limited_clients_and_lifts_limits() {
     let (code, _) = run(&["limits", "unlock", "::ffff:127.0.0.1"]);
     assert_eq!(code, Some(0));
     assert_eq!(upgrade(&server, None).status, 101);
-    let record = server.records.wait_for(|record| record["event"]["reason"] == "unlocked");
+    let record = server.records.wait_for(|record| record["event"]["action"] == "limits:unlock");
     assert_eq!(record["event"]["code"], "authz_admin");
+    assert_eq!(record["event"]["reason"], "operator");
+    assert_eq!(record["labels"]["address"], "127.0.0.1");
     let (code, reply) = run(&["limits", "explain", "no-such-limit"]);
     assert_eq!(code, Some(1));
-    assert!(reply.contains("no such user"), "{reply}");
+    assert!(reply.contains("no user has this id"), "{reply}");
     let (code, reply) = run(&["limits", "explain", "not an id"]);
     assert_eq!(code, Some(1));
     assert!(reply.contains("neither an address nor"), "{reply}");
@@ -223,28 +225,32 @@ fn admin_request_without_key_or_from_a_page_is_rejected() {
     let host = server.private.to_string();
     let key = server.operator_key();
     let good = [("Host", host.as_str()), ("X-Portcullis-Operator", key.as_str())];
-    assert_eq!(admin(&server, "GET /admin/state", &good).0, 200);
+    let (state, pin) = ("POST /admin/v1/state", "POST /admin/v1/state/pin");
+    assert_eq!(admin(&server, state, &good).0, 200);
     let longer = format!("{key}A");
-    let cases: [(&str, Headers<'_>, u16); 13] = [
-        ("POST /admin/state?pin=critical", &good[..1], 403),
-        ("POST /admin/state?pin=critical", &[good[0], (good[1].0, "1")], 403),
-        ("POST /admin/state?pin=critical", &[good[0], (good[1].0, &longer)], 403),
-        ("POST /admin/state?pin=critical", &[good[0], (good[1].0, &key[1..])], 403),
-        ("POST /admin/state?pin=critical", &[good[0], good[1], good[1]], 403),
-        ("POST /admin/state?pin=critical", &[good[0], good[1], ("Origin", "null")], 403),
-        ("POST /admin/state?pin=critical", &[("Host", "evil.example:1"), good[1]], 421),
-        ("POST /admin/state?pin=critical", &[good[1]], 400),
-        ("POST /admin/state?pin=unknown", &good, 400),
-        ("POST /admin/state", &good, 400),
-        ("GET /admin/limits/unlock?address=127.0.0.1", &good, 405),
-        ("GET /admin/limits?address=one", &good, 400),
-        ("GET /admin/nothing", &good, 404),
+    let cases: [(&str, Headers<'_>, u16); 15] = [
+        (pin, &good[..1], 403),
+        (pin, &[good[0], (good[1].0, "1")], 403),
+        (pin, &[good[0], (good[1].0, &longer)], 403),
+        (pin, &[good[0], (good[1].0, &key[1..])], 403),
+        (pin, &[good[0], good[1], good[1]], 403),
+        (pin, &[good[0], good[1], ("Origin", "null")], 403),
+        (pin, &[("Host", "evil.example:1"), good[1]], 421),
+        (pin, &[good[1]], 400),
+        ("POST /admin/v1/state/pin?state=critical", &good, 400),
+        ("GET /admin/v1/limits/unlock?address=127.0.0.1", &good, 405),
+        ("POST /admin/v1/nothing", &good, 404),
+        // The paths of earlier versions.
+        ("GET /admin/state", &good, 404),
+        ("POST /admin/state?pin=critical", &good, 404),
+        ("GET /admin/limits?address=127.0.0.1", &good, 404),
+        ("POST /admin/limits/unlock?address=127.0.0.1", &good, 404),
     ];
     for (line, headers, expect) in cases {
         assert_eq!(admin(&server, line, headers).0, expect, "{line} {headers:?}");
     }
-    assert_eq!(admin(&server, "GET /admin/state", &good).1["state"], "normal");
+    assert_eq!(admin(&server, state, &good).1["state"], "normal");
     // Nothing of it is on the public listener.
-    let public = Request::get(&server, "/admin/state").header("X-Portcullis-Operator", &key);
-    assert_eq!(public.ask(&server).status, 404);
+    let public = Request::post(&server, "/admin/v1/state", "{}");
+    assert_eq!(public.header("X-Portcullis-Operator", &key).ask(&server).status, 404);
 }

@@ -215,6 +215,37 @@ fn a11_overload_that_is_measured_alerts() {
 }
 
 #[test]
+fn a11_load_level_that_a_command_pins_alerts_until_the_pin_ends() {
+    let watched = AlertedServer::new("");
+    let pin = |arguments: &[&str]| done(&watched.server, &[&["state", "pin"], arguments].concat(), "");
+    let shown = pin(&["shedding", "--for", "2h", "--reason", "a flood of clients"]);
+    assert!(shown.starts_with("state: shedding\nmeasured: "), "{shown}");
+    watched.fires("A11", "high", "all");
+    let records = &watched.server.records;
+    let record = records.wait_for(|record| record["event"]["action"] == "state:pin");
+    assert_eq!(record["event"]["code"], "authz_admin", "{record}");
+    assert_eq!(record["event"]["reason"], "operator", "{record}");
+    assert_eq!(record["labels"]["stated_reason"], "a flood of clients", "{record}");
+    pin(&["critical"]);
+    watched.alert("A11", "critical", "updated", "all");
+    // The level in force counts, not the measured one.
+    let of_pin = |record: &Value| {
+        record["event"]["code"] == "degradation_state_changed"
+            && record["event"]["reason"] == "critical"
+    };
+    let record = records.wait_for(of_pin);
+    let expect = "an operator pinned the load level to critical: critical now";
+    assert_eq!(record["message"], expect, "{record}");
+    pin(&["auto"]);
+    watched.alert("A11", "critical", "resolved", "all");
+    // Without a pin, the command changes and records nothing.
+    assert!(pin(&["auto"]).contains("pinned: -"));
+    let unpins = records.all();
+    let unpins = unpins.iter().filter(|record| record["event"]["action"] == "state:unpin");
+    assert_eq!(unpins.count(), 1);
+}
+
+#[test]
 fn a13_deleted_log_alerts() {
     let watched = AlertedServer::new("");
     std::fs::remove_file(watched.server.data().join("security.log")).unwrap();
