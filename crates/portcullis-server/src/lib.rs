@@ -53,6 +53,9 @@ pub use rooms::kept_sockets::{RecoveryOutcome, RecoveryRequest};
 pub use setup::builder::Builder;
 pub use setup::dashboard::DashboardParts;
 pub use setup::operator_keys::OperatorKeys;
+pub use setup::operator_proof::{
+    ANSWER_PROOF_HEADER, NONCE_BYTES, OperatorAnswer, OperatorRequest,
+};
 pub use setup::options::{ConnectAnswer, Credentials, Options, ProxyProtocol, StrictTransport};
 pub use setup::port::{ReservedPort, reject_used_port, reserve_port, try_bind};
 pub use setup::registered::ReadyFact;

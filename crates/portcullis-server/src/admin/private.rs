@@ -20,6 +20,7 @@ use crate::admin::private_route::OPERATIONS;
 use crate::admin::readiness::Readiness;
 use crate::delivery::hub::longest;
 use crate::http::headers::API_POLICY;
+use crate::setup::operator_proof::ANSWER_PROOF_HEADER;
 use crate::setup::registered::ReadyFact;
 use crate::shard::server::Server;
 
@@ -36,20 +37,27 @@ const JSON: &str = "application/json; charset=utf-8";
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A response before it is written.
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     content_type: &'static str,
     body: String,
     /// The permitted methods, for an answer that has to name them (RFC 9110 section 10.2.1).
     allow: Option<&'static str>,
+    /// The proof of the answer, for a program that has proven the operator's key.
+    proof: Option<String>,
 }
 
 impl Answer {
     fn json(status: u16, body: String) -> Self {
-        Self { status, content_type: JSON, body, allow: None }
+        Self { status, content_type: JSON, body, allow: None, proof: None }
     }
 
-    fn rejected((status, why): Rejection) -> Self {
+    /// An answer for a program that has proven the operator's key, or shown it.
+    pub(crate) fn to_program(status: u16, body: String, proof: Option<String>) -> Self {
+        Self { proof, ..Self::json(status, body) }
+    }
+
+    pub(crate) fn rejected((status, why): Rejection) -> Self {
         Self::json(status, json!({ "error": why }).to_string())
     }
 }
@@ -78,8 +86,7 @@ impl Private {
                 let is_operation = listener_kind == PrivateListener::Operators
                     && head.path.starts_with(OPERATIONS);
                 let answer = if is_operation {
-                    let (status, body) = self.operation(&head, &buffer, &mut socket, peer).await;
-                    Answer::json(status, body)
+                    self.operation(&head, &buffer, &mut socket, peer).await
                 } else {
                     self.respond(&head, listener_kind)
                 };
@@ -179,7 +186,7 @@ impl Private {
             .server
             .metrics
             .text(self.server.gate.limits().counts(), self.server.audit.counts());
-        Answer { status: 200, content_type: METRICS, body, allow: None }
+        Answer { content_type: METRICS, ..Answer::json(200, body) }
     }
 }
 
@@ -232,6 +239,9 @@ fn encode(answer: &Answer, method: &str) -> Vec<u8> {
     ];
     if let Some(methods) = answer.allow {
         headers.push(("Allow", methods));
+    }
+    if let Some(proof) = &answer.proof {
+        headers.push((ANSWER_PROOF_HEADER, proof));
     }
     let mut bytes = Vec::with_capacity(512 + body.len());
     write_response_head(&mut bytes, answer.status, &headers);

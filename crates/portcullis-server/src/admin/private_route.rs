@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::admin::host::{Rejection, check_host};
-use crate::admin::private::Private;
-use crate::admin::operator_access::check_operator;
+use crate::admin::operator_access::OperatorProgram;
+use crate::admin::private::{Answer, Private};
 use crate::setup::registered::PrivateRoute;
 
 /// The paths of operations begin with it.
@@ -24,24 +24,53 @@ pub(crate) const OPERATIONS: &str = "/admin/v1/";
 const BODY_DEADLINE: Duration = Duration::from_secs(5);
 /// Longest body of a request, in bytes.
 const BODY_MAX_BYTES: u64 = 16 * 1024;
+const NO_BODY: Rejection = (400, "the body ended early, or did not arrive in 5 s");
+const OTHER_BODY: Rejection =
+    (403, "the proof of the key was made for another body: send the body that it was made for");
 
 impl Private {
-    /// Answers a request of an operation: a status and JSON.
+    /// Answers a request of an operation.
     pub(crate) async fn operation(
         &self,
         head: &Head<'_>,
         read: &[u8],
         socket: &mut TcpStream,
         peer: SocketAddr,
+    ) -> Answer {
+        let program = check_host(head, &self.server.options.private_hosts)
+            .and_then(|()| self.check_program(head, peer));
+        let program = match program {
+            Ok(program) => program,
+            Err(rejection) => return Answer::rejected(rejection),
+        };
+        let (status, body) = match program.accept(self.server.clock.now()) {
+            Ok(()) => self.perform(head, read, socket, &program).await,
+            Err(error) => (error.status(), json!({ "error": error.to_string() }).to_string()),
+        };
+        let proof = program.prove_answer(status, &body);
+        Answer::to_program(status, body, proof)
+    }
+
+    /// Performs an operation: a status and JSON.
+    async fn perform(
+        &self,
+        head: &Head<'_>,
+        read: &[u8],
+        socket: &mut TcpStream,
+        program: &OperatorProgram<'_>,
     ) -> (u16, String) {
-        let route = match self.find_operation(head, peer) {
+        let rejected_request =
+            |(status, why): Rejection| (status, json!({ "error": why }).to_string());
+        let route = match self.find_operation(head) {
             Ok(route) => route,
-            Err((status, why)) => return (status, json!({ "error": why }).to_string()),
+            Err(rejection) => return rejected_request(rejection),
         };
         let Some(body) = read_body(head, read, socket).await else {
-            let why = "the body ended early, or did not arrive in 5 s";
-            return (400, json!({ "error": why }).to_string());
+            return rejected_request(NO_BODY);
         };
+        if !program.covers(&body) {
+            return rejected_request(OTHER_BODY);
+        }
         let services = Arc::new(self.server.services());
         match (route.handler)(services, body).await {
             Ok(reply) => (200, String::from(reply.payload().arguments())),
@@ -49,14 +78,7 @@ impl Private {
         }
     }
 
-    fn find_operation(
-        &self,
-        head: &Head<'_>,
-        peer: SocketAddr,
-    ) -> Result<&PrivateRoute, Rejection> {
-        check_host(head, &self.server.options.private_hosts)?;
-        check_operator(head)?;
-        self.check_key(head, peer)?;
+    fn find_operation(&self, head: &Head<'_>) -> Result<&PrivateRoute, Rejection> {
         let name = head.path.strip_prefix(OPERATIONS).unwrap_or_default();
         let mut routes = self.server.registered.private_routes.iter();
         let route = routes.find(|route| route.path == name);

@@ -3,6 +3,7 @@
 
 pub(crate) mod options; // the options of the engine
 pub(crate) mod operator_keys; // the keys of operators' programs
+pub(crate) mod operator_proof; // proofs of such a key, one for each request
 pub(crate) mod builder; // registrations of a product before the start
 pub(crate) mod dashboard; // the parts of the dashboard
 pub(crate) mod registered; // the registrations, as all shards share them

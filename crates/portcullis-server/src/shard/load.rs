@@ -92,7 +92,9 @@ fn pin_change(
 ) -> Option<String> {
     match (before, after, ended) {
         (_, None, Some(pinned)) => Some(format!("the pin to {} has ended", pinned.name())),
-        (Some(pinned), None, None) => Some(format!("an operator ended the pin to {}", pinned.name())),
+        (Some(pinned), None, None) => {
+            Some(format!("an operator ended the pin to {}", pinned.name()))
+        }
         (before, Some(pinned), _) if before != after => {
             Some(format!("an operator pinned the load level to {}", pinned.name()))
         }

@@ -1,14 +1,16 @@
 //! `portcullis keys …`: signing keys, field keys and session secrets.
-//! Never: a key, or a part of one, in the output.
+//! Never: a key, or a part of one, in the output, except of `keys operator`.
 
 use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
 use portcullis_accounts::ServerSecret;
 use portcullis_audit::utc;
 use portcullis_seal::{KeyId, Keyring, application_mark};
+use portcullis_server::OperatorRequest;
 use portcullis_store::{OperatorActionKind, SqliteOperatorStore};
 
 use super::installation::Installation;
+use super::private_request::proof_header;
 use crate::output::{counted, outln};
 
 /// How long after a rotation the old field key is still in use: servers reload within a second.
@@ -54,8 +56,19 @@ pub(crate) enum KeysCommand {
         #[arg(long)]
         compact: bool,
     },
-    /// Prints the header with the key of requests to the private listener, for `curl -H @-`.
-    Operator,
+    /// Prints the header of requests to the private listener, for `curl -H @-`: with the key, or
+    /// with a proof for one request.
+    Operator {
+        /// The method of the request: the header then proves the key for this request and does not
+        /// contain it. The server accepts the proof within 30 s and once.
+        #[arg(requires = "target", value_parser = ["POST"])]
+        method: Option<String>,
+        /// The path of the request, such as `/admin/v1/overview`.
+        target: Option<String>,
+        /// The body of the request.
+        #[arg(default_value = "")]
+        body: String,
+    },
 }
 
 /// Runs the command.
@@ -84,7 +97,11 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
             let consent = if *yes { Consent::Given } else { Consent::Missing };
             revoke(installation, id, consent)
         }
-        KeysCommand::Operator => {
+        KeysCommand::Operator { method: Some(method), target: Some(target), body } => {
+            let request = OperatorRequest { method, target, body: body.as_bytes() };
+            Ok(outln!("{}", proof_header(installation, &request)?)?)
+        }
+        KeysCommand::Operator { .. } => {
             Ok(outln!("X-Portcullis-Operator: {}", secrets(installation)?.operator().expose())?)
         }
         KeysCommand::Reencrypt { compact } => {

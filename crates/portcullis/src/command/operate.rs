@@ -12,8 +12,8 @@ use portcullis_guard::LoadState;
 use portcullis_model::{Now, UserId};
 use serde_json::{Map, Value, json};
 
-use super::installation::Installation;
 use super::block::read_reason;
+use super::installation::Installation;
 use super::private_request::{exchange, operate};
 use super::user::read_time;
 use crate::output::{OutputError, outln};

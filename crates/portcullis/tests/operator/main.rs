@@ -17,6 +17,7 @@ mod doctor; // checks of the installation
 mod blocks; // networks that an operator blocks
 mod invitations; // invitations of administrators
 mod keys; // rotated, revoked, sealed anew
+mod proof; // proofs of the key, as commands send them
 mod reads; // users, references and networks, as administrators read them
 mod rooms; // rooms and users deleted
 mod tokens; // made and explained

@@ -145,9 +145,10 @@ impl Cast {
     fn operation(&self, event: &str) -> Value {
         let victim = &self.victim.id;
         let more = match event {
-            "admin:overview" | "admin:state" | "admin:timeline" | "admin:alerts" | "admin:blocks"
-            | "admin:offenders" | "admin:affected" | "admin:events" | "admin:users"
-            | "admin:doctor" | "admin:unwatch" | "admin:connections" | "admin:invitations" => {
+            "admin:overview" | "admin:state" | "admin:timeline" | "admin:alerts"
+            | "admin:blocks" | "admin:offenders" | "admin:affected" | "admin:events"
+            | "admin:users" | "admin:doctor" | "admin:unwatch" | "admin:connections"
+            | "admin:invitations" => {
                 return json!({});
             }
             "admin:connection" => return json!({ "id": "0-1" }),

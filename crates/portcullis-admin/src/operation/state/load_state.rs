@@ -43,8 +43,7 @@ pub(crate) fn pinned(services: &Services) -> Option<Value> {
     let (limits, now) = (services.gate.limits(), services.clock.now());
     let state = limits.pinned_load()?;
     let rest_ms = limits.pinned_for_ms(now);
-    let until = rest_ms.map(|rest_ms| {
-        utc(now.unix_ms.saturating_add(i64::try_from(rest_ms).unwrap_or(i64::MAX)))
-    });
+    let until = rest_ms
+        .map(|rest_ms| utc(now.unix_ms.saturating_add(i64::try_from(rest_ms).unwrap_or(i64::MAX))));
     Some(json!({ "state": state.name(), "until": until, "rest_ms": rest_ms }))
 }

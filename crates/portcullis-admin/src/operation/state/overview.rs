@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::{Desk, at};
-use crate::operation::state::load_state::pinned;
 use crate::operation::state::happening::{Situation, describe};
+use crate::operation::state::load_state::pinned;
 use crate::operation::state::offenders::view;
 use crate::operation::state::sampler::ATTACK_OVER_MS;
 

@@ -217,7 +217,8 @@ fn a11_overload_that_is_measured_alerts() {
 #[test]
 fn a11_load_level_that_a_command_pins_alerts_until_the_pin_ends() {
     let watched = AlertedServer::new("");
-    let pin = |arguments: &[&str]| done(&watched.server, &[&["state", "pin"], arguments].concat(), "");
+    let pin =
+        |arguments: &[&str]| done(&watched.server, &[&["state", "pin"], arguments].concat(), "");
     let shown = pin(&["shedding", "--for", "2h", "--reason", "a flood of clients"]);
     assert!(shown.starts_with("state: shedding\nmeasured: "), "{shown}");
     watched.fires("A11", "high", "all");
