@@ -13,7 +13,7 @@ mod factors; // one-time codes and recovery codes
 mod sessions; // sessions, opened and refreshed and ended
 mod tokens; // access tokens, refresh tokens, tickets
 mod keys; // signing keys, session secrets, keys of other issuers
-mod moderation; // moderation events
+mod moderation; // moderation events, and changes of other users
 mod store_sync; // the directory follows the store
 mod operator; // account changes at the command line
 #[cfg(test)]
@@ -26,6 +26,7 @@ pub use keys::error::KeyError;
 pub use keys::issuer_keys::{RemoteIssuer, install_issuers};
 pub use keys::server_secret::{ServerSecret, SessionKeyFacts};
 pub use keys::signing_keys::{SigningKeyFacts, SigningKeys};
+pub use moderation::change::{Moderation, ModerationError, Moderator, read_roles};
 pub use operator::{OperatorAccounts, OperatorError, OperatorLink, StatusChange};
 pub use options::{AccountOptions, Registration, SESSION_TIME_LONGEST_S, SessionTimes};
 pub use passwords::hashing::{PasswordHashing, PasswordMatch};

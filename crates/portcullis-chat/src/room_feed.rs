@@ -196,7 +196,6 @@ mod tests {
             | Delta::Inspect(_)
             | Delta::Probe { .. }
             | Delta::Replace { .. }
-            | Delta::Kick { .. }
             | Delta::Operate(_)
             | Delta::Acknowledge(_) => "other",
         };

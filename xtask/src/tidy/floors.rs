@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 
 /// Every crate's floor.
 const FLOORS: [(&str, u8); 12] = [
-    ("portcullis", 4),
-    ("portcullis-admin", 3),
+    ("portcullis", 5),
+    ("portcullis-admin", 4),
     ("portcullis-accounts", 3),
     ("portcullis-chat", 3),
     ("portcullis-server", 2),

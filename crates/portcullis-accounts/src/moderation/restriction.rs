@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use portcullis_guard::{Access, Cleaner, Event, Permit, Priority, Rate, Rule, field};
 use portcullis_model::{Denial, Role, UserId};
-use portcullis_server::{Context, Delta, Reply};
+use portcullis_server::{Context, Reply};
 use portcullis_store::UserChangeKind;
 use serde::Deserialize;
 
-use super::action::{self, ModeratorAction};
+use super::change::Moderation;
 use super::target;
 use crate::accounts::Accounts;
 
@@ -145,24 +145,16 @@ pub(crate) async fn handle<E: RestrictionEvent>(
     let roles = permit.roles();
     let (by, payload, _envelope) = permit.into_parts();
     let Restriction { user, kind, reason } = payload.into_restriction();
-    target::find(&context.directory, (&by, roles), &user)?;
-    let moderator_action = ModeratorAction { event: E::NAME, by: &by, target: &user, rule: "" };
-    let reason = reason.as_deref().map(|reason| ("stated_reason", reason));
-    let now_unix_ms = context.now.unix_ms;
+    let found = target::find(&context.directory, (&by, roles), &user)?;
+    let until = |duration_s| target::until(context.now.unix_ms, duration_s);
     let change = match kind {
         RestrictionKind::Ban { duration_s } => {
-            UserChangeKind::Banned { until_unix_ms: target::until(now_unix_ms, duration_s) }
+            Moderation::Store(UserChangeKind::Banned { until_unix_ms: until(duration_s) })
         }
         RestrictionKind::Mute { duration_s } => {
-            UserChangeKind::Muted { until_unix_ms: target::until(now_unix_ms, duration_s) }
+            Moderation::Store(UserChangeKind::Muted { until_unix_ms: until(duration_s) })
         }
-        RestrictionKind::Kick => {
-            // Recorded first: when the queue of one shard is full, others have got the order.
-            action::record(&context, &moderator_action, reason);
-            context.hub.try_deliver(Delta::Kick { user }).map_err(|_| Denial::Overloaded)?;
-            return Ok(Reply::ok());
-        }
+        RestrictionKind::Kick => Moderation::Kick,
     };
-    action::store_change(&accounts, &context, &moderator_action, change, reason).await?;
-    Ok(Reply::ok())
+    target::change::<E>(&accounts, &context, (&by, &found), change, reason).await
 }

@@ -1,10 +1,15 @@
-//! The users that a moderator can act on.
+//! The users that a moderator can act on, and the change of one.
 //! Never: a user of the same or a higher rank; the denial does not tell whether a user exists.
 
 use std::sync::Arc;
 
-use portcullis_guard::{Directory, User, check_rank};
-use portcullis_model::{Denial, Roles, UserId};
+use portcullis_audit::Record;
+use portcullis_guard::{Directory, Event, User, check_rank};
+use portcullis_model::{Code, Denial, Roles, UserId};
+use portcullis_server::{Context, Reply};
+
+use super::change::{Moderation, ModerationError, Moderator};
+use crate::accounts::Accounts;
 
 /// Finds the user of an action, if `by` can act on them with the roles in force.
 ///
@@ -21,6 +26,37 @@ pub(crate) fn find(
     }
     check_rank(roles, &found, false)?;
     Ok(found)
+}
+
+/// Makes a change that a moderator has requested.
+///
+/// The denial does not tell whether the user was deleted, as that of [`find`].
+pub(crate) async fn change<E: Event>(
+    accounts: &Accounts,
+    context: &Context,
+    (by, target): (&User, &User),
+    what: Moderation,
+    reason: Option<String>,
+) -> Result<Reply, Denial> {
+    let mut record = Record::new(Code::AuthzAdmin);
+    record.client = Some(context.client);
+    record.user = Some(by.id.clone());
+    record.user_name = Some(by.name().to_string());
+    record.connection = Some(context.connection);
+    record.event = Some(String::from(E::NAME));
+    record.labels.extend(reason.map(|reason| ("stated_reason", reason)));
+    let moderator = Moderator {
+        store: &*accounts.store,
+        roles: &accounts.roles,
+        services: context.services(),
+        now: context.now,
+    };
+    match moderator.change(target, what, record).await {
+        Ok(()) => Ok(Reply::ok()),
+        Err(ModerationError::Missing) => Err(Denial::Forbidden("missing")),
+        Err(ModerationError::LastAdmin) => Err(Denial::Forbidden("last_admin")),
+        Err(ModerationError::Denied(denial)) => Err(denial),
+    }
 }
 
 /// The end of a restriction that begins now; without a duration it has no end, 0 lifts it.

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use portcullis_audit::ADMIN_ROLE;
 use portcullis_guard::{Access, Event, Permit, Priority, Rate, Rule, field};
-use portcullis_model::{Denial, Role, Roles, UserId};
+use portcullis_model::{Denial, Role, UserId};
 use portcullis_server::{Context, Reply};
 use portcullis_store::UserChangeKind;
 use serde::Deserialize;
 
-use super::action::{self, ModeratorAction};
+use super::change::{Moderation, read_roles};
 use super::target;
 use crate::accounts::Accounts;
 
@@ -46,18 +45,8 @@ pub(crate) async fn handle(
     let roles = permit.roles();
     let (by, payload, _envelope) = permit.into_parts();
     let found = target::find(&context.directory, (&by, roles), &payload.user_id)?;
-    let mut roles = Roles::NONE;
-    for name in &payload.roles {
-        let unknown = Denial::Schema { field: Some("roles"), rule: "role" };
-        roles = roles.with(accounts.roles.parse(name).ok_or(unknown)?);
-    }
-    let is_admin = |roles: Roles| roles.contains(Role::Admin);
-    let rule = if is_admin(found.roles()) || is_admin(roles) { ADMIN_ROLE } else { "" };
-    let moderator_action =
-        ModeratorAction { event: UserRole::NAME, by: &by, target: &payload.user_id, rule };
-    let names = accounts.roles.names(roles).join(" ");
-    let what = UserChangeKind::Roles(roles);
-    let label = Some(("roles", names.as_str()));
-    action::store_change(&accounts, &context, &moderator_action, what, label).await?;
-    Ok(Reply::ok())
+    let unknown = Denial::Schema { field: Some("roles"), rule: "role" };
+    let roles = read_roles(&accounts.roles, &payload.roles).ok_or(unknown)?;
+    let change = Moderation::Store(UserChangeKind::Roles(roles));
+    target::change::<UserRole>(&accounts, &context, (&by, &found), change, None).await
 }

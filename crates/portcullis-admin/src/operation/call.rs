@@ -102,13 +102,19 @@ impl Call {
 
     /// Records an operation that changed something, with its reason. Such records count for A14.
     pub(crate) fn record(&self, event: &'static str, reason: &str, more: impl FnOnce(&mut Record)) {
+        let mut record = self.change_record(event, reason);
+        more(&mut record);
+        self.services.audit.record(record, self.now);
+    }
+
+    /// The record of an operation that changes something.
+    pub(crate) fn change_record(&self, event: &'static str, reason: &str) -> Record {
         let mut record = Record::new(Code::AuthzAdmin);
         record.outcome = Outcome::Success;
         self.describe(&mut record);
         record.event = Some(String::from(event));
         record.labels.push(("stated_reason", String::from(reason)));
-        more(&mut record);
-        self.services.audit.record(record, self.now);
+        record
     }
 
     /// Adds the caller to a record.

@@ -51,11 +51,6 @@ fn apply(shard: &Shard, delta: &Delta) {
         Delta::Unsubscribe { room, user } => unsubscribe(shard, room, user),
         Delta::CloseRoom { room } => close_room(shard, room),
         Delta::Recheck { user } => recheck(shard, &shard.connections.of_user(user)),
-        Delta::Kick { user } => {
-            for connection in shard.connections.of_user(user) {
-                connection.end(EndReason::Denied(Denial::SessionEnded("kicked")));
-            }
-        }
         Delta::Probe { user } => probe(shard, user),
         Delta::Replace { connection } => {
             if let Some(connection) = shard.connections.open(*connection) {

@@ -58,11 +58,6 @@ pub enum Delta {
         /// The user.
         user: UserId,
     },
-    /// Ends all connections of a user, who may connect again.
-    Kick {
-        /// The user.
-        user: UserId,
-    },
     /// Sends a ping to the clients of a user.
     Probe {
         /// The user.

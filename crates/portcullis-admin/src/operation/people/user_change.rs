@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use portcullis_audit::{ADMIN_ROLE, Record};
+use portcullis_accounts::{Moderation, ModerationError, Moderator, read_roles};
+use portcullis_audit::Record;
 use portcullis_guard::{Event, Rule, User};
-use portcullis_model::{Code, Denial, Role, Roles, SessionId};
-use portcullis_server::{ConnectionSelection, Reply, end_connections};
-use portcullis_store::{
-    ChangeUserOutcome, SessionSelector, StoreError, UserChange, UserChangeKind,
-};
+use portcullis_model::{Denial, SessionId};
+use portcullis_server::{ConnectionSelection, Reply};
+use portcullis_store::{SessionSelector, StoreError, UserChangeKind};
 use serde::Deserialize;
 
 use crate::operation::call::{Actor, Call, check_reason, end_unix_ms, unknown_user};
@@ -149,7 +148,7 @@ impl Operation for UserMute {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let until_unix_ms = self.0.until_unix_ms(&call)?;
         let what = UserChangeKind::Muted { until_unix_ms };
-        change::<Self>(&desk, &call, &self.0.request(), what).await
+        change::<Self>(&desk, &call, &self.0.request(), Moderation::Store(what)).await
     }
 }
 
@@ -157,27 +156,20 @@ impl Operation for UserBan {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let until_unix_ms = self.0.until_unix_ms(&call)?;
         let what = UserChangeKind::Banned { until_unix_ms };
-        change::<Self>(&desk, &call, &self.0.request(), what).await
+        change::<Self>(&desk, &call, &self.0.request(), Moderation::Store(what)).await
     }
 }
 
 impl Operation for UserKick {
-    async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
-        let found = target(&call, &self.0)?;
-        let selection = ConnectionSelection::User(found.id.clone());
-        if self.0.dry_run {
-            return preview(&call, selection).await;
-        }
-        // Recorded first: when the queue of one shard is full, others have ended connections.
-        call.record(Self::NAME, &self.0.reason, |record| set_target(record, &found));
-        let _counts = end_connections(&call.services.hub, selection).await?;
-        Ok(Reply::ok())
+    async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
+        change::<Self>(&desk, &call, &self.0, Moderation::Kick).await
     }
 }
 
 impl Operation for UserLogout {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
-        change::<Self>(&desk, &call, &self.0, UserChangeKind::RevokeAll).await
+        let what = Moderation::Store(UserChangeKind::RevokeAll);
+        change::<Self>(&desk, &call, &self.0, what).await
     }
 }
 
@@ -185,20 +177,19 @@ impl Operation for UserDisable {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let Self { user, disabled, reason, dry_run } = self;
         let request = UserRequest { user, reason, dry_run };
-        change::<Self>(&desk, &call, &request, UserChangeKind::Disabled(disabled)).await
+        let what = Moderation::Store(UserChangeKind::Disabled(disabled));
+        change::<Self>(&desk, &call, &request, what).await
     }
 }
 
 impl Operation for UserRole {
     async fn run(self, desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let Self { user, roles: names, reason, dry_run } = self;
-        let mut roles = Roles::NONE;
-        for name in &names {
-            let unknown = || Denial::app("role_unknown", "one of the roles does not exist");
-            roles = roles.with(desk.stored()?.roles.parse(name).ok_or_else(unknown)?);
-        }
+        let unknown = || Denial::app("role_unknown", "one of the roles does not exist");
+        let roles = read_roles(&desk.stored()?.roles, &names).ok_or_else(unknown)?;
         let request = UserRequest { user, reason, dry_run };
-        change::<Self>(&desk, &call, &request, UserChangeKind::Roles(roles)).await
+        let what = Moderation::Store(UserChangeKind::Roles(roles));
+        change::<Self>(&desk, &call, &request, what).await
     }
 }
 
@@ -223,62 +214,33 @@ impl Operation for SessionEnd {
     }
 }
 
-/// Stores a change of a user, and records it.
+/// Makes a change of a user, unless the request is a preview.
 async fn change<O: Operation>(
     desk: &Desk,
     call: &Call,
     request: &UserRequest,
-    what: UserChangeKind,
+    what: Moderation,
 ) -> Result<Reply, Denial> {
     let found = target(call, request)?;
     if request.dry_run {
         return preview(call, ConnectionSelection::User(found.id.clone())).await;
     }
-    let (user, at_unix_ms) = (found.id.clone(), call.now.unix_ms);
-    let code = code_of(&what);
-    let is_admin = |roles: Roles| roles.contains(Role::Admin);
-    let new_roles = match &what {
-        UserChangeKind::Roles(roles) => Some(*roles),
-        UserChangeKind::Disabled(_)
-        | UserChangeKind::Banned { .. }
-        | UserChangeKind::Muted { .. }
-        | UserChangeKind::Username(_)
-        | UserChangeKind::Password { .. }
-        | UserChangeKind::RevokeAll => None,
-    };
     let stored = desk.stored()?;
-    let outcome = stored.store.change_user(UserChange { user, what, at_unix_ms }).await;
-    match outcome.map_err(StoreError::into_denial)? {
-        ChangeUserOutcome::Changed(_) => {}
-        ChangeUserOutcome::Missing => return Err(unknown_user()),
-        ChangeUserOutcome::LastAdmin => {
+    let moderator = Moderator {
+        store: &*stored.store,
+        roles: &stored.roles,
+        services: &call.services,
+        now: call.now,
+    };
+    let by = call.change_record(O::NAME, &request.reason);
+    match moderator.change(&found, what, by).await {
+        Ok(()) => Ok(Reply::ok()),
+        Err(ModerationError::Missing) => Err(unknown_user()),
+        Err(ModerationError::LastAdmin) => {
             let why = "the user is the last administrator: give another user the role admin first";
-            return Err(Denial::app("last_admin", why));
+            Err(Denial::app("last_admin", why))
         }
-        ChangeUserOutcome::NameTaken => return Err(Denial::NameTaken),
-    }
-    call.record(O::NAME, &request.reason, |record| {
-        record.code = code;
-        if let Some(roles) = new_roles {
-            record.labels.push(("roles", stored.roles.names(roles).join(" ")));
-            if is_admin(roles) || is_admin(found.roles()) {
-                record.rule = ADMIN_ROLE;
-            }
-        }
-        set_target(record, &found);
-    });
-    Ok(Reply::ok())
-}
-
-fn code_of(what: &UserChangeKind) -> Code {
-    match what {
-        UserChangeKind::Roles(_) => Code::PrivilegePermissionsChanged,
-        UserChangeKind::Disabled(_)
-        | UserChangeKind::Banned { .. }
-        | UserChangeKind::Muted { .. }
-        | UserChangeKind::Username(_)
-        | UserChangeKind::Password { .. }
-        | UserChangeKind::RevokeAll => Code::AuthzAdmin,
+        Err(ModerationError::Denied(denial)) => Err(denial),
     }
 }
 
