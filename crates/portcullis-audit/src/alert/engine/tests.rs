@@ -476,7 +476,10 @@ fn t396_certificate_alert_gets_worse_and_is_resolved_by_renewal() {
     let (medium, critical) = (AlertSeverity::Medium, AlertSeverity::Critical);
     world.engine.raise("A16", key.clone(), medium, world.now);
     assert_eq!(lines(&world.turn()), ["A16 chat.example medium firing"]);
-    world.pass(86_400_000);
+    world.pass(86_400_000 - 60_000);
+    world.engine.raise("A16", key.clone(), medium, world.now);
+    assert_eq!(world.turn().len(), 0, "a certificate that expires in weeks is sent once a day");
+    world.pass(60_000);
     world.engine.raise("A16", key.clone(), medium, world.now);
     assert_eq!(world.turn().len(), 1, "it lasts");
     world.pass(86_400_000);

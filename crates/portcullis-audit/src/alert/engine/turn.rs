@@ -16,8 +16,9 @@ use crate::alert::rule::rules::Cause;
 
 /// A rule that an overloaded server causes by itself is not sent while A11 is.
 const INHIBITED: [&str; 2] = ["A7", "A8"];
-/// Rules about states that can last for weeks: an update each day is enough.
-const DAILY: [&str; 1] = ["A17"];
+/// Rules about states that can last for weeks, such as a certificate that expires or a finding of
+/// the regular audit: an update each day is enough.
+const DAILY: [&str; 2] = ["A16", "A17"];
 const DAY_MS: i64 = 24 * 60 * 60_000;
 const STORM_TITLE: &str = "Many alerts at once";
 
@@ -132,7 +133,8 @@ impl Engine {
     }
 
     fn message(&self, place: Place, incident: &Incident, at_ms: i64) -> Option<Message> {
-        let is_daily = DAILY.contains(&&*incident.rule);
+        // Events of these rules, such as wrong clocks, are counted and not states.
+        let is_daily = DAILY.contains(&&*incident.rule) && incident.phase == Phase::Gauge;
         let update_every_ms = if is_daily { DAY_MS } else { self.settings.update_every_ms };
         let state = incident.due(at_ms, update_every_ms)?;
         let is_member = matches!(place, Place::Key(_)) && incident.key.is_some();
