@@ -120,6 +120,8 @@ pub struct AccountRow {
     pub created_unix_ms: i64,
     /// The time of the last [`UserChange`]; 0 without one.
     pub changed_unix_ms: i64,
+    /// When a session of the user was opened last, also if it has ended; none without one.
+    pub last_login_unix_ms: Option<i64>,
 }
 
 /// A change of one user.

@@ -263,6 +263,9 @@ async fn show(accounts: &OperatorAccounts<'_>, roles: &RoleTable, name: &str) ->
     let person = accounts.find(name).await?;
     outln!("{}", line(&person, roles, accounts.now.unix_ms))?;
     outln!("created {}", time(person.created_unix_ms))?;
+    if let Some(unix_ms) = person.last_login_unix_ms {
+        outln!("last login {}", time(unix_ms))?;
+    }
     if let Some(issuer) = &person.issuer {
         outln!("signs in with {issuer}")?;
     }

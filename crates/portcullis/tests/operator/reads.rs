@@ -7,6 +7,7 @@ use portcullis_test::{Connection, Request, SioClient, TestServer, hs256, sign_in
 use serde_json::{Value, json};
 
 use crate::changes::{PROXY, administrator, code, open, start};
+use crate::done;
 
 const REASON: &str = "a lost phone";
 
@@ -56,6 +57,15 @@ fn user_has_factor_creation_logins_and_sessions_that_end_one_by_one() {
     let left = account(&mut admin, &first.id);
     assert_eq!(left["sessions"].as_array().unwrap().len(), 1, "{left}");
     assert_ne!(left["sessions"][0]["id"], *newest, "{left}");
+    // The last login is known also when its session has ended.
+    assert_eq!(left["user"]["last_login"], shown["user"]["last_login"]);
+    payload["session"] = left["sessions"][0]["id"].clone();
+    assert_eq!(code(&admin.ask_in("/admin", "session:end", &payload)), "ok");
+    let none = account(&mut admin, &first.id);
+    assert_eq!(none["sessions"], json!([]), "{none}");
+    assert_eq!(none["user"]["last_login"], shown["user"]["last_login"]);
+    let printed = done(&server, &["user", "show", "ann"], "");
+    assert!(printed.contains("\nlast login 20"), "{printed}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ import { defined, object, text, time } from "./read";
 export interface Account {
   secondFactor: boolean;
   createdMs?: number;
-  /** The last login of an open session. */
+  /** The last login, also when its session has ended. */
   lastLoginMs?: number;
 }
 

@@ -95,7 +95,7 @@ impl Operation for AdminUser {
         let sessions = sessions.map_err(StoreError::into_denial)?;
         let mut shown = view(&user, &call);
         if let Some(members) = shown.as_object_mut() {
-            let last_login = sessions.iter().map(|session| session.authenticated_unix_ms).max();
+            let last_login = account.last_login_unix_ms;
             members.insert(String::from("second_factor"), json!(account.has_totp));
             members.insert(String::from("created"), json!(utc(account.created_unix_ms)));
             members.insert(String::from("last_login"), json!(last_login.map(utc)));

@@ -49,6 +49,7 @@ impl AccountTransaction<'_> {
                 "UPDATE users SET username = ?2, folded = NULL, password_phc = NULL, issuer = NULL,
                      subject = NULL, totp = NULL, totp_sealed = 0, roles = 0, disabled = 1,
                      valid_after_unix_ms = max(valid_after_unix_ms, ?3), changed_unix_ms = ?3,
+                     last_login_unix_ms = 0,
                      deleted_unix_ms = max(?3, 1)
                  WHERE key = ?1",
             )?

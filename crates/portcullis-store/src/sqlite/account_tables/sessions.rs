@@ -68,6 +68,10 @@ impl AccountTransaction<'_> {
                 new.key.as_deref(),
                 factors_number(new.factors),
             ))?;
+        // In the same transaction, so that a login is one commit.
+        self.connection
+            .prepare_cached("UPDATE users SET last_login_unix_ms = ?2 WHERE key = ?1")?
+            .execute((user, new.at_unix_ms))?;
         // Last, so that no session ends for one that fails.
         self.end_surplus_sessions(user, new)?;
         self.report_session(&new.id)?;

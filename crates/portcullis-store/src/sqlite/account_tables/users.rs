@@ -203,7 +203,7 @@ pub(crate) fn credentials(
 
 /// The columns of an [`AccountRow`].
 const ACCOUNT: &str = "id, username, roles, disabled, banned_until_unix_ms, muted_until_unix_ms,
-    totp IS NOT NULL, issuer, created_unix_ms, changed_unix_ms";
+    totp IS NOT NULL, issuer, created_unix_ms, changed_unix_ms, last_login_unix_ms";
 
 fn account_row(row: &Row<'_>) -> Result<AccountRow, StoreError> {
     Ok(AccountRow {
@@ -217,6 +217,7 @@ fn account_row(row: &Row<'_>) -> Result<AccountRow, StoreError> {
         issuer: row.get(7)?,
         created_unix_ms: row.get(8)?,
         changed_unix_ms: row.get(9)?,
+        last_login_unix_ms: Some(row.get(10)?).filter(|unix_ms| *unix_ms != 0),
     })
 }
 

@@ -8,7 +8,7 @@ use crate::error::StoreError;
 /// One migration for each version; `user_version` is the number of applied migrations.
 const MIGRATIONS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9,
+    VERSION_9, VERSION_10,
 ];
 
 // The reason for this layout: a commit writes every page that it has changed, and a page costs more
@@ -221,6 +221,15 @@ CREATE TABLE blocks (
     created_unix_ms INTEGER NOT NULL,
     until_unix_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+// When a session of the user was opened last. It stays when the sessions end. In databases of older
+// versions, the open sessions tell it.
+const VERSION_10: &str = "
+ALTER TABLE users ADD COLUMN last_login_unix_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE users SET last_login_unix_ms =
+    (SELECT max(created_unix_ms) FROM sessions WHERE user = users.key)
+    WHERE key IN (SELECT user FROM sessions);
 ";
 
 /// The version that this build writes.

@@ -73,6 +73,27 @@ async fn new_session_of_a_full_user_ends_the_least_recently_renewed() {
 }
 
 #[tokio::test]
+async fn last_login_is_stored_with_its_session_and_stays_when_the_session_ends() {
+    let directory = StoreDirectory::new();
+    let (store, _feed) = open_with_rows(&directory).await;
+    let last_login =
+        async |name: &str| store.find_account(name).await.unwrap().unwrap().last_login_unix_ms;
+    assert_eq!(last_login("bob").await, None);
+    for (name, at_unix_ms) in [("b1", 40), ("b2", 50)] {
+        store.open_session(new_session(name, "bob", at_unix_ms)).await.unwrap();
+    }
+    assert_eq!(last_login("bob").await, Some(50));
+    store.end_sessions(user_id("bob"), SessionSelector::All).await.unwrap();
+    assert_eq!(last_login("bob").await, Some(50));
+    let ban = UserChangeKind::Banned { until_unix_ms: 90 };
+    let change = UserChange { user: user_id("bob"), what: ban, at_unix_ms: 60 };
+    store.change_user(change).await.unwrap();
+    let rejected = store.open_session(new_session("b3", "bob", 70)).await.unwrap();
+    assert_eq!(rejected, OpenSessionOutcome::UserMissing);
+    assert_eq!(last_login("bob").await, Some(50), "a rejected login does not count");
+}
+
+#[tokio::test]
 async fn blocked_user_opens_no_session() {
     let directory = StoreDirectory::new();
     let (store, feed) = open_with_rows(&directory).await;

@@ -31,7 +31,7 @@ fn tables_are_created_once_and_a_later_schema_is_rejected() {
         let connection = open_writer(&path).unwrap();
         let version: u32 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-        assert_eq!(version, 9);
+        assert_eq!(version, 10);
         let mode: String =
             connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal");
@@ -39,9 +39,9 @@ fn tables_are_created_once_and_a_later_schema_is_rejected() {
             connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
         assert_eq!(synchronous, 2, "FULL");
     }
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 10).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 11).unwrap();
     let refused = open_writer(&path).unwrap_err();
-    assert!(matches!(refused, StoreError::SchemaNewer { seen: 10, known: 9 }));
+    assert!(matches!(refused, StoreError::SchemaNewer { seen: 11, known: 10 }));
 }
 
 #[test]
@@ -91,7 +91,7 @@ async fn database_of_the_second_version_is_migrated() {
     older.execute_batch(&format!("{VERSION_1}{VERSION_2}{OLDER}")).unwrap();
     older.pragma_update(None, "user_version", 2).unwrap();
     drop(older);
-    assert!(matches!(open_operator(&path), Err(StoreError::SchemaOlder { seen: 2, known: 9 })));
+    assert!(matches!(open_operator(&path), Err(StoreError::SchemaOlder { seen: 2, known: 10 })));
     let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
 
     let loaded = store.load().await.unwrap();
@@ -246,6 +246,31 @@ async fn user_of_the_seventh_version_keeps_roles_until_a_token_gives_others() {
     let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
     let far = store.load().await.unwrap().access.users[0].clone();
     assert_eq!((far.roles.bits(), far.roles_after_unix_ms), (5, 0));
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn user_of_the_ninth_version_has_the_login_of_the_newest_session() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ninth.db");
+    let ninth = Connection::open(&path).unwrap();
+    ninth.execute_batch(&MIGRATIONS[..9].concat()).unwrap();
+    ninth
+        .execute_batch(
+            "INSERT INTO users (key, id, username, folded, roles, created_unix_ms)
+             VALUES (1, 'ann', 'Ann', 'ann', 1, 1), (2, 'bob', 'Bob', 'bob', 1, 2);
+             INSERT INTO sessions VALUES
+                 ('s1', 1, 20, 20, 90, 4, 90, 99, 'a browser', '::1', x'01', NULL, 1, 0),
+                 ('s2', 1, 30, 70, 70, 4, 90, 99, 'a browser', '::1', x'01', NULL, 1, 0);",
+        )
+        .unwrap();
+    ninth.pragma_update(None, "user_version", 9).unwrap();
+    drop(ninth);
+    let store = SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
+    for (name, expect) in [("ann", Some(30)), ("bob", None)] {
+        let account = store.find_account(name).await.unwrap().unwrap();
+        assert_eq!(account.last_login_unix_ms, expect, "{name}");
+    }
     store.close().await.unwrap();
 }
 
