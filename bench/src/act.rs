@@ -112,6 +112,9 @@ const REFUSED: &[Own] = &[
     Own::LeastRefusedFlood,
     Own::RefusedMessage,
     Own::RefusedMemory,
+    Own::OffenderKnown,
+    Own::OffenderFlood,
+    Own::OffenderLoop,
 ];
 
 async fn measure_all(request: &RequestKind<'_>) -> Results {

@@ -11,6 +11,7 @@ use crate::rows::echo;
 use crate::rows::effort::Effort;
 use crate::rows::fan_out;
 use crate::rows::look_up;
+use crate::rows::offenders::{self, Counting, Offenders};
 use crate::rows::product;
 use crate::rows::refused;
 use crate::rows::sample::Sample;
@@ -173,6 +174,9 @@ async fn once(work: Own, effort: &Effort) -> Result<f64> {
         Own::LeastRefusedFlood => refused::least(effort, refused::AT_A_TIME).await,
         Own::RefusedMemory => refused::memory(effort).await,
         Own::RefusedMessage => refused::messages(effort).await,
+        Own::OffenderKnown => offenders::each(effort, Offenders::Known, Counting::Tables),
+        Own::OffenderFlood => offenders::each(effort, Offenders::Flood, Counting::Tables),
+        Own::OffenderLoop => offenders::each(effort, Offenders::Flood, Counting::LoopOnly),
         Own::ChatSend => product::measure(effort).await,
         Own::LookUp => look_up::measure(effort, 0).await,
         Own::LookUpBesideHistory => look_up::measure(effort, look_up::READERS).await,

@@ -9,6 +9,7 @@ pub(crate) mod connect; // a connection, made and kept
 pub(crate) mod echo; // a message and its answer
 pub(crate) mod fan_out; // deliveries to many members
 pub(crate) mod refused; // the cost of a rejection
+pub(crate) mod offenders; // its cost in the tables of offenders
 pub(crate) mod product; // the real binary: guarded, stored chat messages
 pub(crate) mod look_up; // a look-up beside reads of history
 pub(crate) mod compare; // the rounds

@@ -65,6 +65,9 @@ pub(crate) enum Own {
     RefusedFlood,
     RefusedMemory,
     RefusedMessage,
+    OffenderKnown,
+    OffenderFlood,
+    OffenderLoop,
     ChatSend,
     LookUp,
     LookUpBesideHistory,
@@ -84,6 +87,9 @@ impl Own {
                 "memory gained by a flood of rejected handshakes from 60,000 addresses"
             }
             Self::RefusedMessage => "rejected message (schema), with its answer",
+            Self::OffenderKnown => "a rejection in the tables of offenders: known network and user",
+            Self::OffenderFlood => "the same: new network and origin, full tables",
+            Self::OffenderLoop => "baseline: the same loop without the tables",
             Self::ChatSend => "`chat:send`: guards, durable commit, 10 deliveries, answer",
             Self::LookUp => {
                 "look-up in the database (`GET /auth/sessions`), median time of the answer"
@@ -100,6 +106,7 @@ impl Own {
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Self::IdleTls | Self::RefusedMemory => "KB",
+            Self::OffenderKnown | Self::OffenderFlood | Self::OffenderLoop => "ns",
             _ => "µs",
         }
     }
@@ -111,7 +118,10 @@ impl Own {
             Self::RefusedHandshake | Self::RefusedFlood => Some(Target::AtMost(50.0)),
             Self::RefusedMemory => Some(Target::AtMost(1_024.0)),
             Self::RefusedMessage => Some(Target::AtMost(5.0)),
-            Self::ChatSend
+            Self::OffenderKnown
+            | Self::OffenderFlood
+            | Self::OffenderLoop
+            | Self::ChatSend
             | Self::LookUp
             | Self::LookUpBesideHistory
             | Self::Yardstick

@@ -45,7 +45,7 @@ pub use http::api::{
 pub use listen::tls_protocol::{TlsVersions, complete_tls, tls_builder};
 pub use load::admission_queue::{AdmissionQueues, QueueLimits};
 pub use load::process_limits::memory_max_bytes;
-pub use load::rejected_parties::{PartyKind, RejectedParty};
+pub use load::rejected_parties::{PartyKind, PartyRejection, RejectedParties, RejectedParty};
 pub use load::samples::LoadReason;
 pub use load::status::ServerStatus;
 pub use random::random_id;

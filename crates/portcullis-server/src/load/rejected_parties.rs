@@ -48,14 +48,19 @@ pub struct RejectedParty {
     pub wait_ms: u64,
 }
 
-/// One rejection.
+/// One rejection, as the tables count it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PartyRejection<'a> {
-    pub(crate) client: Option<IpAddr>,
-    pub(crate) user: Option<&'a UserId>,
-    pub(crate) origin: Option<&'a str>,
-    pub(crate) rule: &'static str,
-    pub(crate) wait_ms: u64,
+pub struct PartyRejection<'a> {
+    /// The address of the client, whose network counts.
+    pub client: Option<IpAddr>,
+    /// The user who is signed in.
+    pub user: Option<&'a UserId>,
+    /// The origin, if it is not allowed.
+    pub origin: Option<&'a str>,
+    /// The limit, else the rule, that has rejected.
+    pub rule: &'static str,
+    /// The wait until a retry can succeed.
+    pub wait_ms: u64,
 }
 
 /// The counts of one party.
@@ -173,11 +178,11 @@ struct Parties {
 
 /// The parties of all shards.
 #[derive(Debug, Default)]
-pub(crate) struct RejectedParties([Mutex<Parties>; TABLES]);
+pub struct RejectedParties([Mutex<Parties>; TABLES]);
 
 impl RejectedParties {
     /// Counts a rejection for its network, user and origin.
-    pub(crate) fn add(&self, shard: u16, rejection: &PartyRejection<'_>, now: Now) {
+    pub fn add(&self, shard: u16, rejection: &PartyRejection<'_>, now: Now) {
         let Some(table) = self.0.get(usize::from(shard) % TABLES) else { return };
         let bucket = now.monotonic_ms / BUCKET_MS;
         let mut parties = table.lock();
@@ -200,7 +205,8 @@ impl RejectedParties {
     }
 
     /// All parties with rejections in the window, strongest first.
-    pub(crate) fn read(&self, now: Now) -> Vec<RejectedParty> {
+    #[must_use]
+    pub fn read(&self, now: Now) -> Vec<RejectedParty> {
         let (mut prefixes, mut users, mut origins) =
             (HashMap::new(), HashMap::new(), HashMap::new());
         for table in &self.0 {
