@@ -8,6 +8,7 @@ mod find; // finds source files by what they say about themselves
 mod install; // installs what the tests need
 mod package; // the packages, and the lists of what they contain
 mod peers; // the servers that benchmarks compare with
+mod reference; // the generated files of the configuration
 mod run; // starts the server with its page, and the benchmarks
 mod samples; // builds the samples of the documentation
 mod test; // all checks and tests
@@ -34,6 +35,7 @@ fn run_command(arguments: &[String]) -> Result<()> {
         ["run", rest @ ..] => run::run(rest),
         ["test"] => test::run(None),
         ["test", "--without-fuzz", reason] if !reason.is_empty() => test::run(Some(reason)),
+        ["reference"] => reference::run(),
         ["samples"] => samples::run(),
         ["package", rest @ ..] => package::run(rest),
         ["advisories", directory] => package::run_advisories(directory),
@@ -46,8 +48,8 @@ fn run_command(arguments: &[String]) -> Result<()> {
         ["siege", rest @ ..] => run::siege(rest),
         _ => bail!(
             "unknown command {words:?}: use run [ARGUMENTS], test [--without-fuzz REASON], \
-             package [--twice | --try | --check], sbom, advisories DIR, samples, acceptance, \
-             find [WORD ...], tidy [words | rings | fields PATH], \
+             package [--twice | --try | --check], sbom, advisories DIR, samples, reference, \
+             acceptance, find [WORD ...], tidy [words | rings | fields PATH], \
              bench [NAME] [--quick | --check], \
              or siege [D-1 ... D-14] [--quick] [--no-peers] [--compare-alerts PAIRS]"
         ),

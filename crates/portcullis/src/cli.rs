@@ -18,6 +18,7 @@ use crate::command::{
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::manual;
 use crate::output::{OutputError, errln, outln};
+use crate::setup::{self, ConfigCommand};
 use crate::start::validate;
 use crate::start::wiring;
 
@@ -37,6 +38,11 @@ enum Command {
     Serve(ServeArguments),
     /// Runs all checks of `serve` without starting, and prints all values in force.
     Check(ServeArguments),
+    /// Prints the JSON Schema of the configuration file, an annotated example, or all keys.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Prints which roles can send which events, and the required relation to the room.
     Access {
         #[command(flatten)]
@@ -182,6 +188,7 @@ pub(crate) fn run() -> ExitCode {
         None => serve(cli.serve),
         Some(Command::Serve(arguments)) => serve(arguments),
         Some(Command::Check(arguments)) => check(arguments),
+        Some(Command::Config { command }) => setup::print_definitions(&command),
         Some(Command::Access { server }) => command::access(&server),
         Some(Command::User { server, command }) => command::user(&server, &command),
         Some(Command::Alert { server, command }) => command::alert(&server, &command),

@@ -6,6 +6,7 @@ mod cli; // command line arguments
 mod manual; // manual pages and shell completions of the command line
 mod command; // commands beside a running server: users, keys, tokens
 mod config; // the configuration file and its settings
+mod setup; // commands for a new configuration: definitions of keys, a first file
 mod start; // checks, wiring, output, signals
 mod doctor; // the checks of the regular audit
 mod block_on; // asynchronous work of a command or a check

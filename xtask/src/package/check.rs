@@ -13,7 +13,7 @@ use crate::command::{must, program, step};
 /// The highest exposure of the unit that is accepted, in tenths, as systemd computes it.
 const EXPOSURE_MAX: &str = "15";
 /// Files that every package has, with their modes as `ls` shows them.
-const EXPECTED: [(&str, &str); 23] = [
+const EXPECTED: [(&str, &str); 25] = [
     ("etc/portcullis/portcullis.toml", "-rw-r-----"),
     ("lib/systemd/system/portcullis.service", "-rw-r--r--"),
     ("usr/bin/portcullis", "-rwxr-xr-x"),
@@ -27,7 +27,9 @@ const EXPECTED: [(&str, &str); 23] = [
     ("usr/share/doc/portcullis/changelog.gz", "-rw-r--r--"),
     ("usr/share/doc/portcullis/copyright", "-rw-r--r--"),
     ("usr/share/doc/portcullis/docs/configuration.md", "-rw-r--r--"),
+    ("usr/share/doc/portcullis/docs/configuration-keys.md", "-rw-r--r--"),
     ("usr/share/doc/portcullis/docs/install.md", "-rw-r--r--"),
+    ("usr/share/doc/portcullis/examples/portcullis.toml", "-rw-r--r--"),
     ("usr/share/doc/portcullis/licences.txt.gz", "-rw-r--r--"),
     ("usr/share/doc/portcullis/sbom.cdx.json", "-rw-r--r--"),
     ("usr/share/fish/vendor_completions.d/portcullis.fish", "-rw-r--r--"),

@@ -22,9 +22,14 @@ pub(crate) struct PackagedFile {
 }
 
 /// Files that are copied unchanged: from the repository, to the package, with their mode.
-const COPIED: [(&str, &str, u32); 6] = [
+const COPIED: [(&str, &str, u32); 7] = [
     ("packaging/portcullisctl", "usr/sbin/portcullisctl", 0o755),
     ("packaging/portcullis.toml", "etc/portcullis/portcullis.toml", 0o640),
+    (
+        "packaging/portcullis.example.toml",
+        "usr/share/doc/portcullis/examples/portcullis.toml",
+        0o644,
+    ),
     ("packaging/systemd/portcullis.service", "lib/systemd/system/portcullis.service", 0o644),
     ("packaging/systemd/portcullis.sysusers", "usr/lib/sysusers.d/portcullis.conf", 0o644),
     ("packaging/systemd/portcullis.tmpfiles", "usr/lib/tmpfiles.d/portcullis.conf", 0o644),

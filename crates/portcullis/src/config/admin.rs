@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use portcullis_guard::{DashboardRules, check_origin};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Table;
 
@@ -22,15 +23,18 @@ const SHARED: &str = "a script that gets into a page of the chat could act in th
 const MEND: &str = "name a second host of this server, like host = \"admin.chat.example\"";
 
 /// `[admin]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AdminSection {
-    /// Whether the public listener serves the dashboard at `/admin/`; true.
+    /// Whether the public listener serves the dashboard at `/admin/`.
     page: Option<bool>,
-    /// A host of its own for the dashboard, as `Host` spells it; none (scripts in other pages,
-    /// ASVS 3.5.4).
+    /// A host of its own for the dashboard, so that scripts in pages of the chat cannot act in it
+    /// (ASVS 3.5.4).
+    #[schemars(extend("x-default-text" = "none; required in `strict` unless `page` is `false`"))]
+    #[schemars(extend("examples" = ["admin.chat.example"]))]
     host: Option<String>,
-    /// Networks of the clients for which the dashboard exists; all.
+    /// Networks of the clients for which the dashboard exists; `[]` is all of them.
+    #[schemars(extend("examples" = [["10.0.0.0/8", "2001:db8::1"]]))]
     from: Vec<String>,
 }
 

@@ -11,6 +11,7 @@ use portcullis_audit::{
     ThresholdOverride, ThresholdSummary, key_names, rule_names,
 };
 use portcullis_model::{Clock, Code};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -28,71 +29,96 @@ const WINDOW_MAX_S: u64 = 86_400;
 const NAME_MAX_BYTES: usize = 32;
 
 /// `[alert]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AlertSection {
-    /// Seconds without a reached threshold after which an alert is resolved; 600.
+    /// Seconds without a reached threshold after which an alert is resolved.
+    #[schemars(range(min = 60, max = 86400))]
     resolve_after_s: Option<u64>,
-    /// Seconds after which an alert that goes on is sent again; 900.
+    /// Seconds after which an alert that goes on is sent again.
+    #[schemars(range(min = 300, max = 86400))]
     update_every_s: Option<u64>,
-    /// More keys of one rule than these become one alert; 20.
+    /// More keys of one rule than this become one alert.
+    #[schemars(range(min = 1, max = 100))]
     storm_keys: Option<u64>,
-    /// When the weekly digest is sent: "mon 08:00 Europe/Berlin"; never.
+    /// When the weekly digest is sent by all mail channels: a day, a time and a zone.
+    #[schemars(extend("x-default-text" = "never", "examples" = ["mon 08:00 Europe/Berlin"]))]
     digest: Option<String>,
-    /// Changes to the rules of the server, by rule.
+    /// Changes to a rule of the server, by its name. docs/alerts.md lists the rules.
     rule: BTreeMap<String, RuleSection>,
-    /// Further rules.
+    /// A rule of your own; at most 32.
     custom: Vec<CustomSection>,
-    /// Channels that deliver alerts to administrators.
+    /// A channel by which alerts reach administrators; at most 16. docs/alerts.md explains the
+    /// kinds.
     channel: Vec<ChannelSection>,
 }
 
 /// `[alert.rule.A2]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RuleSection {
-    /// Whether the rule fires; true.
+    /// Whether the rule fires.
+    #[schemars(extend("x-default" = true))]
     enabled: Option<bool>,
-    /// Records until it fires, of its first threshold.
+    /// Records after which the first threshold of the rule fires.
+    #[schemars(range(min = 1, max = 1000000))]
+    #[schemars(extend("x-default-text" = "as in docs/alerts.md", "examples" = [20]))]
     count: Option<u64>,
-    /// Seconds in which they come.
+    /// Seconds in which these records have to come.
+    #[schemars(range(min = 1, max = 86400))]
+    #[schemars(extend("x-default-text" = "as in docs/alerts.md", "examples" = [60]))]
     window_s: Option<u64>,
-    /// `info`, `medium`, `high` or `critical`.
+    /// The severity of the alert.
+    #[schemars(extend("enum" = ["info", "medium", "high", "critical"]))]
+    #[schemars(extend("x-default-text" = "as in docs/alerts.md"))]
+    #[schemars(extend("examples" = ["high"]))]
     severity: Option<String>,
-    /// Changes to each threshold, in the order of `docs/alerts.md`, in place of the keys above.
+    /// Changes to each threshold in the order of docs/alerts.md, in place of the three keys above.
+    #[schemars(extend("x-default-text" = "as in docs/alerts.md"))]
+    #[schemars(extend("examples" = [[{}, { "count": 400 }]]))]
     thresholds: Option<Vec<ThresholdSection>>,
 }
 
 /// The changes to one threshold of a rule.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ThresholdSection {
-    /// Records until it fires.
+    /// Records after which the threshold fires.
+    #[schemars(range(min = 1, max = 1000000))]
     count: Option<u64>,
-    /// Seconds in which they come.
+    /// Seconds in which these records have to come.
+    #[schemars(range(min = 1, max = 86400))]
     window_s: Option<u64>,
-    /// `info`, `medium`, `high` or `critical`.
+    /// The severity of the alert.
+    #[schemars(extend("enum" = ["info", "medium", "high", "critical"]))]
     severity: Option<String>,
 }
 
 /// `[[alert.custom]]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CustomSection {
-    /// The name in alerts.
+    /// The name in alerts: 1 to 32 letters, digits, `_` and `-`.
+    #[schemars(extend("examples" = ["C1"]))]
     name: String,
-    /// The codes of records that it counts.
+    /// The codes of the records that it counts, as in docs/records.md.
+    #[schemars(extend("examples" = [["authz_fail"]]))]
     code: Vec<String>,
-    /// The rules of records that it counts; all.
+    /// The rules of the records that it counts; `[]` is every rule.
+    #[schemars(extend("x-default" = []))]
     #[serde(default)]
     rule: Vec<String>,
-    /// The kind of key that it counts by.
+    /// What it counts by: `all`, `user`, `name`, `prefix`, `origin`, `room` or `connection`.
+    #[schemars(extend("examples" = ["user"]))]
     key: String,
-    /// Records until it fires.
+    /// Records after which it fires.
+    #[schemars(range(min = 1, max = 1000000), extend("examples" = [30]))]
     count: u64,
-    /// Seconds in which they come.
+    /// Seconds in which these records have to come.
+    #[schemars(range(min = 1, max = 86400), extend("examples" = [3600]))]
     window_s: u64,
-    /// `info`, `medium`, `high` or `critical`.
+    /// The severity of the alert.
+    #[schemars(extend("enum" = ["info", "medium", "high", "critical"], "examples" = ["medium"]))]
     severity: String,
 }
 

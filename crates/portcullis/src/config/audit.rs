@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use portcullis_audit::{AddressForm, AuditOptions, SyslogTarget, syslog_tls};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::alert::AlertSettings;
@@ -16,34 +17,46 @@ pub(crate) const MIB: u64 = 1024 * 1024;
 const ACCESS_TOTAL_BYTES: u64 = 1_024 * MIB;
 
 /// `[audit]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AuditSection {
-    /// The file for records; `security.log` in the data directory.
+    /// The file to which security records are appended.
+    #[schemars(extend("x-default-text" = "`security.log` in the data directory"))]
+    #[schemars(extend("examples" = ["/var/log/portcullis/security.log"]))]
     file: Option<PathBuf>,
-    /// Whether records also go to standard output; true.
+    /// Whether records also go to standard output.
     stdout: Option<bool>,
-    /// Mebibytes at which the file is closed and renamed; 64.
+    /// Size in MiB at which the file is closed and renamed. This also happens at midnight UTC.
+    #[schemars(range(min = 1, max = 1024))]
     segment_mib: Option<u64>,
-    /// Days that closed files are kept; 90.
+    /// Days after which closed files are removed.
+    #[schemars(range(min = 1, max = 3650))]
     keep_days: Option<u32>,
-    /// Days after which personal parts of closed files are erased; 90.
+    /// Days after which personal parts of closed files are erased.
+    #[schemars(range(min = 1, max = 3650))]
     personal_days: Option<u32>,
-    /// The form of recorded addresses: full, prefix, pseudonym; full.
+    /// The form of recorded addresses: complete, as their network, or as a keyed hash that changes
+    /// each day.
+    #[schemars(extend("enum" = ["full", "prefix", "pseudonym"]))]
     addresses: Option<String>,
-    /// Most mebibytes of all files together; 2048.
+    /// Most MiB of all files together. The oldest files are removed first.
     keep_total_mib: Option<u64>,
-    /// Whether closed files are compressed; true.
+    /// Whether closed files are compressed (gzip).
     compress: Option<bool>,
-    /// Most mebibytes a day of records of unauthenticated clients; 256.
+    /// Most MiB a day of records of unauthenticated clients. Further records are only counted.
+    #[schemars(range(min = 16, max = 65536))]
     unauthenticated_mib_per_day: Option<u64>,
-    /// A syslog server, `tls://HOST:PORT`, that gets every line; none.
+    /// A syslog server that gets every line over TLS.
+    #[schemars(extend("examples" = ["tls://siem.example:6514"]))]
     syslog: Option<String>,
-    /// Authorities in PEM for the certificate of that server; those of the machine.
+    /// Certificate authorities in PEM for that server, in place of those of the machine.
+    #[schemars(extend("examples" = ["/etc/portcullis/syslog-ca.pem"]))]
     syslog_ca: Option<PathBuf>,
-    /// A file for all attempts that limits count, for `portcullis limits simulate`; none.
+    /// A file for all attempts that limits count, for `portcullis limits simulate`.
+    #[schemars(extend("examples" = ["/var/log/portcullis/access.log"]))]
     access_file: Option<PathBuf>,
-    /// Most mebibytes of all access files together; 1024.
+    /// Most MiB of all files of `access_file` together.
+    #[schemars(extend("x-default" = 1024))]
     access_total_mib: Option<u64>,
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::network::tls::TlsSettings;
@@ -44,14 +45,15 @@ impl Danger {
 }
 
 /// `[danger]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DangerSection {
-    /// Allows an address without TLS that other machines can reach, behind a TLS proxy.
+    /// Allows an address without TLS that other machines can reach, behind a TLS proxy on another
+    /// machine. Attackers on the network can read and change all messages.
     plaintext_off_loopback: bool,
-    /// Allows a private listener that other machines can reach.
+    /// Allows a private listener that other machines can reach. They can read health and metrics.
     private_off_loopback: bool,
-    /// Allows private addresses for the keys of issuers.
+    /// Allows private addresses in `jwks_url`. A host there can sign in as any user.
     pub(crate) jwks_private_addresses: bool,
 }
 

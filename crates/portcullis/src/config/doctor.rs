@@ -3,16 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Table;
 
 use crate::config::read::table::section;
 
 /// `[doctor]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DoctorSection {
-    /// A directory of advisories in the format OSV; none.
+    /// A directory of advisories in the format OSV, for the check D10 of the regular audit.
+    #[schemars(extend("x-default-text" = "none", "examples" = ["/var/lib/portcullis/advisories"]))]
     advisories_dir: Option<PathBuf>,
 }
 

@@ -18,12 +18,14 @@ mod development; // settings that the development profile rejects
 mod warning; // settings that are allowed and probably a mistake
 mod weakening; // settings weaker than the default of the profile
 mod summary; // all settings in force, as text
+mod definition; // what each key means, as a schema, an example file and a page
 #[cfg(test)]
 mod tests; // whole files, valid and invalid
 
 pub(crate) use admin::{AdminSettings, DashboardPage};
 pub(crate) use audit::AuditSettings;
 pub(crate) use channel::Receiver;
+pub(crate) use definition::{example, reference, schema};
 pub(crate) use identity::passwords::password_policy;
 pub(crate) use network::tls::{TlsFiles, TlsSettings};
 pub(crate) use profile::Profile;

@@ -3,21 +3,25 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::read::error::ConfigError;
 
 /// `[store]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StoreSection {
-    /// `sqlite:PATH`; `portcullis.db` in the data directory.
+    /// The database.
+    #[schemars(extend("x-default-text" = "`portcullis.db` in the data directory"))]
+    #[schemars(extend("examples" = ["sqlite:/var/lib/portcullis/portcullis.db"]))]
     url: Option<String>,
-    /// Whether texts of messages are sealed at rest (AES-256-GCM); true. Second factors always are.
+    /// Whether the texts of messages are sealed at rest (AES-256-GCM). Second factors always are.
     seal_messages: Option<bool>,
-    /// Space kept free on the disk, such as `"256MiB"`; 256 MiB, or an eighth of a smaller disk.
-    /// With less space, changes of clients are rejected, so that logins, bans and deletions still
-    /// work.
+    /// Space that is kept free on the disk of the database, in KiB, MiB, GiB or TiB. With less
+    /// space, changes of clients are rejected, so that logins, bans and deletions still work.
+    #[schemars(extend("x-default-text" = "`256MiB`, or an eighth of a disk below 2 GiB"))]
+    #[schemars(extend("examples" = ["256MiB"]))]
     min_free: Option<String>,
 }
 

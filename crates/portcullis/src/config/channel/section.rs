@@ -3,56 +3,78 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `[[alert.channel]]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChannelSection {
-    /// The name in logs and in `alert test`.
+    /// The unique name in logs and commands: 1 to 32 letters, digits, `_` and `-`.
+    #[schemars(extend("examples" = ["operations"]))]
     pub(super) name: String,
-    /// `webhook`, `mail`, `command`, `alertmanager` or `heartbeat`.
+    /// What the channel does. A webhook, mail or command gets each message; Alertmanager and
+    /// heartbeats get the whole state every minute.
+    #[schemars(extend("enum" = ["webhook", "mail", "command", "alertmanager", "heartbeat"]))]
+    #[schemars(extend("examples" = ["webhook"]))]
     pub(super) kind: String,
-    /// The format of the body: `standard`, `slack`, `discord`, `teams` or `pagerduty`.
+    /// The format of the body of a webhook.
+    #[schemars(extend("enum" = ["standard", "slack", "discord", "teams", "pagerduty"]))]
+    #[schemars(extend("x-default" = "standard"))]
     #[serde(default)]
     pub(super) shape: Option<String>,
-    /// A private file with the URL; for `alertmanager`, one URL a line.
+    /// A private file with the URL of the receiver; for Alertmanager up to eight URLs, one a line.
+    #[schemars(extend("examples" = ["/etc/portcullis/webhook.url"]))]
     #[serde(default)]
     pub(super) url_file: Option<PathBuf>,
-    /// The mail server: `tls://HOST:PORT`, or `starttls://HOST:PORT`.
+    /// The mail server: `tls://HOST:PORT` or `starttls://HOST:PORT`.
+    #[schemars(extend("examples" = ["tls://mail.example:465"]))]
     #[serde(default)]
     pub(super) server: Option<String>,
     /// A private file with the user name and the password at the mail server, each in a line.
+    #[schemars(extend("examples" = ["/etc/portcullis/mail.login"]))]
     #[serde(default)]
     pub(super) login_file: Option<PathBuf>,
     /// The address that mails are from.
+    #[schemars(extend("examples" = ["portcullis@chat.example"]))]
     #[serde(default)]
     pub(super) from: Option<String>,
-    /// The addresses that get mails.
+    /// The addresses that get mails; 1 to 16.
+    #[schemars(extend("examples" = [["admins@chat.example"]]))]
     #[serde(default)]
     pub(super) to: Option<Vec<String>>,
-    /// A program and its arguments.
+    /// The absolute path of a program and its arguments.
+    #[schemars(extend("examples" = [["/usr/local/bin/on-alert"]]))]
     #[serde(default)]
     pub(super) command: Option<Vec<String>>,
-    /// A private file with one or two secrets that sign requests, or the key of PagerDuty.
+    /// A private file with the secret that signs the requests of a webhook, or the integration key
+    /// of PagerDuty.
+    #[schemars(extend("examples" = ["/etc/portcullis/webhook.secret"]))]
     #[serde(default)]
     pub(super) secret_file: Option<PathBuf>,
-    /// The authorities of the receiver; those of the system.
+    /// Certificate authorities in PEM for this channel, in place of those of the machine.
+    #[schemars(extend("examples" = ["/etc/portcullis/receiver-ca.pem"]))]
     #[serde(default)]
     pub(super) ca_file: Option<PathBuf>,
-    /// Whether the receiver can be in a private network; false.
+    /// Whether the receiver can have an address of a private network.
+    #[schemars(extend("x-default" = false))]
     #[serde(default)]
     pub(super) private_address: bool,
-    /// The severities that the channel gets; medium, high and critical.
+    /// The severities of the alerts that the channel gets.
+    #[schemars(extend("x-default" = ["medium", "high", "critical"]))]
+    #[schemars(extend("x-items" = { "enum": ["info", "medium", "high", "critical"] }))]
     #[serde(default)]
     pub(super) severities: Option<Vec<String>>,
-    /// The channel that gets the messages that this one does not deliver in time.
+    /// The name of the channel that gets the messages that this one does not deliver in time.
+    #[schemars(extend("examples" = ["mail"]))]
     #[serde(default)]
     pub(super) fallback: Option<String>,
-    /// The times of day at which less severe messages wait, such as `22:00-07:00 Europe/Berlin`.
+    /// Quiet hours: the times of day at which less severe messages wait.
+    #[schemars(extend("examples" = ["22:00-07:00 Europe/Berlin"]))]
     #[serde(default)]
     pub(super) quiet: Option<String>,
-    /// Messages of this severity do not wait; critical.
+    /// Messages below this severity wait for the end of the quiet hours.
+    #[schemars(extend("enum" = ["medium", "high", "critical"], "x-default" = "critical"))]
     #[serde(default)]
     pub(super) quiet_below: Option<String>,
 }

@@ -5,29 +5,37 @@ use std::path::PathBuf;
 
 use portcullis_accounts::Registration;
 use portcullis_guard::{GateOptions, SecondFactorRule};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::profile::Profile;
 use crate::config::read::error::ConfigError;
 
 /// `[accounts]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AccountsSection {
-    /// Always true in this version.
+    /// Whether the server has accounts; it cannot be switched off.
     enabled: Option<bool>,
-    /// `open`, `invitation` or `closed`; `open`.
+    /// Who can create an account: everybody (`open`), users with a one-time token of an
+    /// administrator (`invitation`), or administrators on the command line (`closed`).
+    #[schemars(extend("enum" = ["open", "invitation", "closed"]))]
     registration: Option<String>,
-    /// The issuer of access tokens of this server; `https://portcullis`.
+    /// The claim `iss` of the access tokens of this server.
     issuer: Option<String>,
-    /// The users that need a second factor: `none`, `admins`, `staff` or `all`; `admins`, in
-    /// development `none`.
+    /// The users that need a second factor. `staff` are also moderators and users with your own
+    /// roles. Only `development` accepts `none`.
+    #[schemars(extend("enum" = ["none", "admins", "staff", "all"]))]
     second_factor: Option<String>,
-    /// The old name of `second_factor`.
+    /// The former name of `second_factor`.
+    #[schemars(extend("not" = {}))]
     admins_need_totp: Option<bool>,
-    /// Words of the site from which no new password can be built; none.
+    /// Words of your site from which no new password can be built: organisation, product, city. At
+    /// most 64 words of 3 to 64 characters.
+    #[schemars(extend("examples" = [["portcullis"]]))]
     context_words: Option<Vec<String>>,
-    /// A file with one rejected password a line; none.
+    /// A text file with passwords that no user can choose, one a line.
+    #[schemars(extend("examples" = ["/etc/portcullis/password-blocklist.txt"]))]
     password_blocklist_file: Option<PathBuf>,
 }
 

@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 
 use portcullis_guard::{Replay, ReplayRules, RoleRules};
 use portcullis_model::{RoleError, Roles};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::read::error::ConfigError;
 
 /// `[[role]]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["name"]))]
 pub(crate) struct RoleSection {
-    /// `^[a-z][a-z0-9_-]{0,31}$`, none of `admin`, `moderator`, `user`.
+    /// The name: `a-z 0-9 _ -`, a letter first, at most 32 characters, and none of `admin`,
+    /// `moderator`, `auditor` and `user`.
+    #[schemars(extend("examples" = ["support"]))]
     name: String,
-    /// Events that the role can send; with the suffix `:any`, in every room.
+    /// Events that the role can send beside those of users. With the suffix `:any`, in every room.
+    #[schemars(extend("x-default" = [], "examples" = [["user:mute", "room:kick:any"]]))]
     actions: Vec<String>,
 }
 

@@ -3,23 +3,29 @@
 
 use portcullis_accounts::{SESSION_TIME_LONGEST_S, SessionTimes};
 use portcullis_guard::SessionTimeouts;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::read::error::ConfigError;
 
 /// `[session]`; times in seconds.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SessionSection {
-    /// Time without a message or a new token after which a connection ends; 1800.
+    /// Seconds without an event or a new token after which a connection ends.
+    #[schemars(range(min = 1, max = 7776000))]
     idle_s: Option<u64>,
-    /// Time after which a connection ends in any case; 28800.
+    /// Seconds after which a connection ends in any case.
+    #[schemars(range(min = 1, max = 7776000))]
     absolute_s: Option<u64>,
-    /// Time without a refresh after which a session ends; 604800, 7 days.
+    /// Seconds without a refresh after which a login ends.
+    #[schemars(range(min = 1, max = 7776000))]
     login_idle_s: Option<u64>,
-    /// Time after which a session ends in any case; 2592000, 30 days.
+    /// Seconds after which a login ends in any case.
+    #[schemars(range(min = 1, max = 7776000))]
     login_absolute_s: Option<u64>,
-    /// Sessions of one user; 20.
+    /// Logins of one user. One more ends the least recently used one.
+    #[schemars(range(min = 1, max = 1000))]
     logins_per_user: Option<u32>,
 }
 

@@ -7,6 +7,7 @@ use portcullis_accounts::RemoteIssuer;
 use portcullis_guard::{Algorithm, Issuer, IssuerKey, IssuerRules, KeyStrength, read_jwks};
 use portcullis_model::Secret;
 use portcullis_outbound::{Client, Policy, Target};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use crate::config::profile::Profile;
@@ -14,51 +15,74 @@ use crate::config::read::error::ConfigError;
 use crate::config::read::secret_file::read_private;
 
 /// `[token]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TokenSection {
+    /// An issuer beside this server, so that an application keeps its own login.
     pub(crate) issuer: Vec<IssuerSection>,
 }
 
 /// `[[token.issuer]]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["issuer", "audience", "algorithm"]))]
 pub(crate) struct IssuerSection {
-    /// The exact `iss` of its tokens.
+    /// The exact claim `iss` of its tokens.
+    #[schemars(extend("examples" = ["https://id.example"]))]
     issuer: Option<String>,
-    /// The exact `aud` of its tokens.
+    /// The exact claim `aud` of its tokens.
+    #[schemars(extend("examples" = ["portcullis"]))]
     pub(crate) audience: Option<String>,
-    /// Other values that `aud` can contain.
+    /// Further values that `aud` can contain. A token with another value is meant for another
+    /// service.
+    #[schemars(extend("x-default" = [], "examples" = [["https://id.example/userinfo"]]))]
     audience_beside: Vec<String>,
-    /// `HS256`, `RS256`, `PS256`, `ES256` or `EdDSA`.
+    /// The algorithm of all its tokens. `strict` rejects RS256.
+    #[schemars(extend("enum" = ["HS256", "RS256", "PS256", "ES256", "EdDSA"]))]
+    #[schemars(extend("examples" = ["RS256"]))]
     algorithm: Option<String>,
-    /// The file of the secret for HS256: 32 bytes or more, not readable by other users. A line end
-    /// is removed.
+    /// The file of the secret for HS256: at least 32 random bytes, not readable by other users. One
+    /// line end is removed.
+    #[schemars(extend("examples" = ["/etc/portcullis/hs256.key"]))]
     pub(crate) secret_file: Option<PathBuf>,
-    /// The secret itself, from the environment only.
+    /// The secret for HS256, from the environment only, such as
+    /// `PORTCULLIS__TOKEN__ISSUER__0__SECRET`. Configuration files are copied and shown.
+    #[schemars(with = "Option<String>", extend("not" = {}))]
     #[serde(deserialize_with = "secret")]
     pub(crate) secret: Option<Secret<String>>,
-    /// A JSON Web Key Set, read at the start.
+    /// A file with the JSON Web Key Set of the issuer, read at the start.
+    #[schemars(extend("examples" = ["/etc/portcullis/jwks.json"]))]
     jwks_file: Option<PathBuf>,
-    /// The address of the JSON Web Key Set of the issuer.
+    /// The `https:` address of the JSON Web Key Set of the issuer.
+    #[schemars(extend("examples" = ["https://id.example/jwks.json"]))]
     jwks_url: Option<String>,
-    /// Certificate authorities for that address, in PEM, in place of those of the machine.
+    /// Certificate authorities for that address in PEM, in place of those of the machine.
+    #[schemars(extend("examples" = ["/etc/portcullis/issuer-ca.pem"]))]
     jwks_ca_file: Option<PathBuf>,
-    /// The path of the claim that lists roles; with it, the issuer can assign roles.
+    /// The path of the claim that lists roles. With it, the issuer can assign roles.
+    #[schemars(extend("examples" = [["realm_access", "roles"]]))]
     roles_claim: Option<Vec<String>>,
-    /// The accepted tokens: `access-token`, or `id-token` for both kinds; `access-token`.
+    /// The kinds of accepted tokens. With `id-token`, the server accepts access tokens and
+    /// id-tokens.
+    #[schemars(extend("enum" = ["access-token", "id-token"], "x-default" = "access-token"))]
     pub(crate) accept: Option<String>,
     /// Scopes that a token has to list, all of them.
+    #[schemars(extend("x-default" = [], "examples" = [["chat"]]))]
     pub(crate) scope: Vec<String>,
     /// The type that the header of a token has to name (`typ`).
+    #[schemars(extend("x-default-text" = "`JWT`, `at+jwt` or none", "examples" = ["at+jwt"]))]
     pub(crate) typ: Option<String>,
     /// Methods (`amr`) that prove a second factor; one of them is enough.
+    #[schemars(extend("x-default" = [], "examples" = [["mfa", "hwk"]]))]
     pub(crate) privileged_amr: Vec<String>,
-    /// The path of the claim that lists methods; `["amr"]`.
+    /// The path of the claim that lists methods.
+    #[schemars(extend("x-default" = ["amr"]))]
     pub(crate) amr_claim: Option<Vec<String>>,
     /// Classes (`acr`) that prove a second factor; one of them is enough.
+    #[schemars(extend("x-default" = [], "examples" = [["https://refeds.org/profile/mfa"]]))]
     pub(crate) privileged_acr: Vec<String>,
-    /// The path of the claim that names the class; `["acr"]`.
+    /// The path of the claim that names the class.
+    #[schemars(extend("x-default" = ["acr"]))]
     pub(crate) acr_claim: Option<Vec<String>>,
 }
 

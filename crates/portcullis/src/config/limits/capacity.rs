@@ -4,44 +4,53 @@
 use portcullis_chat::ChatOptions;
 use portcullis_guard::{CapacityOptions, DirectoryLimits, GateOptions, WhenUserFull};
 use portcullis_server::Options;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::read::error::ConfigError;
 use crate::config::read::number::within;
 
 /// `[capacity]`; the gate checks the ranges.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CapacitySection {
-    /// All connections; 10000.
+    /// All connections.
     connections_total: Option<u32>,
-    /// Unauthenticated connections; a fifth of all.
+    /// Connections of unauthenticated clients.
+    #[schemars(extend("x-default-text" = "a fifth of `connections_total`", "examples" = [2000]))]
     pre_auth_total: Option<u32>,
-    /// Unauthenticated connections of one address prefix; 50.
+    /// Connections of unauthenticated clients of one address prefix.
     pre_auth_per_prefix: Option<u32>,
-    /// Connections of one address prefix; 500.
+    /// Connections of one address prefix.
     connections_per_prefix: Option<u32>,
-    /// TCP connections of one address prefix that are not sockets yet; 250.
+    /// TCP connections of one address prefix that are not sockets yet.
     http_per_prefix: Option<u32>,
-    /// TCP connections of one thread that are not sockets yet, or are closing; 20000.
+    /// TCP connections of one thread that are not sockets yet, or are closing.
+    #[schemars(range(min = 16, max = 1000000))]
     http_total: Option<usize>,
-    /// Connections reserved for administrators; a hundredth of all.
+    /// Connections that are reserved for administrators.
+    #[schemars(extend("x-default-text" = "a hundredth of `connections_total`", "examples" = [100]))]
     admin_reserve: Option<u32>,
-    /// Connections of one user; 5.
+    /// Connections of one user.
     connections_per_user: Option<u32>,
-    /// The action when they are full: `"evict-silent"`, `"refuse"` or `"evict-oldest"`.
+    /// What happens to one more connection of a user. `evict-silent` ends one whose client does not
+    /// answer a ping, `evict-oldest` ends the oldest one, `refuse` rejects the new one.
+    #[schemars(extend("enum" = ["evict-silent", "refuse", "evict-oldest"]))]
     when_user_full: Option<String>,
-    /// Rooms that one user can own; 100.
+    /// Rooms that one user can own.
     rooms_per_user: Option<u32>,
-    /// Members of one room; 10000.
+    /// Members of one room.
     members_per_room: Option<u32>,
-    /// Rooms of which one user can be a member; 5000.
+    /// Rooms of which one user can be a member.
     memberships_per_user: Option<u32>,
-    /// All users; 200000.
+    /// All users.
+    #[schemars(range(min = 10, max = 10000000))]
     users_total: Option<usize>,
-    /// All rooms; 50000.
+    /// All rooms.
+    #[schemars(range(min = 10, max = 10000000))]
     rooms_total: Option<usize>,
-    /// Members, invitations and bars of all rooms; 1000000.
+    /// Members, invitations and bars of all rooms.
+    #[schemars(range(min = 10, max = 10000000))]
     memberships_total: Option<usize>,
 }
 

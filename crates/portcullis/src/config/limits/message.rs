@@ -3,6 +3,7 @@
 
 use portcullis_guard::{GateOptions, Malicious, Markup};
 use portcullis_server::Options;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::profile::Profile;
@@ -10,17 +11,21 @@ use crate::config::read::error::ConfigError;
 use crate::config::read::number::within;
 
 /// `[message]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MessageSection {
-    /// Most bytes of the payload of an event; 10240.
+    /// Most bytes of the payload of an event.
+    #[schemars(range(min = 256, max = 65536))]
     size_max_bytes: Option<u32>,
-    /// Whether formatting may include `https:` links; false.
+    /// Whether formatting can include `https:` links.
     links: Option<bool>,
-    /// The treatment of markup that is not formatting: `"escape"`, `"strip"`; escape.
+    /// What happens to markup that is not formatting. `escape` keeps it as text, `strip` removes
+    /// it.
+    #[schemars(extend("enum" = ["escape", "strip"]))]
     markup: Option<String>,
-    /// The treatment of markup that would run as a script: `"record"`, `"refuse"`; record, and
-    /// refuse in the strict profile.
+    /// What happens to messages with markup that would run as a script. `record` delivers the
+    /// markup as text and writes a record, `refuse` rejects the message.
+    #[schemars(extend("enum" = ["record", "refuse"]))]
     malicious: Option<String>,
 }
 

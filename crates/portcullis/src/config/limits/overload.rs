@@ -3,24 +3,27 @@
 
 use portcullis_guard::{GateOptions, LoadState};
 use portcullis_server::{Options, QueueLimits};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::read::error::ConfigError;
 
 /// `[overload]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OverloadSection {
-    /// Memory that the server can use, in MiB; that of the machine or its control group.
+    /// Memory that the server can use, in MiB.
+    #[schemars(extend("x-default-text" = "the memory of the machine, or of its control group"))]
+    #[schemars(extend("examples" = [2048]))]
     memory_limit_mib: Option<u64>,
-    /// The load level: `"auto"` measures it, `"normal"`, `"elevated"`, `"shedding"` and
-    /// `"critical"` pin it; `"auto"`.
+    /// The load level: `auto` measures it, and the other words pin it.
+    #[schemars(extend("enum" = ["auto", "normal", "elevated", "shedding", "critical"]))]
     state: Option<String>,
-    /// Returning clients in the admission queue; 1000. With 0 there is no queue.
+    /// Most entries of the admission queue of returning clients; 0 switches it off.
     waiting_known: Option<u32>,
-    /// Unauthenticated clients in the admission queue; 500.
+    /// Most entries of the admission queue of unauthenticated clients; 0 switches it off.
     waiting_strangers: Option<u32>,
-    /// Logins from unknown devices that can wait; 200.
+    /// Most logins from unknown devices that wait.
     waiting_logins: Option<u32>,
 }
 

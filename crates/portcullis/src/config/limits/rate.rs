@@ -4,73 +4,85 @@
 use std::collections::BTreeMap;
 
 use portcullis_guard::{GateOptions, Rate};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::read::error::ConfigError;
 
+/// A count and a period, such as `"10/60s"`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = "^[0-9]+/[0-9]+(ms|s|m|h)$"))]
+struct RateText(String);
+
 /// `[rate]`; a count and a period in `ms`, `s`, `m` or `h`: `"10/60s"`. Bytes are counted singly.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RateSection {
-    /// Connection attempts of an address prefix; `10/60s`.
-    connect_per_prefix: Option<String>,
-    /// Connection attempts of an address prefix with an admission token; `240/60s`.
-    connect_known_per_prefix: Option<String>,
-    /// All connection attempts without an admission token; `500/1s`.
-    connect_total: Option<String>,
-    /// TLS handshakes of an address prefix; `600/60s`.
-    tls_per_prefix: Option<String>,
-    /// All TLS handshakes; `500/1s`.
-    tls_total: Option<String>,
-    /// Page and API requests of an address prefix; `1800/60s`.
-    request_per_prefix: Option<String>,
-    /// Logins and registrations of an address prefix; `20/60s`.
-    login_per_prefix: Option<String>,
-    /// Logins to one user name; `10/60s`.
-    login_per_user: Option<String>,
-    /// Failed logins to one user name over a longer time; `100/24h`.
-    login_failed_per_user: Option<String>,
-    /// Wrong one-time codes of one account, from all clients that sent the right password.
-    code_failed_per_user: Option<String>,
-    /// All logins and registrations; `100/1s`.
-    login_total: Option<String>,
-    /// Tickets of one user; `60/60s`.
-    ticket_per_user: Option<String>,
-    /// All events of a connection; `100/60s`.
-    message_per_connection: Option<String>,
-    /// All events of a user; `100/60s`.
-    message_per_user: Option<String>,
-    /// All events of an address prefix; `3000/60s`.
-    message_per_prefix: Option<String>,
-    /// All events; `200000/1s`.
-    message_total: Option<String>,
-    /// Bytes received of a connection; a mebibyte in `10s`.
-    bytes_per_connection: Option<String>,
-    /// Bytes received of a user; 4 MiB in `10s`.
-    bytes_per_user: Option<String>,
-    /// Bytes received of an address prefix; 32 MiB in `10s`.
-    bytes_per_prefix: Option<String>,
-    /// Bytes received; 256 MiB in `1s`.
-    bytes_total: Option<String>,
-    /// CONNECT and DISCONNECT packets of a connection; `60/60s`.
-    namespace_per_connection: Option<String>,
-    /// CONNECT and DISCONNECT packets of a user; `240/60s`.
-    namespace_per_user: Option<String>,
-    /// Signature checks that an open connection causes; `60/60s`.
-    signature_per_connection: Option<String>,
-    /// Signature checks of a user's credentials; `1200/60s`.
-    signature_per_user: Option<String>,
-    /// Violations of an address prefix; `100/60s`.
-    penalty_per_prefix: Option<String>,
-    /// Violations of a user; `20/60s`.
-    penalty_per_user: Option<String>,
-    /// Duration of a block after too many violations, in seconds; 60.
+    /// Connection attempts of the unauthenticated clients of an address prefix.
+    connect_per_prefix: Option<RateText>,
+    /// Connection attempts of the returning clients of an address prefix.
+    connect_known_per_prefix: Option<RateText>,
+    /// Connection attempts of all unauthenticated clients.
+    connect_total: Option<RateText>,
+    /// TLS handshakes of an address prefix.
+    tls_per_prefix: Option<RateText>,
+    /// All TLS handshakes, in each of three rate classes.
+    tls_total: Option<RateText>,
+    /// Page and API requests of an address prefix.
+    request_per_prefix: Option<RateText>,
+    /// Logins and registrations of an address prefix.
+    login_per_prefix: Option<RateText>,
+    /// Logins to one user name from unknown devices.
+    login_per_user: Option<RateText>,
+    /// Wrong passwords and codes of one account. Above it, the account is closed to unknown
+    /// devices.
+    login_failed_per_user: Option<RateText>,
+    /// Wrong one-time codes of one account. Above it, the account accepts recovery codes only.
+    code_failed_per_user: Option<RateText>,
+    /// All logins and registrations from unknown devices.
+    login_total: Option<RateText>,
+    /// One-time tickets of one user.
+    ticket_per_user: Option<RateText>,
+    /// All events of a connection.
+    message_per_connection: Option<RateText>,
+    /// All events of a user.
+    message_per_user: Option<RateText>,
+    /// All events of an address prefix.
+    message_per_prefix: Option<RateText>,
+    /// All events.
+    message_total: Option<RateText>,
+    /// Bytes received from a connection. Above it, the server stops reading for a while; nothing is
+    /// lost.
+    bytes_per_connection: Option<RateText>,
+    /// Bytes received from a user.
+    bytes_per_user: Option<RateText>,
+    /// Bytes received from an address prefix.
+    bytes_per_prefix: Option<RateText>,
+    /// All bytes received.
+    bytes_total: Option<RateText>,
+    /// CONNECT and DISCONNECT packets of a connection.
+    namespace_per_connection: Option<RateText>,
+    /// CONNECT and DISCONNECT packets of a user.
+    namespace_per_user: Option<RateText>,
+    /// Signature checks that an open connection causes.
+    signature_per_connection: Option<RateText>,
+    /// Signature checks of the credentials of a user.
+    signature_per_user: Option<RateText>,
+    /// Violations of an address prefix. Above it, the prefix is blocked.
+    penalty_per_prefix: Option<RateText>,
+    /// Violations of a user. Above it, the user is blocked.
+    penalty_per_user: Option<RateText>,
+    /// Length of a block after too many violations, in seconds.
     penalty_s: Option<u64>,
-    /// Longest block after repeated violations, in seconds; 3600.
+    /// Longest block after repeated violations, in seconds.
     penalty_longest_s: Option<u64>,
-    /// Events of a user by name, in place of the declared rate.
-    event_per_user: BTreeMap<String, String>,
-    /// Limits of this section and of `[capacity]` that only count and do not reject.
+    /// Rates of single events of one user, by the name of the event.
+    #[schemars(extend("x-default-text" = "the rate that each event declares"))]
+    #[schemars(extend("examples" = [{ "chat:send": "10/60s" }]))]
+    event_per_user: BTreeMap<String, RateText>,
+    /// Limits of this section and of `[capacity]` that only count and reject nothing.
+    #[schemars(extend("examples" = [["login_per_user"]]))]
     observe: Vec<String>,
 }
 
@@ -132,7 +144,7 @@ impl RateSection {
     }
 }
 
-fn parse(key: &str, text: &str) -> Result<Rate, ConfigError> {
+fn parse(key: &str, RateText(text): &RateText) -> Result<Rate, ConfigError> {
     text.parse().map_err(|_| {
         let mend = "write a count and a period up to a day, like \"10/60s\" or \"100/1m\"";
         ConfigError::refused(key, format!("{text:?}"), "it is not a rate", mend)

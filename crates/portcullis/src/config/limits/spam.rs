@@ -2,35 +2,47 @@
 //! Never: the removal of an unknown phrase.
 
 use portcullis_guard::{GateOptions, SpamAction, SpamOptions, SpamRule};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::read::error::ConfigError;
 
 /// `[spam]`. Each rule is `"refuse"`, `"record"` or `"off"`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SpamSection {
-    /// A link that begins inside another one; refuse.
+    /// The action on a link that starts inside another one.
+    #[schemars(extend("enum" = ["refuse", "record", "off"]))]
     link_in_link: Option<String>,
-    /// A text of one repeated character; refuse.
+    /// The action on a message of one repeated character.
+    #[schemars(extend("enum" = ["refuse", "record", "off"]))]
     one_character: Option<String>,
-    /// A text of one repeated link; refuse.
+    /// The action on a message of one repeated link.
+    #[schemars(extend("enum" = ["refuse", "record", "off"]))]
     one_link: Option<String>,
-    /// A phrase and a link; refuse.
+    /// The action on a phrase of advertising together with a link.
+    #[schemars(extend("enum" = ["refuse", "record", "off"]))]
     phrase_with_link: Option<String>,
-    /// Three phrases or more and nothing else; refuse.
+    /// The action on three or more phrases of advertising and nothing else.
+    #[schemars(extend("enum" = ["refuse", "record", "off"]))]
     only_phrases: Option<String>,
-    /// More than two links and a long run of signs; refuse.
+    /// The action on more than two links together with a long run of signs.
+    #[schemars(extend("enum" = ["refuse", "record", "off"]))]
     shouting_with_links: Option<String>,
-    /// A phrase, with or without a link; off.
+    /// The action on a phrase of advertising, with or without a link.
+    #[schemars(extend("enum" = ["refuse", "record", "off"]))]
     phrase: Option<String>,
-    /// More than two links or hosts; off.
+    /// The action on more than two links or hosts.
+    #[schemars(extend("enum" = ["refuse", "record", "off"]))]
     many_links: Option<String>,
-    /// A character more than ten times in a row; off.
+    /// The action on a character that is repeated more than ten times.
+    #[schemars(extend("enum" = ["refuse", "record", "off"]))]
     long_run: Option<String>,
-    /// Phrases in addition to the built-in ones.
+    /// Phrases of advertising in addition to the built-in ones.
+    #[schemars(extend("examples" = [["free followers"]]))]
     phrases_add: Vec<String>,
-    /// Built-in phrases that are removed.
+    /// Built-in phrases that are not advertising for you, in lower case, as in docs/content.md.
+    #[schemars(extend("examples" = [["buy now"]]))]
     phrases_remove: Vec<String>,
 }
 

@@ -2,6 +2,7 @@
 //! Never: in the development profile, where it would affect all other programs of this machine.
 
 use portcullis_server::StrictTransport;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::profile::Profile;
@@ -10,16 +11,19 @@ use crate::config::read::number::within;
 use crate::config::warning::Warning;
 
 /// `[hsts]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct HstsSection {
-    /// Whether `Strict-Transport-Security` is sent; true, in development false.
+    /// Whether browsers are told to use HTTPS only (`Strict-Transport-Security`). It cannot be on
+    /// in `development`, and cannot be off in `strict`.
     enabled: Option<bool>,
-    /// Seconds for which browsers apply it; 63072000, two years. 0 removes it.
+    /// Seconds for which browsers use HTTPS only; 63072000 is two years. 0 removes the rule from
+    /// browsers.
+    #[schemars(range(min = 0, max = 315360000))]
     max_age_s: Option<u64>,
-    /// Whether it covers all subdomains of the name; true.
+    /// Whether the rule covers all subdomains of the name.
     include_subdomains: Option<bool>,
-    /// Whether browsers can build in the name (preload); false.
+    /// Whether the name can be on the preload list of browsers. It needs a year and all subdomains.
     preload: Option<bool>,
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use portcullis_guard::{ForwardedHeader, ProxyRules};
 use portcullis_server::{Options, ProxyProtocol};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::network::tls::TlsSettings;
@@ -12,30 +13,45 @@ use crate::config::read::error::ConfigError;
 use crate::config::read::number::within;
 
 /// `[listen]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ListenSection {
-    /// The address for clients; `127.0.0.1:8443`. Port 0 takes a free port.
+    /// The address on which clients connect. Port 0 takes a free port, which the server prints.
     public: Option<String>,
-    /// Health and metrics for operators, not authenticated; `127.0.0.1:9443`.
+    /// The address of health, readiness and metrics for operators. It has neither TLS nor
+    /// authentication, so keep clients away from it.
     private: Option<String>,
-    /// Names of `private` beside IP addresses and `localhost`; none (DNS rebinding, T-017).
+    /// Names that requests to `private` can have as `Host`, beside IP addresses and `localhost`.
+    /// Other names are rejected, which prevents DNS rebinding (T-017).
+    #[schemars(extend("examples" = [["metrics.internal"]]))]
     private_hosts: Vec<String>,
-    /// The address of health and readiness for load balancers and orchestrators, which get one
-    /// word, also on other machines; none.
+    /// An address of health and readiness for load balancers and orchestrators, also on other
+    /// machines. It answers in one word.
+    #[schemars(extend("examples" = ["0.0.0.0:9080"]))]
     probe: Option<String>,
-    /// The address that redirects plain-text requests for pages to TLS (T-101); none.
+    /// An address that redirects plain-text requests for pages to TLS (T-101).
+    #[schemars(extend("examples" = ["0.0.0.0:80"]))]
     redirect: Option<String>,
-    /// Names of this server, as `Host` spells them; those of `origin.allowed` (DNS rebinding,
-    /// T-017).
+    /// Names of this server as clients send them in `Host`. Set them when pages come from another
+    /// host. Other names are rejected, which prevents DNS rebinding (T-017).
+    #[schemars(extend("x-default-text" = "the names in `origin.allowed`"))]
+    #[schemars(extend("examples" = [["chat.example"]]))]
     pub(crate) hosts: Option<Vec<String>>,
-    /// Threads that serve connections; one a core.
+    /// Threads that serve connections.
+    #[schemars(range(min = 1, max = 1024))]
+    #[schemars(extend("x-default-text" = "one for each core", "examples" = [4]))]
     shards: Option<usize>,
-    /// Your proxies, which state the address of the client (T-073 to T-075).
+    /// Addresses or networks of your own proxies. Only they can report the address of a client
+    /// (T-073 to T-075).
+    #[schemars(extend("x-default" = [], "examples" = [["10.0.0.0/8"]]))]
     trusted_proxies: Vec<String>,
-    /// The header in which they state it; `"x-forwarded-for"`.
+    /// The header in which trusted proxies report the address of the client.
+    #[schemars(extend("enum" = ["x-forwarded-for", "forwarded", "none"]))]
+    #[schemars(extend("x-default" = "x-forwarded-for"))]
     proxy_header: Option<String>,
-    /// Whether they start each connection with the PROXY protocol.
+    /// Whether connections of trusted proxies start with the PROXY protocol, version 1 or 2.
+    /// Connections that do not start with it are closed.
+    #[schemars(extend("x-default" = false))]
     proxy_protocol: bool,
 }
 

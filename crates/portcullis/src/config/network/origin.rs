@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use portcullis_guard::{WithoutOrigin, check_origin, is_app_origin};
 use portcullis_server::Credentials;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::network::tls::TlsSettings;
@@ -13,14 +14,19 @@ use crate::config::read::error::ConfigError;
 use crate::config::warning::Warning;
 
 /// `[origin]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OriginSection {
-    /// Origins of pages that can connect; in development also the pages of the server.
+    /// Origins of the pages that can connect, exactly as browsers send them. In `development` the
+    /// pages of the server are added.
+    #[schemars(extend("x-default-text" = "`[]`; required in `production` and `strict`"))]
+    #[schemars(extend("examples" = [["https://chat.example"]]))]
     pub(crate) allowed: Option<Vec<String>>,
-    /// Whether listed pages of other origins can send the refresh cookie; false.
+    /// Whether listed pages of other origins of the same site can send the refresh cookie.
     credentials: bool,
-    /// `refuse` or `token`; `refuse`. With `token`, clients without an origin need a bearer token.
+    /// What happens to clients without an origin. `refuse` rejects them; with `token` they need a
+    /// bearer token in the request, for native clients.
+    #[schemars(extend("enum" = ["refuse", "token"]))]
     without_origin: Option<String>,
 }
 

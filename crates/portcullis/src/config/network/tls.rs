@@ -3,22 +3,33 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::profile::Profile;
 use crate::config::read::error::ConfigError;
 
 /// `[tls]`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TlsSection {
-    /// `development`, `files` or `off`; `files` outside development.
+    /// The source of the certificate. `files`: your certificate. `development`: the authority of
+    /// the server, for that profile only. `off`: plain text, for a proxy on this machine that ends
+    /// TLS.
+    #[schemars(extend("enum" = ["files", "development", "off"]))]
+    #[schemars(extend(
+        "x-default-text" = "`\"development\"` in `development`, otherwise `\"files\"`"
+    ))]
+    #[schemars(extend("examples" = ["files"]))]
     mode: Option<String>,
-    /// Certificate chain in PEM; the certificate of the server is the first.
+    /// The certificate chain in PEM; the certificate of the server is the first.
+    #[schemars(extend("examples" = ["/etc/portcullis/tls.crt"]))]
     certificate_file: Option<PathBuf>,
-    /// The private key in PEM, which other users must not be able to read.
+    /// The private key in PEM. It is rejected if other users can read it.
+    #[schemars(extend("examples" = ["/etc/portcullis/tls.key"]))]
     key_file: Option<PathBuf>,
     /// Certificate authorities in PEM for client certificates, which are then required (T-107).
+    #[schemars(extend("examples" = ["/etc/portcullis/client-ca.pem"]))]
     client_ca_file: Option<PathBuf>,
 }
 

@@ -3,6 +3,7 @@
 
 use portcullis_guard::{GateOptions, PollingBinding};
 use portcullis_server::Options;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::development;
@@ -11,32 +12,43 @@ use crate::config::read::error::ConfigError;
 use crate::config::read::number::within;
 
 /// `[transport]`; every time in milliseconds, from 10 to an hour.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TransportSection {
-    /// Always true in this version.
+    /// Whether WebSocket is offered; it cannot be switched off.
     websocket: Option<bool>,
-    /// Whether long-polling is offered; true, and false in the strict profile.
+    /// Whether long-polling is offered, from which clients upgrade to a WebSocket.
     polling: Option<bool>,
-    /// `address`, `network` or `token`; `address`. What a request from another address must share.
+    /// What a request from another address must share with a long-polling session: the `address`,
+    /// the `network` (IPv4 /24, IPv6 /48), or the bearer `token`.
+    #[schemars(extend("enum" = ["address", "network", "token"]))]
     polling_binding: Option<String>,
-    /// Whether permessage-deflate is accepted; false.
+    /// Whether messages are compressed (permessage-deflate). The length of a compressed message can
+    /// reveal a secret beside text of other users.
     compression: Option<bool>,
-    /// Time between two pings; 25000.
+    /// Milliseconds between two pings.
+    #[schemars(range(min = 10, max = 3600000))]
     ping_interval_ms: Option<u64>,
-    /// Time without a pong after which the connection ends; 20000.
+    /// Milliseconds without a pong after which the connection ends.
+    #[schemars(range(min = 10, max = 3600000))]
     ping_timeout_ms: Option<u64>,
-    /// Time from the upgrade to an accepted CONNECT; 10000.
+    /// Milliseconds from the upgrade to an accepted CONNECT.
+    #[schemars(range(min = 10, max = 3600000))]
     connect_timeout_ms: Option<u64>,
-    /// Time for the TLS handshake, for the head of a request and for its body, each; 10000.
+    /// Milliseconds for the TLS handshake, for the head of a request, and for its body, each.
+    #[schemars(range(min = 10, max = 3600000))]
     handshake_timeout_ms: Option<u64>,
-    /// Time in these stages, from the first byte on, without a minimum receive rate; 2000.
+    /// Milliseconds from the first byte of these stages without a minimum receive rate.
+    #[schemars(range(min = 10, max = 3600000))]
     receive_grace_ms: Option<u64>,
-    /// Minimum receive rate after that, in bytes a second on average; 500.
+    /// The minimum receive rate after that, in bytes a second on average.
+    #[schemars(range(min = 1, max = 1000000))]
     receive_min_bytes_per_s: Option<u64>,
-    /// Time from the first to the last frame of a message; 10000.
+    /// Milliseconds from the first to the last frame of one message.
+    #[schemars(range(min = 10, max = 3600000))]
     assembly_timeout_ms: Option<u64>,
-    /// Time without progress of a write after which the connection ends; 10000.
+    /// Milliseconds without progress of a write after which the connection ends.
+    #[schemars(range(min = 10, max = 3600000))]
     write_stall_ms: Option<u64>,
 }
 
