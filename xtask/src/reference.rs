@@ -3,7 +3,8 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::command::{program, root, step};
+use crate::command::{must, program, root, step};
+use crate::test::built;
 
 /// The files, and the words of `portcullis config` that print them.
 const FILES: [(&str, &str); 2] =
@@ -12,9 +13,11 @@ const FILES: [(&str, &str); 2] =
 /// Writes all files.
 pub(crate) fn run() -> Result<()> {
     step("write the generated files");
+    // All of the workspace: fewer packages have other features, and would be built once more.
+    must(program("cargo", &["build", "--quiet", "--workspace", "--bin", "portcullis"], "."))?;
     for (word, name) in FILES {
-        let arguments = ["run", "--quiet", "--bin", "portcullis", "--", "config", word];
-        let mut command = program("cargo", &arguments, ".");
+        let binary = built("portcullis");
+        let mut command = program(&binary.to_string_lossy(), &["config", word], ".");
         let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
         let error = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{command:?} ended with {}: {error}", output.status);

@@ -132,6 +132,6 @@ fn npm(script: &str, folder: &str) -> Command {
 }
 
 /// A program that the earlier steps have built.
-fn built(name: &str) -> PathBuf {
+pub(crate) fn built(name: &str) -> PathBuf {
     install::target().join("debug").join(name)
 }

@@ -75,7 +75,7 @@ struct RuleSection {
     severity: Option<String>,
     /// Changes to each threshold in the order of docs/alerts.md, in place of the three keys above.
     #[schemars(extend("x-default-text" = "as in docs/alerts.md"))]
-    #[schemars(extend("examples" = [[{}, { "count": 400 }]]))]
+    #[schemars(extend("examples" = [[{ "count": 20 }]]))]
     thresholds: Option<Vec<ThresholdSection>>,
 }
 

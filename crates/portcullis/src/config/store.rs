@@ -12,7 +12,7 @@ use crate::config::read::error::ConfigError;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StoreSection {
-    /// The database.
+    /// The address of the database: `sqlite:` and the path of a file.
     #[schemars(extend("x-default-text" = "`portcullis.db` in the data directory"))]
     #[schemars(extend("examples" = ["sqlite:/var/lib/portcullis/portcullis.db"]))]
     url: Option<String>,

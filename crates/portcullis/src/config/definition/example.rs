@@ -62,7 +62,12 @@ fn add_section(text: &mut String, section: &Section) {
 fn add_key(text: &mut String, key: &Key, kind: SectionKind) {
     comment(text, &key.description);
     let value = value(key);
-    let mut facts = format!("Default: {}.", key.default_text());
+    let mut facts = match key.default {
+        DefaultOf::Required => String::from("Required."),
+        DefaultOf::None | DefaultOf::Text(_) | DefaultOf::Value(_) => {
+            format!("Default: {}.", key.default_text())
+        }
+    };
     if let Some(permitted) = key.permitted() {
         facts.push_str(&format!(" Permitted: {permitted}."));
     }

@@ -40,10 +40,10 @@ fn publish(node: &mut Node, path: &str, defaults: &Defaults) {
                     });
                 }
             }
-            ("items" | "additionalProperties", Value::Object(child)) => {
-                if child.contains_key("properties") {
-                    publish(child, path, defaults);
-                }
+            ("items" | "additionalProperties", Value::Object(child))
+                if child.contains_key("properties") =>
+            {
+                publish(child, path, defaults);
             }
             _ => {}
         }

@@ -11,6 +11,7 @@ use super::key::{DefaultOf, Key, KeyPlace, Section, sections};
 use super::order::position;
 use super::reference::reference;
 use super::schema::schema;
+use super::source::{DEFAULT, DEFAULT_TEXT, ITEMS};
 use crate::config::weakening::table::KEYS;
 
 pub(super) fn all_sections() -> Vec<Section> {
@@ -49,6 +50,37 @@ fn every_key_of_the_file_has_a_definition_in_order() {
     assert_eq!(outside(&rows), outside(&order));
 }
 
+/// The keys in the tables of a page, in its order, except those of tables inside `[alert]`.
+fn documented(page: &str) -> Vec<String> {
+    let mut section = None;
+    let mut keys = Vec::new();
+    for line in page.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            let name = heading.strip_prefix("`[").and_then(|rest| rest.strip_suffix("]`"));
+            section = name.map(|name| name.trim_matches(['[', ']']));
+            keys.extend(
+                section.filter(|name| ["access", "replay"].contains(name)).map(String::from),
+            );
+        } else if line.starts_with("### ") || line.starts_with("Keys of `[[alert") {
+            section = None;
+        }
+        let cell = line.strip_prefix("| `").and_then(|rest| rest.split_once("` |"));
+        if let (Some((name, _)), Some(section)) = (cell, section) {
+            keys.push(format!("{section}.{name}"));
+        }
+    }
+    keys.retain(|key| !key.starts_with("access.") && !key.starts_with("replay."));
+    keys
+}
+
+#[test]
+fn documentation_explains_every_key_in_the_same_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = std::fs::read_to_string(root.join("docs/configuration.md")).unwrap();
+    let expect: Vec<_> = KEYS.iter().map(|(key, _)| *key).filter(|key| *key != "profile").collect();
+    assert_eq!(documented(&page), expect, "docs/configuration.md and weakening/table.rs differ");
+}
+
 #[test]
 fn every_definition_is_a_sentence_and_has_a_default_or_an_example() {
     for section in all_sections() {
@@ -70,7 +102,9 @@ fn schema_has_only_standard_keywords_and_describes_every_key() {
     let text = schema().unwrap();
     let root: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(root["$schema"], "http://json-schema.org/draft-07/schema#");
-    assert!(!text.contains("\"x-") && !text.contains("null") && !text.contains("$ref"), "{text}");
+    for own in [DEFAULT, DEFAULT_TEXT, ITEMS, "null", "$ref"] {
+        assert!(!text.contains(&format!("\"{own}\"")), "{own} in {text}");
+    }
     let pointer = |path: &str| {
         let mut at = &root;
         for name in path.split('.') {

@@ -14,7 +14,7 @@ use crate::config::read::number::within;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CapacitySection {
-    /// All connections.
+    /// All connections of the server.
     connections_total: Option<u32>,
     /// Connections of unauthenticated clients.
     #[schemars(extend("x-default-text" = "a fifth of `connections_total`", "examples" = [2000]))]
@@ -43,10 +43,10 @@ pub(crate) struct CapacitySection {
     members_per_room: Option<u32>,
     /// Rooms of which one user can be a member.
     memberships_per_user: Option<u32>,
-    /// All users.
+    /// All users of the server.
     #[schemars(range(min = 10, max = 10000000))]
     users_total: Option<usize>,
-    /// All rooms.
+    /// All rooms of the server.
     #[schemars(range(min = 10, max = 10000000))]
     rooms_total: Option<usize>,
     /// Members, invitations and bars of all rooms.

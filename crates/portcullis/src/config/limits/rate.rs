@@ -50,7 +50,7 @@ pub(crate) struct RateSection {
     message_per_user: Option<RateText>,
     /// All events of an address prefix.
     message_per_prefix: Option<RateText>,
-    /// All events.
+    /// All events of all users.
     message_total: Option<RateText>,
     /// Bytes received from a connection. Above it, the server stops reading for a while; nothing is
     /// lost.

@@ -14,7 +14,7 @@ use crate::config::warning::Warning;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct HstsSection {
-    /// Whether browsers are told to use HTTPS only (`Strict-Transport-Security`). It cannot be on
+    /// Whether browsers have to use HTTPS only (`Strict-Transport-Security`). It cannot be on
     /// in `development`, and cannot be off in `strict`.
     enabled: Option<bool>,
     /// Seconds for which browsers use HTTPS only; 63072000 is two years. 0 removes the rule from
