@@ -42,6 +42,11 @@ expect "restarts" "$(property NRestarts)" 0
 step "configure and start"
 install -o root -g portcullis -m 640 /root/tls.key /etc/portcullis/tls.key
 install -o root -g portcullis -m 644 /root/tls.crt /etc/portcullis/tls.crt
+portcullisctl init --domain chat.example 2> /dev/null && fail "init replaced the template"
+portcullisctl init --force --domain chat.example | grep -q 'portcullisctl check' || fail "no steps"
+expect "owner and mode of the new configuration" \
+    "$(stat -c '%a %U:%G' /etc/portcullis/portcullis.toml)" "640 root:portcullis"
+portcullisctl config example | grep -q '^#registration = ' || fail "no example"
 portcullisctl check > /dev/null
 systemctl reset-failed portcullis
 systemctl enable --now portcullis

@@ -18,7 +18,7 @@ use crate::command::{
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::manual;
 use crate::output::{OutputError, errln, outln};
-use crate::setup::{self, ConfigCommand};
+use crate::setup::{self, ConfigCommand, InitArguments};
 use crate::start::validate;
 use crate::start::wiring;
 
@@ -38,6 +38,8 @@ enum Command {
     Serve(ServeArguments),
     /// Runs all checks of `serve` without starting, and prints all values in force.
     Check(ServeArguments),
+    /// Writes the configuration of a new server; asks for it on a terminal.
+    Init(InitArguments),
     /// Prints the JSON Schema of the configuration file, an annotated example, or all keys.
     Config {
         #[command(subcommand)]
@@ -188,6 +190,7 @@ pub(crate) fn run() -> ExitCode {
         None => serve(cli.serve),
         Some(Command::Serve(arguments)) => serve(arguments),
         Some(Command::Check(arguments)) => check(arguments),
+        Some(Command::Init(arguments)) => setup::init(&arguments),
         Some(Command::Config { command }) => setup::print_definitions(&command),
         Some(Command::Access { server }) => command::access(&server),
         Some(Command::User { server, command }) => command::user(&server, &command),

@@ -8,7 +8,7 @@ use crate::config::read::file::File;
 
 /// A default that is not in the output of `check`, because another key has to be set first.
 pub(super) const DEFAULT: &str = "x-default";
-/// A default that is no fixed value, in words.
+/// A default that is not a fixed value, in words.
 pub(super) const DEFAULT_TEXT: &str = "x-default-text";
 /// Keywords for the items of a list, or for the values of a table.
 pub(super) const ITEMS: &str = "x-items";

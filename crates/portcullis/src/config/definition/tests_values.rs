@@ -20,8 +20,9 @@ use crate::config::{Settings, Sources};
 const PRODUCTION: &str = "profile = \"production\"\n[tls]\nmode = \"off\"\n[origin]\n\
                           allowed = [\"https://chat.example\"]\n";
 /// The keys of tables with required keys.
-const ISSUER: &str = "[[token.issuer]]\nissuer = \"https://id.example\"\naudience = \"portcullis\"\n\
-                      algorithm = \"RS256\"\njwks_url = \"https://id.example/jwks.json\"\n";
+const ISSUER: &str = "[[token.issuer]]\nissuer = \"https://id.example\"\n\
+                      audience = \"portcullis\"\nalgorithm = \"RS256\"\n\
+                      jwks_url = \"https://id.example/jwks.json\"\n";
 
 /// Files with the names of the examples, in place of `/etc/portcullis`.
 fn files() -> tempfile::TempDir {

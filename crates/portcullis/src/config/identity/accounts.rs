@@ -17,8 +17,8 @@ use crate::config::read::error::ConfigError;
 pub(crate) struct AccountsSection {
     /// Whether the server has accounts; it cannot be switched off.
     enabled: Option<bool>,
-    /// Who can create an account: everybody (`open`), users with a one-time token of an
-    /// administrator (`invitation`), or administrators on the command line (`closed`).
+    /// How accounts are created. `open`: clients can register. `invitation`: they need a one-time
+    /// token from an administrator. `closed`: they cannot register.
     #[schemars(extend("enum" = ["open", "invitation", "closed"]))]
     registration: Option<String>,
     /// The claim `iss` of the access tokens of this server.

@@ -1,0 +1,69 @@
+//! `portcullis init`: writes the configuration of a new server.
+//! Never: a secret, or a file that `portcullis check` rejects.
+
+use std::io::{IsTerminal, stdin, stdout};
+use std::path::Path;
+
+use anyhow::Result;
+use portcullis_model::{Clock, SystemClock};
+
+use super::arguments::InitArguments;
+use super::plan::{Plan, TlsPlan};
+use super::questions::Terminal;
+use super::text::render;
+use super::write::{Existing, check_absent, write};
+use crate::output::{errln, outln};
+
+/// The file of the Debian package.
+const PACKAGED: &str = "/etc/portcullis/portcullis.toml";
+
+/// Runs `portcullis init`.
+pub(crate) fn init(arguments: &InitArguments) -> Result<()> {
+    let existing = if arguments.force { Existing::Replaced } else { Existing::Kept };
+    let file = &arguments.file;
+    check_absent(file, existing)?;
+    let now = SystemClock::start().now();
+    let plan = if arguments.domain.is_none() && stdin().is_terminal() {
+        Terminal { input: stdin().lock(), output: stdout().lock(), now }.plan(arguments)?
+    } else {
+        Plan::from_arguments(arguments)?
+    };
+    for warning in plan.check(now)? {
+        errln!("warning: {warning}");
+    }
+    write(file, &render(&plan), existing)?;
+    outln!("\nWrote {}.\n\n{}", file.display(), next_steps(&plan, file))?;
+    Ok(())
+}
+
+/// What to do with the file.
+fn next_steps(plan: &Plan, file: &Path) -> String {
+    let mut steps = Vec::new();
+    if let TlsPlan::Proxy(_) = &plan.tls {
+        steps.push(format!(
+            "Let your proxy forward https://{} to 127.0.0.1:8443. docs/proxies.md has examples.",
+            plan.domain
+        ));
+    }
+    if file == Path::new(PACKAGED) {
+        steps.push(String::from("Check it: sudo portcullisctl check"));
+        steps.push(String::from("Start the server: sudo systemctl enable --now portcullis"));
+        steps.push(String::from(
+            "Open the set-up link in a browser, and create the administrator:\n     \
+             sudo journalctl -u portcullis -g 'set-up link' -o cat",
+        ));
+    } else {
+        let shown = file.display();
+        steps.push(format!("Check it: portcullis check --config {shown}"));
+        let port = match &plan.tls {
+            TlsPlan::Files { .. } => " (as root, or as a service: port 443 needs a privilege)",
+            TlsPlan::Proxy(_) => "",
+        };
+        steps.push(format!("Start the server: portcullis serve --config {shown}{port}"));
+        steps.push(String::from(
+            "Open the set-up link that the server prints, and create the administrator.",
+        ));
+    }
+    let numbered = steps.iter().zip(1..).map(|(step, number)| format!("  {number}. {step}"));
+    format!("Next:\n{}", numbered.collect::<Vec<_>>().join("\n"))
+}
