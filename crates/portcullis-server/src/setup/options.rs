@@ -27,8 +27,8 @@ pub struct Options {
     /// The address at which plain-text requests are redirected to `public`; no listener when
     /// `None`.
     pub redirect: Option<SocketAddr>,
-    /// The keys of operators' programs for changes on the private listener. Without keys, any
-    /// program on this machine may change something.
+    /// The keys of operators' programs for operations on the private listener. Without keys, any
+    /// program on this machine may perform them.
     pub operator_keys: Option<OperatorKeys>,
     /// The key of references; without one, the process makes its own.
     ///
