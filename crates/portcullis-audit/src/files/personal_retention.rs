@@ -39,6 +39,18 @@ impl PersonalRetention {
         Self { days, progress: Mutex::default() }
     }
 
+    /// The age at which personal parts are erased, in days.
+    pub(crate) fn days(&self) -> u32 {
+        self.days
+    }
+
+    /// Whether a closed file has no personal part any more.
+    #[cfg(test)]
+    pub(crate) fn is_done(&self, name: &str) -> bool {
+        let progress = self.progress.lock().unwrap();
+        progress.done.as_ref().is_some_and(|(closed, _)| name.contains(closed.as_str()))
+    }
+
     /// Records the erasure in one file, or erases in the file that was recorded the last time.
     ///
     /// It is called once a minute, so the record is on the disk. After a restart each old file is

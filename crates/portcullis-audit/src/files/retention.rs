@@ -40,13 +40,14 @@ pub(crate) struct Retention {
 
 impl Retention {
     pub(crate) fn new(naming: Naming, options: &AuditOptions) -> Self {
+        let clock = ClockTrust::new(&naming.open());
         Self {
             naming,
             days: options.keep_days,
             max_bytes: options.keep_total_bytes.saturating_sub(options.segment_bytes),
             compress: options.compress,
             personal: PersonalRetention::new(options.personal_days),
-            clock: ClockTrust::default(),
+            clock,
         }
     }
 
@@ -74,7 +75,9 @@ impl Retention {
                 return;
             }
         };
-        let overdue = compact_days_before(now.unix_ms, self.days.saturating_add(OVERDUE_DAYS));
+        // Also personal parts are erased by age, and earlier than files are removed.
+        let days = self.days.min(self.personal.days());
+        let overdue = compact_days_before(now.unix_ms, days.saturating_add(OVERDUE_DAYS));
         let is_overdue = segments.first().is_some_and(|oldest| oldest.closed < overdue);
         let is_trusted = self.clock.is_trusted(now, is_overdue);
         // Without a clock, no file is old; the limit of space holds.
@@ -181,7 +184,7 @@ pub(crate) mod tests {
     pub(crate) fn retention(folder: &Path, max_bytes: u64, compress: bool) -> Retention {
         let naming = Naming::of(&folder.join("security.log"));
         let personal = PersonalRetention::new(90);
-        let clock = ClockTrust::default();
+        let clock = ClockTrust::new(&naming.open());
         assert!(clock.is_trusted(NOW, false));
         Retention { naming, days: 90, max_bytes, compress, personal, clock }
     }
@@ -194,7 +197,7 @@ pub(crate) mod tests {
         let entries = folder.read_dir().unwrap();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| name != "security.log.lock");
+        names.retain(|name| !["security.log.lock", "security.log.clock"].contains(&&**name));
         names.sort();
         names
     }
@@ -262,6 +265,34 @@ pub(crate) mod tests {
         }
         retention.apply(&SystemDisk, &queue, year_ahead(7), || true);
         assert_eq!(names(folder.path()), ["security.log"], "the clock was not set right");
+    }
+
+    #[test]
+    fn clock_that_is_ahead_at_a_start_erases_no_personal_part() {
+        const DAY_MS: i64 = 86_400_000;
+        let folder = tempfile::tempdir().unwrap();
+        let line = "{\"event\":{\"sequence\":900}}\n";
+        std::fs::write(folder.path().join(CLOSED[2]), line).unwrap();
+        std::fs::write(folder.path().join("security.log"), "x").unwrap();
+        let options = AuditOptions { keep_days: 90, personal_days: 30, ..AuditOptions::default() };
+        let start = || Retention::new(Naming::of(&folder.path().join("security.log")), &options);
+        let ahead = |minute: u64, days: i64| {
+            let monotonic_ms = minute * 60_000;
+            let unix_ms = NOW.unix_ms + days * DAY_MS + i64::try_from(monotonic_ms).unwrap();
+            Now { monotonic_ms, unix_ms }
+        };
+        let is_done = |retention: &Retention, now: Now| {
+            retention.apply(&SystemDisk, &queue(), now, || true);
+            retention.personal.is_done(CLOSED[2])
+        };
+        // The first start of all has only the files, a later one the stored time as well.
+        assert!(!is_done(&start(), ahead(0, 45)), "first start");
+        std::fs::remove_file(folder.path().join("security.log.clock")).unwrap();
+        assert!(!is_done(&start(), ahead(0, 0)), "ten days old");
+        let retention = start();
+        assert!(!is_done(&retention, ahead(0, 45)), "45 days ahead");
+        assert!(!is_done(&retention, ahead(359, 45)), "45 days ahead, held");
+        assert!(is_done(&retention, ahead(360, 45)), "the clock was not set right");
     }
 
     fn labels(record: &Record) -> Vec<&str> {

@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 
 use crate::files::file_id::FileId;
 use crate::files::path::{file_name, folder_of, with_suffix};
-use crate::files::segment::{Naming, compact_utc};
+use crate::files::segment::{Naming, compact_days_before, compact_utc};
 use crate::read::line_reader::LineReader;
 use crate::read::line_text::line_sequence;
 
@@ -161,6 +161,16 @@ fn closed_files(log: &Path) -> io::Result<Vec<LogFile>> {
         open: None,
     });
     Ok(files.collect())
+}
+
+/// The number of files that another program renamed and that are older than so many days, by the
+/// time of their last change.
+///
+/// # Errors
+/// The system's error when the folder cannot be read.
+pub fn count_old_renamed_files(log: &Path, now_unix_ms: i64, days: u32) -> io::Result<usize> {
+    let limit = compact_days_before(now_unix_ms, days);
+    Ok(renamed_files(log)?.iter().filter(|file| file.closed < limit).count())
 }
 
 /// Files that another program renamed.

@@ -215,7 +215,7 @@ pub(crate) fn all_lines(folder: &Path) -> Vec<Line> {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         if name.starts_with("security")
-            && ![".reserve", ".torn", ".lock"].iter().any(|end| name.ends_with(end))
+            && ![".reserve", ".torn", ".lock", ".clock"].iter().any(|end| name.ends_with(end))
         {
             lines.extend(lines_of(&path));
         }

@@ -5,7 +5,7 @@ use portcullis_admin::{AuditCause, AuditMeasures, AuditReport, CheckBuilder, Che
 
 use super::advisory::check as advisories;
 use super::examination::Examination;
-use super::files::{backup, disk, key_ages, log_proof, modes};
+use super::files::{backup, disk, key_ages, log_proof, modes, renamed_log};
 use super::network::{headers, private_listener, tls};
 use super::state::{administrators, channels, configuration, exceptions, resources};
 
@@ -21,7 +21,10 @@ pub(crate) fn examine(examination: &Examination<'_>, cause: AuditCause) -> Audit
             CheckId::D4 => modes::check(examination, &mut check),
             CheckId::D5 => key_ages::check(examination, &mut check),
             CheckId::D6 => backup::check(examination, &mut check),
-            CheckId::D7 => log_proof::check(examination, &mut check, &mut measures),
+            CheckId::D7 => {
+                log_proof::check(examination, &mut check, &mut measures);
+                renamed_log::check(examination, &mut check);
+            }
             CheckId::D8 => disk::check(examination, &mut check, &mut measures),
             CheckId::D9 => resources::check(examination, &mut check),
             CheckId::D10 => advisories::check(examination, &mut check),

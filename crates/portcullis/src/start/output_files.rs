@@ -62,7 +62,7 @@ pub(crate) const CHAIN_CERTIFICATES: &str = "audit-chain.keys";
 /// Files that the store and SQLite create beside the database.
 const DATABASE_SUFFIXES: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".reserve"];
 /// Files that are created beside a log.
-const LOG_SUFFIXES: [&str; 4] = ["", ".reserve", ".lock", ".rotate"];
+const LOG_SUFFIXES: [&str; 5] = ["", ".reserve", ".lock", ".rotate", ".clock"];
 
 /// Maximum number of links followed to a file that does not exist yet.
 const LINKS_MAX: usize = 40;
