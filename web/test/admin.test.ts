@@ -5,7 +5,7 @@ import { effectWords } from "../src/admin/model/effect";
 import { flatten, readEvent } from "../src/admin/model/event";
 import { readOverview } from "../src/admin/model/overview";
 import { readLimits } from "../src/admin/model/limits";
-import { readReport } from "../src/admin/model/report";
+import { readFailure, readReport, resultWord } from "../src/admin/model/report";
 import { extend, lengthOf, readTimeline } from "../src/admin/model/timeline";
 import { span, visible } from "../src/admin/model/words";
 import { readNote } from "../src/admin/live/witness";
@@ -144,4 +144,41 @@ test("a report lists what needs care first, and leaves out what it cannot read",
   assert.deepEqual(read?.checks[1]?.findings, [finding]);
   assert.deepEqual(read?.checks[3]?.facts, ["fine"]);
   assert.equal(read?.checks[2]?.title, "D6");
+});
+
+test("a check says that it ran in part, what is accepted, and how many findings are hidden", () => {
+  const accepted = { reason: "a plan", until: "2027-03-01T00:00:00.000Z" };
+  const finding = { key: "D6 age", severity: "warning", found: "old", remedy: "make one" };
+  const read = readReport({
+    checks: [
+      { id: "D2", result: "ok", facts: ["TLS 1.3"], not_checked: ["TLS 1.1: timed out"] },
+      { id: "D3", result: "ok", facts: ["all"] },
+      { id: "D5", result: "not_checked", not_checked: ["no keys"] },
+      { id: "D6", result: "ok", findings: [{ ...finding, accepted }] },
+      {
+        id: "D10",
+        result: "warning",
+        findings: [finding],
+        not_checked: ["one advisory"],
+        hidden: [{ key: "D10 a", severity: "warning" }, 7],
+        uncounted: 2,
+      },
+    ],
+  });
+  const words = read?.checks.map((check) => `${check.id} ${resultWord(check)}`);
+  assert.deepEqual(words, [
+    "D10 ! warning (partly checked)",
+    "D5 ? not checked",
+    "D2 ✓ ok (partly checked)",
+    "D3 ✓ ok",
+    "D6 ✓ ok",
+  ]);
+  const [advisories, , , , backup] = read?.checks ?? [];
+  assert.deepEqual([advisories?.hidden, advisories?.hiddenCount], [["D10 a"], 3]);
+  assert.deepEqual(backup?.findings, [{ ...finding, accepted }]);
+  assert.equal(
+    readFailure({ at: "2026-11-30T02:00:00.000Z", why: "it ended early" }),
+    "2026-11-30T02:00:00.000Z: it ended early",
+  );
+  assert.equal(readFailure(null), undefined);
 });

@@ -26,9 +26,10 @@ pub use operation::install::install_operations;
 pub use operation::people::invitation_maker::{InvitationMaker, MakeSecret};
 pub use search::filter::{RecordConditions, RecordFilter, parse_network};
 pub use search::period::Period;
-pub use self_audit::check::{
-    AuditFinding, Check, CheckBuilder, CheckId, CheckResult, FindingSeverity,
-};
+pub use self_audit::acceptance::{ACCEPTED_MAX_MS, Acceptance, AcceptedFinding};
+pub use self_audit::check::{AuditFinding, Check, CheckResult, FindingSeverity};
+pub use self_audit::check_builder::{CheckBuilder, KEY_MAX_BYTES as FINDING_KEY_MAX_BYTES};
+pub use self_audit::check_id::CheckId;
 pub use self_audit::live::LiveFacts;
 pub use self_audit::report::{AuditCause, AuditMeasures, AuditReport, ResultCounts};
 pub use self_audit::report_files::ReportFiles;

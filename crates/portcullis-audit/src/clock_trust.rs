@@ -230,7 +230,8 @@ mod tests {
     #[test]
     fn file_in_another_format_counts_as_none() {
         let folder = tempfile::tempdir().unwrap();
-        for text in ["", "x", "portcullis-clock 2\nseen 1\nheld 0\n", "portcullis-clock 1\nseen x"] {
+        for text in ["", "x", "portcullis-clock 2\nseen 1\nheld 0\n", "portcullis-clock 1\nseen x"]
+        {
             std::fs::write(folder.path().join("security.log.clock"), text).unwrap();
             assert!(!start(&folder).is_trusted(at(0, 0), true), "{text:?}");
         }

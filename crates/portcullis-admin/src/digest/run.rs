@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use portcullis_audit::{parse_utc, utc};
+use portcullis_audit::utc;
 use portcullis_guard::LoadState;
 use portcullis_model::{Clock, Now};
 use portcullis_server::Services;
 
+use super::schedule::{DigestSchedule, LastDigest};
 use super::text::DigestContent;
 use super::time::DigestTime;
 use super::week::Week;
@@ -36,21 +37,20 @@ pub struct DigestOptions {
 /// The weekly digest of a server.
 pub struct Digest {
     options: DigestOptions,
-    next: Mutex<Option<i64>>,
+    schedule: Mutex<DigestSchedule>,
 }
 
 impl Digest {
     /// Reads when the last digest was sent.
     #[must_use]
     pub fn new(options: DigestOptions, clock: &dyn Clock) -> Self {
-        let now = clock.now().unix_ms;
-        let last = std::fs::read_to_string(&options.state).ok();
-        let last = last.and_then(|text| parse_utc(text.trim())).filter(|last| *last <= now);
-        if last.is_none() {
-            note(&options.state, now);
+        let text = std::fs::read_to_string(&options.state).ok();
+        let last = text.as_deref().and_then(LastDigest::parse);
+        let schedule = DigestSchedule::new(options.time.clone(), last, clock.now());
+        if last != Some(schedule.last()) {
+            note(&options.state, schedule.last());
         }
-        let next = Mutex::new(options.time.after(last.unwrap_or(now)));
-        Self { options, next }
+        Self { options, schedule: Mutex::new(schedule) }
     }
 
     /// Once a minute: starts the digest when it is due.
@@ -60,18 +60,21 @@ impl Digest {
         content: impl FnOnce() -> (Option<Arc<AuditReport>>, Option<LetterSender>),
     ) {
         let now = services.clock.now();
-        let is_due = self.next().is_some_and(|next| next <= now.unix_ms);
-        if !is_due || services.gate.load() != LoadState::Normal {
+        if self.schedule().follow_clock(now) {
+            self.note_last();
+        }
+        if !self.schedule().is_due(now) || services.gate.load() != LoadState::Normal {
             return;
         }
-        *self.next() = self.options.time.after(now.unix_ms);
+        self.schedule().start();
         let (report, letters) = content();
         let (digest, services) = (Arc::clone(self), Arc::clone(services));
         let spawned = thread::Builder::new().name(String::from("digest")).spawn(move || {
             digest.send(report.as_deref(), letters, &services, now);
         });
         if let Err(error) = spawned {
-            tracing::error!(%error, "the weekly digest cannot start");
+            self.schedule().set_failed(now);
+            tracing::error!(%error, "the weekly digest cannot start; it is tried again in an hour");
         }
     }
 
@@ -82,21 +85,48 @@ impl Digest {
         services: &Services,
         now: Now,
     ) {
-        let DigestOptions { host, log, state, .. } = &self.options;
         let newest = services.audit.newest_note();
-        let letter = write_digest(host, log, report, newest.as_deref(), now);
-        match letter {
-            Ok(letter) => {
-                let channels = letters.map_or(0, |send| send(&digest_id(now), &letter));
-                tracing::info!(channels, "the weekly digest is sent");
-            }
-            Err(error) => tracing::error!(%error, "the weekly digest cannot read the log"),
+        let Some(letter) = self.letter(report, newest.as_deref(), now) else {
+            self.schedule().set_failed(services.clock.now());
+            return;
+        };
+        let channels = letters.map_or(0, |send| send(&digest_id(now), &letter));
+        if channels == 0 {
+            tracing::warn!("no mail channel took the weekly digest");
+        } else {
+            tracing::info!(channels, "the weekly digest is sent");
         }
-        note(state, now.unix_ms);
+        self.schedule().set_sent(services.clock.now());
+        self.note_last();
     }
 
-    fn next(&self) -> MutexGuard<'_, Option<i64>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The letter; `None` when the log cannot be read, which is tried some times.
+    fn letter(&self, report: Option<&AuditReport>, note: Option<&str>, now: Now) -> Option<String> {
+        let DigestOptions { host, log, .. } = &self.options;
+        match write_digest(host, log, report, note, now) {
+            Ok(letter) => Some(letter),
+            Err(error) if self.schedule().has_given_up() => {
+                tracing::error!(%error, "the weekly digest has no numbers of the security log");
+                let (week, until_unix_ms) = (Err(error.to_string()), now.unix_ms);
+                Some(DigestContent { host, week, report, note, until_unix_ms }.letter())
+            }
+            Err(error) => {
+                tracing::error!(
+                    %error,
+                    "the weekly digest cannot read the log; it is tried again in an hour"
+                );
+                None
+            }
+        }
+    }
+
+    fn note_last(&self) {
+        let last = self.schedule().last();
+        note(&self.options.state, last);
+    }
+
+    fn schedule(&self) -> MutexGuard<'_, DigestSchedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,7 +143,7 @@ pub fn write_digest(
 ) -> io::Result<String> {
     let until_unix_ms = now.unix_ms;
     let week = Week::read(log, until_unix_ms - WEEK_MS, until_unix_ms)?;
-    Ok(DigestContent { host, week: &week, report, note, until_unix_ms }.letter())
+    Ok(DigestContent { host, week: Ok(&week), report, note, until_unix_ms }.letter())
 }
 
 /// The id under which mail programs and the spool know a digest.
@@ -124,8 +154,8 @@ pub fn digest_id(now: Now) -> String {
 }
 
 /// Stores when a digest was sent, so that a restart sends no second one.
-fn note(path: &Path, unix_ms: i64) {
-    if let Err(error) = file::replace(path, format!("{}\n", utc(unix_ms)).as_bytes()) {
+fn note(path: &Path, last: LastDigest) {
+    if let Err(error) = file::replace(path, last.to_text().as_bytes()) {
         let path = path.display();
         tracing::error!(%error, %path, "the time of the weekly digest is not saved");
     }
@@ -133,36 +163,41 @@ fn note(path: &Path, unix_ms: i64) {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_audit::parse_utc;
+
     use super::*;
 
     #[derive(Debug)]
-    struct FixedClock(i64);
+    struct FixedClock(Now);
 
     impl Clock for FixedClock {
         fn now(&self) -> Now {
-            Now { monotonic_ms: 0, unix_ms: self.0 }
+            self.0
         }
     }
 
     #[test]
-    fn missed_digest_is_due_after_the_start_and_a_sent_one_is_not() {
+    fn digest_of_a_log_that_cannot_be_read_is_tried_again_and_then_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let options = DigestOptions {
             time: DigestTime::parse("mon 08:00 UTC").unwrap(),
             host: String::from("chat.example"),
-            log: folder.path().join("security.log"),
+            log: folder.path().join("missing").join("security.log"),
             state: folder.path().join("digest.sent"),
         };
-        let at = |text: &str| parse_utc(text).unwrap();
-        let next = |now: &str| *Digest::new(options.clone(), &FixedClock(at(now))).next();
-        // The first start: no digest of the time before.
-        assert_eq!(next("2026-11-29T22:00:00Z"), Some(at("2026-11-30T08:00:00Z")));
-        // It was off on Monday.
-        assert_eq!(next("2026-12-01T22:00:00Z"), Some(at("2026-11-30T08:00:00Z")));
-        note(&options.state, at("2026-12-01T22:01:00Z"));
-        assert_eq!(next("2026-12-01T23:00:00Z"), Some(at("2026-12-07T08:00:00Z")));
-        // A note of the future is of a wrong clock.
-        note(&options.state, at("2030-01-01T00:00:00Z"));
-        assert_eq!(next("2026-12-01T23:00:00Z"), Some(at("2026-12-07T08:00:00Z")));
+        let now = Now { monotonic_ms: 0, unix_ms: parse_utc("2026-11-29T22:00").unwrap() };
+        let digest = Digest::new(options.clone(), &FixedClock(now));
+        let noted = || std::fs::read_to_string(&options.state).unwrap();
+        assert_eq!(noted(), "started 2026-11-29T22:00:00.000Z\n");
+        for _ in 0..3 {
+            assert_eq!(digest.letter(None, None, now), None);
+            digest.schedule().set_failed(now);
+        }
+        let letter = digest.letter(None, None, now).unwrap();
+        assert!(letter.contains("The security log cannot be read"), "{letter}");
+        assert_eq!(noted(), "started 2026-11-29T22:00:00.000Z\n", "nothing was sent");
+        // A restart keeps the time.
+        let again = Digest::new(options.clone(), &FixedClock(now));
+        assert_eq!(again.schedule().last(), LastDigest::Started(now.unix_ms));
     }
 }

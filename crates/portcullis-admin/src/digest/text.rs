@@ -7,6 +7,7 @@ use portcullis_audit::utc;
 
 use super::week::{Tally, Week};
 use crate::message::text::harmless;
+use crate::self_audit::acceptance::Acceptance;
 use crate::self_audit::report::AuditReport;
 
 /// Most lines of a list.
@@ -17,7 +18,8 @@ const DAY_MS: i64 = 24 * 60 * 60_000;
 pub(crate) struct DigestContent<'a> {
     /// The host name of the server.
     pub(crate) host: &'a str,
-    pub(crate) week: &'a Week,
+    /// The numbers of the week, or why the security log cannot be read.
+    pub(crate) week: Result<&'a Week, String>,
     /// The newest report of the regular audit.
     pub(crate) report: Option<&'a AuditReport>,
     /// The newest signed note of the security log.
@@ -37,35 +39,21 @@ impl DigestContent<'_> {
             utc(self.until_unix_ms - 7 * DAY_MS),
             utc(self.until_unix_ms),
         );
-        let Week { rejections, networks, users, privileged, .. } = self.week;
-        list(&mut text, "Rejected requests, by rule", rejections);
-        list(&mut text, "Networks with most recorded rejections", networks);
-        list(&mut text, "Users with most recorded rejections, by id", users);
-        list(&mut text, "Privileged operations", privileged);
-        self.add_alerts(&mut text);
+        match &self.week {
+            Ok(week) => add_numbers(&mut text, week),
+            Err(error) => {
+                let error = harmless_line(error);
+                let _written = writeln!(
+                    text,
+                    "\nThe security log cannot be read: {error}. The numbers of the week are missing."
+                );
+            }
+        }
         self.add_findings(&mut text);
         if let Some(note) = self.note {
             let _written = writeln!(text, "\nNewest note of the security log. Keep it:\n{note}");
         }
         text
-    }
-
-    fn add_alerts(&self, text: &mut String) {
-        let mut times = self.week.acknowledged_ms.clone();
-        times.sort_unstable();
-        let open = self.week.unacknowledged();
-        let _written = writeln!(text, "\nAlerts");
-        let _written = match (times.get(times.len() / 2), times.last()) {
-            (Some(middle), Some(longest)) => writeln!(
-                text,
-                "  {} acknowledged: half of them within {}, all within {}",
-                times.len(),
-                span(*middle),
-                span(*longest)
-            ),
-            (_, _) => writeln!(text, "  none acknowledged"),
-        };
-        let _written = writeln!(text, "  {open} not acknowledged");
     }
 
     fn add_findings(&self, text: &mut String) {
@@ -79,10 +67,50 @@ impl DigestContent<'_> {
         }
         for (_, finding) in report.findings() {
             let (severity, found) = (finding.severity.name(), harmless_line(&finding.found));
-            let _written = writeln!(text, "  {severity} {}: {found}", finding.key);
-            let _written = writeln!(text, "    -> {}", harmless_line(&finding.remedy));
+            let accepted = if finding.accepted.is_some() { "accepted " } else { "" };
+            let _written = writeln!(text, "  {accepted}{severity} {}: {found}", finding.key);
+            let _written = match &finding.accepted {
+                Some(Acceptance { reason, until }) => {
+                    writeln!(text, "    until {until}: {}", harmless_line(reason))
+                }
+                None => writeln!(text, "    -> {}", harmless_line(&finding.remedy)),
+            };
         }
     }
+}
+
+fn add_numbers(text: &mut String, week: &Week) {
+    if week.unreadable > 0 {
+        let _written = writeln!(
+            text,
+            "\n{} files of the security log could not be read to their end: the numbers are too low.",
+            week.unreadable
+        );
+    }
+    let Week { rejections, networks, users, privileged, .. } = week;
+    list(text, "Rejected requests, by rule", rejections);
+    list(text, "Networks with most recorded rejections", networks);
+    list(text, "Users with most recorded rejections, by id", users);
+    list(text, "Privileged operations", privileged);
+    add_alerts(text, week);
+}
+
+fn add_alerts(text: &mut String, week: &Week) {
+    let mut times = week.acknowledged_ms.clone();
+    times.sort_unstable();
+    let open = week.unacknowledged();
+    let _written = writeln!(text, "\nAlerts");
+    let _written = match (times.get(times.len() / 2), times.last()) {
+        (Some(middle), Some(longest)) => writeln!(
+            text,
+            "  {} acknowledged: half of them within {}, all within {}",
+            times.len(),
+            span(*middle),
+            span(*longest)
+        ),
+        (_, _) => writeln!(text, "  none acknowledged"),
+    };
+    let _written = writeln!(text, "  {open} not acknowledged");
 }
 
 fn list(text: &mut String, title: &str, tally: &Tally) {
@@ -110,7 +138,7 @@ fn span(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::self_audit::check::CheckId;
+    use crate::self_audit::check_id::CheckId;
     use crate::self_audit::report::tests::report;
 
     #[test]
@@ -118,9 +146,10 @@ mod tests {
         let report = report(0, &[(CheckId::D5, "token")]);
         let mut week = Week::default();
         week.acknowledged_ms.extend([600_000, 60_000]);
+        let complete = week.clone();
         let content = DigestContent {
             host: "chat.example",
-            week: &week,
+            week: Ok(&complete),
             report: Some(&report),
             note: Some("chat.example/portcullis/7q/chain-v1\n184467"),
             until_unix_ms: 7 * DAY_MS,
@@ -153,5 +182,8 @@ chat.example/portcullis/7q/chain-v1
         assert_eq!(letter, expect);
         let empty = DigestContent { report: None, note: None, ..content };
         assert!(empty.letter().contains("no report yet"));
+        week.unreadable = 2;
+        let partial = DigestContent { week: Ok(&week), ..empty };
+        assert!(partial.letter().contains("2 files of the security log could not be read"));
     }
 }

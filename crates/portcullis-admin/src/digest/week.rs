@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use ipnet::IpNet;
-use portcullis_audit::{line_time, list_log_files, parse_utc};
+use portcullis_audit::{LogFile, line_time, list_log_files, parse_utc};
 use portcullis_model::{Code, CodeClass};
 use serde::Deserialize;
 
@@ -63,6 +63,8 @@ pub(crate) struct Week {
     pub(crate) users: Tally,
     /// Operations that need a privilege, by name.
     pub(crate) privileged: Tally,
+    /// Files that could not be read to their end.
+    pub(crate) unreadable: usize,
     /// Alerts that fired, by id, in milliseconds since 1970.
     fired: BTreeMap<String, i64>,
     /// The time until each alert was acknowledged, in milliseconds.
@@ -135,14 +137,22 @@ impl Week {
             if !can_have {
                 continue;
             }
-            let Ok(Some(mut lines)) = file.lines() else { continue };
-            while let Ok(Some(line)) = lines.next_complete() {
-                if period.has(line.bytes) {
-                    week.add(line.bytes);
-                }
+            if week.add_file(file, &period).is_err() {
+                week.unreadable += 1;
             }
         }
         Ok(week)
+    }
+
+    fn add_file(&mut self, file: &LogFile, period: &Period) -> io::Result<()> {
+        // A file that was removed since the listing is as old as the period.
+        let Some(mut lines) = file.lines()? else { return Ok(()) };
+        while let Some(line) = lines.next_complete()? {
+            if period.has(line.bytes) {
+                self.add(line.bytes);
+            }
+        }
+        Ok(())
     }
 
     /// Alerts that fired and were not acknowledged.
@@ -262,5 +272,17 @@ mod tests {
         assert_eq!(week.users.highest(1), [("u_9", 3)]);
         assert_eq!(week.privileged.highest(5), [("user:ban", 2)]);
         assert_eq!((week.acknowledged_ms.as_slice(), week.unacknowledged()), (&[600_000][..], 1));
+    }
+
+    #[test]
+    fn file_that_cannot_be_read_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("security.log");
+        std::fs::write(&log, "").unwrap();
+        let damaged = folder.path().join("security-20261129T000000Z-1.log.gz");
+        std::fs::write(damaged, "this is not compressed").unwrap();
+        let until = parse_utc(NOW).unwrap();
+        let week = Week::read(&log, until - 7 * 24 * 3_600_000, until).unwrap();
+        assert_eq!(week.unreadable, 1);
     }
 }

@@ -42,6 +42,8 @@ impl Operation for AdminDoctor {
             audit.wait(WAIT).await;
         }
         let (report, is_running) = audit.newest();
-        Ok(Reply::fields(&json!({ "report": report, "running": is_running })))
+        let failed = audit.failure();
+        let answer = json!({ "report": report, "running": is_running, "failed": failed });
+        Ok(Reply::fields(&answer))
     }
 }

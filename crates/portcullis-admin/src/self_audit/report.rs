@@ -7,6 +7,7 @@ use portcullis_audit::utc;
 use portcullis_model::Now;
 use serde::{Deserialize, Serialize};
 
+use super::acceptance::{AcceptedFinding, accept};
 use super::check::{AuditFinding, Check, CheckResult, FindingSeverity};
 
 /// Longest report, in bytes.
@@ -58,6 +59,8 @@ pub struct ResultCounts {
     pub warnings: usize,
     /// Findings that need care now.
     pub critical: usize,
+    /// Findings that the operator accepts for a while; they are in no other number.
+    pub accepted: usize,
 }
 
 /// The report of one run.
@@ -75,6 +78,9 @@ pub struct AuditReport {
     pub version: String,
     /// All checks, in their order.
     pub checks: Vec<Check>,
+    /// Entries of `doctor.accept` that have no effect now, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acceptance_notes: Vec<String>,
     /// Values for later runs.
     pub measures: AuditMeasures,
 }
@@ -90,15 +96,33 @@ impl AuditReport {
             server: cause != AuditCause::Command,
             version: String::from(version),
             checks,
+            acceptance_notes: Vec::new(),
             measures: AuditMeasures::default(),
         }
     }
 
-    /// All findings, in the order of the checks.
+    /// All findings with their texts, in the order of the checks.
     pub fn findings(&self) -> impl Iterator<Item = (&Check, &AuditFinding)> {
         self.checks
             .iter()
             .flat_map(|check| check.findings.iter().map(move |finding| (check, finding)))
+    }
+
+    /// All findings, also those for whose texts the report has no space.
+    pub(crate) fn all_findings(&self) -> impl Iterator<Item = (&Check, &AuditFinding)> {
+        self.checks
+            .iter()
+            .flat_map(|check| check.all_findings().map(move |finding| (check, finding)))
+    }
+
+    /// Marks the findings that the operator accepts. It comes before [`Self::hide_rest`].
+    pub fn accept(&mut self, accepted: &[AcceptedFinding]) {
+        self.acceptance_notes = accept(&mut self.checks, accepted, self.unix_ms);
+    }
+
+    /// Hides the texts of findings for which a report has no space.
+    pub fn hide_rest(&mut self) {
+        self.checks.iter_mut().for_each(Check::hide_rest);
     }
 
     /// The worst result; a check that could not run is as good as one without a finding.
@@ -112,17 +136,23 @@ impl AuditReport {
     #[must_use]
     pub fn counts(&self) -> ResultCounts {
         let of = |result| self.checks.iter().filter(|check| check.result == result).count();
-        let is_critical = |finding: &AuditFinding| finding.severity == FindingSeverity::Critical;
-        let critical = self.findings().filter(|(_, finding)| is_critical(finding)).count();
+        let count = |severity| {
+            let open = self.all_findings().filter(|(_, finding)| finding.accepted.is_none());
+            open.filter(|(_, finding)| finding.severity == severity).count()
+        };
+        // The most severe ones are counted: the others are warnings, or some of many.
+        let uncounted: usize = self.checks.iter().map(|check| check.uncounted).sum();
         ResultCounts {
             ok: of(CheckResult::Ok),
             not_checked: of(CheckResult::NotChecked),
-            warnings: self.findings().count() - critical,
-            critical,
+            warnings: count(FindingSeverity::Warning) + uncounted,
+            critical: count(FindingSeverity::Critical),
+            accepted: self.all_findings().filter(|(_, one)| one.accepted.is_some()).count(),
         }
     }
 
-    /// The report as JSON, within its bound: facts are left out first, then remedies.
+    /// The report as JSON, within its bound: facts are left out first, then remedies,
+    /// then hidden findings.
     pub(crate) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
         let bytes = serde_json::to_vec(self)?;
         if bytes.len() <= REPORT_MAX_BYTES {
@@ -136,13 +166,22 @@ impl AuditReport {
         }
         let findings = smaller.checks.iter_mut().flat_map(|check| &mut check.findings);
         findings.for_each(|finding| finding.remedy = String::from("run portcullis doctor"));
+        let bytes = serde_json::to_vec(&smaller)?;
+        if bytes.len() <= REPORT_MAX_BYTES {
+            return Ok(bytes);
+        }
+        for check in &mut smaller.checks {
+            check.uncounted += check.hidden.len();
+            check.hidden.clear();
+        }
         serde_json::to_vec(&smaller)
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::super::check::{CheckBuilder, CheckId};
+    use super::super::check_builder::CheckBuilder;
+    use super::super::check_id::CheckId;
     use super::*;
 
     /// A report with one warning of D5, unless the check is mended.
@@ -162,7 +201,7 @@ pub(crate) mod tests {
     #[test]
     fn counts_are_of_findings_and_of_checks_without_them() {
         let report = report(0, &[(CheckId::D5, "token"), (CheckId::D5, "field")]);
-        let counts = ResultCounts { ok: 13, not_checked: 0, warnings: 2, critical: 0 };
+        let counts = ResultCounts { ok: 13, not_checked: 0, warnings: 2, critical: 0, accepted: 0 };
         assert_eq!((report.counts(), report.result()), (counts, CheckResult::Warning));
     }
 

@@ -17,8 +17,12 @@ impl AuditReport {
     pub fn to_text(&self) -> String {
         let counts = self.counts();
         let by = if self.server { "by the running server" } else { "without a running server" };
+        let accepted = match counts.accepted {
+            0 => String::new(),
+            accepted => format!(", {accepted} accepted"),
+        };
         let mut text = format!(
-            "{} critical, {}, {} not checked, {} ok   ({}, {by})\n",
+            "{} critical, {}{accepted}, {} not checked, {} ok   ({}, {by})\n",
             counts.critical,
             plural(counts.warnings, "warning"),
             counts.not_checked,
@@ -34,6 +38,12 @@ impl AuditReport {
             }
             group = Some(check.result);
             add_check(&mut text, check);
+        }
+        if !self.acceptance_notes.is_empty() {
+            text.push_str("\n[doctor] accept\n");
+        }
+        for note in &self.acceptance_notes {
+            add_wrapped(&mut text, note, "", INDENT);
         }
         text
     }
@@ -64,9 +74,24 @@ fn add_check(text: &mut String, check: &Check) {
     for finding in &check.findings {
         let severity = finding.severity.name();
         let is_that_of_the_check = severity == check.result.words();
-        let mark = if is_that_of_the_check { String::new() } else { format!("{severity}: ") };
+        let mark = match &finding.accepted {
+            Some(_) => format!("accepted {severity}: "),
+            None if is_that_of_the_check => String::new(),
+            None => format!("{severity}: "),
+        };
         add_wrapped(text, &format!("{mark}{}", finding.found), "", INDENT);
-        add_wrapped(text, &finding.remedy, "-> ", INDENT);
+        match &finding.accepted {
+            Some(accepted) => {
+                let why = format!("until {}: {}", accepted.until, accepted.reason);
+                add_wrapped(text, &why, "", INDENT);
+            }
+            None => add_wrapped(text, &finding.remedy, "-> ", INDENT),
+        }
+    }
+    let more = check.hidden.len() + check.uncounted;
+    if more > 0 {
+        let keys: Vec<&str> = check.hidden.iter().map(|finding| finding.key.as_str()).collect();
+        add_wrapped(text, &format!("and {more} more: {}", keys.join(", ")), "", INDENT);
     }
     if check.result != CheckResult::NotChecked {
         for why in &check.not_checked {
@@ -104,7 +129,9 @@ fn plural(count: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{CheckBuilder, CheckId};
+    use super::super::acceptance::AcceptedFinding;
+    use super::super::check_builder::CheckBuilder;
+    use super::super::check_id::CheckId;
     use super::super::report::AuditCause;
     use super::*;
     use portcullis_model::Now;
@@ -141,5 +168,38 @@ ok           D2   TLS as a client gets it (partly checked): TLS 1.3 and 1.2, 80 
     not checked: TLS 1.1: the connection timed out
 ";
         assert_eq!(text, expect);
+    }
+
+    #[test]
+    fn text_has_accepted_findings_with_their_reason_and_names_of_hidden_ones() {
+        let mut backup = CheckBuilder::new(CheckId::D6);
+        backup.warn("age", "the last backup is 9 days old", "make a backup");
+        let mut advisories = CheckBuilder::new(CheckId::D10);
+        (0..10).for_each(|number| advisories.warn(&format!("R-{number}"), "a flaw", "update"));
+        let now = Now { monotonic_ms: 0, unix_ms: 1_790_824_365_000 };
+        let checks = vec![backup.finish(), advisories.finish()];
+        let mut report = AuditReport::new(AuditCause::Command, "0.1.0", checks, now);
+        let entry = |key: &str| AcceptedFinding {
+            key: String::from(key),
+            reason: String::from("the disk is replaced in October"),
+            until_unix_ms: now.unix_ms + 1_000,
+        };
+        report.accept(&[entry("D6 age"), entry("D6 ages")]);
+        report.hide_rest();
+        let text = report.to_text();
+        let expect = "\
+0 critical, 10 warnings, 1 accepted, 0 not checked, 1 ok   (2026-10-01T03:12:45.000Z, without a running server)
+";
+        assert!(text.starts_with(expect), "{text}");
+        assert!(text.contains("    and 2 more: D10 R-8, D10 R-9\n"), "{text}");
+        let expect = "
+ok           D6   Backup
+    accepted warning: the last backup is 9 days old
+    until 2026-10-01T03:12:46.000Z: the disk is replaced in October
+
+[doctor] accept
+    no finding has the key \"D6 ages\" now: remove the entry
+";
+        assert!(text.ends_with(expect), "{text}");
     }
 }

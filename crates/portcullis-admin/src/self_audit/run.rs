@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use portcullis_audit::{Outcome, Record};
+use portcullis_audit::{Outcome, Record, utc};
 use portcullis_guard::LoadState;
-use portcullis_model::{Clock, Code, Now};
+use portcullis_model::{Clock, Code, Now, Severity};
 use portcullis_server::Services;
+use serde::Serialize;
 use tokio::sync::Notify;
 
+use super::acceptance::AcceptedFinding;
 use super::changes::{self, FindingChanges};
 use super::live::LiveFacts;
 use super::report::{AuditCause, AuditReport};
@@ -27,6 +29,8 @@ pub struct SelfAuditOptions {
     pub examine: Examine,
     /// The stored reports.
     pub files: ReportFiles,
+    /// Findings that raise no alert for a while.
+    pub accepted: Vec<AcceptedFinding>,
     /// Returns a random number, which spreads the runs of servers.
     pub random: Box<dyn Fn() -> u16 + Send + Sync>,
 }
@@ -43,7 +47,17 @@ pub struct SelfAudit {
 struct RunState {
     is_running: bool,
     newest: Option<Arc<AuditReport>>,
+    /// The failure of the last run; the newest report is older.
+    failure: Option<RunFailure>,
     next_unix_ms: i64,
+}
+
+/// The failure of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct RunFailure {
+    /// When it failed, in UTC.
+    at: String,
+    why: String,
 }
 
 impl SelfAudit {
@@ -58,7 +72,7 @@ impl SelfAudit {
             (options.random)(),
         );
         let newest = newest.map(Arc::new);
-        let state = Mutex::new(RunState { is_running: false, newest, next_unix_ms });
+        let state = Mutex::new(RunState { is_running: false, newest, failure: None, next_unix_ms });
         Self { options, started: now, state, done: Notify::new() }
     }
 
@@ -66,6 +80,11 @@ impl SelfAudit {
     pub(crate) fn newest(&self) -> (Option<Arc<AuditReport>>, bool) {
         let state = self.state();
         (state.newest.clone(), state.is_running)
+    }
+
+    /// The failure of the last run, unless it made a report.
+    pub(crate) fn failure(&self) -> Option<RunFailure> {
+        self.state().failure.clone()
     }
 
     /// The start of the server.
@@ -104,16 +123,22 @@ impl SelfAudit {
         if std::mem::replace(&mut self.state().is_running, true) {
             return;
         }
-        let (audit, services) = (Arc::clone(self), Arc::clone(services));
+        let mut open = OpenRun {
+            audit: Arc::clone(self),
+            services: Arc::clone(services),
+            cause,
+            failure: Some(String::from("it ended early: the operational log has the reason")),
+        };
         let thread = thread::Builder::new().name(String::from("self-audit"));
         let spawned = thread.spawn(move || {
-            // Also after a panic, the next run can start.
-            let _open = OpenRun(&audit);
-            audit.run(cause, &services, &facts);
+            open.audit.run(cause, &open.services, &facts);
+            open.failure = None;
         });
         if let Err(error) = spawned {
+            // The run has ended, and nothing but the error says why.
             tracing::error!(%error, "the regular audit cannot start");
-            self.finish();
+            let why = format!("its thread cannot start: {error}");
+            self.state().failure = Some(RunFailure { at: utc(services.clock.now().unix_ms), why });
         }
     }
 
@@ -135,11 +160,15 @@ impl SelfAudit {
         if let Some(former) = &former {
             FindingChanges::keep_unseen(former, &mut report);
         }
+        report.accept(&self.options.accepted);
+        // Changes are those of all findings, also of those that the report has no space for.
+        let complete = report.clone();
+        report.hide_rest();
         if let Err(error) = self.options.files.write(&report) {
             tracing::error!(%error, "the report of the regular audit cannot be stored");
         }
         services.audit.record(record(&report), now);
-        let found = FindingChanges::between(former.as_deref(), &report);
+        let found = FindingChanges::between(former.as_deref(), &complete);
         found.record(&services.audit, now);
         if let Some(alerts) = services.audit.alerts() {
             found.clear(alerts, now);
@@ -148,22 +177,37 @@ impl SelfAudit {
         self.state().newest = Some(Arc::new(report));
     }
 
-    fn finish(&self) {
-        self.state().is_running = false;
-        self.done.notify_waiters();
-    }
-
     fn state(&self) -> MutexGuard<'_, RunState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An open run; it ends when this is dropped.
-struct OpenRun<'a>(&'a SelfAudit);
+/// An open run; it ends when this is dropped, also after a panic: the next run can start.
+struct OpenRun {
+    audit: Arc<SelfAudit>,
+    services: Arc<Services>,
+    cause: AuditCause,
+    /// Why it fails if it ends now.
+    failure: Option<String>,
+}
 
-impl Drop for OpenRun<'_> {
+impl Drop for OpenRun {
     fn drop(&mut self) {
-        self.0.finish();
+        let now = self.services.clock.now();
+        if let Some(why) = &self.failure {
+            let mut record = Record::new(Code::AuditReport);
+            record.outcome = Outcome::Failure;
+            record.reason = self.cause.name();
+            record.severity = Severity::Warning;
+            record.detail = Some(format!("the regular audit failed: {why}"));
+            self.services.audit.record(record, now);
+        }
+        let failure = self.failure.take();
+        let mut state = self.audit.state();
+        state.failure = failure.map(|why| RunFailure { at: utc(now.unix_ms), why });
+        state.is_running = false;
+        drop(state);
+        self.audit.done.notify_waiters();
     }
 }
 

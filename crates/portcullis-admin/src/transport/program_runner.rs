@@ -31,7 +31,10 @@ const ROUNDS_MAX: u32 = 1_000;
 /// When standard input or output fails.
 pub fn run_program(command: &[String]) -> io::Result<()> {
     let fault = match set_child_subreaper(Some(getpid())) {
-        Ok(()) => supervise(command, &read_message()?).err(),
+        Ok(()) => {
+            let message = read_message()?;
+            supervise(command, message, &watch_input()).err()
+        }
         Err(error) => Some(format!("the program cannot be supervised: {error}")),
     };
     io::stdout().write_all(fault.unwrap_or_default().as_bytes())
@@ -47,7 +50,16 @@ fn read_message() -> io::Result<Vec<u8>> {
     Ok(message)
 }
 
-fn supervise(command: &[String], message: &[u8]) -> Result<(), String> {
+fn supervise(command: &[String], message: Vec<u8>, is_over: &AtomicBool) -> Result<(), String> {
+    let result = run(command, message, is_over);
+    if !end_children() {
+        return Err(String::from("processes of the program could not be ended"));
+    }
+    result
+}
+
+/// Runs a program with a message until it ends, or until it has to end.
+fn run(command: &[String], message: Vec<u8>, is_over: &AtomicBool) -> Result<(), String> {
     let (program, arguments) = command.split_first().ok_or("the program has no name")?;
     let mut child = Command::new(program)
         .args(arguments)
@@ -60,14 +72,13 @@ fn supervise(command: &[String], message: &[u8]) -> Result<(), String> {
         .spawn()
         .map_err(|error| format!("the program cannot be started: {error}"))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that does not read its input decides by its exit code.
-        let _unread = stdin.write_all(message);
+        // On a thread of its own: a program that does not read its input would block this one, also
+        // beyond its deadline. It decides by its exit code.
+        std::thread::spawn(move || {
+            let _unread = stdin.write_all(&message);
+        });
     }
-    let result = wait(&mut child, &watch_input());
-    if !end_children() {
-        return Err(String::from("processes of the program could not be ended"));
-    }
-    result
+    wait(&mut child, is_over)
 }
 
 /// Is set when the server closes standard input.
@@ -143,6 +154,17 @@ fn parent(stat: &str) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn program_that_does_not_read_its_input_ends_when_it_has_to() {
+        // More than any pipe holds.
+        let message = vec![b'x'; 8 * 1024 * 1024];
+        let sleep = ["/bin/sh", "-c", "exec sleep 600"].map(String::from);
+        let result = run(&sleep, message.clone(), &AtomicBool::new(true));
+        assert_eq!(result.unwrap_err(), "the program was ended early");
+        let exit = ["/bin/sh", "-c", "exit 0"].map(String::from);
+        assert_eq!(run(&exit, message, &AtomicBool::new(false)), Ok(()), "it decides by its code");
+    }
 
     #[test]
     fn parent_is_found_after_any_name() {

@@ -17,6 +17,9 @@ const OPERATOR_HEADER: &str = "x-portcullis-operator";
 
 const NO_KEY: Rejection =
     (403, "the request has no valid key: use the portcullis command, which reads the key");
+/// The regular audit (D14) distinguishes this rejection from that of a missing key.
+const FROM_PAGE: Rejection =
+    (403, "the request has the header Origin, as those of a page: use the portcullis command");
 const OTHER_MACHINE: Rejection =
     (403, "the request is not from this machine: send it on the machine of the server");
 
@@ -65,11 +68,11 @@ impl Private {
         head: &Head<'h>,
         peer: SocketAddr,
     ) -> Result<OperatorProgram<'h>, Rejection> {
+        if !matches!(head.header("origin"), FieldValue::None) {
+            return Err(FROM_PAGE);
+        }
         // A page cannot send the header to another origin.
         let FieldValue::One(shown) = head.header(OPERATOR_HEADER) else { return Err(NO_KEY) };
-        if !matches!(head.header("origin"), FieldValue::None) {
-            return Err(NO_KEY);
-        }
         if !peer.ip().to_canonical().is_loopback() {
             return Err(OTHER_MACHINE);
         }

@@ -10,7 +10,7 @@ use clap::Args;
 use portcullis_admin::{AuditCause, AuditReport, CheckBuilder, CheckId, CheckResult, ReportFiles};
 use portcullis_model::{Clock, SystemClock};
 use portcullis_store::inspect;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::access;
 use super::installation::{Installation, InstallationArguments};
@@ -60,15 +60,24 @@ pub(super) fn run(server: &InstallationArguments, arguments: &DoctorArguments) -
 
 fn checked(installation: &Installation) -> Result<AuditReport> {
     let settings = &installation.settings;
-    let state = if inspect(&settings.storage.database).unwrap_or(false) {
-        match by_server(installation) {
+    let why;
+    let state = match inspect(&settings.storage.database) {
+        Ok(false) => ServerState::Stopped,
+        Ok(true) => match by_server(installation) {
             Ok(report) => return Ok(report),
-            Err(error) => errln!("warning: the checks run without the server: {error:#}"),
+            Err(error) => {
+                errln!("warning: the checks run without the server: {error:#}");
+                why = format!("{error:#}");
+                let (public, private) = (settings.server.public, settings.server.private);
+                ServerState::Other { addresses: Addresses { public, private }, why: &why }
+            }
+        },
+        // Neither stopped nor running: the reason is in each check that needs to know it.
+        Err(error) => {
+            why = format!("{:#}", anyhow::Error::from(error));
+            errln!("warning: it is not known whether the server runs: {why}");
+            ServerState::Unknown { why: &why }
         }
-        let (public, private) = (settings.server.public, settings.server.private);
-        ServerState::Other { addresses: Addresses { public, private } }
-    } else {
-        ServerState::Stopped
     };
     let reports = ReportFiles::new(settings.storage.data.join(AUDIT_REPORTS)).read();
     let weakened = access::actions(settings)
@@ -81,7 +90,10 @@ fn checked(installation: &Installation) -> Result<AuditReport> {
         reports: &reports,
         now: installation.now(),
     };
-    Ok(examine(&examination, AuditCause::Command))
+    let mut report = examine(&examination, AuditCause::Command);
+    report.accept(&settings.storage.doctor.accepted);
+    report.hide_rest();
+    Ok(report)
 }
 
 /// The report of the running server.
@@ -89,8 +101,7 @@ fn by_server(installation: &Installation) -> Result<AuditReport> {
     let mut answer = operate(installation, "admin:doctor", &json!({ "run": true }))?;
     for _ in 0..REQUESTS_MAX {
         if answer.get("running") != Some(&json!(true)) {
-            let report = answer.get("report").cloned().context("the answer has no report")?;
-            return serde_json::from_value(report).context("the server has another version");
+            return read_answer(&answer);
         }
         thread::sleep(AGAIN);
         answer = operate(installation, "admin:doctor", &json!({}))?;
@@ -99,6 +110,18 @@ fn by_server(installation: &Installation) -> Result<AuditReport> {
         }
     }
     bail!("its checks take more than two minutes")
+}
+
+/// The report of a run that has ended. After a failed run the report is that of an earlier one.
+fn read_answer(answer: &Value) -> Result<AuditReport> {
+    let failed = answer.get("failed").filter(|failed| !failed.is_null());
+    if let Some(failed) = failed {
+        let text = |name| failed.get(name).and_then(Value::as_str).unwrap_or("unknown");
+        bail!("the run of the server failed at {}: {}", text("at"), text("why"));
+    }
+    let report = answer.get("report").filter(|report| !report.is_null());
+    let report = report.cloned().context("the answer of the server has no report")?;
+    serde_json::from_value(report).context("the server has another version")
 }
 
 /// The report when the configuration is not valid, so that nothing else can be checked.
@@ -114,4 +137,31 @@ fn invalid(error: &anyhow::Error) -> AuditReport {
     });
     let (version, now) = (env!("CARGO_PKG_VERSION"), SystemClock::start().now());
     AuditReport::new(AuditCause::Command, version, checks.to_vec(), now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn report_of_an_earlier_run_is_not_read_after_a_failed_run() {
+        let report = serde_json::to_value(invalid(&anyhow::anyhow!("x"))).unwrap();
+        let failed = json!({ "at": "2026-11-30T02:00:00.000Z", "why": "it ended early" });
+        for (answer, expect) in [
+            (json!({ "report": report, "running": false, "failed": null }), Ok(())),
+            (json!({ "report": report, "running": false }), Ok(())),
+            (
+                json!({ "report": report, "running": false, "failed": failed }),
+                Err("failed at 2026-11-30T02:00:00.000Z: it ended early"),
+            ),
+            (json!({ "report": null, "failed": null }), Err("has no report")),
+            (json!({ "report": {}, "failed": null }), Err("another version")),
+        ] {
+            let read = read_answer(&answer).map(drop).map_err(|error| format!("{error:#}"));
+            match expect {
+                Ok(()) => assert_eq!(read, Ok(()), "{answer}"),
+                Err(part) => assert!(read.unwrap_err().contains(part), "{answer}"),
+            }
+        }
+    }
 }

@@ -17,6 +17,7 @@ use crate::config::admin::AdminSettings;
 use crate::config::audit::AuditSettings;
 use crate::config::danger::Danger;
 use crate::config::development;
+use crate::config::doctor::DoctorSettings;
 use crate::config::identity::accounts::AccountSettings;
 use crate::config::identity::roles::{read_replay, read_roles};
 use crate::config::identity::token::IssuerFacts;
@@ -71,8 +72,8 @@ pub(crate) struct StorageSettings {
     pub(crate) seal_messages: bool,
     /// Space that is kept free on the disk of the database, in bytes; `None` is the default.
     pub(crate) min_free_bytes: Option<u64>,
-    /// The directory of advisories that the operator provides.
-    pub(crate) advisories: Option<PathBuf>,
+    /// What the regular audit needs from the operator.
+    pub(crate) doctor: DoctorSettings,
 }
 
 impl StorageSettings {
@@ -80,10 +81,10 @@ impl StorageSettings {
         store: &StoreSection,
         data: &Path,
         database: PathBuf,
-        advisories: Option<PathBuf>,
+        doctor: DoctorSettings,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
-            advisories,
+            doctor,
             data: data.to_path_buf(),
             database,
             seal_messages: store.seals_messages(),
@@ -183,7 +184,7 @@ impl Settings {
         Ok(Self {
             file: None,
             directory: file.capacity.read_directory()?,
-            storage: StorageSettings::new(&file.store, &data, database, file.doctor.read())?,
+            storage: StorageSettings::new(&file.store, &data, database, file.doctor.read()?)?,
             identity: IdentitySettings {
                 accounts,
                 issuers: issuers.facts,

@@ -8,7 +8,6 @@ use toml::{Table, Value};
 
 use crate::config::audit::MIB;
 use crate::config::danger::Danger;
-use crate::config::doctor;
 use crate::config::identity::token::KeySource;
 use crate::config::limits::capacity::WHEN_USER_FULL;
 use crate::config::limits::message::{MALICIOUS, MARKUP};
@@ -90,7 +89,7 @@ impl Summary<'_> {
             ("audit", self.audit()),
             ("alert", self.settings.audit.alert.table()),
             ("admin", self.settings.identity.admin.table()),
-            ("doctor", doctor::table(self.settings.storage.advisories.as_deref())),
+            ("doctor", self.settings.storage.doctor.table()),
             ("danger", self.danger()),
         ]
     }

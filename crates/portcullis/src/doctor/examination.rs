@@ -25,10 +25,13 @@ pub(crate) enum ServerState<'a> {
         /// The text of the configuration file at the start.
         configuration: Option<&'a str>,
     },
-    /// Another process is the server; it listens on the configured addresses.
-    Other { addresses: Addresses },
+    /// Another process is the server; it listens on the configured addresses. Why it made no
+    /// report.
+    Other { addresses: Addresses, why: &'a str },
     /// No server uses the data directory.
     Stopped,
+    /// It cannot be found out whether a server runs, and why.
+    Unknown { why: &'a str },
 }
 
 /// The input of all checks.
@@ -47,10 +50,22 @@ impl<'a> Examination<'a> {
     /// The addresses of a running server.
     pub(super) fn addresses(&self) -> Option<Addresses> {
         match self.state {
-            ServerState::Own { addresses, .. } | ServerState::Other { addresses } => {
+            ServerState::Own { addresses, .. } | ServerState::Other { addresses, .. } => {
                 Some(addresses)
             }
-            ServerState::Stopped => None,
+            ServerState::Stopped | ServerState::Unknown { .. } => None,
+        }
+    }
+
+    /// The reason why there is no server to connect to.
+    pub(super) fn why_no_server(&self) -> String {
+        match self.state {
+            ServerState::Unknown { why } => {
+                format!("it is not known whether the server runs: {why}")
+            }
+            ServerState::Own { .. } | ServerState::Other { .. } | ServerState::Stopped => {
+                String::from("the server does not run")
+            }
         }
     }
 
@@ -58,16 +73,16 @@ impl<'a> Examination<'a> {
     pub(super) fn facts(&self) -> Option<&'a LiveFacts> {
         match self.state {
             ServerState::Own { facts, .. } => Some(facts),
-            ServerState::Other { .. } | ServerState::Stopped => None,
+            ServerState::Other { .. } | ServerState::Stopped | ServerState::Unknown { .. } => None,
         }
     }
 
     /// The reason why there are no such facts.
-    pub(super) fn why_no_facts(&self) -> &'static str {
+    pub(super) fn why_no_facts(&self) -> String {
         match self.state {
-            ServerState::Own { .. } => "",
-            ServerState::Other { .. } => "the server did not answer this command",
-            ServerState::Stopped => "the server does not run",
+            ServerState::Own { .. } => String::new(),
+            ServerState::Other { why, .. } => format!("the server made no report: {why}"),
+            ServerState::Stopped | ServerState::Unknown { .. } => self.why_no_server(),
         }
     }
 

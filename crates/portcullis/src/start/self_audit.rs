@@ -55,6 +55,7 @@ fn build(settings: &Settings, facts: &StartFacts, clock: &dyn Clock) -> SelfAudi
     let (facts, unsettled) = (facts.clone(), settings.clone());
     let options = SelfAuditOptions {
         files: ReportFiles::new(settings.storage.data.join(AUDIT_REPORTS)),
+        accepted: settings.storage.doctor.accepted.clone(),
         random: Box::new(random),
         examine: Box::new(move |live, reports, cause, now| {
             let started = facts.0.get();
@@ -64,7 +65,7 @@ fn build(settings: &Settings, facts: &StartFacts, clock: &dyn Clock) -> SelfAudi
                     addresses: started.addresses,
                     configuration: started.configuration.as_deref(),
                 },
-                None => ServerState::Stopped,
+                None => ServerState::Unknown { why: "it is starting" },
             };
             let examination = Examination {
                 settings: started.map_or(&unsettled, |started| &started.settings),

@@ -51,6 +51,7 @@ fn validate_with(
     is_running: impl FnOnce(&Settings) -> Result<bool>,
 ) -> Result<Findings> {
     let mut warnings = mistakes(settings);
+    warnings.extend(settings.storage.doctor.warnings(now));
     inspect_directory(&settings.storage.data)?;
     warnings.extend(open_directory(&settings.storage.data));
     // First, before any of these files is opened.

@@ -121,7 +121,8 @@ fn check_names(
     Ok(public.map(warn).collect())
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host is one of the machine itself.
+pub(crate) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

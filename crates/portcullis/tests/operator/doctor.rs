@@ -60,8 +60,12 @@ fn post(server: &TestServer, path: &str, token: &str, body: &Value) -> Value {
 
 /// A healthy server in production, with an administrator who has a second factor.
 fn start_healthy(advisories: &Path) -> TestServer {
+    start_with(&healthy(advisories), advisories)
+}
+
+fn start_with(config: &Config, advisories: &Path) -> TestServer {
     advise(advisories, "RUSTSEC-2026-0001", "another-package");
-    let server = start(&healthy(advisories));
+    let server = start(config);
     let admin = set_up(&server, "the_admin");
     let started = post(&server, "/auth/totp/begin", &admin.token, &json!({}));
     let secret = started["secret"].as_str().unwrap();
@@ -295,6 +299,78 @@ fn t409_stopped_server_is_checked_as_far_as_possible() {
     let (code, report) = doctor(&server);
     assert_eq!((code, keys(&report)), (3, vec![String::from("D1 file")]), "{report}");
     assert_eq!(result(&report, "D7"), "not_checked");
+}
+
+#[test]
+fn t409_removed_or_replaced_security_log_is_found() {
+    let advisories = tempfile::tempdir().unwrap();
+    let mut server = start_healthy(advisories.path());
+    assert_eq!(doctor(&server).0, 0, "the report has the newest note");
+    server.terminate();
+    let (data, aside) = (server.data(), tempfile::tempdir().unwrap());
+    let files = |prefix: &str| -> Vec<PathBuf> {
+        let entries = data.read_dir().unwrap().map(|entry| entry.unwrap().path());
+        let of = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(prefix);
+        entries.filter(of).collect()
+    };
+    let moved = |paths: &[PathBuf]| {
+        for path in paths {
+            std::fs::rename(path, aside.path().join(path.file_name().unwrap())).unwrap();
+        }
+    };
+    let moved_back = |paths: &[PathBuf]| {
+        for path in paths {
+            std::fs::rename(aside.path().join(path.file_name().unwrap()), path).unwrap();
+        }
+    };
+    for (prefix, key) in [("audit-chain.keys", "D7 keys"), ("security", "D7 removed")] {
+        let paths = files(prefix);
+        assert!(!paths.is_empty(), "{prefix}");
+        moved(&paths);
+        let (code, report) = doctor(&server);
+        assert_eq!((code, keys(&report)), (3, vec![String::from(key)]), "{report}");
+        moved_back(&paths);
+        let (code, report) = doctor(&server);
+        assert_eq!((code, keys(&report)), (0, vec![]), "{key} is mended: {report}");
+    }
+    // A file of logrotate that is kept for too long.
+    let renamed = data.join("security.log.1");
+    std::fs::write(&renamed, "{\"event\":{\"sequence\":0}}\n").unwrap();
+    let old = std::time::SystemTime::now() - Duration::from_secs(91 * 24 * 3_600);
+    std::fs::File::options().write(true).open(&renamed).unwrap().set_modified(old).unwrap();
+    let found = keys(&doctor(&server).1);
+    assert!(found.iter().any(|key| key == "D7 renamed"), "{found:?}");
+    std::fs::remove_file(&renamed).unwrap();
+    // Another log, with other keys.
+    moved(&files("security"));
+    moved(&files("audit-chain"));
+    let server = server.crash_and_restart();
+    let (code, report) = doctor(&server);
+    let found = keys(&report);
+    assert_eq!(code, 3, "{report}");
+    assert!(found.iter().any(|key| key == "D7 other log"), "{found:?}");
+}
+
+#[test]
+fn accepted_finding_raises_no_alert_and_no_exit_code_until_its_end() {
+    let advisories = tempfile::tempdir().unwrap();
+    let mut config = healthy(advisories.path());
+    let until = date_time_ymd(1970, 1, 1) + Duration::from_secs(now_s() as u64 + 30 * 24 * 3_600);
+    config.more.push_str(&format!(
+        "[[doctor.accept]]\nkey = \"D6 age\"\nreason = \"a new backup server\"\nuntil = \"{}\"\n\
+         [[doctor.accept]]\nkey = \"D9 nothing\"\nreason = \"a mistake\"\nuntil = \"{}\"\n",
+        until.date(),
+        until.date()
+    ));
+    let server = start_with(&config, advisories.path());
+    note_backup(&server, now_s() - 8 * 24 * 3_600);
+    let (code, report) = doctor(&server);
+    assert_eq!((code, keys(&report)), (0, vec![String::from("D6 age")]), "{report}");
+    assert_eq!(findings(&report)[0]["accepted"]["reason"], "a new backup server");
+    assert_eq!(alerts(&server), Vec::<String>::new());
+    let text = String::from_utf8(server.operate(&["doctor"], "").stdout).unwrap();
+    assert!(text.starts_with("0 critical, 0 warnings, 1 accepted, "), "{text}");
+    assert!(text.contains("no finding has the key \"D9 nothing\" now"), "{text}");
 }
 
 /// Replaces the certificate by one that ends in so many days.

@@ -9,6 +9,8 @@ export interface Finding {
   severity: "warning" | "critical";
   found: string;
   remedy: string;
+  /** Why the operator accepts it, and until when. */
+  accepted?: { reason: string; until: string };
 }
 
 export interface Check {
@@ -18,6 +20,9 @@ export interface Check {
   facts: readonly string[];
   findings: readonly Finding[];
   notChecked: readonly string[];
+  /** Keys of findings for which the report has no space. */
+  hidden: readonly string[];
+  hiddenCount: number;
 }
 
 export interface Report {
@@ -35,8 +40,17 @@ const WORDS: Record<CheckResult, string> = {
   critical: "‼ critical",
 };
 
-export function resultWord(result: CheckResult): string {
-  return WORDS[result];
+/** The result in words; a part that could not be checked is named. */
+export function resultWord({ result, notChecked }: Check): string {
+  const isPartial = result !== "not_checked" && notChecked.length > 0;
+  return isPartial ? `${WORDS[result]} (partly checked)` : WORDS[result];
+}
+
+/** The failure of the last run: the report is that of an earlier one. */
+export function readFailure(value: unknown): string | undefined {
+  const fields = object(value);
+  const why = text(fields["why"]);
+  return why === undefined ? undefined : `${text(fields["at"]) ?? ""}: ${why}`;
 }
 
 export function readReport(value: unknown): Report | undefined {
@@ -54,6 +68,7 @@ function readCheck(value: unknown): Check | undefined {
   const id = text(fields["id"]);
   const result = ORDER.find((known) => known === fields["result"]);
   if (id === undefined || result === undefined) return undefined;
+  const hidden = readList(fields["hidden"], (one) => text(object(one)["key"]));
   return {
     id,
     title: text(fields["title"]) ?? id,
@@ -61,6 +76,8 @@ function readCheck(value: unknown): Check | undefined {
     facts: texts(fields["facts"]),
     findings: readList(fields["findings"], readFinding),
     notChecked: texts(fields["not_checked"]),
+    hidden,
+    hiddenCount: hidden.length + (number(fields["uncounted"]) ?? 0),
   };
 }
 
@@ -70,5 +87,9 @@ function readFinding(value: unknown): Finding | undefined {
   const found = text(fields["found"]);
   if (key === undefined || found === undefined) return undefined;
   const severity = fields["severity"] === "critical" ? "critical" : "warning";
-  return { key, severity, found, remedy: text(fields["remedy"]) ?? "" };
+  const finding = { key, severity, found, remedy: text(fields["remedy"]) ?? "" } as const;
+  const accepted = object(fields["accepted"]);
+  const reason = text(accepted["reason"]);
+  if (reason === undefined) return finding;
+  return { ...finding, accepted: { reason, until: text(accepted["until"]) ?? "" } };
 }

@@ -7,7 +7,14 @@ import { useAct } from "../../views/act";
 import { Problem } from "../../views/problem";
 import { ask } from "../live/ask";
 import { nowMs } from "../live/state";
-import { readReport, resultWord, type Check, type Report } from "../model/report";
+import {
+  readFailure,
+  readReport,
+  resultWord,
+  type Check,
+  type Finding,
+  type Report,
+} from "../model/report";
 import { moment, visible } from "../model/words";
 import { Panel } from "../parts/list";
 
@@ -19,6 +26,7 @@ const TRIES_MAX = 240;
 
 export function Doctor() {
   const report = useSignal<Report | undefined>(undefined);
+  const failure = useSignal<string | undefined>(undefined);
   const act = useAct();
   const load = (run: boolean) =>
     act.run(async () => {
@@ -28,6 +36,7 @@ export function Doctor() {
         answer = await ask("admin:doctor", {});
       }
       report.value = readReport(answer["report"]);
+      failure.value = readFailure(answer["failed"]);
     });
   useEffect(() => {
     if (online.value) load(false);
@@ -52,6 +61,12 @@ export function Doctor() {
             ? "There is no report yet."
             : `Report of ${moment(found.atMs, nowMs.value)}.`}
       </p>
+      {failure.value !== undefined && (
+        <p class="row-facts" role="alert">
+          The last run failed, so this report is that of an earlier one.{" "}
+          {visible(failure.value, TEXT_MAX)}
+        </p>
+      )}
       <ul class="rows">
         {found?.checks.map((check) => (
           <CheckItem key={check.id} check={check} />
@@ -68,17 +83,16 @@ function CheckItem({ check }: { check: Check }) {
         <span class="row-title">
           {visible(check.id)} {visible(check.title)}
         </span>
-        <span class="tag">{resultWord(check.result)}</span>
+        <span class="tag">{resultWord(check)}</span>
       </div>
       {check.findings.map((finding) => (
-        <div key={finding.key}>
-          <p class="row-facts">
-            <strong>{finding.severity === "critical" ? "Critical: " : "Warning: "}</strong>
-            {visible(finding.found, TEXT_MAX)}
-          </p>
-          <p class="row-facts">What to do: {visible(finding.remedy, TEXT_MAX)}</p>
-        </div>
+        <FindingItem key={finding.key} finding={finding} />
       ))}
+      {check.hiddenCount > 0 && (
+        <p class="row-facts">
+          And {check.hiddenCount} more: {visible(check.hidden.join(", "), TEXT_MAX)}
+        </p>
+      )}
       {check.findings.length === 0 && check.facts.length > 0 && (
         <p class="row-facts">{visible(check.facts.join("; "), TEXT_MAX)}</p>
       )}
@@ -88,5 +102,24 @@ function CheckItem({ check }: { check: Check }) {
         </p>
       ))}
     </li>
+  );
+}
+
+function FindingItem({ finding: { severity, found, remedy, accepted } }: { finding: Finding }) {
+  const word = severity === "critical" ? "Critical" : "Warning";
+  return (
+    <div>
+      <p class="row-facts">
+        <strong>
+          {accepted === undefined ? `${word}: ` : `Accepted, ${word.toLowerCase()}: `}
+        </strong>
+        {visible(found, TEXT_MAX)}
+      </p>
+      <p class="row-facts">
+        {accepted === undefined
+          ? `What to do: ${visible(remedy, TEXT_MAX)}`
+          : `Until ${visible(accepted.until)}: ${visible(accepted.reason, TEXT_MAX)}`}
+      </p>
+    </div>
   );
 }

@@ -214,6 +214,7 @@ pub(crate) const KEYS: &[(&str, Rule)] = &[
     ("admin.host", Warned),
     ("admin.from", Safe(STRICTER)),
     ("doctor.advisories_dir", Safe("the audit reads it, and reports flaws of dependencies")),
+    ("doctor.accept", Safe("each report names the findings, with the reason and the end")),
     ("danger.plaintext_off_loopback", Danger),
     ("danger.private_off_loopback", Danger),
     ("danger.jwks_private_addresses", Danger),

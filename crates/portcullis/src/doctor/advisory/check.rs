@@ -1,15 +1,17 @@
 //! D10: advisories of the operator's directory against the dependencies of this binary.
 //! Never: a download; without a directory the check says that it did not run.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use portcullis_admin::{CheckBuilder, FindingSeverity};
 use portcullis_audit::parse_utc;
+use rustix::fs::OFlags;
 
 use super::dependencies::dependencies;
-use super::osv::Advisory;
+use super::osv::{Advisory, Concern};
 use crate::doctor::examination::Examination;
 
 /// Most files that are read.
@@ -24,11 +26,12 @@ const AGE_MAX_MS: i64 = 30 * DAY_MS;
 
 /// Checks all advisories of the directory.
 pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckBuilder) {
-    let Some(directory) = &examination.settings.storage.advisories else {
+    let Some(directory) = &examination.settings.storage.doctor.advisories else {
         check.skip("doctor.advisories_dir is not set");
         return;
     };
-    check_directory(directory, dependencies(), examination.now.unix_ms, check);
+    let now_unix_ms = examination.now.unix_ms;
+    check_directory(directory, dependencies(), FILES_MAX, now_unix_ms, check);
 }
 
 /// The result of reading the directory.
@@ -42,15 +45,20 @@ struct Reading {
 fn check_directory(
     directory: &Path,
     dependencies: &[(&str, &str)],
+    files_max: usize,
     now_unix_ms: i64,
     check: &mut CheckBuilder,
 ) {
     let shown = directory.display();
     let mut files = Vec::new();
-    if let Err(error) = list(directory, 0, &mut files) {
+    if let Err(error) = list(directory, 0, files_max, &mut files) {
         let found = format!("doctor.advisories_dir: {shown} cannot be read: {error}");
         check.warn("directory", found, "write the name of a directory that the server can read");
         return;
+    }
+    if files.len() > files_max {
+        files.truncate(files_max);
+        check.skip(format!("{shown} has more than {files_max} files: the others were not read"));
     }
     let mut reading = Reading::default();
     for file in &files {
@@ -68,7 +76,15 @@ fn check_directory(
 }
 
 fn check_advisory(advisory: &Advisory, dependencies: &[(&str, &str)], check: &mut CheckBuilder) {
-    let Some((name, version, fixed)) = advisory.concerns(dependencies) else { return };
+    let (name, version, fixed) = match advisory.concerns(dependencies) {
+        Concern::None => return,
+        Concern::Affected { name, version, fixed } => (name, version, fixed),
+        Concern::Unreadable { name } => {
+            let why = "the versions that it affects cannot be read; read it yourself";
+            check.skip(format!("{} concerns {name}: {why}", advisory.id));
+            return;
+        }
+    };
     let severity = match advisory.is_severe() {
         true => FindingSeverity::Critical,
         false => FindingSeverity::Warning,
@@ -102,31 +118,47 @@ fn judge(reading: &Reading, directory: &Path, now_unix_ms: i64, check: &mut Chec
     }
 }
 
-/// Lists the JSON files of a folder and its folders.
-fn list(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
+/// Lists the JSON files of a folder and its folders: at most one more than `files_max`.
+fn list(folder: &Path, depth: usize, files_max: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() && depth < DEPTH_MAX {
-            list(&path, depth + 1, files)?;
+        if files.len() > files_max {
+            break;
+        }
+        let entry = entry?;
+        let path = entry.path();
+        // Links to folders are not followed: they can lead in a circle.
+        if entry.file_type()?.is_dir() {
+            if depth < DEPTH_MAX {
+                list(&path, depth + 1, files_max, files)?;
+            }
         } else if path.extension().is_some_and(|ending| ending == "json") {
             files.push(path);
-        }
-        if files.len() >= FILES_MAX {
-            break;
         }
     }
     Ok(())
 }
 
+/// Reads a regular file. Others, such as a pipe without a writer, could block this thread.
 fn read(path: &Path) -> io::Result<Advisory> {
+    let not_a_file = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(not_a_file());
+    }
+    // It may have been replaced since.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(not_a_file());
+    }
     let mut text = String::new();
-    File::open(path)?.take(FILE_MAX_BYTES).read_to_string(&mut text)?;
+    file.take(FILE_MAX_BYTES).read_to_string(&mut text)?;
     Ok(serde_json::from_str(&text)?)
 }
 
 #[cfg(test)]
 mod tests {
     use portcullis_admin::{AuditFinding, CheckId};
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
     use serde_json::json;
 
     use super::*;
@@ -149,7 +181,7 @@ mod tests {
         let keys = |now: &str| -> Vec<String> {
             let mut check = CheckBuilder::new(CheckId::D10);
             let now = parse_utc(now).unwrap();
-            check_directory(folder.path(), &[("tokio", "1.0.0")], now, &mut check);
+            check_directory(folder.path(), &[("tokio", "1.0.0")], 9, now, &mut check);
             let key = |finding: AuditFinding| finding.key;
             check.finish().findings.into_iter().map(key).collect()
         };
@@ -161,5 +193,63 @@ mod tests {
         assert_eq!(keys("2026-11-29T00:00:00Z"), ["D10 RUSTSEC-2"]);
         std::fs::write(inner.join("broken.json"), "{").unwrap();
         assert_eq!(keys("2026-11-29T00:00:00Z"), ["D10 RUSTSEC-2", "D10 unreadable"]);
+    }
+
+    #[test]
+    fn file_that_is_not_regular_is_reported_and_never_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        mknodat(CWD, path("pipe.json"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket.json")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path("device.json")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), path("circle.json")).unwrap();
+        std::fs::create_dir(path("folder.json")).unwrap();
+        std::fs::write(path("one.json"), r#"{"id":"A","modified":"2026-11-28T10:00:00Z"}"#)
+            .unwrap();
+        let mut check = CheckBuilder::new(CheckId::D10);
+        let now = parse_utc("2026-11-29T00:00:00Z").unwrap();
+        check_directory(folder.path(), &[], 9, now, &mut check);
+        let check = check.finish();
+        let found: Vec<_> = check.findings.iter().map(|one| (&*one.key, &*one.found)).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, "D10 unreadable");
+        assert!(found[0].1.starts_with("4 files"), "{found:?}");
+    }
+
+    #[test]
+    fn directory_with_too_many_files_is_partly_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..4 {
+            let advisory = format!(r#"{{"id":"A-{number}","modified":"2026-11-28T10:00:00Z"}}"#);
+            std::fs::write(folder.path().join(format!("{number}.json")), advisory).unwrap();
+        }
+        for (files_max, expect) in [(3, "has more than 3 files"), (4, "")] {
+            let mut check = CheckBuilder::new(CheckId::D10);
+            let now = parse_utc("2026-11-29T00:00:00Z").unwrap();
+            check_directory(folder.path(), &[], files_max, now, &mut check);
+            let check = check.finish();
+            let why = check.not_checked.first().map(String::as_str).unwrap_or_default();
+            assert!(why.contains(expect) && why.is_empty() == expect.is_empty(), "{check:?}");
+            assert_eq!(check.facts, [format!("{files_max} advisories, 0 dependencies")]);
+        }
+    }
+
+    #[test]
+    fn advisory_about_unreadable_versions_is_partly_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let advisory = json!({
+            "id": "RUSTSEC-9", "modified": "2026-11-28T10:00:00Z",
+            "affected": [{
+                "package": {"ecosystem": "crates.io", "name": "tokio"},
+                "ranges": [{"type": "SEMVER", "events": [{"introduced": "first"}]}],
+            }],
+        });
+        std::fs::write(folder.path().join("one.json"), advisory.to_string()).unwrap();
+        let mut check = CheckBuilder::new(CheckId::D10);
+        let now = parse_utc("2026-11-29T00:00:00Z").unwrap();
+        check_directory(folder.path(), &[("tokio", "1.0.0")], 9, now, &mut check);
+        let check = check.finish();
+        assert!(check.findings.is_empty());
+        assert!(check.not_checked[0].starts_with("RUSTSEC-9 concerns tokio"), "{check:?}");
     }
 }

@@ -5,6 +5,17 @@ use serde::Deserialize;
 
 use super::version::Version;
 
+/// What an advisory says about the dependencies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Concern<'d> {
+    /// It is about none of them.
+    None,
+    /// It is about a version in use; the version that mends it.
+    Affected { name: &'d str, version: &'d str, fixed: Option<String> },
+    /// It is about a package in use, and its versions cannot be read.
+    Unreadable { name: &'d str },
+}
+
 /// The ecosystem of the dependencies of this binary.
 const ECOSYSTEM: &str = "crates.io";
 
@@ -62,23 +73,26 @@ struct Score {
 }
 
 impl Advisory {
-    /// The dependency that it concerns, and the version that mends it.
-    pub(super) fn concerns<'d>(
-        &self,
-        dependencies: &'d [(&'d str, &'d str)],
-    ) -> Option<(&'d str, &'d str, Option<String>)> {
+    /// The dependency that it concerns.
+    pub(super) fn concerns<'d>(&self, dependencies: &'d [(&'d str, &'d str)]) -> Concern<'d> {
         if self.withdrawn.is_some() {
-            return None;
+            return Concern::None;
         }
+        let mut concern = Concern::None;
         for affected in self.affected.iter().filter(|one| one.package.ecosystem == ECOSYSTEM) {
             let of_name = |(name, _): &&(&str, &str)| *name == affected.package.name;
             for (name, version) in dependencies.iter().filter(of_name) {
-                if affected.has(version) {
-                    return Some((name, version, affected.mended_by(version)));
+                match affected.has(version) {
+                    Some(true) => {
+                        let fixed = affected.mended_by(version);
+                        return Concern::Affected { name, version, fixed };
+                    }
+                    Some(false) => {}
+                    None => concern = Concern::Unreadable { name },
                 }
             }
         }
-        None
+        concern
     }
 
     /// Whether attackers without an account can use it over the network, with a high impact.
@@ -92,13 +106,22 @@ impl Advisory {
 }
 
 impl AffectedPackage {
-    fn has(&self, version: &str) -> bool {
+    /// Whether a version is affected; `None` when that cannot be said.
+    fn has(&self, version: &str) -> Option<bool> {
         if self.versions.iter().any(|listed| listed == version) {
-            return true;
+            return Some(true);
         }
-        let Some(version) = Version::parse(version) else { return false };
-        let ranges = self.ranges.iter().filter(|range| range.kind == "SEMVER");
-        ranges.into_iter().any(|range| range.has(&version))
+        // Without both, it does not say which versions are affected.
+        if self.versions.is_empty() && self.ranges.is_empty() {
+            return None;
+        }
+        let version = Version::parse(version)?;
+        let ranges = self.ranges.iter().map(|range| range.has(&version));
+        let results: Vec<Option<bool>> = ranges.collect();
+        if results.contains(&Some(true)) {
+            return Some(true);
+        }
+        (!results.contains(&None)).then_some(false)
     }
 
     /// The first version after this one that is not affected.
@@ -113,16 +136,30 @@ impl AffectedPackage {
 
 impl Range {
     /// Whether a version is in the range: after a start that no end follows.
-    fn has(&self, version: &Version) -> bool {
-        let parse = |text: &Option<String>| text.as_deref().and_then(Version::parse);
-        let starts = self.events.iter().filter_map(|event| parse(&event.introduced));
-        let Some(start) = starts.filter(|start| start <= version).max() else { return false };
-        let is_before_end = |event: &Bound| {
-            let fixed = parse(&event.fixed).is_some_and(|end| start < end && end <= *version);
-            let last = parse(&event.last_affected);
-            !fixed && !last.is_some_and(|end| start <= end && end < *version)
+    ///
+    /// `None` when a bound cannot be read, or when the range has no versions: other kinds have
+    /// commits, of which a version says nothing.
+    fn has(&self, version: &Version) -> Option<bool> {
+        if self.kind != "SEMVER" {
+            return if self.kind == "GIT" { Some(false) } else { None };
+        }
+        let parse = |text: &Option<String>| text.as_deref().map(Version::parse);
+        let bounds = self.events.iter().map(|event| {
+            Some((
+                parse(&event.introduced).map_or(Some(None), |start| start.map(Some))?,
+                parse(&event.fixed).map_or(Some(None), |end| end.map(Some))?,
+                parse(&event.last_affected).map_or(Some(None), |end| end.map(Some))?,
+            ))
+        });
+        let bounds: Vec<_> = bounds.collect::<Option<_>>()?;
+        let starts = bounds.iter().filter_map(|(introduced, ..)| introduced.as_ref());
+        let Some(start) = starts.filter(|start| *start <= version).max() else {
+            return Some(false);
         };
-        self.events.iter().all(is_before_end)
+        Some(bounds.iter().all(|(_, fixed, last)| {
+            let is_fixed = fixed.as_ref().is_some_and(|end| start < end && end <= version);
+            !is_fixed && !last.as_ref().is_some_and(|end| start <= end && end < version)
+        }))
     }
 }
 
@@ -166,9 +203,34 @@ mod tests {
             let dependencies = [("serde", "1.1.9"), ("tokio", version)];
             let advisory = advisory(events.clone());
             let found = advisory.concerns(&dependencies);
-            let expect =
-                expect.map(|fixed: Option<&str>| ("tokio", version, fixed.map(String::from)));
+            let expect = expect.map_or(Concern::None, |fixed: Option<&str>| Concern::Affected {
+                name: "tokio",
+                version,
+                fixed: fixed.map(String::from),
+            });
             assert_eq!(found, expect, "{version} {events}");
+        }
+    }
+
+    #[test]
+    fn advisory_with_a_version_that_cannot_be_read_is_not_silently_harmless() {
+        let dependencies = [("tokio", "1.4.0")];
+        let unreadable = Concern::Unreadable { name: "tokio" };
+        for events in [
+            json!([{"introduced": "one"}]),
+            json!([{"introduced": "1.0"}, {"fixed": "2.0.0"}]),
+            json!([{"introduced": "0"}, {"fixed": "soon"}]),
+            json!([{"introduced": "0"}, {"last_affected": "x"}]),
+        ] {
+            assert_eq!(advisory(events.clone()).concerns(&dependencies), unreadable, "{events}");
+            let other = [("serde", "1.4.0")];
+            assert_eq!(advisory(events).concerns(&other), Concern::None, "another package");
+        }
+        // A range of commits says nothing about versions; other kinds are not known.
+        for (kind, expect) in [("GIT", Concern::None), ("ECOSYSTEM", unreadable)] {
+            let mut advisory = advisory(json!([{"introduced": "0"}]));
+            advisory.affected[0].ranges[0].kind = String::from(kind);
+            assert_eq!(advisory.concerns(&dependencies), expect, "{kind}");
         }
     }
 
@@ -177,13 +239,13 @@ mod tests {
         let dependencies = [("tokio", "1.0.0")];
         let mut withdrawn = advisory(json!([{"introduced": "0"}]));
         withdrawn.withdrawn = Some(String::from("2026-01-01T00:00:00Z"));
-        assert_eq!(withdrawn.concerns(&dependencies), None);
+        assert_eq!(withdrawn.concerns(&dependencies), Concern::None);
         let mut foreign = advisory(json!([{"introduced": "0"}]));
         foreign.affected[0].package.ecosystem = String::from("npm");
-        assert_eq!(foreign.concerns(&dependencies), None);
+        assert_eq!(foreign.concerns(&dependencies), Concern::None);
         let mut listed = advisory(json!([]));
         listed.affected[0].versions.push(String::from("1.0.0"));
-        assert!(listed.concerns(&dependencies).is_some());
+        assert!(matches!(listed.concerns(&dependencies), Concern::Affected { .. }));
     }
 
     #[test]

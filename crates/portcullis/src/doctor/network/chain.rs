@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use portcullis_admin::CheckBuilder;
 use portcullis_model::Now;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
@@ -41,6 +41,21 @@ pub(super) fn check(
     }
     check_key(own, check);
     check_trust(chain, name, roots, now, check);
+}
+
+/// Checks that the certificate is for a name that clients use.
+pub(super) fn check_name(
+    chain: &[CertificateDer<'_>],
+    name: &ServerName<'_>,
+    check: &mut CheckBuilder,
+) {
+    let Some(Ok(own)) = chain.first().map(ParsedCertificate::try_from) else { return };
+    if verify_server_name(&own, name).is_err() {
+        let host = name.to_str();
+        let found = format!("the certificate is not for {host}: clients that use it reject it");
+        let remedy = "name a certificate for all hosts of listen.hosts and admin.host";
+        check.alarm(&format!("name {host}"), found, remedy);
+    }
 }
 
 fn check_days(index: usize, certificate: &[u8], now_s: i64, check: &mut CheckBuilder) {
@@ -78,14 +93,11 @@ fn check_trust(
     let remedy = "write the whole chain to tls.certificate_file, the server's certificate first";
     match verify(chain, name, roots, now) {
         Ok(()) => check.fact("trusted by the authorities of this machine"),
+        // The name is checked for each host.
         Err(Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        )) => {
-            let found = "the certificate does not have the name that clients use";
-            check.alarm("name", found, "name a certificate for the hosts of listen.hosts");
-        }
-        Err(Error::InvalidCertificate(
-            CertificateError::Expired
+            CertificateError::NotValidForName
+            | CertificateError::NotValidForNameContext { .. }
+            | CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
@@ -225,6 +237,7 @@ mod tests {
         let name = ServerName::try_from("chat.example").unwrap();
         let now = Now { monotonic_ms: 0, unix_ms: NOW_S * 1_000 };
         check(chain, &name, roots.to_vec(), now, &mut found);
+        check_name(chain, &name, &mut found);
         let key = |finding: AuditFinding| format!("{} {}", finding.severity.name(), finding.key);
         found.finish().findings.into_iter().map(key).collect()
     }
@@ -244,11 +257,13 @@ mod tests {
             ("chat.example", (2027, 2, 5), vec!["warning D2 days"]),
             ("chat.example", (2027, 1, 22), vec!["critical D2 days"]),
             ("chat.example", (2027, 1, 14), vec!["critical D2 days"]),
-            ("other.example", spring, vec!["critical D2 name"]),
+            ("other.example", spring, vec!["critical D2 name chat.example"]),
         ] {
             let chain = [leaf(name, until)];
             assert_eq!(findings(&chain, trusted), expect, "{name} {until:?}");
         }
+        let own = leaf("other.example", spring);
+        assert_eq!(findings(&[own], &[]), ["critical D2 name chat.example"], "private authority");
         let own = leaf("chat.example", spring);
         let other = CertificateDer::from(super::tests::authority("x.example").der().to_vec());
         // A private authority is the clients' matter, a wrong order is not.

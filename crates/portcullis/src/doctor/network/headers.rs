@@ -1,10 +1,12 @@
 //! D3: the security headers of the server's own pages.
 //! Never: a page of another server.
 
+use std::io;
+
 use portcullis_admin::CheckBuilder;
 
 use super::probe::Listener;
-use crate::config::{DashboardPage, Profile};
+use crate::config::{DashboardPage, Profile, TlsSettings};
 use crate::doctor::examination::Examination;
 
 /// Headers that each page needs, with a part of their value and what they prevent.
@@ -32,17 +34,29 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
             return;
         }
     };
-    let is_public = examination.settings.profile != Profile::Development;
-    let transport = if listener.has_tls && is_public { Hsts::Needed } else { Hsts::NotNeeded };
-    let paths = match examination.settings.identity.admin.page {
-        DashboardPage::Served => &["/", "/admin/"][..],
-        DashboardPage::Absent => &["/"][..],
+    let transport = Hsts::of(examination.settings.profile, &examination.settings.tls);
+    let host = listener.hosts.first().map(String::as_str).unwrap_or_default();
+    let dashboard = (listener.dashboard_host.as_str(), "/admin/");
+    let pages = match examination.settings.identity.admin.page {
+        DashboardPage::Served => vec![(host, "/"), dashboard],
+        DashboardPage::Absent => vec![(host, "/")],
     };
-    for path in paths {
-        match listener.get(path) {
-            Ok((_, headers)) => check_page(path, &headers, transport, check),
-            Err(error) => check.skip(format!("{path}: {error}")),
-        }
+    for (host, path) in pages {
+        judge(path, listener.get(host, path), transport, check);
+    }
+}
+
+/// Checks the headers of a page; a response of another kind has none that need to be there.
+fn judge(
+    path: &str,
+    response: io::Result<(u16, Vec<(String, String)>)>,
+    hsts: Hsts,
+    check: &mut CheckBuilder,
+) {
+    match response {
+        Ok((200..=299, headers)) => check_page(path, &headers, hsts, check),
+        Ok((status, _)) => check.skip(format!("{path}: the server answered {status}")),
+        Err(error) => check.skip(format!("{path}: {error}")),
     }
 }
 
@@ -51,6 +65,16 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
 enum Hsts {
     Needed,
     NotNeeded,
+}
+
+impl Hsts {
+    /// Without TLS of its own the server sends none: the proxy that ends TLS does.
+    fn of(profile: Profile, tls: &TlsSettings) -> Self {
+        match (profile, tls) {
+            (Profile::Development, _) | (_, TlsSettings::Off) => Self::NotNeeded,
+            (Profile::Production | Profile::Strict, _) => Self::Needed,
+        }
+    }
 }
 
 fn check_page(path: &str, headers: &[(String, String)], hsts: Hsts, check: &mut CheckBuilder) {
@@ -89,7 +113,7 @@ fn max_age(value: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_admin::{AuditFinding, CheckId};
+    use portcullis_admin::{AuditFinding, CheckId, CheckResult};
 
     use super::*;
 
@@ -123,5 +147,36 @@ mod tests {
             assert_eq!(findings(&transport(value), Hsts::Needed), expect, "{value}");
         }
         assert_eq!(findings(&needed, Hsts::Needed), ["D3 / hsts"]);
+    }
+
+    #[test]
+    fn t409_d3_response_that_is_no_page_is_not_checked() {
+        let late = || Err(io::Error::from(io::ErrorKind::WouldBlock));
+        for (response, expect) in [
+            (Ok((200, Vec::new())), CheckResult::Critical),
+            (Ok((204, Vec::new())), CheckResult::Critical),
+            (Ok((503, Vec::new())), CheckResult::NotChecked),
+            (Ok((429, Vec::new())), CheckResult::NotChecked),
+            (Ok((404, Vec::new())), CheckResult::NotChecked),
+            (Ok((308, Vec::new())), CheckResult::NotChecked),
+            (late(), CheckResult::NotChecked),
+        ] {
+            let seen = format!("{response:?}");
+            let mut check = CheckBuilder::new(CheckId::D3);
+            judge("/", response, Hsts::Needed, &mut check);
+            assert_eq!(check.finish().result, expect, "{seen}");
+        }
+    }
+
+    #[test]
+    fn hsts_is_needed_where_the_server_ends_tls() {
+        for (profile, tls, expect) in [
+            (Profile::Production, TlsSettings::Off, Hsts::NotNeeded),
+            (Profile::Strict, TlsSettings::Off, Hsts::NotNeeded),
+            (Profile::Production, TlsSettings::Development, Hsts::Needed),
+            (Profile::Development, TlsSettings::Development, Hsts::NotNeeded),
+        ] {
+            assert_eq!(Hsts::of(profile, &tls), expect, "{profile:?} {tls:?}");
+        }
     }
 }

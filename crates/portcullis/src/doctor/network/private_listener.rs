@@ -22,7 +22,7 @@ const OPERATION: &str = "/admin/v1/overview";
 /// Checks where the private listener can be reached, and that it rejects requests without a key.
 pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckBuilder) {
     let Some(addresses) = examination.addresses() else {
-        check.skip("the server does not run");
+        check.skip(examination.why_no_server());
         return;
     };
     let Some(private) = addresses.private else {
@@ -46,25 +46,81 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
         check.warn("address", found, remedy);
     }
     let address = reachable(private);
-    for (name, host, page) in [
-        ("no key", address.to_string(), ""),
-        ("foreign name", String::from("portcullis.example"), ""),
-        ("page", address.to_string(), "Origin: https://portcullis.example\r\n"),
-    ] {
-        match status(address, &host, page) {
-            Ok(status) => check_status(name, status, check),
-            Err(error) => check.skip(format!("{name}: {error}")),
-        }
+    for probe in &PROBES {
+        probe.run(address, check);
     }
 }
 
-fn check_status(name: &str, status: u16, check: &mut CheckBuilder) {
-    if (200..300).contains(&status) {
-        let found = format!("the private listener accepts an operation ({name})");
+/// A request that the private listener has to reject for one reason, which no other probe has.
+struct Probe {
+    name: &'static str,
+    /// The `Host`; the address of the listener.
+    host: Option<&'static str>,
+    headers: &'static str,
+    /// The status of the rejection, and a word of its text.
+    status: u16,
+    word: &'static str,
+}
+
+/// The order of the server's checks: the host, the page, the key. A server that leaves out one of
+/// them rejects the probe for a later reason.
+const PROBES: [Probe; 4] = [
+    Probe {
+        name: "foreign name",
+        host: Some("portcullis.example"),
+        headers: "",
+        status: 421,
+        word: "Host",
+    },
+    Probe {
+        name: "page",
+        host: None,
+        headers: "Origin: https://portcullis.example\r\nX-Portcullis-Operator: doctor\r\n",
+        status: 403,
+        word: "Origin",
+    },
+    Probe { name: "no key", host: None, headers: "", status: 403, word: "" },
+    Probe {
+        name: "another key",
+        host: None,
+        headers: "X-Portcullis-Operator: doctor\r\n",
+        status: 403,
+        word: "",
+    },
+];
+
+impl Probe {
+    fn run(&self, address: SocketAddr, check: &mut CheckBuilder) {
+        let host = self.host.map_or_else(|| address.to_string(), String::from);
+        match response(address, &host, self.headers) {
+            Ok((status, text)) => self.judge(status, &text, check),
+            Err(error) => check.skip(format!("{}: {error}", self.name)),
+        }
+    }
+
+    fn judge(&self, status: u16, text: &str, check: &mut CheckBuilder) {
+        let Self { name, status: expected, word, .. } = self;
         let remedy = "stop this program: it is not the server, or it was changed";
-        check.alarm(name, found, remedy);
-    } else {
-        check.fact(format!("{name}: rejected with {status}"));
+        match status {
+            200..=299 => {
+                let found = format!("the private listener accepts an operation ({name})");
+                check.alarm(name, found, remedy);
+            }
+            // It has no time for a decision.
+            408 | 429 | 500..=599 => {
+                check.skip(format!("{name}: the private listener answered {status}"));
+            }
+            _ if status == *expected && text.contains(word) => {
+                check.fact(format!("{name}: rejected with {status}"));
+            }
+            _ => {
+                let found = format!(
+                    "the private listener does not reject an operation for this reason ({name}): it \
+                     answered {status}, and {expected} with {word:?} is the rejection"
+                );
+                check.alarm(name, found, remedy);
+            }
+        }
     }
 }
 
@@ -109,8 +165,8 @@ fn own_address(elsewhere: IpAddr) -> Option<IpAddr> {
     (!own.is_loopback() && !own.is_unspecified()).then_some(own)
 }
 
-/// The status of a POST of an operation without a key.
-fn status(address: SocketAddr, host: &str, headers: &str) -> io::Result<u16> {
+/// The status and the text of the response to a POST of an operation.
+fn response(address: SocketAddr, host: &str, headers: &str) -> io::Result<(u16, String)> {
     let mut socket = connect(address)?;
     let request = format!(
         "POST {OPERATION} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: 2\r\n\
@@ -119,7 +175,9 @@ fn status(address: SocketAddr, host: &str, headers: &str) -> io::Result<u16> {
     socket.write_all(request.as_bytes())?;
     let response = read_response(socket);
     let status = response.split(' ').nth(1).and_then(|status| status.parse().ok());
-    status.ok_or_else(|| io::Error::other("the response is not HTTP"))
+    let status = status.ok_or_else(|| io::Error::other("the response is not HTTP"))?;
+    let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok((status, String::from(body)))
 }
 
 /// The start of a response; the other side may reset the connection after it.
@@ -138,36 +196,79 @@ fn read_response(mut socket: impl Read) -> String {
 mod tests {
     use std::net::TcpListener;
 
-    use portcullis_admin::{CheckId, CheckResult};
+    use portcullis_admin::{Check, CheckId, CheckResult};
 
     use super::*;
 
-    /// Answers each connection with a text, until the test ends.
-    fn server(answer: &'static str) -> SocketAddr {
+    /// Answers each request as `answer` says for its head, until the test ends.
+    fn server(answer: impl Fn(&str) -> String + Send + 'static) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
-            for socket in listener.incoming().map_while(Result::ok) {
-                let (mut socket, mut head) = (socket, [0; 1_024]);
-                let _read = socket.read(&mut head);
+            for mut socket in listener.incoming().map_while(Result::ok) {
+                let mut head = [0; 1_024];
+                let count = socket.read(&mut head).unwrap_or(0);
+                let answer = answer(&String::from_utf8_lossy(&head[..count]));
                 let _written = socket.write_all(answer.as_bytes());
             }
         });
         address
     }
 
-    #[test]
-    fn t409_d14_listener_that_accepts_operations_or_forwards_is_found() {
-        let rejects = "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}";
-        let accepts = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}";
-        for (answer, expect, is_private) in
-            [(rejects, CheckResult::Ok, false), (accepts, CheckResult::Critical, true)]
-        {
-            let address = server(answer);
-            let mut check = CheckBuilder::new(CheckId::D14);
-            check_status("no key", status(address, "a", "").unwrap(), &mut check);
-            assert_eq!(check.finish().result, expect);
-            assert_eq!(answers(address), is_private);
+    fn rejection(status: u16, word: &str) -> String {
+        format!("HTTP/1.1 {status} X\r\nConnection: close\r\n\r\n{{\"error\":\"{word}\"}}")
+    }
+
+    /// The checks of a server, and one that it leaves out.
+    fn incomplete(left_out: &'static str) -> impl Fn(&str) -> String + Send + 'static {
+        move |head: &str| {
+            let has_key = head.contains("X-Portcullis-Operator");
+            let checks = [
+                ("foreign name", head.contains("Host: portcullis.example"), 421, "this Host is"),
+                ("page", head.contains("Origin:"), 403, "the header Origin"),
+                ("no key", !has_key, 403, "no valid key"),
+                ("another key", has_key, 403, "no valid key"),
+            ];
+            let failed = checks.iter().find(|(name, fails, ..)| *fails && *name != left_out);
+            failed.map_or_else(
+                || String::from("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+                |(_, _, status, word)| rejection(*status, word),
+            )
         }
+    }
+
+    fn probed(address: SocketAddr) -> Check {
+        let mut check = CheckBuilder::new(CheckId::D14);
+        PROBES.iter().for_each(|probe| probe.run(address, &mut check));
+        check.finish()
+    }
+
+    #[test]
+    fn t409_d14_each_probe_finds_the_check_that_a_server_leaves_out() {
+        let healthy = probed(server(incomplete("")));
+        assert_eq!((healthy.result, healthy.facts.len()), (CheckResult::Ok, PROBES.len()));
+        for probe in &PROBES {
+            let check = probed(server(incomplete(probe.name)));
+            let keys: Vec<&str> = check.findings.iter().map(|one| one.key.as_str()).collect();
+            assert_eq!(keys, [format!("D14 {}", probe.name)], "{check:?}");
+        }
+    }
+
+    #[test]
+    fn t409_d14_overloaded_listener_is_not_checked() {
+        for status in [408, 429, 500, 503] {
+            let check = probed(server(move |_| rejection(status, "busy")));
+            assert_eq!(check.result, CheckResult::NotChecked, "{status}");
+            assert_eq!(check.not_checked.len(), PROBES.len(), "{status}");
+        }
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert_eq!(probed(closed).result, CheckResult::NotChecked);
+    }
+
+    #[test]
+    fn t409_d14_listener_that_forwards_is_found() {
+        let healthy = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}";
+        assert!(answers(server(move |_| String::from(healthy))));
+        assert!(!answers(server(|_| rejection(403, "no valid key"))));
     }
 }

@@ -18,6 +18,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::config::{TlsFiles, TlsSettings};
 use crate::doctor::examination::Examination;
+use crate::tls::certificate::is_loopback;
 
 /// Time for each step of a connection.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,8 +28,10 @@ const HEAD_MAX_BYTES: usize = 16 * 1024;
 /// The public listener, as a client reaches it.
 pub(super) struct Listener {
     address: SocketAddr,
-    /// The name that clients use, with the port if it is in the URL.
-    pub(super) host: String,
+    /// The names that clients use, with the port if it is in the URL; those of the chat first.
+    pub(super) hosts: Vec<String>,
+    /// The name that clients of the dashboard use.
+    pub(super) dashboard_host: String,
     pub(super) has_tls: bool,
     /// Clients need a certificate of their own.
     pub(super) needs_client_certificate: bool,
@@ -41,7 +44,7 @@ impl Listener {
     /// The public listener, or the reason why it cannot be reached.
     pub(super) fn of(examination: &Examination<'_>) -> Result<Self, String> {
         let Some(addresses) = examination.addresses() else {
-            return Err(String::from("the server does not run"));
+            return Err(examination.why_no_server());
         };
         let settings = examination.settings;
         if settings.server.proxy_protocol == ProxyProtocol::Required {
@@ -53,26 +56,44 @@ impl Listener {
         }
         let mut settled = settings.clone();
         settled.settle(addresses.public);
-        let hosts = settled.gate.hosts;
-        let host = hosts.first().cloned().unwrap_or_else(|| addresses.public.to_string());
+        let mut hosts = settled.gate.hosts;
+        if hosts.is_empty() {
+            hosts.push(addresses.public.to_string());
+        }
+        let own = settled.gate.dashboard.hosts;
+        let dashboard_host = own.first().or(hosts.first()).cloned().unwrap_or_default();
+        hosts.extend(own);
         let needs_client_certificate =
             matches!(&settings.tls, TlsSettings::Files(TlsFiles { client_ca: Some(_), .. }));
         Ok(Self {
             address: reachable(addresses.public),
-            host,
+            hosts,
+            dashboard_host,
             has_tls: settings.tls != TlsSettings::Off,
             needs_client_certificate,
         })
     }
 
-    /// The name that clients use, without the port.
-    pub(super) fn name(&self) -> &str {
-        bare(&self.host)
+    /// The names that clients use, without ports, each one once.
+    ///
+    /// Names of the machine itself count only without others: public authorities sign none.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in self.hosts.iter().map(|host| bare(host)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.iter().any(|name| !is_loopback(name)) {
+            names.retain(|name| !is_loopback(name));
+        }
+        names
     }
 
-    /// Opens a TLS connection with these versions.
+    /// Opens a TLS connection to a name with these versions.
     pub(super) fn handshake(
         &self,
+        name: &str,
         versions: &[&'static SupportedProtocolVersion],
     ) -> io::Result<TlsStream> {
         let provider = Arc::new(default_provider());
@@ -82,7 +103,7 @@ impl Listener {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
             .with_no_client_auth();
-        let name = ServerName::try_from(self.name().to_owned()).map_err(io::Error::other)?;
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(connection, self.connect()?);
         while stream.conn.is_handshaking() {
@@ -91,13 +112,13 @@ impl Listener {
         Ok(stream)
     }
 
-    /// Requests a page; returns the status and the headers.
-    pub(super) fn get(&self, path: &str) -> io::Result<(u16, Vec<(String, String)>)> {
+    /// Requests a page of a host; returns the status and the headers.
+    pub(super) fn get(&self, host: &str, path: &str) -> io::Result<(u16, Vec<(String, String)>)> {
         if self.has_tls {
-            let stream = self.handshake(rustls::DEFAULT_VERSIONS)?;
-            request(stream, &self.host, path)
+            let stream = self.handshake(bare(host), rustls::DEFAULT_VERSIONS)?;
+            request(stream, host, path)
         } else {
-            request(self.connect()?, &self.host, path)
+            request(self.connect()?, host, path)
         }
     }
 
@@ -118,6 +139,11 @@ impl Listener {
     fn connect(&self) -> io::Result<TcpStream> {
         connect(self.address)
     }
+}
+
+/// Whether the other side rejected the handshake; otherwise it could not be finished.
+pub(super) fn is_rejection(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 /// Opens a connection with timeouts.
@@ -266,6 +292,23 @@ mod tests {
         for text in ["", "HTTP/1.1 200 OK\r\n", "200\r\n\r\n"] {
             assert_eq!(answer(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn names_are_those_of_all_hosts_without_ports_and_without_the_machine() {
+        let names = |hosts: &[&str]| -> Vec<String> {
+            let listener = Listener {
+                address: SocketAddr::from(([127, 0, 0, 1], 1)),
+                hosts: hosts.iter().map(|host| String::from(*host)).collect(),
+                dashboard_host: String::new(),
+                has_tls: true,
+                needs_client_certificate: false,
+            };
+            listener.names().into_iter().map(String::from).collect()
+        };
+        let two = ["chat.example", "chat.example:8443", "localhost:8443", "admin.example"];
+        assert_eq!(names(&two), ["chat.example", "admin.example"]);
+        assert_eq!(names(&["localhost:1", "127.0.0.1:1"]), ["localhost", "127.0.0.1"]);
     }
 
     #[test]

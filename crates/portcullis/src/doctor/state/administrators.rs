@@ -2,6 +2,7 @@
 //! Never: names of users; a report has ids.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::Result;
 use portcullis_admin::{AuditMeasures, CheckBuilder};
@@ -62,9 +63,13 @@ fn check_users(
     }
     let mut active = BTreeMap::new();
     for user in privileged.iter().take(ACTIVE_MAX) {
-        let last = last_activity(examination, &store, &snapshot, user, measures)?;
-        active.insert(user.id.to_string(), last);
-        let idle_ms = examination.now.unix_ms - last;
+        active.insert(user.id.to_string(), last_activity(&store, &snapshot, user, measures)?);
+    }
+    let now_unix_ms = examination.now.unix_ms;
+    add_logins(&examination.settings.audit.file, now_unix_ms, &mut active, check);
+    for user in privileged.iter().take(ACTIVE_MAX) {
+        let last = active.get(user.id.as_str()).copied().unwrap_or(0);
+        let idle_ms = now_unix_ms - last;
         if idle_ms > IDLE_MS {
             let days = idle_ms / (24 * 60 * 60_000);
             let found = format!("{} {} was not active for {days} days", role(user), user.id);
@@ -74,6 +79,9 @@ fn check_users(
             );
             check.warn(&format!("idle {}", user.id), found, remedy);
         }
+    }
+    if privileged.len() > ACTIVE_MAX {
+        check.skip(format!("the activity of more than {ACTIVE_MAX} privileged users"));
     }
     check.fact(format!("{} administrators and auditors", privileged.len()));
     measures.active = active;
@@ -100,9 +108,9 @@ fn missing_factor(user: &UserRow, rule: SecondFactorRule) -> String {
     format!("{} {} has no second factor: {effect}", role(user), user.id)
 }
 
-/// When a user was active last, as far as it is known: at least the creation of the account.
+/// When a user was active last, as far as the database and earlier audits know: at least the
+/// creation of the account.
 fn last_activity(
-    examination: &Examination<'_>,
     store: &SqliteOperatorStore,
     snapshot: &AccessSnapshot,
     user: &UserRow,
@@ -113,35 +121,101 @@ fn last_activity(
     let known = former.active.get(user.id.as_str()).copied().unwrap_or(0);
     let account = block_on(store.find_account(user.id.as_str()))??;
     let created = account.map_or(0, |account| account.created_unix_ms);
-    let last = renewed.max(known).max(created);
-    if examination.now.unix_ms - last <= IDLE_MS {
-        return Ok(last);
-    }
-    // A user who logged in and out between two audits has a record only.
-    Ok(last.max(last_login(examination, user).unwrap_or(0)))
+    Ok(renewed.max(known).max(created))
 }
 
-/// The newest login of a user in the security log.
-fn last_login(examination: &Examination<'_>, user: &UserRow) -> Option<i64> {
-    let id = format!("\"id\":\"{}\"", user.id);
-    let since = examination.now.unix_ms - IDLE_MS;
-    let files = list_log_files(&examination.settings.audit.file).ok()?;
-    let mut newest = None;
+/// Adds the logins of users who seem idle, from the security log, which is read once for all.
+///
+/// A user who logged in and out between two audits has a record only.
+fn add_logins(
+    log: &Path,
+    now_unix_ms: i64,
+    active: &mut BTreeMap<String, i64>,
+    check: &mut CheckBuilder,
+) {
+    let since = now_unix_ms - IDLE_MS;
+    let mut idle: BTreeMap<String, &mut i64> = BTreeMap::new();
+    for (id, last) in active.iter_mut().filter(|(_, last)| **last < since) {
+        idle.insert(format!("\"id\":\"{id}\""), last);
+    }
+    if idle.is_empty() {
+        return;
+    }
+    let files = match list_log_files(log) {
+        Ok(files) => files,
+        Err(error) => {
+            check.skip(format!("logins of users who seem idle: {error}"));
+            return;
+        }
+    };
     for file in files.iter().rev() {
         let Ok(Some(mut lines)) = file.lines() else { continue };
         let mut newest_of_file = None;
         while let Ok(Some(line)) = lines.next_complete() {
             let time = line_time(line.bytes).and_then(parse_utc);
             newest_of_file = time.or(newest_of_file);
-            let has = |text: &[u8]| memchr::memmem::find(line.bytes, text).is_some();
-            if has(LOGIN) && has(id.as_bytes()) {
-                newest = time.or(newest);
+            let Some(time) = time else { continue };
+            if !has(line.bytes, LOGIN) {
+                continue;
+            }
+            for (id, last) in &mut idle {
+                if has(line.bytes, id.as_bytes()) {
+                    **last = time.max(**last);
+                }
             }
         }
         // Files are in the order of their lines: earlier ones are older still.
-        if newest.is_some() || newest_of_file.is_some_and(|time| time < since) {
+        if newest_of_file.is_some_and(|time| time < since) {
             break;
         }
     }
-    newest
+}
+
+fn has(line: &[u8], text: &[u8]) -> bool {
+    memchr::memmem::find(line, text).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_admin::{CheckId, CheckResult};
+
+    use super::*;
+
+    #[test]
+    fn logins_of_all_idle_users_are_found_in_one_pass() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("security.log");
+        let line = |time: &str, code: &str, id: &str| {
+            let event = format!("\"event\":{{\"code\":\"{code}\"}}");
+            format!("{{\"@timestamp\":\"{time}\",{event},\"user\":{{\"id\":\"{id}\"}}}}\n")
+        };
+        let text = [
+            line("2026-09-20T00:00:00.000Z", "authn_login_success", "u_1"),
+            line("2026-10-20T00:00:00.000Z", "authn_login_success", "u_2"),
+            line("2026-11-20T00:00:00.000Z", "authn_login_success", "u_1"),
+            line("2026-11-21T00:00:00.000Z", "authn_login_fail", "u_3"),
+            line("2026-11-22T00:00:00.000Z", "authn_login_success", "u_4"),
+        ];
+        std::fs::write(&log, text.concat()).unwrap();
+        let at = |text: &str| parse_utc(text).unwrap();
+        let now = at("2026-11-30T00:00:00Z");
+        let recent = now - 1_000;
+        let users = [("u_1", 0), ("u_2", 0), ("u_3", 0), ("u_4", recent), ("u_5", 7)];
+        let mut active: BTreeMap<String, i64> =
+            users.into_iter().map(|(id, last)| (String::from(id), last)).collect();
+        let mut check = CheckBuilder::new(CheckId::D11);
+        add_logins(&log, now, &mut active, &mut check);
+        let expect = [at("2026-11-20"), at("2026-10-20"), 0, recent, 7];
+        assert!(active.values().copied().eq(expect), "{active:?}");
+        assert_eq!(check.finish().result, CheckResult::Ok);
+        // Users who are not idle need no log.
+        let mut check = CheckBuilder::new(CheckId::D11);
+        let mut active = BTreeMap::from([(String::from("u_4"), recent)]);
+        add_logins(Path::new("/nonexistent/security.log"), now, &mut active, &mut check);
+        assert_eq!(check.finish().result, CheckResult::Ok);
+        let mut check = CheckBuilder::new(CheckId::D11);
+        let mut active = BTreeMap::from([(String::from("u_1"), 0)]);
+        add_logins(Path::new("/nonexistent/security.log"), now, &mut active, &mut check);
+        assert_eq!(check.finish().result, CheckResult::NotChecked);
+    }
 }

@@ -34,7 +34,9 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
     }
     let validated = match examination.state {
         ServerState::Own { .. } => validate_in_server(settings, examination.now),
-        ServerState::Other { .. } | ServerState::Stopped => validate(settings, examination.now),
+        ServerState::Other { .. } | ServerState::Stopped | ServerState::Unknown { .. } => {
+            validate(settings, examination.now)
+        }
     };
     match validated {
         Ok(findings) => {
