@@ -45,7 +45,7 @@ impl DigestContent<'_> {
                 let error = harmless_line(error);
                 let _written = writeln!(
                     text,
-                    "\nThe security log cannot be read: {error}. The numbers of the week are missing."
+                    "\nThe security log cannot be read: {error}. The numbers are missing."
                 );
             }
         }
@@ -83,7 +83,7 @@ fn add_numbers(text: &mut String, week: &Week) {
     if week.unreadable > 0 {
         let _written = writeln!(
             text,
-            "\n{} files of the security log could not be read to their end: the numbers are too low.",
+            "\n{} files of the security log could not be read: the numbers are too low.",
             week.unreadable
         );
     }

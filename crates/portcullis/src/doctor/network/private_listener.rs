@@ -115,8 +115,8 @@ impl Probe {
             }
             _ => {
                 let found = format!(
-                    "the private listener does not reject an operation for this reason ({name}): it \
-                     answered {status}, and {expected} with {word:?} is the rejection"
+                    "the private listener does not reject an operation for this reason ({name}): \
+                     it answered {status}, and {expected} with {word:?} is the rejection"
                 );
                 check.alarm(name, found, remedy);
             }
