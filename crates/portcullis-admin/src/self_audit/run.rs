@@ -2,10 +2,10 @@
 //! Never: two runs at a time; a wait of a shard for a check.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use portcullis_audit::{Outcome, Record, utc};
+use portcullis_audit::{Audit, Outcome, Record, utc};
 use portcullis_guard::LoadState;
 use portcullis_model::{Clock, Code, Now, Severity};
 use portcullis_server::Services;
@@ -120,26 +120,36 @@ impl SelfAudit {
         services: &Arc<Services>,
         facts: LiveFacts,
     ) {
+        let (log, clock) = (services.audit.clone(), Arc::clone(&services.clock));
+        let _detached = self.spawn(cause, log, clock, facts);
+    }
+
+    /// The thread of a run; `None` when a run is open, or when it cannot start.
+    fn spawn(
+        self: &Arc<Self>,
+        cause: AuditCause,
+        log: Audit,
+        clock: Arc<dyn Clock>,
+        facts: LiveFacts,
+    ) -> Option<JoinHandle<()>> {
         if std::mem::replace(&mut self.state().is_running, true) {
-            return;
+            return None;
         }
-        let mut open = OpenRun {
-            audit: Arc::clone(self),
-            services: Arc::clone(services),
-            cause,
-            failure: Some(String::from("it ended early: the operational log has the reason")),
-        };
+        let now = clock.now();
+        let failure = Some(String::from("it ended early: the operational log has the reason"));
+        let mut open = OpenRun { audit: Arc::clone(self), log, clock, cause, failure };
         let thread = thread::Builder::new().name(String::from("self-audit"));
         let spawned = thread.spawn(move || {
-            open.audit.run(cause, &open.services, &facts);
+            open.audit.run(cause, &open.log, &*open.clock, &facts);
             open.failure = None;
         });
-        if let Err(error) = spawned {
+        if let Err(error) = &spawned {
             // The run has ended, and nothing but the error says why.
             tracing::error!(%error, "the regular audit cannot start");
             let why = format!("its thread cannot start: {error}");
-            self.state().failure = Some(RunFailure { at: utc(services.clock.now().unix_ms), why });
+            self.state().failure = Some(RunFailure { at: utc(now.unix_ms), why });
         }
+        spawned.ok()
     }
 
     /// Waits until no run is open, at most so long.
@@ -152,10 +162,10 @@ impl SelfAudit {
         }
     }
 
-    fn run(&self, cause: AuditCause, services: &Services, facts: &LiveFacts) {
+    fn run(&self, cause: AuditCause, log: &Audit, clock: &dyn Clock, facts: &LiveFacts) {
         let reports = self.options.files.read();
-        let mut report = (self.options.examine)(facts, &reports, cause, services.clock.now());
-        let now = services.clock.now();
+        let mut report = (self.options.examine)(facts, &reports, cause, clock.now());
+        let now = clock.now();
         let former = self.state().newest.clone();
         if let Some(former) = &former {
             FindingChanges::keep_unseen(former, &mut report);
@@ -167,10 +177,10 @@ impl SelfAudit {
         if let Err(error) = self.options.files.write(&report) {
             tracing::error!(%error, "the report of the regular audit cannot be stored");
         }
-        services.audit.record(record(&report), now);
+        log.record(record(&report), now);
         let found = FindingChanges::between(former.as_deref(), &complete);
-        found.record(&services.audit, now);
-        if let Some(alerts) = services.audit.alerts() {
+        found.record(log, now);
+        if let Some(alerts) = log.alerts() {
             found.clear(alerts, now);
             changes::raise(&report, alerts, now);
         }
@@ -185,7 +195,8 @@ impl SelfAudit {
 /// An open run; it ends when this is dropped, also after a panic: the next run can start.
 struct OpenRun {
     audit: Arc<SelfAudit>,
-    services: Arc<Services>,
+    log: Audit,
+    clock: Arc<dyn Clock>,
     cause: AuditCause,
     /// Why it fails if it ends now.
     failure: Option<String>,
@@ -193,14 +204,14 @@ struct OpenRun {
 
 impl Drop for OpenRun {
     fn drop(&mut self) {
-        let now = self.services.clock.now();
+        let now = self.clock.now();
         if let Some(why) = &self.failure {
             let mut record = Record::new(Code::AuditReport);
             record.outcome = Outcome::Failure;
             record.reason = self.cause.name();
             record.severity = Severity::Warning;
             record.detail = Some(format!("the regular audit failed: {why}"));
-            self.services.audit.record(record, now);
+            self.log.record(record, now);
         }
         let failure = self.failure.take();
         let mut state = self.audit.state();
@@ -224,4 +235,55 @@ fn record(report: &AuditReport) -> Record {
         counts.critical, counts.warnings, counts.not_checked
     ));
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::super::report::tests::report;
+    use super::*;
+
+    struct FixedClock;
+
+    impl Clock for FixedClock {
+        fn now(&self) -> Now {
+            Now { monotonic_ms: 0, unix_ms: 1_790_824_365_000 }
+        }
+    }
+
+    #[test]
+    fn failed_run_is_reported_and_recorded_until_a_run_makes_a_report() {
+        let folder = tempfile::tempdir().unwrap();
+        let fails = Arc::new(AtomicBool::new(true));
+        let examined = Arc::clone(&fails);
+        let options = SelfAuditOptions {
+            examine: Box::new(move |_, _, _, now| {
+                assert!(!examined.load(Ordering::Relaxed), "a fault of a check");
+                report(now.unix_ms, &[])
+            }),
+            files: ReportFiles::new(folder.path().join("reports")),
+            accepted: Vec::new(),
+            random: Box::new(|| 0),
+        };
+        let audit = Arc::new(SelfAudit::new(options, &FixedClock));
+        let (log, lines) = Audit::memory();
+        let run = || {
+            let facts = LiveFacts::default();
+            let run = audit.spawn(AuditCause::Request, log.clone(), Arc::new(FixedClock), facts);
+            run.unwrap().join()
+        };
+        assert_eq!(audit.failure(), None);
+        assert!(run().is_err());
+        let failure = audit.failure().unwrap();
+        assert_eq!(failure.at, "2026-10-01T03:12:45.000Z");
+        assert!(failure.why.starts_with("it ended early"), "{failure:?}");
+        assert!(audit.newest().0.is_none() && !audit.newest().1, "the next run can start");
+        let recorded = lines.lock().unwrap().concat();
+        assert!(recorded.contains("the regular audit failed: it ended early"), "{recorded}");
+        fails.store(false, Ordering::Relaxed);
+        assert!(run().is_ok());
+        assert_eq!(audit.failure(), None);
+        assert!(audit.newest().0.is_some());
+    }
 }
