@@ -141,7 +141,7 @@ impl SelfAudit {
         let thread = thread::Builder::new().name(String::from("self-audit"));
         let spawned = thread.spawn(move || {
             open.audit.run(cause, &open.log, &*open.clock, &facts);
-            open.failure = None;
+            open.set_complete();
         });
         if let Err(error) = &spawned {
             // The run has ended, and nothing but the error says why.
@@ -200,6 +200,13 @@ struct OpenRun {
     cause: AuditCause,
     /// Why it fails if it ends now.
     failure: Option<String>,
+}
+
+impl OpenRun {
+    /// The run made a report.
+    fn set_complete(&mut self) {
+        self.failure = None;
+    }
 }
 
 impl Drop for OpenRun {

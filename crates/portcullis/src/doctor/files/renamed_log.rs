@@ -9,8 +9,8 @@ use crate::doctor::examination::Examination;
 /// Names renamed files that are older than the server keeps its own.
 pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckBuilder) {
     let audit = &examination.settings.audit;
-    let (key, days) = match audit.personal_days < audit.keep_days {
-        true => ("personal_days", audit.personal_days),
+    let (key, days) = match audit.personal.days < audit.keep_days {
+        true => ("personal_days", audit.personal.days),
         false => ("keep_days", audit.keep_days),
     };
     match count_old_renamed_files(&audit.file, examination.now.unix_ms, days) {
