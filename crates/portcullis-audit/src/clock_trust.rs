@@ -2,8 +2,8 @@
 //! Never: a file that is kept for good; after some hours the clock counts as right.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,6 +22,8 @@ const OFF_MS: i64 = 48 * HOUR_MS;
 const HOLD_MS: u64 = 6 * HOUR_MS.unsigned_abs();
 /// The first line of the file.
 const FORMAT: &str = "portcullis-clock 1";
+/// Digits of each number in the file, whose length never changes.
+const DIGITS: usize = 20;
 /// Longest file.
 const FILE_MAX_BYTES: u64 = 256;
 
@@ -121,14 +123,12 @@ fn read(path: &Path) -> Option<StoredClock> {
     Some(StoredClock { seen_unix_ms, held_ms })
 }
 
-/// Replaces the file: it always has the old or the new content.
+/// Writes the file at once and in the same length, which succeeds on a full disk.
 fn write(path: &Path, StoredClock { seen_unix_ms, held_ms }: StoredClock) -> io::Result<()> {
-    let part = with_suffix(path, ".part");
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    write!(file, "{FORMAT}\nseen {seen_unix_ms}\nheld {held_ms}\n")?;
-    file.sync_data()?;
-    std::fs::rename(&part, path)
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let text = format!("{FORMAT}\nseen {seen_unix_ms:0DIGITS$}\nheld {held_ms:0DIGITS$}\n");
+    file.write_all_at(text.as_bytes(), 0)
 }
 
 #[cfg(test)]

@@ -119,7 +119,8 @@ fn logged(server: &TestServer) -> BTreeMap<u64, String> {
     for entry in server.data().read_dir().unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        if !name.starts_with("security.log") || name.ends_with(".reserve") {
+        let is_other = name.ends_with(".reserve") || name.ends_with(".clock");
+        if !name.starts_with("security.log") || is_other {
             continue;
         }
         for line in std::fs::read_to_string(&path).unwrap().lines() {
