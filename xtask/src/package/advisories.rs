@@ -39,7 +39,7 @@ pub(crate) fn run(directory: &str) -> Result<()> {
     Ok(())
 }
 
-/// The facts of the check; an error if it has findings, or did not run.
+/// The facts of the check; an error if it has findings, or did not run as a whole.
 fn judge(report: &Value) -> Result<String> {
     let checks = report.get("checks").and_then(Value::as_array).into_iter().flatten();
     let of_check = |check: &&Value| check.get("id").and_then(Value::as_str) == Some(CHECK);
@@ -50,8 +50,10 @@ fn judge(report: &Value) -> Result<String> {
         list.filter_map(text).collect()
     };
     let facts = texts("facts", "").join("; ");
+    let not_checked = texts("not_checked", "");
     match check.get("result").and_then(Value::as_str) {
-        Some("ok") => Ok(facts),
+        Some("ok") if not_checked.is_empty() => Ok(facts),
+        Some("ok") => bail!("the advisories were partly checked: {}", not_checked.join("\n")),
         Some("warning" | "critical") => bail!("{}", texts("findings", "found").join("\n")),
         other => bail!("the advisories were not checked ({other:?}): {facts}"),
     }
@@ -76,6 +78,10 @@ mod tests {
             (finding("warning", "A concerns b"), Err("A concerns b")),
             (finding("critical", "C concerns d"), Err("C concerns d")),
             (json!({ "id": "D10", "result": "not_checked" }), Err("were not checked")),
+            (
+                json!({ "id": "D10", "result": "ok", "not_checked": ["A concerns b"] }),
+                Err("partly checked: A concerns b"),
+            ),
             (json!({ "id": "D11", "result": "ok" }), Err("has no check D10")),
         ];
         for (check, expect) in cases {
