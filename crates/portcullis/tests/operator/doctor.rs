@@ -336,7 +336,7 @@ fn t409_removed_or_replaced_security_log_is_found() {
     // A file of logrotate that is kept for too long.
     let renamed = data.join("security.log.1");
     std::fs::write(&renamed, "{\"event\":{\"sequence\":0}}\n").unwrap();
-    let old = std::time::SystemTime::now() - Duration::from_secs(91 * 24 * 3_600);
+    let old = std::time::UNIX_EPOCH + Duration::from_secs(now_s() as u64 - 91 * 24 * 3_600);
     std::fs::File::options().write(true).open(&renamed).unwrap().set_modified(old).unwrap();
     let found = keys(&doctor(&server).1);
     assert!(found.iter().any(|key| key == "D7 renamed"), "{found:?}");
