@@ -75,11 +75,7 @@ impl Retention {
                 return;
             }
         };
-        // Also personal parts are erased by age, and earlier than files are removed.
-        let days = self.days.min(self.personal.days());
-        let overdue = compact_days_before(now.unix_ms, days.saturating_add(OVERDUE_DAYS));
-        let is_overdue = segments.first().is_some_and(|oldest| oldest.closed < overdue);
-        let is_trusted = self.clock.is_trusted(now, is_overdue);
+        let is_trusted = self.is_clock_trusted(&segments, now);
         // Without a clock, no file is old; the limit of space holds.
         let unix_ms = if is_trusted { now.unix_ms } else { 0 };
         let removals = removals(&segments, unix_ms, self.days, self.max_bytes);
@@ -113,6 +109,15 @@ impl Retention {
                 tracing::warn!(%error, %path, "an old security log cannot be compressed");
             }
         }
+    }
+
+    /// Whether the clock can say that files and personal parts are old.
+    fn is_clock_trusted(&self, segments: &[Segment], now: Now) -> bool {
+        // Personal parts can be erased earlier than files are removed.
+        let days = self.days.min(self.personal.days());
+        let overdue = compact_days_before(now.unix_ms, days.saturating_add(OVERDUE_DAYS));
+        let is_overdue = segments.first().is_some_and(|oldest| oldest.closed < overdue);
+        self.clock.is_trusted(now, is_overdue)
     }
 
     fn has_space(&self, disk: &dyn Disk, bytes: u64) -> bool {

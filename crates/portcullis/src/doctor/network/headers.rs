@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn t409_d3_response_that_is_no_page_is_not_checked() {
+    fn t409_d3_response_without_a_page_is_not_checked() {
         let late = || Err(io::Error::from(io::ErrorKind::WouldBlock));
         for (response, expect) in [
             (Ok((200, Vec::new())), CheckResult::Critical),
