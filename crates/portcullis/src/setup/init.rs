@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, stdin, stdout};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use portcullis_model::{Clock, SystemClock};
 
 use super::arguments::InitArguments;
@@ -28,12 +28,33 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<()> {
     } else {
         Plan::from_arguments(arguments)?
     };
-    for warning in plan.check(now)? {
+    for warning in plan.check(now).map_err(name_option)? {
         errln!("warning: {warning}");
     }
     write(file, &render(&plan), existing)?;
     outln!("\nWrote {}.\n\n{}", file.display(), next_steps(&plan, file))?;
     Ok(())
+}
+
+/// Keys, and the options that set them.
+const OPTIONS: [(&str, &str); 7] = [
+    ("origin.allowed", "--origin"),
+    ("tls.certificate_file", "--certificate"),
+    ("tls.key_file", "--key"),
+    ("listen.trusted_proxies", "--proxy"),
+    ("token.issuer.jwks_url", "--jwks-url"),
+    ("token.issuer.algorithm", "--algorithm"),
+    ("admin.host", "--admin-host"),
+];
+
+/// Puts the option before an error about the key that it sets.
+fn name_option(error: Error) -> Error {
+    let text = error.to_string();
+    let option = OPTIONS.iter().find(|(key, _)| text.starts_with(&format!("{key} is ")));
+    match option {
+        Some((_, option)) => error.context(*option),
+        None => error,
+    }
 }
 
 /// What to do with the file.

@@ -111,6 +111,10 @@ impl Plan {
         if domain.contains(':') {
             return refused("it has a port, or is an address, and not a name");
         }
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+        if !domain.bytes().all(is_plain) {
+            return refused("a name has letters, digits, hyphens and dots; write others as xn--…");
+        }
         if !domain.contains('.') || domain.parse::<std::net::IpAddr>().is_ok() {
             return refused("certificates and browsers need a complete name");
         }

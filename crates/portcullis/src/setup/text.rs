@@ -106,7 +106,7 @@ key_file = {}
         TlsPlan::Proxy(_) => String::from(
             "
 [tls]
-# The proxy ends TLS. docs/proxies.md has configurations of nginx, Caddy, HAProxy and others.
+# The proxy ends TLS. docs/proxies.md explains it, with files for nginx and HAProxy.
 mode = \"off\"
 ",
         ),

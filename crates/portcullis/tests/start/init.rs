@@ -81,11 +81,12 @@ fn fault_in_an_option_is_explained_and_writes_nothing() {
         (&["--domain", "chat.example:8443"], "it has a port"),
         (&["--domain", "localhost"], "complete name"),
         (&["--domain", "192.0.2.1"], "complete name"),
-        (&["--domain", "chat example.org", "--tls", "proxy"], "origin.allowed"),
+        (&["--domain", "chat example.org", "--tls", "proxy"], "letters, digits, hyphens and dots"),
+        (&["--domain", "tchö.example", "--tls", "proxy"], "xn--"),
         (&["--domain", "chat.example", "--tls", "acme"], "not available in this version"),
         (&["--domain", "chat.example", "--tls", "none"], "write files or proxy"),
         (&["--domain", "chat.example", "--login", "ldap"], "write own or issuer"),
-        (&["--domain", "chat.example", "--certificate", "none.pem"], "none.pem"),
+        (&["--domain", "chat.example", "--certificate", "none.pem"], "--certificate: "),
         (&["--domain", "chat.example", "--certificate", "good.pem", "--key", "other.key"], "key"),
         (&["--domain", "b.example", "--certificate", "good.pem", "--key", "good.key"], "b.example"),
         (
@@ -94,7 +95,7 @@ fn fault_in_an_option_is_explained_and_writes_nothing() {
         ),
         (&["--domain", "chat.example", "--proxy", "10.0.0.1"], "on another machine"),
         (&["--domain", "chat.example", "--proxy", "proxy.example"], "not an IP address"),
-        (&["--domain", "chat.example", "--proxy", "::1", "--origin", "http://a.b"], "without TLS"),
+        (&["--domain", "chat.example", "--proxy", "::1", "--origin", "http://a.b"], "--origin: "),
         (&["--domain", "chat.example", "--proxy", "::1", "--origin", "*"], "pattern"),
         (&["--domain", "chat.example", "--proxy", "::1", "--login", "issuer"], "claim iss"),
         (&["--domain", "chat.example", "--proxy", "::1", "--issuer", "i"], "claim aud"),
@@ -131,6 +132,22 @@ fn fault_in_an_option_is_explained_and_writes_nothing() {
         assert!(error.contains(expect), "{arguments:?}: {error}");
         assert!(!folder.path().join("portcullis.toml").exists(), "{arguments:?}");
     }
+}
+
+#[test]
+fn definitions_are_printed_beside_a_broken_configuration() {
+    let folder = folder();
+    std::fs::write(folder.path().join("portcullis.toml"), "[[[").unwrap();
+    let print = |word: &str| {
+        let output = run(folder.path(), &["config", word]);
+        assert_eq!(output.status.code(), Some(0), "{word}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let schema: serde_json::Value = serde_json::from_str(&print("schema")).unwrap();
+    assert_eq!(schema["properties"]["listen"]["properties"]["public"]["type"], "string");
+    assert!(print("keys").starts_with("# Configuration keys\n"));
+    std::fs::write(folder.path().join("portcullis.toml"), print("example")).unwrap();
+    check(folder.path(), "example");
 }
 
 #[test]
