@@ -210,7 +210,7 @@ fn defaults_are_those_that_check_prints() {
             let Ok(settings) = read_in(folder.path(), &toml::to_string(&file).unwrap()) else {
                 continue;
             };
-            let table = table(&settings, &actions(&settings).unwrap());
+            let table = table(&settings, &[]);
             let Some(seen) = find(&table, &key.path) else { continue };
             assert_eq!(toml(&serde_json::to_value(seen).unwrap()), toml(default), "{}", key.path);
             compared += 1;
