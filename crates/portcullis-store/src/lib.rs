@@ -50,6 +50,9 @@ pub use rows::users::{
 };
 pub use rows::write_fence::WriteFence;
 pub use sqlite::account_tables::user_change::LogOutSummary;
+pub use sqlite::copy::check::{check_copy, migrate_copy, newest_schema};
+pub use sqlite::copy::progress::{CopyProgress, CopyState};
+pub use sqlite::copy::stopped::StoppedDatabase;
 pub use sqlite::database::inspect::inspect;
 pub use sqlite::operator::reseal::ResealProgress;
 pub use sqlite::operator::store::SqliteOperatorStore;

@@ -1,18 +1,21 @@
 //! The trait that every complete backend implements, with the guarantees of all its parts.
 //! Never: a decision about access; the store only repeats checks that a guard has made.
 
+use std::path::Path;
+use std::sync::Arc;
+
 #[cfg(doc)]
 use portcullis_model::Deadline;
 use portcullis_model::TimeCounts;
 
 use crate::accounts::AccountStore;
 use crate::blocks::BlockStore;
-#[cfg(doc)]
 use crate::error::StoreError;
 use crate::future::StoreFuture;
 use crate::messages::MessageStore;
 use crate::rooms::RoomStore;
 use crate::rows::snapshot::StoreSnapshot;
+use crate::sqlite::copy::progress::CopyProgress;
 
 /// A complete backend: rooms, messages, accounts, blocks and changes.
 ///
@@ -50,6 +53,16 @@ pub trait Store: RoomStore + MessageStore + AccountStore + BlockStore {
     ///
     /// Call it before the first change. The feed does not say which changes the result contains.
     fn load(&self) -> StoreFuture<'_, StoreSnapshot>;
+
+    /// Starts a copy of the database into `target`, a file that does not exist.
+    ///
+    /// The copy is the database as of one commit, which is later than this call. It takes at most
+    /// a tenth of the writer's time, and ends early if the store closes or its disk is not
+    /// healthy. A complete copy is not synced to the disk.
+    ///
+    /// # Errors
+    /// `Busy` while another copy runs.
+    fn start_copy(&self, target: &Path) -> Result<Arc<CopyProgress>, StoreError>;
 
     /// Completes the pending calls, then closes the database. Later calls fail with `Closed`.
     fn close(&self) -> StoreFuture<'_, ()>;

@@ -11,9 +11,9 @@ use portcullis_admin::{RUN_PROGRAM, run_program};
 use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
-    self, AlertCommand, AuditCommand, BlockCommand, DoctorArguments, HealthArguments,
-    InstallationArguments, KeysCommand, LimitsCommand, RoomCommand, StateCommand, TokenCommand,
-    UserCommand,
+    self, AlertCommand, AuditCommand, BackupArguments, BlockCommand, DoctorArguments,
+    HealthArguments, InstallationArguments, KeysCommand, LimitsCommand, RestoreArguments,
+    RoomCommand, StateCommand, TokenCommand, UserCommand,
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::manual;
@@ -113,6 +113,20 @@ enum Command {
         #[command(flatten)]
         arguments: DoctorArguments,
     },
+    /// Writes a backup of the database, the security log and the configuration.
+    Backup {
+        #[command(flatten)]
+        server: InstallationArguments,
+        #[command(flatten)]
+        arguments: BackupArguments,
+    },
+    /// Replaces the data of a stopped server by a backup, and ends all sessions.
+    Restore {
+        #[command(flatten)]
+        server: InstallationArguments,
+        #[command(flatten)]
+        arguments: RestoreArguments,
+    },
     /// Explains the reference of a rejected request: rule, time, security record.
     Why {
         #[command(flatten)]
@@ -204,6 +218,8 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Limits { server, command }) => command::limits(&server, &command),
         Some(Command::State { server, command }) => command::state(&server, &command),
         Some(Command::Token { server, command }) => command::token(&server, &command),
+        Some(Command::Backup { server, arguments }) => command::backup(&server, &arguments),
+        Some(Command::Restore { server, arguments }) => command::restore(&server, &arguments),
         Some(Command::Doctor { server, arguments }) => {
             return exit(command::doctor(&server, &arguments));
         }

@@ -19,9 +19,13 @@ pub(crate) fn record_operator_change(audit: &Audit, act: &OperatorAction, now: N
         OperatorActionKind::Opened => Code::SessionCreated,
         OperatorActionKind::Keys => Code::KeyRotated,
         OperatorActionKind::LogErased => Code::LogErased,
+        OperatorActionKind::Backup => Code::BackupCreated,
+        OperatorActionKind::Restored => Code::BackupRestored,
     };
     let mut record = Record::new(code);
-    record.severity = Severity::Warning;
+    if act.kind != OperatorActionKind::Backup {
+        record.severity = Severity::Warning;
+    }
     record.outcome = Outcome::Success;
     record.reason = "operator";
     record.target = act.user.clone();
@@ -44,7 +48,9 @@ pub(crate) fn record_operator_change(audit: &Audit, act: &OperatorAction, now: N
         | OperatorActionKind::Invitation
         | OperatorActionKind::LoginLink
         | OperatorActionKind::Keys
-        | OperatorActionKind::LogErased => act.detail.clone(),
+        | OperatorActionKind::LogErased
+        | OperatorActionKind::Backup
+        | OperatorActionKind::Restored => act.detail.clone(),
     };
     record.detail = Some(format!("{detail} at {}", utc(act.at_unix_ms)));
     audit.record(record, now);

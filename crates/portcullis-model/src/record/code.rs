@@ -173,6 +173,10 @@ codes! {
         "A clock is wrong: the server's own token is from the future, or the clock was set.";
     KeyRotated, "key_rotated", Operation, Warning,
         "Keys were rotated or replaced.";
+    BackupCreated, "backup_created", Operation, Info,
+        "A backup was written.";
+    BackupRestored, "backup_restored", Operation, Warning,
+        "A backup was restored: data are as of its time, and all sessions ended.";
     IssuerKeys, "issuer_keys", Service, Info,
         "The keys of an issuer were fetched, or could not be.";
     SpamDetected, "spam_detected", Rejection, Warning,

@@ -41,11 +41,15 @@ pub enum OperatorActionKind {
     Block,
     /// Personal parts that were erased from the security log.
     LogErased,
+    /// A backup that was written.
+    Backup,
+    /// A backup that was restored.
+    Restored,
 }
 
 impl OperatorActionKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Roles,
         Self::Status,
         Self::Factors,
@@ -56,6 +60,8 @@ impl OperatorActionKind {
         Self::Keys,
         Self::Block,
         Self::LogErased,
+        Self::Backup,
+        Self::Restored,
     ];
 
     /// The word that is stored.
@@ -72,6 +78,8 @@ impl OperatorActionKind {
             Self::Keys => "keys",
             Self::Block => "block",
             Self::LogErased => "log_erased",
+            Self::Backup => "backup",
+            Self::Restored => "restored",
         }
     }
 }

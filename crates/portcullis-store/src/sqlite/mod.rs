@@ -11,6 +11,7 @@ pub(crate) mod operator; // the same database, opened by an operator's command
 pub(crate) mod options; // queues, batches, threads, free space
 pub(crate) mod database; // files, tables, connections
 pub(crate) mod writer; // the thread that writes: batches, commits, rechecks
+pub(crate) mod copy; // copies of the database, and their checks
 pub(crate) mod reader; // the threads that read
 pub(crate) mod tables; // rooms and messages: the SQL of their changes
 pub(crate) mod account_tables; // users, sessions and factors: the SQL of their changes

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
+use parking_lot::Mutex;
 use portcullis_model::{TimeCounts, TimeHistogram};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
@@ -18,6 +19,8 @@ use crate::health::disk_watch::DiskWatch;
 use crate::health::file_watch::FileWatch;
 use crate::health::status::{HealthCell, StoreStatus};
 use crate::rows::snapshot::StoreSnapshot;
+use crate::sqlite::copy::paged::CopyJob;
+use crate::sqlite::copy::progress::{CopyProgress, CopyState};
 use crate::sqlite::database::connection::open_writer;
 use crate::sqlite::database::files::{data_paths, file_error, lock, private_file};
 use crate::sqlite::options::SqliteOptions;
@@ -66,6 +69,8 @@ struct WriterQueues {
     interludes: SyncSender<Interlude>,
     changes_max: usize,
     commit_times: Arc<TimeHistogram>,
+    /// The copy that was requested last.
+    newest_copy: Mutex<Option<Arc<CopyProgress>>>,
 }
 
 /// The reader threads, separate so that none of them waits for another's work.
@@ -157,6 +162,7 @@ impl SqliteStore {
                 interludes,
                 changes_max: options.queue_max,
                 commit_times,
+                newest_copy: Mutex::default(),
             },
             readers,
             health,
@@ -261,6 +267,26 @@ impl SqliteStore {
         })
     }
 
+    /// Makes the writer copy the database; see [`Store::start_copy`].
+    fn request_copy(&self, target: &Path) -> Result<Arc<CopyProgress>, StoreError> {
+        if self.is_closing() {
+            return Err(StoreError::Closed);
+        }
+        let mut newest = self.writer.newest_copy.lock();
+        if newest.as_ref().is_some_and(|copy| matches!(copy.state(), CopyState::Running)) {
+            return Err(StoreError::Busy);
+        }
+        let (job, progress) = CopyJob::new(target);
+        let request: Interlude = Box::new(move |writer, _| writer.requested_copy = Some(job));
+        self.writer.interludes.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => self.of_writer(StoreError::Closed),
+        })?;
+        drop(self.writer.changes.try_send(None));
+        *newest = Some(Arc::clone(&progress));
+        Ok(progress)
+    }
+
     /// The health of the store, as of the last check.
     pub(crate) fn health(&self) -> StoreStatus {
         self.health.read()
@@ -304,6 +330,10 @@ impl Store for SqliteStore {
 
     fn load(&self) -> StoreFuture<'_, StoreSnapshot> {
         self.read(snapshot::load)
+    }
+
+    fn start_copy(&self, target: &Path) -> Result<Arc<CopyProgress>, StoreError> {
+        self.request_copy(target)
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {

@@ -79,7 +79,7 @@ impl Installation {
 }
 
 /// The operator, by the user id of the process. A user name from the environment is not reliable.
-fn operator() -> String {
+pub(super) fn operator() -> String {
     format!("uid {}", rustix::process::getuid().as_raw())
 }
 

@@ -7,6 +7,8 @@ mod user; // portcullis user
 mod block; // portcullis block
 mod room; // portcullis room
 mod keys; // portcullis keys
+mod backup; // portcullis backup
+mod restore; // portcullis restore
 mod alert; // portcullis alert: channels, alerts, silences
 mod digest; // portcullis alert digest
 mod doctor; // portcullis doctor
@@ -27,12 +29,14 @@ use portcullis_guard::Action;
 
 pub(crate) use self::alert::AlertCommand;
 pub(crate) use self::audit::AuditCommand;
+pub(crate) use self::backup::BackupArguments;
 pub(crate) use self::block::BlockCommand;
 pub(crate) use self::doctor::DoctorArguments;
 use self::installation::Installation;
 pub(crate) use self::installation::InstallationArguments;
 pub(crate) use self::keys::KeysCommand;
 pub(crate) use self::operate::{HealthArguments, LimitsCommand, StateCommand};
+pub(crate) use self::restore::RestoreArguments;
 pub(crate) use self::room::RoomCommand;
 pub(crate) use self::user::UserCommand;
 use crate::config::Settings;
@@ -106,6 +110,16 @@ pub(crate) fn health(server: &InstallationArguments, arguments: &HealthArguments
 /// Runs `portcullis alert`.
 pub(crate) fn alert(server: &InstallationArguments, command: &AlertCommand) -> Result<()> {
     alert::run(&Installation::read(server)?, command)
+}
+
+/// Runs `portcullis backup`.
+pub(crate) fn backup(server: &InstallationArguments, arguments: &BackupArguments) -> Result<()> {
+    backup::run(&Installation::read(server)?, arguments)
+}
+
+/// Runs `portcullis restore`.
+pub(crate) fn restore(server: &InstallationArguments, arguments: &RestoreArguments) -> Result<()> {
+    restore::run(&Installation::read(server)?, arguments)
 }
 
 /// Runs `portcullis doctor`.

@@ -16,4 +16,5 @@ pub(crate) mod start_extension; // more time from the service manager for a long
 pub(crate) mod alert_channels; // channels of alerts, and events for administrators
 pub(crate) mod operations; // operations of administrators
 pub(crate) mod self_audit; // the regular audit of the running server
+pub(crate) mod backups; // copies of the database for backups, and their age
 pub(crate) mod certificate_watch; // reminders and alerts before the certificate expires

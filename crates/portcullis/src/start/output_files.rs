@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Settings, input_files};
 use crate::start::log_key;
 
 /// Files that the server creates in the data directory; see `docs/keys.md`.
-const OWN_NAMES: [&str; 21] = [
+const OWN_NAMES: [&str; 23] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",
@@ -27,6 +27,8 @@ const OWN_NAMES: [&str; 21] = [
     ALERT_DELIVERIES,
     AUDIT_REPORTS,
     LAST_BACKUP,
+    BACKUP_STAGING,
+    RESTORE_MARK,
     DIGEST_SENT,
     SYSLOG_POSITION,
     CHAIN_STATE,
@@ -52,10 +54,15 @@ pub(crate) const DIGEST_SENT: &str = "digest.sent";
 /// File in which a backup notes its time.
 pub(crate) const LAST_BACKUP: &str = "last-backup";
 
+/// Directory of the copy of the database that a backup waits for.
+pub(crate) const BACKUP_STAGING: &str = "backup-staging";
+/// File that is there while a restore replaces the files of the data directory.
+pub(crate) const RESTORE_MARK: &str = "restore.unfinished";
+
 /// File with the number of the last line that has arrived at the syslog server.
 pub(crate) const SYSLOG_POSITION: &str = "syslog.position";
 /// File with the signing keys and the newest note of the security log.
-const CHAIN_STATE: &str = "audit-chain.state";
+pub(crate) const CHAIN_STATE: &str = "audit-chain.state";
 /// File with the certificates of all keys that signed the security log.
 pub(crate) const CHAIN_CERTIFICATES: &str = "audit-chain.keys";
 

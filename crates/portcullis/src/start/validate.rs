@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, Warning, mistakes, password_policy};
 use crate::start::log_key;
-use crate::start::output_files::inspect_output_files;
+use crate::start::output_files::{RESTORE_MARK, inspect_output_files};
 use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
 use crate::tls::server_config::Tls;
 
@@ -53,6 +53,7 @@ fn validate_with(
     let mut warnings = mistakes(settings);
     warnings.extend(settings.storage.doctor.warnings(now));
     inspect_directory(&settings.storage.data)?;
+    inspect_restore(&settings.storage.data)?;
     warnings.extend(open_directory(&settings.storage.data));
     // First, before any of these files is opened.
     inspect_output_files(settings)?;
@@ -124,6 +125,16 @@ fn open_directory(data: &Path) -> Option<Warning> {
          run: chmod 700 {data}"
     );
     Some(Warning::new("--data", text))
+}
+
+/// Rejects a data directory whose files a restore has replaced in part.
+fn inspect_restore(data: &Path) -> Result<(), ConfigError> {
+    if !data.join(RESTORE_MARK).exists() {
+        return Ok(());
+    }
+    let why = String::from("a restore of a backup did not end, so files of it are missing");
+    let mend = "run portcullis restore again, with --replace";
+    Err(ConfigError::file("the data directory", data, why, mend))
 }
 
 /// Checks that the database can be used; returns whether a running server uses it.

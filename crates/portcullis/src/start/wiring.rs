@@ -32,7 +32,7 @@ use crate::start::signals::{Signals, Wake, end_within};
 use crate::start::supervisor::Supervisor;
 use crate::start::syslog;
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
-use crate::start::{alert_channels, operations, self_audit};
+use crate::start::{alert_channels, backups, operations, self_audit};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
 
@@ -243,6 +243,7 @@ impl Parts {
         let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
         let (store, secret) = (&self.store, &self.secret);
         operations::install(&mut builder, settings, store, secret, roles.clone(), desk)?;
+        backups::install(&mut builder, settings, store, clock);
         let accounts: Arc<dyn AccountStore> = self.store.clone();
         let parts = AccountParts { store: accounts, keys: self.keys, secret: self.secret, roles };
         portcullis_accounts::install(&mut builder, parts, options)?;

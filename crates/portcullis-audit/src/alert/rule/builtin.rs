@@ -210,6 +210,7 @@ fn operation() -> Vec<Rule> {
         // A change past the server: by a command, or in the database.
         roles().reason("operator").reason("beside_server"),
         done(Code::KeyRotated),
+        done(Code::BackupRestored),
     ];
     let done = vec![any(Code::SysReload), done(Code::AuthzAdmin), roles()];
     let sealed = vec![any(Code::CryptDecryptFail)];

@@ -28,9 +28,15 @@ pub fn inspect(path: &Path) -> Result<bool, StoreError> {
     if is_locked(path)? {
         return Ok(true);
     }
+    check_file(path)?;
+    Ok(false)
+}
+
+/// Checks the format and the version of a database that no server uses; it can be missing.
+pub(crate) fn check_file(path: &Path) -> Result<(), StoreError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(file_error(path, error)),
     };
     let mut header = Vec::with_capacity(HEADER_BYTES);
@@ -40,7 +46,7 @@ pub fn inspect(path: &Path) -> Result<bool, StoreError> {
     if !header.is_empty() {
         check_header(path, &header)?;
     }
-    Ok(false)
+    Ok(())
 }
 
 fn check_header(path: &Path, header: &[u8]) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::field_seal::FieldSeal;
 use crate::health::disk_watch::DiskWatch;
 use crate::health::monitor::Health;
+use crate::sqlite::copy::paged::CopyJob;
 use crate::sqlite::database::connection::BUSY_TIMEOUT;
 use crate::sqlite::tables::state::WriteState;
 use crate::sqlite::writer::authority_watch::AuthorityWatch;
@@ -39,6 +40,8 @@ pub(crate) struct Writer<'c> {
     fault: Option<StoreError>,
     /// Whether the last batch failed.
     is_stalled: bool,
+    /// A copy of the database that is to start.
+    pub(crate) requested_copy: Option<CopyJob>,
     /// Faults that a test has planned.
     #[cfg(test)]
     pub(crate) planned: PlannedFaults,
@@ -72,6 +75,7 @@ impl<'c> Writer<'c> {
             commit_times: Arc::default(),
             fault: None,
             is_stalled: false,
+            requested_copy: None,
             #[cfg(test)]
             planned: PlannedFaults::default(),
         })

@@ -16,7 +16,7 @@ const WAIT_STEPS: u32 = 16;
 const WAIT_BATCH_MIN: usize = 8;
 
 /// Longest wait for a change before the disk is checked again.
-const IDLE: Duration = Duration::from_secs(1);
+pub(super) const IDLE: Duration = Duration::from_secs(1);
 
 /// The queue of changes, with those taken out while another program held the lock.
 pub(super) struct ChangeQueue {
@@ -41,21 +41,22 @@ impl ChangeQueue {
 
     /// Fills the batch; `false` if the queue is empty and no change can arrive any more.
     ///
-    /// The batch stays empty if the thread has other work, or nothing arrives for a second.
+    /// The batch stays empty if nothing arrives within `wait`, which is zero if the thread has
+    /// other work.
     pub(super) fn fill(
         &mut self,
         batch: &mut Vec<Box<dyn Task>>,
-        has_other_work: bool,
+        wait: Duration,
         is_closing: bool,
     ) -> bool {
         if self.held.is_empty() {
-            let first = if has_other_work {
+            let first = if wait.is_zero() {
                 self.inbox.try_recv().map_err(|error| match error {
                     TryRecvError::Empty => RecvTimeoutError::Timeout,
                     TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
                 })
             } else {
-                self.inbox.recv_timeout(IDLE)
+                self.inbox.recv_timeout(wait)
             };
             match first {
                 Ok(first) => batch.extend(first),

@@ -1,0 +1,47 @@
+//! Checks a copy of the database, and migrates it.
+//! Never: the database of a running server.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::StoreError;
+use crate::sqlite::database::connection::open_writer;
+use crate::sqlite::database::inspect::check_file;
+use crate::sqlite::database::migrations::newest_version;
+
+/// The schema that this version writes.
+#[must_use]
+pub fn newest_schema() -> u32 {
+    newest_version()
+}
+
+/// Checks all pages of a copy (`PRAGMA quick_check`); returns its schema.
+///
+/// # Errors
+/// `Damaged` if a page is damaged, `SchemaNewer` if a later version wrote it, `File` if it is not a
+/// database.
+pub fn check_copy(path: &Path) -> Result<u32, StoreError> {
+    check_file(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let copy = Connection::open_with_flags(path, flags)?;
+    copy.execute_batch("PRAGMA trusted_schema = OFF;")?;
+    let found: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(StoreError::Damaged(Arc::from(Box::<dyn Error + Send + Sync>::from(found))));
+    }
+    Ok(copy.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Brings the tables of a copy up to date.
+///
+/// # Errors
+/// `SchemaNewer` if a later version wrote it, `Database` if a migration fails.
+pub fn migrate_copy(path: &Path) -> Result<(), StoreError> {
+    open_writer(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests;

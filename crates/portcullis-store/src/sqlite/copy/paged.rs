@@ -1,0 +1,160 @@
+//! A copy of the database in turns of a few pages, on the writer's own connection.
+//! Never: more than a tenth of the writer's time; a snapshot that is held between two turns.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_model::Moment;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::StoreError;
+use crate::health::monitor::Health;
+use crate::sqlite::copy::progress::{CopyEnd, CopyProgress};
+use crate::sqlite::database::files::new_private_file;
+
+/// The pages of one turn: 1 MiB.
+const PAGES: i32 = 256;
+/// The writer rests this many times as long as a turn took.
+const REST: u32 = 9;
+/// The shortest rest, so that a cached turn of microseconds does not crowd out changes.
+const REST_MIN: Duration = Duration::from_millis(1);
+/// The longest rest, so that one slow turn does not stop the copy.
+const REST_MAX: Duration = Duration::from_secs(2);
+/// Most starts from the first page. Only commits of other programs cause one.
+const RESTARTS_MAX: u32 = 100;
+
+/// A request for a copy.
+pub(crate) struct CopyJob {
+    target: PathBuf,
+    end: CopyEnd,
+}
+
+impl CopyJob {
+    /// A copy into `target`, a file that does not exist, and its progress.
+    pub(crate) fn new(target: &Path) -> (Self, Arc<CopyProgress>) {
+        let progress: Arc<CopyProgress> = Arc::default();
+        let end = CopyEnd(Arc::clone(&progress));
+        (Self { target: target.to_path_buf(), end }, progress)
+    }
+
+    /// Runs `rounds` of the writer with the copy.
+    ///
+    /// A fault of the copy ends the copy alone; `None` if it cannot even start.
+    pub(crate) fn run<R>(
+        self,
+        source: &Connection,
+        rounds: impl FnOnce(&mut PagedCopy<'_>) -> R,
+    ) -> Option<R> {
+        let progress = Arc::clone(&self.end.0);
+        let mut target = match open_target(&self.target) {
+            Ok(target) => target,
+            Err(error) => {
+                progress.end(Err(error));
+                return None;
+            }
+        };
+        let backup = match Backup::new(source, &mut target) {
+            Ok(backup) => backup,
+            Err(error) => {
+                progress.end(Err(error.into()));
+                return None;
+            }
+        };
+        let mut copy = PagedCopy {
+            backup,
+            progress: Arc::clone(&progress),
+            due: Moment::now(),
+            copied: 0,
+            restarts: 0,
+            result: None,
+        };
+        let end = rounds(&mut copy);
+        let result = copy.result.take();
+        drop(copy);
+        drop(target);
+        // Reported when the file is closed, so that another program can open it.
+        if let Some(result) = result {
+            progress.end(result);
+        }
+        Some(end)
+    }
+}
+
+/// A copy that is under way.
+///
+/// The writer's own commits go into both files, so they never make the copy start again.
+pub(crate) struct PagedCopy<'a> {
+    backup: Backup<'a, 'a>,
+    progress: Arc<CopyProgress>,
+    due: Moment,
+    copied: i32,
+    restarts: u32,
+    /// The result of a copy that has ended.
+    result: Option<Result<(), StoreError>>,
+}
+
+impl PagedCopy<'_> {
+    /// The time until the next turn.
+    pub(crate) fn rest(&self) -> Duration {
+        self.due.since(Moment::now())
+    }
+
+    /// Copies some pages if a turn is due; `true` when the copy has ended.
+    pub(crate) fn turn(&mut self, health: Health) -> bool {
+        let started = Moment::now();
+        if started < self.due {
+            return false;
+        }
+        let result = self.step(health);
+        let rest = Moment::now().since(started).saturating_mul(REST);
+        self.due = Moment::now().plus(rest.clamp(REST_MIN, REST_MAX));
+        self.result = match result {
+            Ok(false) => None,
+            Ok(true) => Some(Ok(())),
+            Err(error) => Some(Err(error)),
+        };
+        self.result.is_some()
+    }
+
+    fn step(&mut self, health: Health) -> Result<bool, StoreError> {
+        if self.progress.is_cancelled() {
+            return Err(StoreError::Closed);
+        }
+        if health != Health::Ok {
+            return Err(StoreError::Unwritable(health));
+        }
+        // Busy or locked: another program holds the database, and the next turn tries again.
+        let is_complete = self.backup.step(PAGES)? == StepResult::Done;
+        let pages = self.backup.progress();
+        let copied = pages.pagecount.saturating_sub(pages.remaining);
+        if copied < self.copied {
+            self.restarts += 1;
+        }
+        self.copied = copied;
+        self.progress.report(unsigned(copied), unsigned(pages.pagecount));
+        if self.restarts > RESTARTS_MAX {
+            return Err(StoreError::Busy);
+        }
+        Ok(is_complete)
+    }
+}
+
+fn unsigned(pages: i32) -> u64 {
+    u64::try_from(pages).unwrap_or_default()
+}
+
+/// Creates the file of a copy. A crash makes it useless in any case, so nothing protects it.
+pub(super) fn open_target(path: &Path) -> Result<Connection, StoreError> {
+    new_private_file(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let target = Connection::open_with_flags(path, flags)?;
+    target.execute_batch(
+        "PRAGMA journal_mode = OFF;
+         PRAGMA synchronous = OFF;
+         PRAGMA locking_mode = EXCLUSIVE;
+         PRAGMA cache_size = -8192;",
+    )?;
+    Ok(target)
+}

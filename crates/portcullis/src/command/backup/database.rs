@@ -1,0 +1,77 @@
+//! Copies the database into a backup: through the running server, or from a stopped one.
+//! Never: the live file opened beside its server.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use portcullis_store::{StoppedDatabase, check_copy, inspect};
+use serde_json::{Value, json};
+
+use super::directory::{NewDirectory, copy_file, open};
+use crate::command::installation::Installation;
+use crate::command::private_request::operate;
+use crate::start::backups::COPY_NAME;
+use crate::start::output_files::BACKUP_STAGING;
+
+/// The name of the database in a backup.
+pub(crate) const DATABASE: &str = "portcullis.db";
+/// Time between two requests for the state of the copy.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Copies the database and checks the copy; returns its schema.
+pub(super) fn copy_database(installation: &Installation, backup: &mut NewDirectory) -> Result<u32> {
+    let database = &installation.settings.storage.database;
+    if !database.exists() {
+        bail!("there is no database at {}: start the server once", database.display());
+    }
+    let copy = backup.path(DATABASE);
+    if inspect(database)? {
+        copy_running(installation, backup)?;
+    } else {
+        let stopped = StoppedDatabase::lock(database)?;
+        let copied = stopped.copy(&copy);
+        copied.with_context(|| format!("cannot copy the database to {}", copy.display()))?;
+    }
+    let schema = check_copy(&copy)
+        .with_context(|| format!("the copy of {} is not a valid database", database.display()))?;
+    backup.add(DATABASE)?;
+    Ok(schema)
+}
+
+/// Discards the copy in the data directory, also after an error.
+struct StagedCopy<'a>(&'a Installation);
+
+impl Drop for StagedCopy<'_> {
+    fn drop(&mut self) {
+        // The server removes it at its next start or backup in any case.
+        let _discarded = operate(self.0, "backup/discard", &json!({}));
+    }
+}
+
+/// The server copies into its data directory, which alone it can write to; then it is moved.
+fn copy_running(installation: &Installation, backup: &NewDirectory) -> Result<()> {
+    operate(installation, "backup/start", &json!({}))
+        .context("the running server cannot copy its database")?;
+    let _staged = StagedCopy(installation);
+    loop {
+        let status = operate(installation, "backup/status", &json!({}))?;
+        match status.get("state").and_then(Value::as_str) {
+            Some("complete") => break,
+            Some("running") => thread::sleep(AGAIN),
+            other => bail!("the server reports the state {other:?} of the copy"),
+        }
+    }
+    let staged = installation.settings.storage.data.join(BACKUP_STAGING).join(COPY_NAME);
+    let copy = backup.path(DATABASE);
+    match fs::rename(&staged, &copy) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+            copy_file(&mut open(&staged)?, &copy).map(drop)
+        }
+        Err(error) => Err(error)
+            .with_context(|| format!("cannot move {} to {}", staged.display(), copy.display())),
+    }
+}

@@ -1,0 +1,130 @@
+//! `portcullis backup`: database, security log and configuration, and apart from them the keys.
+//! Never: a directory under its final name before it is complete and checked.
+
+pub(crate) mod manifest; // version, time, files and digests of a backup
+pub(crate) mod directory; // a directory that gets its name when it is complete
+pub(crate) mod database; // the copy of the database
+pub(crate) mod log_files; // the copy of the security log
+pub(crate) mod keys; // the copy of the keys
+pub(crate) mod keep; // deletes old backups
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use portcullis_audit::utc;
+use portcullis_seal::private_file;
+use portcullis_server::random_id;
+use portcullis_store::OperatorActionKind;
+
+use self::database::copy_database;
+use self::directory::NewDirectory;
+use self::keep::{NAME_START, keep_newest};
+use self::keys::{check_unchanged, copy_chain_state, copy_keys, field_key_ids};
+use self::log_files::copy_log;
+use self::manifest::{Content, Manifest};
+use super::installation::Installation;
+use crate::output::{counted, errln, outln};
+use crate::start::output_files::LAST_BACKUP;
+
+/// The name of the configuration file in a backup.
+pub(crate) const CONFIGURATION: &str = "portcullis.toml";
+
+/// The arguments of `portcullis backup`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    /// The directory of the backup: new or empty.
+    #[arg(value_name = "DIR", required_unless_present = "into", conflicts_with = "into")]
+    directory: Option<PathBuf>,
+    /// Makes a directory in this one, with the time in its name.
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+    /// Deletes older backups in the directory of `--into`, and keeps so many.
+    #[arg(long, value_name = "N", requires = "into", value_parser = clap::value_parser!(u16).range(1..))]
+    keep: Option<u16>,
+    /// Copies the keys as well, into this directory: new or empty. Keep it apart from the backup.
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+}
+
+/// Writes a backup.
+pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> Result<()> {
+    let time = seconds(installation);
+    let target = match (&arguments.directory, &arguments.into) {
+        (Some(directory), _) => directory.clone(),
+        (None, Some(into)) => into.join(format!("{NAME_START}{}", time.replace([':', '-'], ""))),
+        (None, None) => anyhow::bail!("name the directory of the backup"),
+    };
+    let mut backup = NewDirectory::create(&target)?;
+    let mut keys = arguments.keys.as_deref().map(NewDirectory::create).transpose()?;
+    let settings = &installation.settings;
+    if let Some(keys) = &mut keys {
+        copy_chain_state(settings, keys)?;
+    }
+    copy_log(settings, &mut backup)?;
+    if let Some(path) = &settings.file {
+        let file = File::open(path);
+        backup.copy(
+            CONFIGURATION,
+            &mut file.with_context(|| format!("cannot read {}", path.display()))?,
+        )?;
+    }
+    let ids = field_key_ids(installation)?;
+    let schema = copy_database(installation, &mut backup)?;
+    let time = seconds(installation);
+    if let Some(mut keys) = keys {
+        copy_keys(settings, &mut keys)?;
+        check_unchanged(&ids, &field_key_ids(installation)?)?;
+        keys.finish(Manifest::new(Content::Keys, schema, &time, &ids))?;
+    }
+    let manifest = backup.finish(Manifest::new(Content::Data, schema, &time, &ids))?;
+    note(installation, &time)?;
+    record(installation, &manifest);
+    print(&target, arguments, &manifest)?;
+    if let (Some(into), Some(keep)) = (&arguments.into, arguments.keep) {
+        keep_newest(into, usize::from(keep))?;
+    }
+    Ok(())
+}
+
+/// The time in UTC, in whole seconds.
+fn seconds(installation: &Installation) -> String {
+    let time = utc(installation.now().unix_ms);
+    format!("{}Z", time.get(..19).unwrap_or_default())
+}
+
+/// Notes the time for the regular audit and for the metric.
+fn note(installation: &Installation, time: &str) -> Result<()> {
+    let path = installation.settings.storage.data.join(LAST_BACKUP);
+    let suffix = random_id::<8>().ok().context("the system returned no random bytes")?;
+    private_file::replace(&path, format!("{time}\n").as_bytes(), &suffix)?;
+    Ok(())
+}
+
+/// Stores a record for the server. The backup is complete in any case.
+fn record(installation: &Installation, manifest: &Manifest) {
+    let files = counted(manifest.files.len() as u64, "file");
+    let what = format!("a backup was written: {files}, {} bytes", manifest.bytes());
+    let stored = installation
+        .open()
+        .and_then(|(beside, _)| Ok(beside.note(OperatorActionKind::Backup, &what)?));
+    if let Err(error) = stored {
+        errln!("warning: the security log will have no record of the backup: {error:#}");
+    }
+}
+
+fn print(target: &std::path::Path, arguments: &BackupArguments, manifest: &Manifest) -> Result<()> {
+    let files = counted(manifest.files.len() as u64, "file");
+    outln!("backup    {}, {files}, {} bytes, checked", target.display(), manifest.bytes())?;
+    match &arguments.keys {
+        Some(keys) => outln!("keys      {}; keep it apart from the backup", keys.display())?,
+        None if manifest.field_keys.is_empty() => {}
+        None => outln!(
+            "keys      not in it: to restore it, you need field-keys.ring with the keys {}. \
+             --keys DIR copies them",
+            manifest.field_keys.join(", ")
+        )?,
+    }
+    Ok(())
+}

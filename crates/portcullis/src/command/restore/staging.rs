@@ -1,0 +1,185 @@
+//! Prepares the files of a restore in a directory inside of the data directory.
+//! Never: a change of the files that a server uses; that is `swap.rs`.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use portcullis_seal::Keyring;
+use portcullis_store::{
+    LogOutSummary, OperatorActionKind, SqliteOperatorStore, check_copy, migrate_copy,
+};
+
+use super::source::BackupSource;
+use crate::command::backup::CONFIGURATION;
+use crate::command::backup::database::DATABASE;
+use crate::command::backup::keys::{FIELD_KEYS, KEY_FILES};
+use crate::command::backup::log_files::{LOG_FOLDER, LOG_STATE};
+use crate::command::installation::{Installation, operator};
+use crate::start::output_files::CHAIN_STATE;
+
+/// The directory, in the data directory.
+pub(super) const STAGING: &str = "restore-staging";
+/// Files of the log can be read by their group, as the server creates them.
+const LOG_MODE: u32 = 0o640;
+
+/// A file that is ready to be moved to its place.
+pub(super) struct StagedFile {
+    pub(super) from: PathBuf,
+    pub(super) to: PathBuf,
+}
+
+/// The files of a restore; removed with their directory when it is dropped.
+pub(super) struct Staging {
+    directory: PathBuf,
+    pub(super) files: Vec<StagedFile>,
+    /// Whether the data directory has a security log, which stays.
+    pub(super) keeps_log: bool,
+}
+
+impl Staging {
+    /// Copies all files and compares them with their manifests.
+    pub(super) fn fill(
+        installation: &Installation,
+        backup: &BackupSource,
+        keys: Option<&BackupSource>,
+    ) -> Result<Self> {
+        let storage = &installation.settings.storage;
+        let directory = storage.data.join(STAGING);
+        match fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error)
+                    .with_context(|| format!("cannot remove {}", directory.display()));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let created = DirBuilder::new().mode(0o700).create(&directory);
+        created.with_context(|| format!("cannot create {}", directory.display()))?;
+        let keeps_log = fs::symlink_metadata(&installation.settings.audit.file).is_ok();
+        let mut staging = Self { directory, files: Vec::new(), keeps_log };
+        for file in &backup.manifest.files {
+            match staging.target(installation, &file.name) {
+                Some(to) => {
+                    let from = staging.add(to);
+                    backup.copy(file, &from)?;
+                    if file.name.starts_with(LOG_FOLDER) {
+                        let set = fs::set_permissions(&from, Permissions::from_mode(LOG_MODE));
+                        set.with_context(|| format!("cannot use {}", from.display()))?;
+                    }
+                }
+                None => backup.check(file)?,
+            }
+        }
+        for file in keys.iter().flat_map(|keys| keys.manifest.files.iter().map(|f| (*keys, f))) {
+            let (keys, file) = file;
+            let is_used = KEY_FILES.contains(&file.name.as_str())
+                && !(staging.keeps_log && file.name == CHAIN_STATE);
+            if is_used {
+                let from = staging.add(storage.data.join(&file.name));
+                keys.copy(file, &from)?;
+            } else {
+                keys.check(file)?;
+            }
+        }
+        Ok(staging)
+    }
+
+    /// The place of a file; none if it is only checked.
+    fn target(&self, installation: &Installation, name: &str) -> Option<PathBuf> {
+        let settings = &installation.settings;
+        let is_log = LOG_STATE.contains(&name) || name.starts_with(LOG_FOLDER);
+        if name == DATABASE {
+            Some(settings.storage.database.clone())
+        } else if name == CONFIGURATION || (is_log && self.keeps_log) {
+            None
+        } else if let Some((LOG_FOLDER, file)) = name.split_once('/') {
+            log_target(&settings.audit.file, file)
+        } else {
+            LOG_STATE.contains(&name).then(|| settings.storage.data.join(name))
+        }
+    }
+
+    fn add(&mut self, to: PathBuf) -> PathBuf {
+        let from = self.directory.join(self.files.len().to_string());
+        self.files.push(StagedFile { from: from.clone(), to });
+        from
+    }
+
+    /// The copy of the file that goes to a place.
+    fn staged(&self, to: &Path) -> Option<&Path> {
+        self.files.iter().find(|file| file.to == to).map(|file| file.from.as_path())
+    }
+
+    /// Checks, migrates and voids the database; returns how many sessions it ended.
+    pub(super) fn prepare_database(
+        &self,
+        installation: &Installation,
+        backup: &BackupSource,
+    ) -> Result<LogOutSummary> {
+        let database = self.staged(&installation.settings.storage.database);
+        let database = database.context("the backup has no database: use another backup")?;
+        let shown = backup.path(DATABASE);
+        let unusable = || format!("{} cannot be used: use another backup", shown.display());
+        let schema = check_copy(database).with_context(unusable)?;
+        let noted = backup.manifest.schema;
+        ensure!(schema == noted, "{}: schema {schema}, not {noted}", unusable());
+        migrate_copy(database).with_context(unusable)?;
+        let store =
+            SqliteOperatorStore::open(database, None, &operator()).with_context(unusable)?;
+        if store.holds_sealed() {
+            self.check_keys(installation, backup)?;
+        }
+        let summary = store.log_out_all(installation.now().unix_ms).with_context(unusable)?;
+        let what = format!("the backup of {} was restored", backup.manifest.time);
+        store.note(OperatorActionKind::Restored, &what).with_context(unusable)?;
+        Ok(summary)
+    }
+
+    /// Checks that the keys which the database needs will be there.
+    fn check_keys(&self, installation: &Installation, backup: &BackupSource) -> Result<()> {
+        let data = &installation.settings.storage.data;
+        let kept = data.join(FIELD_KEYS);
+        // Read from a directory of its own, under its name.
+        let ring = match self.staged(&kept) {
+            Some(staged) => {
+                let folder = self.directory.join("ring");
+                let link = folder.join(FIELD_KEYS);
+                DirBuilder::new()
+                    .mode(0o700)
+                    .create(&folder)
+                    .and_then(|()| fs::hard_link(staged, &link))
+                    .with_context(|| format!("cannot use {}", folder.display()))?;
+                Keyring::find(&folder)?
+            }
+            None => Keyring::find(data)?,
+        };
+        let ring = ring.with_context(|| {
+            format!(
+                "the backup has sealed texts or second factors, and {FIELD_KEYS} is neither in \
+                 the data directory nor in --keys: name the directory of the keys with --keys"
+            )
+        })?;
+        let known: Vec<String> = ring.list().into_iter().map(|key| key.id.to_string()).collect();
+        for id in &backup.manifest.field_keys {
+            ensure!(
+                known.contains(id),
+                "{FIELD_KEYS} does not have the key {id}, with which the backup is sealed: name \
+                 the keys of that time with --keys"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _left_behind = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// The place of a file of the log: beside the open file, whose name can differ.
+fn log_target(log: &Path, name: &str) -> Option<PathBuf> {
+    Some(log.parent()?.join(name))
+}

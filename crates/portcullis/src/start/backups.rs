@@ -1,0 +1,204 @@
+//! Copies the database for `portcullis backup`, and measures the age of the newest backup.
+//! Never: a file outside of the data directory; the command copies further.
+
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use portcullis_audit::parse_utc;
+use portcullis_model::{Clock, Denial};
+use portcullis_server::{Builder, Reply};
+use portcullis_store::{CopyProgress, CopyState, Store, StoreError};
+use rustix::fs::statvfs;
+use serde_json::json;
+
+use crate::config::{Settings, StorageSettings};
+use crate::start::output_files::{BACKUP_STAGING, LAST_BACKUP};
+
+/// The file of the copy, in its directory.
+pub(crate) const COPY_NAME: &str = "portcullis.db";
+/// The reserve of the disk unless it is configured, and the share of a small disk that it is.
+const RESERVE_BYTES: u64 = 256 * MIB;
+const RESERVE_DIVISOR: u64 = 8;
+const MIB: u64 = 1024 * 1024;
+
+/// The copy of the database that a command has requested.
+struct BackupDesk {
+    store: Arc<dyn Store>,
+    storage: StorageSettings,
+    current: Mutex<Option<Arc<CopyProgress>>>,
+}
+
+/// Installs the operations of backups on the private listener, and the metric.
+///
+/// Removes what a server that was killed has left of a copy.
+pub(super) fn install(
+    builder: &mut Builder,
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+) {
+    let storage = settings.storage.clone();
+    measure_age(builder, storage.data.join(LAST_BACKUP), Arc::clone(clock));
+    let staging = storage.data.join(BACKUP_STAGING);
+    if let Err(error) = remove_staging(&staging) {
+        let staging = staging.display();
+        tracing::warn!(%error, "{staging} of an earlier backup cannot be removed: delete it");
+    }
+    let store = Arc::clone(store);
+    let desk = Arc::new(BackupDesk { store, storage, current: Mutex::default() });
+    let routes: [(&str, fn(&BackupDesk) -> Result<Reply, Denial>); 3] = [
+        ("backup/start", BackupDesk::start),
+        ("backup/status", BackupDesk::status),
+        ("backup/discard", BackupDesk::discard),
+    ];
+    for (path, operation) in routes {
+        let desk = Arc::clone(&desk);
+        builder.private_route(String::from(path), move |_services, body| {
+            let desk = Arc::clone(&desk);
+            async move {
+                check_empty(&body)?;
+                let operated = tokio::task::spawn_blocking(move || operation(&desk)).await;
+                operated.unwrap_or(Err(Denial::Internal("backup")))
+            }
+        });
+    }
+}
+
+fn measure_age(builder: &mut Builder, note: PathBuf, clock: Arc<dyn Clock>) {
+    let help = "Seconds since the newest backup; -1 when none is noted";
+    builder.measure("backup_age_seconds", help, move || age_s(&note, clock.now().unix_ms));
+}
+
+/// The age of the newest backup in seconds; -1 without a valid note.
+fn age_s(note: &Path, now_unix_ms: i64) -> i64 {
+    let text = std::fs::read_to_string(note).unwrap_or_default();
+    let at_unix_ms = text.lines().next().and_then(|line| parse_utc(line.trim()));
+    at_unix_ms.map_or(-1, |at| now_unix_ms.saturating_sub(at).max(0) / 1_000)
+}
+
+fn check_empty(body: &Bytes) -> Result<(), Denial> {
+    if body.is_empty() || body.as_ref() == b"{}" {
+        return Ok(());
+    }
+    Err(Denial::app("payload_invalid", "this operation has no members: send {}"))
+}
+
+impl BackupDesk {
+    fn start(&self) -> Result<Reply, Denial> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|copy| matches!(copy.state(), CopyState::Running)) {
+            let why = "another backup copies the database: wait until it has ended";
+            return Err(Denial::app("backup_running", why));
+        }
+        self.check_space()?;
+        let staging = self.staging();
+        let unusable = |error: std::io::Error| {
+            let why = format!("cannot use {BACKUP_STAGING} in the data directory: {error}");
+            Denial::app("backup_failed", why)
+        };
+        remove_staging(&staging).map_err(unusable)?;
+        DirBuilder::new().mode(0o700).create(&staging).map_err(unusable)?;
+        let started = self.store.start_copy(&staging.join(COPY_NAME));
+        *current = Some(started.map_err(|error| failed(&error))?);
+        Ok(Reply::ok())
+    }
+
+    fn status(&self) -> Result<Reply, Denial> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(copy) = current.as_ref() else {
+            return Err(Denial::app(
+                "backup_missing",
+                "no backup was started, or it was discarded",
+            ));
+        };
+        let (copied, total) = copy.pages();
+        let state = match copy.state() {
+            CopyState::Running => "running",
+            CopyState::Complete => "complete",
+            CopyState::Failed(error) => return Err(failed(&error)),
+        };
+        Ok(Reply::fields(&json!({ "state": state, "copied_pages": copied, "pages": total })))
+    }
+
+    /// Ends the copy, if it still runs, and removes it.
+    fn discard(&self) -> Result<Reply, Denial> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(copy) = current.take() {
+            copy.cancel();
+        }
+        remove_staging(&self.staging()).map_err(|error| {
+            let why = format!("cannot remove {BACKUP_STAGING} in the data directory: {error}");
+            Denial::app("backup_failed", why)
+        })?;
+        Ok(Reply::ok())
+    }
+
+    fn staging(&self) -> PathBuf {
+        self.storage.data.join(BACKUP_STAGING)
+    }
+
+    /// Rejects a copy that would use up the space of the server itself.
+    fn check_space(&self) -> Result<(), Denial> {
+        let Ok(disk) = statvfs(&self.storage.data) else { return Ok(()) };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let total = disk.f_blocks.saturating_mul(disk.f_frsize);
+        let usual = RESERVE_BYTES.min(total / RESERVE_DIVISOR);
+        let reserve = self.storage.min_free_bytes.unwrap_or(usual);
+        let need = database_bytes(&self.storage.database).saturating_add(reserve);
+        if free >= need {
+            return Ok(());
+        }
+        let (free, need) = (free / MIB, need.div_ceil(MIB));
+        let why = format!(
+            "the disk of the data directory has {free} MiB free, and the copy and store.min_free \
+             need {need} MiB: free space on it"
+        );
+        Err(Denial::app("backup_no_space", why))
+    }
+}
+
+/// The size of the database with its log. The files are not opened: see `inspect` of the store.
+fn database_bytes(database: &Path) -> u64 {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |facts| facts.len());
+    size(database).saturating_add(size(Path::new(&log)))
+}
+
+fn failed(error: &StoreError) -> Denial {
+    Denial::app("backup_failed", format!("the copy of the database failed: {error}"))
+}
+
+/// Removes the directory of a copy; the data directory is private, so it is not of another user.
+fn remove_staging(staging: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(staging) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn age_of_a_backup_is_read_from_its_note() {
+        let directory = tempfile::tempdir().unwrap();
+        let note = directory.path().join(LAST_BACKUP);
+        let now = parse_utc("2026-11-29T22:00:00Z").unwrap();
+        assert_eq!(age_s(&note, now), -1);
+        for (text, expect) in [
+            ("2026-11-29T21:00:00Z\n", 3_600),
+            ("2026-11-29T22:00:01Z\n", 0),
+            ("yesterday", -1),
+            ("", -1),
+        ] {
+            std::fs::write(&note, text).unwrap();
+            assert_eq!(age_s(&note, now), expect, "{text:?}");
+        }
+    }
+}
