@@ -13,8 +13,10 @@ use crate::command::{must, program, step};
 /// The highest exposure of the unit that is accepted, in tenths, as systemd computes it.
 const EXPOSURE_MAX: &str = "15";
 /// Files that every package has, with their modes as `ls` shows them.
-const EXPECTED: [(&str, &str); 25] = [
+const EXPECTED: [(&str, &str); 28] = [
     ("etc/portcullis/portcullis.toml", "-rw-r-----"),
+    ("lib/systemd/system/portcullis-backup.service", "-rw-r--r--"),
+    ("lib/systemd/system/portcullis-backup.timer", "-rw-r--r--"),
     ("lib/systemd/system/portcullis.service", "-rw-r--r--"),
     ("usr/bin/portcullis", "-rwxr-xr-x"),
     ("usr/lib/sysusers.d/portcullis.conf", "-rw-r--r--"),
@@ -26,6 +28,7 @@ const EXPECTED: [(&str, &str); 25] = [
     ("usr/share/doc/portcullis/SECURITY.md", "-rw-r--r--"),
     ("usr/share/doc/portcullis/changelog.gz", "-rw-r--r--"),
     ("usr/share/doc/portcullis/copyright", "-rw-r--r--"),
+    ("usr/share/doc/portcullis/docs/backup.md", "-rw-r--r--"),
     ("usr/share/doc/portcullis/docs/configuration.md", "-rw-r--r--"),
     ("usr/share/doc/portcullis/docs/configuration-keys.md", "-rw-r--r--"),
     ("usr/share/doc/portcullis/docs/install.md", "-rw-r--r--"),
@@ -101,10 +104,13 @@ fn extract(deb: &Path) -> Result<PathBuf> {
 }
 
 fn check_unit(folder: &Path) -> Result<()> {
-    let unit = folder.join("lib/systemd/system/portcullis.service");
-    let mut security = program("systemd-analyze", &["security", "--offline=true"], ".");
-    security.arg(format!("--threshold={EXPOSURE_MAX}")).arg(&unit);
-    output(security).context("the unit is less protected than EXPOSURE_MAX permits")?;
+    for unit in ["portcullis.service", "portcullis-backup.service"] {
+        let mut security = program("systemd-analyze", &["security", "--offline=true"], ".");
+        let path = folder.join("lib/systemd/system").join(unit);
+        security.arg(format!("--threshold={EXPOSURE_MAX}")).arg(path);
+        let context = || format!("{unit} is less protected than EXPOSURE_MAX permits");
+        output(security).with_context(context)?;
+    }
     // The programs of the unit, as far as the package does not have them.
     let shell = folder.join("bin/sh");
     std::fs::create_dir_all(folder.join("bin"))?;
@@ -112,7 +118,8 @@ fn check_unit(folder: &Path) -> Result<()> {
     std::fs::set_permissions(&shell, PermissionsExt::from_mode(0o755))?;
     let verify = ["verify", "--man=no", "--recursive-errors=no"];
     let mut verify = program("systemd-analyze", &verify, ".");
-    verify.arg(format!("--root={}", folder.display())).arg("portcullis.service");
+    verify.arg(format!("--root={}", folder.display()));
+    verify.args(["portcullis.service", "portcullis-backup.service", "portcullis-backup.timer"]);
     let findings = verify.output().context("cannot start systemd-analyze")?;
     let text = String::from_utf8_lossy(&findings.stderr);
     let about = text.lines().find(|line| line.contains("portcullis"));

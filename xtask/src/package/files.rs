@@ -22,7 +22,7 @@ pub(crate) struct PackagedFile {
 }
 
 /// Files that are copied unchanged: from the repository, to the package, with their mode.
-const COPIED: [(&str, &str, u32); 7] = [
+const COPIED: [(&str, &str, u32); 9] = [
     ("packaging/portcullisctl", "usr/sbin/portcullisctl", 0o755),
     ("packaging/portcullis.toml", "etc/portcullis/portcullis.toml", 0o640),
     (
@@ -31,6 +31,16 @@ const COPIED: [(&str, &str, u32); 7] = [
         0o644,
     ),
     ("packaging/systemd/portcullis.service", "lib/systemd/system/portcullis.service", 0o644),
+    (
+        "packaging/systemd/portcullis-backup.service",
+        "lib/systemd/system/portcullis-backup.service",
+        0o644,
+    ),
+    (
+        "packaging/systemd/portcullis-backup.timer",
+        "lib/systemd/system/portcullis-backup.timer",
+        0o644,
+    ),
     ("packaging/systemd/portcullis.sysusers", "usr/lib/sysusers.d/portcullis.conf", 0o644),
     ("packaging/systemd/portcullis.tmpfiles", "usr/lib/tmpfiles.d/portcullis.conf", 0o644),
     ("packaging/debian/copyright", "usr/share/doc/portcullis/copyright", 0o644),

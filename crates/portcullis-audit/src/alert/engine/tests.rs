@@ -240,6 +240,10 @@ const CASES: &[(&str, u64, &str, Make)] = &[
         let record = Record { outcome: Outcome::Success, ..failure(Code::KeyRotated) };
         (record, Subject::default())
     }),
+    ("A14 of a restored backup", 1, "A14 operator high firing", |_| {
+        let record = Record { outcome: Outcome::Success, ..failure(Code::BackupRestored) };
+        (record, Subject::default())
+    }),
     ("A14 of a moderator", 1, "A14 u1 info firing", |_| {
         let record = by_user(failure(Code::AuthzAdmin), "u1");
         (Record { outcome: Outcome::Success, ..record }, Subject::default())

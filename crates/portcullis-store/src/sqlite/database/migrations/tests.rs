@@ -17,6 +17,8 @@ use crate::rows::factors::NewTotp;
 use crate::rows::messages::{AppendOutcome, HistoryRequest};
 use crate::rows::rooms::{InviteOutcome, InviteRequest};
 use crate::rows::users::UserRow;
+use crate::sqlite::copy::check::{check_copy, migrate_copy, newest_schema};
+use crate::sqlite::copy::stopped::StoppedDatabase;
 use crate::sqlite::database::connection::{open_operator, open_reader, open_writer};
 use crate::sqlite::fixture::{SilentFeed, ann, lobby, message};
 use crate::sqlite::options::SqliteOptions;
@@ -304,5 +306,34 @@ async fn database_of_each_version_is_migrated_and_accepts_blocks() {
         assert_eq!(store.put_block(block.clone()).await.unwrap(), PutBlockOutcome::Stored);
         assert_eq!(store.list_blocks(1).await.unwrap(), [block], "{version}");
         store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn backup_of_each_version_is_checked_and_migrated() {
+    for version in 2..=newest_version() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, copy) = (directory.path().join("older.db"), directory.path().join("copy.db"));
+        let older = Connection::open(&path).unwrap();
+        older.execute_batch(&format!("{VERSION_1}{VERSION_2}{OLDER}")).unwrap();
+        older.execute_batch(&MIGRATIONS[2..version as usize].concat()).unwrap();
+        older.pragma_update(None, "user_version", version).unwrap();
+        drop(older);
+        StoppedDatabase::lock(&path).unwrap().copy(&copy).unwrap();
+        assert_eq!(check_copy(&copy).unwrap(), version);
+        migrate_copy(&copy).unwrap();
+        assert_eq!(check_copy(&copy).unwrap(), newest_schema());
+        let store =
+            SqliteStore::open(&copy, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
+        let page = HistoryRequest { room: lobby().id, before: None, after: None, limit: 9 };
+        let (rows, _) = store.history(page).await.unwrap();
+        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        assert_eq!(texts, ["one", "two"], "{version}");
+        let loaded = store.load().await.unwrap();
+        assert_eq!((loaded.access.users.len(), loaded.rooms.len()), (2, 2), "{version}");
+        store.close().await.unwrap();
+        let seen = Connection::open(&path).unwrap();
+        let seen: u32 = seen.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(seen, version, "the original is as it was");
     }
 }

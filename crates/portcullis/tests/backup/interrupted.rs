@@ -1,0 +1,92 @@
+//! Backups that a kill or a full disk interrupts.
+//! Never: a directory that a restore accepts.
+
+use std::path::{Path, PathBuf};
+
+use portcullis_test::{TestServer, until};
+
+use crate::{Sender, done, names, other_machine, rejected, start, text};
+
+/// The directory of a backup that is under way.
+fn partial(place: &Path) -> Option<PathBuf> {
+    let name = names(place).into_iter().find(|name| name.contains(".partial-"))?;
+    Some(place.join(name))
+}
+
+#[test]
+fn killed_backup_leaves_no_directory_that_restore_accepts() {
+    let server = start();
+    let mut sender = Sender::new(&server);
+    sender.send_until(200);
+    let place = tempfile::tempdir().unwrap();
+    let backup = place.path().join("backup");
+    let machine = other_machine();
+    // Killed when the directory is there, then with the log, then with a part of the database.
+    for name in ["", "log", "portcullis.db"] {
+        let mut command = server.begin(&["backup", text(&backup)]);
+        let found = until("a backup that is under way", || {
+            let partial = partial(place.path()).filter(|partial| partial.join(name).exists());
+            let has_ended = command.try_wait().unwrap().is_some();
+            (partial.is_some() || has_ended).then_some(partial)
+        });
+        command.kill().unwrap();
+        command.wait().unwrap();
+        // It can have ended before it was killed.
+        if found.is_some() && !backup.exists() {
+            let partial = partial(place.path()).unwrap();
+            let error = rejected(&machine, &["restore", text(&partial)]);
+            assert!(error.contains("backup that was interrupted: delete it"), "{error}");
+            std::fs::remove_dir_all(partial).unwrap();
+        } else if backup.exists() {
+            std::fs::remove_dir_all(&backup).unwrap();
+        }
+        sender.send_until(sender.sent + 1);
+    }
+    done(&server, &["backup", text(&backup)]);
+    assert_eq!(names(place.path()), ["backup"]);
+    assert!(!server.data().join("backup-staging").exists());
+}
+
+#[test]
+fn backup_of_a_server_that_is_killed_fails_and_is_removed() {
+    let server = start();
+    let mut sender = Sender::new(&server);
+    sender.send_until(20);
+    let place = tempfile::tempdir().unwrap();
+    let backup = place.path().join("backup");
+    // The server cannot answer, so the backup is under way when it is killed.
+    server.signal("STOP");
+    let command = server.begin(&["backup", text(&backup)]);
+    until("a backup that is under way", || partial(place.path()));
+    let staging = server.data().join("backup-staging");
+    std::fs::create_dir(&staging).unwrap();
+    std::fs::write(staging.join("portcullis.db"), "a part").unwrap();
+    let server = server.crash_and_restart();
+    let output = command.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains("copy its database"), "{error}");
+    assert!(names(place.path()).is_empty(), "{:?}", names(place.path()));
+    assert!(!staging.exists(), "the start removes the rest");
+    done(&server, &["backup", text(&backup)]);
+}
+
+/// Starts the server again with a reserve that is larger than the free space.
+fn without_space(server: TestServer) -> TestServer {
+    let disk = rustix::fs::statvfs(server.data()).unwrap();
+    let free_kib = disk.f_bavail * disk.f_frsize / 1024;
+    let file = server.data().with_file_name("portcullis.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let section = format!("\n[store]\nmin_free = \"{}KiB\"\n", free_kib * 2);
+    std::fs::write(&file, text + &section).unwrap();
+    server.restart()
+}
+
+#[test]
+fn backup_that_would_fill_the_disk_of_the_server_is_rejected() {
+    let server = without_space(start());
+    let place = tempfile::tempdir().unwrap();
+    let error = rejected(&server, &["backup", text(&place.path().join("backup"))]);
+    assert!(error.contains("store.min_free") && error.contains("free space on it"), "{error}");
+    assert!(names(place.path()).is_empty());
+    assert!(!server.data().join("backup-staging").exists());
+}
