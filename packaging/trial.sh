@@ -24,6 +24,7 @@ expect "the shell of the user" "$(getent passwd portcullis | cut -d: -f7)" /usr/
 for expected in "755 root:root /usr/bin/portcullis" "755 root:root /usr/sbin/portcullisctl" \
     "750 root:portcullis /etc/portcullis" "640 root:portcullis /etc/portcullis/portcullis.toml" \
     "700 portcullis:portcullis /var/lib/portcullis" \
+    "700 portcullis:portcullis /var/backups/portcullis" \
     "750 portcullis:portcullis /var/log/portcullis"; do
     expect "owner and mode" "$(stat -c '%a %U:%G %n' "${expected##* }")" "$expected"
 done
@@ -89,6 +90,24 @@ sent=$(packets "421[\"chat:send\",{\"roomId\":\"$room\",\"message\":\"hello\"}]"
 [[ "$sent" == *'"ok":true'* ]] || fail "the message was rejected: $sent"
 request $page/ | grep -qi '<!doctype html' || fail "no chat page"
 
+step "backup by the unit of the timer, and a rehearsal of a restore"
+systemctl start portcullis-backup.service
+expect "the result of the backup" \
+    "$(systemctl show -p Result --value portcullis-backup.service)" success
+backups=/var/backups/portcullis
+portcullisctl backup --into $backups --keep 1 --keys $backups/keys > /tmp/backup
+grep -q '^deleted ' /tmp/backup || fail "the older backup is left: $(cat /tmp/backup)"
+install -d -o portcullis -g portcullis -m 700 /var/tmp/rehearsal
+rehearse() {
+    setpriv --reuid portcullis --regid portcullis --init-groups portcullis "$@" \
+        --config /etc/portcullis/portcullis.toml --data /var/tmp/rehearsal
+}
+rehearse restore $backups/portcullis-2* --keys $backups/keys > /dev/null
+rehearse user list | grep -q ada || fail "the account is not in the restored data"
+rm -r /var/tmp/rehearsal
+expect "the timer after the installation" \
+    "$(systemctl is-enabled portcullis-backup.timer || true)" disabled
+
 step "reload"
 systemctl reload portcullis
 expect "the server after a reload" "$(systemctl is-active portcullis)" active
@@ -139,6 +158,7 @@ step "purge removes them, and leaves files of the operator"
 dpkg -P portcullis
 [ ! -e /var/lib/portcullis ] || fail "the data are left"
 [ ! -e /var/log/portcullis ] || fail "the logs are left"
+[ -s "$(echo /var/backups/portcullis/portcullis-2*/portcullis.db)" ] || fail "backups are lost"
 links=$(find /etc/systemd -name portcullis.service)
 [ -z "$links" ] || fail "links are left: $links"
 [ ! -e /etc/portcullis/portcullis.toml ] || fail "the configuration is left"

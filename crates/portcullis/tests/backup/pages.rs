@@ -38,7 +38,9 @@ fn commands_of_the_pages_work_as_printed() {
     let place = tempfile::tempdir().unwrap();
     let programs = place.path().join("bin");
     std::fs::create_dir(&programs).unwrap();
-    std::fs::create_dir(place.path().join("backups")).unwrap();
+    for folder in ["backups", "safe"] {
+        std::fs::create_dir(place.path().join(folder)).unwrap();
+    }
     let key = place.path().join("audit.key");
     std::fs::write(&key, done(&server, &["audit", "key"])).unwrap();
     let configuration = server.data().with_file_name("portcullis.toml");
@@ -53,7 +55,7 @@ fn commands_of_the_pages_work_as_printed() {
     let commands: String = [blocks(BACKUP), blocks(UPGRADE)].concat().concat();
     let commands = commands
         .replace("install -d -o portcullis -g portcullis", "install -d")
-        .replace("/var/backups/portcullis-keys", text(&place.path().join("keys")))
+        .replace("/media/safe", text(&place.path().join("safe")))
         .replace("/var/backups/portcullis", text(&place.path().join("backups")))
         .replace("/var/tmp/rehearsal", text(&place.path().join("rehearsal")))
         .replace("/etc/portcullis/portcullis.toml", text(&configuration))

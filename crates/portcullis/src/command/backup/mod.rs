@@ -9,7 +9,7 @@ pub(crate) mod keys; // the copy of the keys
 pub(crate) mod keep; // deletes old backups
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -53,7 +53,7 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
     let time = seconds(installation);
     let target = match (&arguments.directory, &arguments.into) {
         (Some(directory), _) => directory.clone(),
-        (None, Some(into)) => into.join(format!("{NAME_START}{}", time.replace([':', '-'], ""))),
+        (None, Some(into)) => free_name(into, &time),
         (None, None) => anyhow::bail!("name the directory of the backup"),
     };
     let mut backup = NewDirectory::create(&target)?;
@@ -88,6 +88,14 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
     Ok(())
 }
 
+/// A name with the time, and with a number if another backup has it.
+fn free_name(into: &Path, time: &str) -> PathBuf {
+    let name = format!("{NAME_START}{}", time.replace([':', '-'], ""));
+    let numbered = (2..10).map(|number| into.join(format!("{name}-{number}")));
+    let mut names = std::iter::once(into.join(&name)).chain(numbered);
+    names.find(|path| !path.exists()).unwrap_or_else(|| into.join(&name))
+}
+
 /// The time in UTC, in whole seconds.
 fn seconds(installation: &Installation) -> String {
     let time = utc(installation.now().unix_ms);
@@ -114,7 +122,7 @@ fn record(installation: &Installation, manifest: &Manifest) {
     }
 }
 
-fn print(target: &std::path::Path, arguments: &BackupArguments, manifest: &Manifest) -> Result<()> {
+fn print(target: &Path, arguments: &BackupArguments, manifest: &Manifest) -> Result<()> {
     let files = counted(manifest.files.len() as u64, "file");
     outln!("backup    {}, {files}, {} bytes, checked", target.display(), manifest.bytes())?;
     match &arguments.keys {

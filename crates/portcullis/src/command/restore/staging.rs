@@ -15,6 +15,7 @@ use portcullis_store::{
 use super::source::BackupSource;
 use crate::command::backup::CONFIGURATION;
 use crate::command::backup::database::DATABASE;
+use crate::command::backup::directory::parent;
 use crate::command::backup::keys::{FIELD_KEYS, KEY_FILES};
 use crate::command::backup::log_files::{LOG_FOLDER, LOG_STATE};
 use crate::command::installation::{Installation, operator};
@@ -83,7 +84,21 @@ impl Staging {
                 keys.check(file)?;
             }
         }
+        staging.check_folders()?;
         Ok(staging)
+    }
+
+    /// Checks that the places outside of the data directory exist, before anything is replaced.
+    fn check_folders(&self) -> Result<()> {
+        for file in &self.files {
+            let folder = parent(&file.to);
+            ensure!(
+                folder.is_dir(),
+                "{} does not exist: create it, for this user",
+                folder.display()
+            );
+        }
+        Ok(())
     }
 
     /// The place of a file; none if it is only checked.
