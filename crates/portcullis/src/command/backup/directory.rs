@@ -103,7 +103,8 @@ impl NewDirectory {
 
     /// Writes the manifest, and gives the directory its name.
     pub(crate) fn finish(mut self, manifest: Manifest) -> Result<Manifest> {
-        let manifest = Manifest { files: std::mem::take(&mut self.files), ..manifest };
+        let mut manifest = manifest;
+        manifest.files = std::mem::take(&mut self.files);
         let text = manifest.to_text()?;
         copy_file(&mut text.as_bytes(), &self.path(MANIFEST))?;
         for file in &manifest.files {
