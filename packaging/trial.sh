@@ -90,21 +90,21 @@ sent=$(packets "421[\"chat:send\",{\"roomId\":\"$room\",\"message\":\"hello\"}]"
 [[ "$sent" == *'"ok":true'* ]] || fail "the message was rejected: $sent"
 request $page/ | grep -qi '<!doctype html' || fail "no chat page"
 
-step "backup by the unit of the timer, and a rehearsal of a restore"
+step "backup by the unit of the timer, and a trial of a restore"
 systemctl start portcullis-backup.service
 expect "the result of the backup" \
     "$(systemctl show -p Result --value portcullis-backup.service)" success
 backups=/var/backups/portcullis
 portcullisctl backup --into $backups --keep 1 --keys $backups/keys > /tmp/backup
 grep -q '^deleted ' /tmp/backup || fail "the older backup is left: $(cat /tmp/backup)"
-install -d -o portcullis -g portcullis -m 700 /var/tmp/rehearsal
-rehearse() {
+install -d -o portcullis -g portcullis -m 700 /var/tmp/restored
+trial() {
     setpriv --reuid portcullis --regid portcullis --init-groups portcullis "$@" \
-        --config /etc/portcullis/portcullis.toml --data /var/tmp/rehearsal
+        --config /etc/portcullis/portcullis.toml --data /var/tmp/restored
 }
-rehearse restore $backups/portcullis-2* --keys $backups/keys > /dev/null
-rehearse user list | grep -q ada || fail "the account is not in the restored data"
-rm -r /var/tmp/rehearsal
+trial restore $backups/portcullis-2* --keys $backups/keys > /dev/null
+trial user list | grep -q ada || fail "the account is not in the restored data"
+rm -r /var/tmp/restored
 expect "the timer after the installation" \
     "$(systemctl is-enabled portcullis-backup.timer || true)" disabled
 

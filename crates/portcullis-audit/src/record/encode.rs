@@ -289,8 +289,7 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         Code::SessionCreated | Code::WsConnected => ("session", "start"),
         Code::SessionRenewed
         | Code::SessionExpired
-        | Code::SessionRevoked
-        | Code::SessionLogout
+        | Code::SessionRevoked | Code::SessionLogout
         | Code::SessionUseAfterExpire
         | Code::WsDisconnected => ("session", "end"),
         Code::SysStartup => ("process", "start"),

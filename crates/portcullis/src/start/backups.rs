@@ -25,6 +25,9 @@ const RESERVE_BYTES: u64 = 256 * MIB;
 const RESERVE_DIVISOR: u64 = 8;
 const MIB: u64 = 1024 * 1024;
 
+/// An operation of a backup.
+type BackupOperation = fn(&BackupDesk) -> Result<Reply, Denial>;
+
 /// The copy of the database that a command has requested.
 struct BackupDesk {
     store: Arc<dyn Store>,
@@ -50,7 +53,7 @@ pub(super) fn install(
     }
     let store = Arc::clone(store);
     let desk = Arc::new(BackupDesk { store, storage, current: Mutex::default() });
-    let routes: [(&str, fn(&BackupDesk) -> Result<Reply, Denial>); 3] = [
+    let routes: [(&str, BackupOperation); 3] = [
         ("backup/start", BackupDesk::start),
         ("backup/status", BackupDesk::status),
         ("backup/discard", BackupDesk::discard),

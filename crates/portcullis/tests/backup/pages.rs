@@ -57,11 +57,11 @@ fn commands_of_the_pages_work_as_printed() {
         .replace("install -d -o portcullis -g portcullis", "install -d")
         .replace("/media/safe", text(&place.path().join("safe")))
         .replace("/var/backups/portcullis", text(&place.path().join("backups")))
-        .replace("/var/tmp/rehearsal", text(&place.path().join("rehearsal")))
+        .replace("/var/tmp/restored", text(&place.path().join("restored")))
         .replace("/etc/portcullis/portcullis.toml", text(&configuration))
         .replace("/var/lib/portcullis", text(&server.data()))
         .replace("/somewhere/else/audit.key", text(&key));
-    assert!(commands.contains("rehearse restore") && commands.contains("portcullis check"));
+    assert!(commands.contains("trial restore") && commands.contains("portcullis check"));
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let output = Command::new("sh")
         .args(["-euc", &commands])
@@ -76,5 +76,5 @@ fn commands_of_the_pages_work_as_printed() {
     for expect in ["restored  the backup", "ann", "Room", "field-keys.ring", "sound"] {
         assert!(printed.contains(expect), "{expect}: {printed}");
     }
-    assert!(!place.path().join("rehearsal").exists());
+    assert!(!place.path().join("restored").exists());
 }

@@ -116,6 +116,7 @@ fn stopped_server_is_restored_in_place_and_keeps_replaced_files() {
     let mut sender = Sender::new(&server);
     sender.send_until(3);
     let room = sender.room.clone();
+    drop(sender);
     assert!(server.terminate().success());
     let place = tempfile::tempdir().unwrap();
     let backup = place.path().join("backup");
@@ -128,6 +129,7 @@ fn stopped_server_is_restored_in_place_and_keeps_replaced_files() {
     let mut client = SioClient::connect(&server, &token);
     let answer = client.ask("chat:send", &json!({ "roomId": room, "message": "later" }));
     assert_eq!(answer["seq"], 4);
+    drop(client);
     let error = rejected(&server, &["restore", text(&backup), "--replace"]);
     assert!(error.contains("in use by another server"), "{error}");
     assert!(server.terminate().success());

@@ -18,7 +18,7 @@ use crate::sqlite::database::files::new_private_file;
 const PAGES: i32 = 256;
 /// The writer rests this many times as long as a turn took.
 const REST: u32 = 9;
-/// The shortest rest, so that a cached turn of microseconds does not crowd out changes.
+/// The shortest rest, so that many short turns do not delay changes.
 const REST_MIN: Duration = Duration::from_millis(1);
 /// The longest rest, so that one slow turn does not stop the copy.
 const REST_MAX: Duration = Duration::from_secs(2);

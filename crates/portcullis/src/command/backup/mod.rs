@@ -9,6 +9,7 @@ pub(crate) mod keys; // the copy of the keys
 pub(crate) mod keep; // deletes old backups
 
 use std::fs::File;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -41,8 +42,8 @@ pub(crate) struct BackupArguments {
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
     /// Deletes older backups in the directory of `--into`, and keeps so many.
-    #[arg(long, value_name = "N", requires = "into", value_parser = clap::value_parser!(u16).range(1..))]
-    keep: Option<u16>,
+    #[arg(long, value_name = "N", requires = "into")]
+    keep: Option<NonZeroU16>,
     /// Copies the keys as well, into this directory: new or empty. Keep it apart from the backup.
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
@@ -83,7 +84,7 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
     record(installation, &manifest);
     print(&target, arguments, &manifest)?;
     if let (Some(into), Some(keep)) = (&arguments.into, arguments.keep) {
-        keep_newest(into, usize::from(keep))?;
+        keep_newest(into, usize::from(keep.get()))?;
     }
     Ok(())
 }

@@ -21,8 +21,8 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
     let shown = path.display();
     match std::fs::read_to_string(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => check.skip(format!(
-            "no backup is noted: run portcullis backup, or write the time of each backup of another \
-             program to {shown}, as date -u +%FT%TZ prints it"
+            "no backup is noted: run portcullis backup, or write the time of each backup of \
+             another program to {shown}, as date -u +%FT%TZ prints it"
         )),
         Err(error) => check.skip(format!("{shown} cannot be read: {error}")),
         Ok(text) => check_note(&text, examination.now.unix_ms, check),
