@@ -62,11 +62,10 @@ fn commands_of_the_pages_work_as_printed() {
         .replace("/var/lib/portcullis", text(&server.data()))
         .replace("/somewhere/else/audit.key", text(&key));
     assert!(commands.contains("trial restore") && commands.contains("portcullis check"));
-    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let commands = format!("PATH={}:$PATH\n{commands}", programs.display());
     let output = Command::new("sh")
         .args(["-euc", &commands])
         .current_dir(place.path())
-        .env("PATH", path)
         .env("PORTCULLIS__LISTEN__PRIVATE", server.private.to_string())
         .output()
         .unwrap();
