@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use portcullis_test::{Request, SioClient, TestServer, sign_in, until};
+use portcullis_test::{Request, SioClient, TestServer, set_up, sign_in, until};
 use serde_json::json;
 
 use crate::{
@@ -149,6 +149,31 @@ fn stopped_server_is_restored_in_place_and_keeps_replaced_files() {
     assert_eq!(texts(&server, &token, &room), ["text 1", "text 2", "text 3"]);
     let _record = server.records.wait_for(|record| record["event"]["code"] == "backup_restored");
     assert!(done(&server, &["audit", "verify", "--key", key.trim()]).contains("sound"));
+}
+
+// T-428
+#[test]
+fn t428_deleted_account_stays_deleted_when_a_backup_is_restored_in_place() {
+    let mut server = start();
+    let _root = set_up(&server, "root");
+    let sender = Sender::new(&server);
+    let place = tempfile::tempdir().unwrap();
+    let backup = place.path().join("backup");
+    done(&server, &["backup", text(&backup)]);
+    drop(sender);
+    done(&server, &["user", "delete", "ann"]);
+    assert!(server.terminate().success());
+    done(&server, &["restore", text(&backup), "--replace"]);
+    let users = done(&server, &["user", "list"]);
+    assert!(users.contains("root") && !users.contains("ann"), "{users}");
+    let server = server.crash_and_restart();
+    let login = portcullis_test::login(&server, "ann", "a plain long sentence of my own");
+    assert_eq!(login.status, 401);
+    let is_deletion = |record: &serde_json::Value| {
+        let message = record["message"].as_str().unwrap_or_default();
+        message.starts_with("user deleted, 1 room deleted")
+    };
+    let _recorded = server.records.wait_for(is_deletion);
 }
 
 #[test]

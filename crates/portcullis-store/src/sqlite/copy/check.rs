@@ -5,9 +5,11 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
+use portcullis_model::UserId;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::StoreError;
+use crate::rows::operator::OwnedRooms;
 use crate::sqlite::database::connection::open_writer;
 use crate::sqlite::database::inspect::check_file;
 use crate::sqlite::database::migrations::newest_version;
@@ -41,6 +43,27 @@ pub fn check_copy(path: &Path) -> Result<u32, StoreError> {
 /// `SchemaNewer` if a later version wrote it, `Database` if a migration fails.
 pub fn migrate_copy(path: &Path) -> Result<(), StoreError> {
     open_writer(path).map(drop)
+}
+
+/// Reads the users that were deleted in a database that no server uses, and what became of their
+/// rooms.
+///
+/// # Errors
+/// `Damaged` or `Database` if it cannot be read, also if its schema has no deleted users.
+pub fn deleted_users(path: &Path) -> Result<Vec<(UserId, OwnedRooms)>, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(path, flags)?;
+    let mut statement = database.prepare(
+        "SELECT id, EXISTS (SELECT 1 FROM rooms WHERE owner = users.key AND deleted = 0)
+         FROM users WHERE deleted_unix_ms <> 0",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    rows.map(|row| {
+        let (id, has_rooms) = row?;
+        let user = UserId::parse(&id).map_err(|_| StoreError::Corrupt("user id"))?;
+        Ok((user, if has_rooms { OwnedRooms::Kept } else { OwnedRooms::Deleted }))
+    })
+    .collect()
 }
 
 #[cfg(test)]

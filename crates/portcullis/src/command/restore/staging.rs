@@ -7,9 +7,11 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use portcullis_model::Now;
 use portcullis_seal::Keyring;
 use portcullis_store::{
-    LogOutSummary, OperatorActionKind, SqliteOperatorStore, check_copy, migrate_copy,
+    DeleteUserOutcome, DeleteUserRequest, LogOutSummary, OperatorActionKind, SqliteOperatorStore,
+    check_copy, deleted_users, migrate_copy,
 };
 
 use super::source::BackupSource;
@@ -19,6 +21,7 @@ use crate::command::backup::directory::parent;
 use crate::command::backup::keys::{FIELD_KEYS, KEY_FILES};
 use crate::command::backup::log_files::{LOG_FOLDER, LOG_STATE};
 use crate::command::installation::{Installation, operator};
+use crate::output::errln;
 use crate::start::output_files::CHAIN_STATE;
 
 /// The directory, in the data directory.
@@ -147,6 +150,7 @@ impl Staging {
             self.check_keys(installation, backup)?;
         }
         let summary = store.log_out_all(installation.now().unix_ms).with_context(unusable)?;
+        delete_again(&store, &installation.settings.storage.database, installation.now());
         let what = format!("the backup of {} was restored", backup.manifest.time);
         store.note(OperatorActionKind::Restored, &what).with_context(unusable)?;
         Ok(summary)
@@ -191,6 +195,35 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         let _left_behind = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Deletes the users again that the database before the restore had deleted.
+///
+/// A damaged database does not stop the restore: it may be the reason for it.
+fn delete_again(store: &SqliteOperatorStore, old: &Path, now: Now) {
+    if !old.exists() {
+        return;
+    }
+    let users = match deleted_users(old) {
+        Ok(users) => users,
+        Err(error) => {
+            errln!(
+                "warning: accounts that were deleted since the backup are there again, because the \
+                 database before cannot be read: {error}"
+            );
+            return;
+        }
+    };
+    for (user, rooms) in users {
+        let request = DeleteUserRequest { user: user.clone(), rooms, at_unix_ms: now.unix_ms };
+        match store.delete_user(&request) {
+            Ok(DeleteUserOutcome::Deleted { .. } | DeleteUserOutcome::Missing) => {}
+            Ok(DeleteUserOutcome::LastAdmin) => {
+                errln!("warning: {user} is the only administrator, and was not deleted again");
+            }
+            Err(error) => errln!("warning: {user} was not deleted again: {error}"),
+        }
     }
 }
 
