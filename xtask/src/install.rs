@@ -48,8 +48,10 @@ pub(crate) fn for_tests() -> Result<()> {
     if !is_there("promtool") {
         apt("prometheus")?;
     }
-    // `systemd-analyze` checks the unit, `objcopy` divides the binary.
-    for (program, package) in [("systemd-analyze", "systemd"), ("objcopy", "binutils")] {
+    // `systemd-analyze` checks the unit, `objcopy` divides the binary, `pebble` issues
+    // certificates.
+    let programs = [("systemd-analyze", "systemd"), ("objcopy", "binutils"), ("pebble", "pebble")];
+    for (program, package) in programs {
         if !is_installed(program) {
             apt(package)?;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::Request;
+use hyper::{Request, Response};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -15,6 +15,7 @@ use crate::connect::connect;
 use crate::error::OutboundError;
 use crate::exchange::{Bounds, FetchResponse, StatusRule, exchange};
 use crate::policy::Policy;
+use crate::request::ProtocolRequest;
 use crate::target::{Scheme, Target};
 use crate::{request, trust};
 
@@ -47,7 +48,8 @@ impl Client {
     /// # Errors
     /// [`OutboundError`] when the answer is not a 200 within all bounds.
     pub async fn fetch(&self, target: &Target) -> Result<FetchResponse, OutboundError> {
-        self.send(target, request::get(target)?, StatusRule::Ok).await
+        let answer = self.send(target, request::get(target)?, StatusRule::Ok).await?;
+        Ok(FetchResponse::from(answer))
     }
 
     /// Posts JSON with additional headers of the caller.
@@ -61,7 +63,21 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<FetchResponse, OutboundError> {
-        self.send(target, request::post_json(target, headers, body)?, StatusRule::Final).await
+        let request = request::post_json(target, headers, body)?;
+        Ok(FetchResponse::from(self.send(target, request, StatusRule::Final).await?))
+    }
+
+    /// Sends a request of a protocol over HTTP, and returns the answer with its headers.
+    ///
+    /// # Errors
+    /// [`OutboundError`] when there is no answer within all bounds, or it is a redirect. The caller
+    /// decides about any other status.
+    pub async fn exchange(
+        &self,
+        target: &Target,
+        request: ProtocolRequest<'_>,
+    ) -> Result<Response<Vec<u8>>, OutboundError> {
+        self.send(target, request::protocol(target, request)?, StatusRule::Final).await
     }
 
     /// Connects to the host of a target without TLS, for a protocol that begins with plain text.
@@ -99,7 +115,7 @@ impl Client {
         target: &Target,
         request: Request<Full<Bytes>>,
         wanted: StatusRule,
-    ) -> Result<FetchResponse, OutboundError> {
+    ) -> Result<Response<Vec<u8>>, OutboundError> {
         // The target may have been checked under another policy.
         target.check(&self.policy)?;
         let deadline = self.policy.deadline;
@@ -113,7 +129,7 @@ impl Client {
         target: &Target,
         request: Request<Full<Bytes>>,
         wanted: StatusRule,
-    ) -> Result<FetchResponse, OutboundError> {
+    ) -> Result<Response<Vec<u8>>, OutboundError> {
         let body_max_bytes = self.policy.body_max_bytes;
         let bounds = Bounds { host: target.host_text(), wanted, body_max_bytes };
         let stream = connect(target, &self.policy).await?;

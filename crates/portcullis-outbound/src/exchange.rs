@@ -31,6 +31,17 @@ pub struct FetchResponse {
     pub retry_after_s: Option<u64>,
 }
 
+impl From<Response<Vec<u8>>> for FetchResponse {
+    fn from(answer: Response<Vec<u8>>) -> Self {
+        Self {
+            status: answer.status().as_u16(),
+            max_age_s: freshness::max_age_s(answer.headers()),
+            retry_after_s: freshness::retry_after_s(answer.headers()),
+            body: answer.into_body(),
+        }
+    }
+}
+
 /// The accepted statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatusRule {
@@ -52,7 +63,7 @@ pub(crate) async fn exchange<S>(
     stream: S,
     request: Request<Full<Bytes>>,
     bounds: &Bounds,
-) -> Result<FetchResponse, OutboundError>
+) -> Result<Response<Vec<u8>>, OutboundError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -80,13 +91,11 @@ async fn send(
     mut sender: SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
     bounds: &Bounds,
-) -> Result<FetchResponse, OutboundError> {
+) -> Result<Response<Vec<u8>>, OutboundError> {
     let answer = sender.send_request(request).await.map_err(|error| bounds.answer(error))?;
-    let status = bounds.check_head(&answer)?;
-    let max_age_s = freshness::max_age_s(answer.headers());
-    let retry_after_s = freshness::retry_after_s(answer.headers());
-    let body = bounds.read(answer.into_body()).await?;
-    Ok(FetchResponse { status, body, max_age_s, retry_after_s })
+    bounds.check_head(&answer)?;
+    let (head, body) = answer.into_parts();
+    Ok(Response::from_parts(head, bounds.read(body).await?))
 }
 
 impl Bounds {
@@ -98,7 +107,7 @@ impl Bounds {
         OutboundError::BodyTooLarge { host: self.host.clone(), max_bytes: self.body_max_bytes }
     }
 
-    fn check_head(&self, answer: &Response<Incoming>) -> Result<u16, OutboundError> {
+    fn check_head(&self, answer: &Response<Incoming>) -> Result<(), OutboundError> {
         let (host, status) = (self.host.clone(), answer.status().as_u16());
         if answer.status().is_redirection() {
             return Err(OutboundError::Redirect { host, status });
@@ -110,7 +119,7 @@ impl Bounds {
         if is_encoded(answer.headers()) {
             return Err(OutboundError::Encoded(host));
         }
-        Ok(status)
+        Ok(())
     }
 
     async fn read(&self, mut incoming: Incoming) -> Result<Vec<u8>, OutboundError> {

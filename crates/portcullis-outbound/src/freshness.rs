@@ -19,7 +19,8 @@ pub(crate) fn max_age_s(headers: &HeaderMap) -> Option<u64> {
 ///
 /// A date is compared with the `Date` of the response, because the clocks of both machines can
 /// differ. Without `Date` it counts as none.
-pub(crate) fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
+#[must_use]
+pub fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(seconds(text));

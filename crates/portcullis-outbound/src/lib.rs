@@ -20,7 +20,7 @@ mod client; // sends requests under one deadline
 mod connect; // from a name to a socket, with the check of addresses
 mod address; // which addresses are public
 mod trust; // which certificates are accepted
-mod request; // the requests: GET, and POST of JSON
+mod request; // the requests: GET, HEAD and POST
 mod exchange; // one request and its response, bounded
 mod freshness; // how long a response may be cached
 mod error; // errors, and the limits that they name
@@ -28,6 +28,8 @@ mod error; // errors, and the limits that they name
 pub use client::Client;
 pub use error::{OutboundError, URL_MAX_BYTES};
 pub use exchange::FetchResponse;
+pub use freshness::retry_after_s;
 pub use policy::Policy;
+pub use request::ProtocolRequest;
 pub use target::Target;
 pub use tokio_rustls::client::TlsStream;

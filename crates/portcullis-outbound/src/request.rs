@@ -1,4 +1,4 @@
-//! The requests: one GET, or one POST of JSON.
+//! The requests: one GET, one HEAD, or one POST.
 //! Never: a header that changes the framing, or a second value for one that is set here.
 
 use bytes::Bytes;
@@ -41,6 +41,39 @@ pub(crate) fn post_json(
         add(&mut headers, name, value).ok_or_else(|| OutboundError::Header((*name).to_owned()))?;
     }
     build(target, Method::POST, headers, Bytes::copy_from_slice(body))
+}
+
+/// A request of a protocol over HTTP, whose answer is returned with its headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProtocolRequest<'a> {
+    /// GET.
+    Get,
+    /// HEAD.
+    Head,
+    /// POST.
+    Post {
+        /// The value of `Content-Type`.
+        content_type: &'static str,
+        /// The body.
+        body: &'a [u8],
+    },
+}
+
+/// A request that accepts every media type.
+pub(crate) fn protocol(
+    target: &Target,
+    request: ProtocolRequest<'_>,
+) -> Result<Request<Full<Bytes>>, OutboundError> {
+    let mut headers = own_headers(target)?;
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    match request {
+        ProtocolRequest::Get => build(target, Method::GET, headers, Bytes::new()),
+        ProtocolRequest::Head => build(target, Method::HEAD, headers, Bytes::new()),
+        ProtocolRequest::Post { content_type, body } => {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            build(target, Method::POST, headers, Bytes::copy_from_slice(body))
+        }
+    }
 }
 
 fn build(

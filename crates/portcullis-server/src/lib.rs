@@ -42,6 +42,9 @@ pub use events::reply::Reply;
 pub use http::api::{
     ApiCaller, ApiCredentials, ApiHeaders, ApiRequest, ApiResponse, Method, ResponseKind,
 };
+pub use listen::pending_challenges::{
+    ACME_TLS, CHALLENGES_MAX, ChallengeAnswer, PendingChallenges,
+};
 pub use listen::tls_protocol::{TlsVersions, complete_tls, tls_builder};
 pub use load::admission_queue::{AdmissionQueues, QueueLimits};
 pub use load::process_limits::memory_max_bytes;

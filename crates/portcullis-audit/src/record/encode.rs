@@ -294,7 +294,7 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         | Code::WsDisconnected => ("session", "end"),
         Code::SysStartup => ("process", "start"),
         Code::SysShutdown | Code::SysCrash => ("process", "end"),
-        Code::SysReload
+        Code::SysReload | Code::CertificateRenewal
         | Code::SysOverload
         | Code::SysMonitorDisabled
         | Code::SysMonitorEnabled

@@ -130,19 +130,45 @@ impl Admission {
         self.blocks.check(client, ClientClass::Unauthenticated, now)?;
         let outcome = self.limits.check_shed_request(ClientClass::Unauthenticated).and_then(|()| {
             self.limits.check_blocked(client, now)?;
-            let limit = Limit::RequestPerPrefix;
-            let rate = self.options.request_per_prefix;
-            let (narrow, wide) = address::prefixes(client);
-            let take = |prefix, rate| {
-                let key = self.limits.rates.key(("unattributed", prefix));
-                self.limits.judged(
-                    limit,
-                    self.limits.rates.take_prefix(limit, key, &rate, RejectionCost::Free, now),
-                )
-            };
-            take(narrow, rate)?;
-            wide.map_or(Ok(()), |wide| take(wide, rate.times(SITE_FACTOR)))
+            self.take_unattributed(client, now)
         });
+        self.note_anywhere(client, outcome, now)
+    }
+
+    /// Counts a request of a certificate authority for the answer to a pending challenge.
+    ///
+    /// Only an authority knows the token. It sends few requests, from many networks, and the server
+    /// needs the certificate most while it is attacked: neither blocks, nor penalties, nor the load
+    /// level reject such a request.
+    ///
+    /// # Errors
+    /// [`Denial::Limit`].
+    pub fn count_validation(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        let outcome = self.take_unattributed(client, now);
+        self.note_anywhere(client, outcome, now)
+    }
+
+    fn take_unattributed(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
+        let limit = Limit::RequestPerPrefix;
+        let rate = self.options.request_per_prefix;
+        let (narrow, wide) = address::prefixes(client);
+        let take = |prefix, rate| {
+            let key = self.limits.rates.key(("unattributed", prefix));
+            self.limits.judged(
+                limit,
+                self.limits.rates.take_prefix(limit, key, &rate, RejectionCost::Free, now),
+            )
+        };
+        take(narrow, rate)?;
+        wide.map_or(Ok(()), |wide| take(wide, rate.times(SITE_FACTOR)))
+    }
+
+    fn note_anywhere(
+        &self,
+        client: IpAddr,
+        outcome: Result<(), Denial>,
+        now: Now,
+    ) -> Result<(), Denial> {
         let from = RequestCause::Anywhere;
         self.limits.note(now, outcome, || Attempt::Request { client, admission: None, from })
     }

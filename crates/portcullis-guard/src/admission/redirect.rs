@@ -39,14 +39,17 @@ mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
 
-    use portcullis_model::Limit;
+    use portcullis_model::{BlockScope, Limit};
 
     use super::*;
     use crate::admission::handshake::Endpoint;
+    use crate::directory::block_rules::BlockedNetwork;
+    use crate::directory::blocks::BlockFacts;
     use crate::directory::space::DirectoryLimits;
     use crate::directory::tables::Directory;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
+    use crate::load::state::LoadState;
     use crate::tables::rate::Rate;
 
     type Headers<'a> = &'a [(&'a str, &'a [u8])];
@@ -133,6 +136,35 @@ mod tests {
         let origin = ("origin", b"https://myapp.com".as_slice());
         assert_eq!(redirect("GET", "", &[host, origin]), Some(Denial::PlainText));
         assert_eq!(redirect("GET", "token=x", &[host]), Some(Denial::TokenInUrl));
+    }
+
+    // RFC 8555 section 8.3: the addresses of an authority are not known before.
+    #[test]
+    fn validation_is_counted_and_passes_blocks_penalties_and_overload() {
+        let options = GateOptions {
+            hosts: vec!["myapp.com".into()],
+            origins: vec!["https://myapp.com".into()],
+            rate_keys_max: 4096,
+            request_per_prefix: Rate::per(3, 60_000),
+            load: Some(LoadState::Critical),
+            ..GateOptions::default()
+        };
+        let gate =
+            Gate::build(options, Arc::new(Directory::new(DirectoryLimits::default()))).unwrap();
+        let (client, now) = (IpAddr::from([192, 0, 2, 1]), Now::default());
+        let network = BlockedNetwork::parse("192.0.2.0/24").unwrap();
+        let block = BlockFacts { network, scope: BlockScope::All, until_unix_ms: i64::MAX };
+        gate.directory().blocks().put(block, now);
+        for _ in 0..1_000 {
+            gate.admission().count_violation(Some(client), None, now);
+        }
+        let headers: Headers<'_> = &[("Host", b"myapp.com")];
+        let redirect = gate.admission.redirect(&request("GET", "", headers), now);
+        assert_eq!(redirect, Err(Denial::NetworkBlocked));
+        let validate = || gate.admission().count_validation(client, now).err();
+        assert_eq!([validate(), validate(), validate()], [None, None, None]);
+        let limit = Limit::RequestPerPrefix;
+        assert!(matches!(validate(), Some(Denial::Limit { limit: found, .. }) if found == limit));
     }
 
     #[test]

@@ -149,6 +149,8 @@ codes! {
         "The server shuts down.";
     SysReload, "sys_reload", Service, Warning,
         "The configuration was read again.";
+    CertificateRenewal, "certificate_renewal", Service, Warning,
+        "The authority issued a certificate for this server, or did not.";
     SysCrash, "sys_crash", Service, Critical,
         "A handler failed, panicked or exceeded its time.";
     SysOverload, "sys_overload", Service, Warning,

@@ -171,6 +171,7 @@ async fn perform(http: &mut HttpConnection, decision: Decision, keep_alive: bool
             write_page(http, index, cookie.as_deref(), keep_alive).await
         }
         Decision::Redirect(address) => redirect(http, &address).await,
+        Decision::Challenge(content) => answer_challenge(http, &content).await,
         Decision::Preflight(admitted) => answer_preflight(http, &admitted, keep_alive).await,
         Decision::Report(call) => match http.io.read_until(&http.shard, call.body).await {
             Ok(()) => receive_reports(http, call, keep_alive).await,
@@ -223,6 +224,20 @@ async fn redirect(http: &mut HttpConnection, address: &str) -> Next {
         kind: ResponseKind::Api,
         origin: None,
         extra: vec![("Location", address)],
+        keep_alive: false,
+    };
+    respond(http, response).await
+}
+
+/// Answers a challenge of a certificate authority (RFC 8555 section 8.3).
+async fn answer_challenge(http: &mut HttpConnection, content: &str) -> Next {
+    let response = OutgoingResponse {
+        status: 200,
+        content_type: "application/octet-stream",
+        body: content.as_bytes(),
+        kind: ResponseKind::Api,
+        origin: None,
+        extra: Vec::new(),
         keep_alive: false,
     };
     respond(http, response).await

@@ -46,7 +46,11 @@ impl AcceptedSocket {
         let client = peer.ip().to_canonical();
         // Only a request shows an admission token, so all clients count as returning ones here.
         let blocks = gate.directory().blocks();
-        if let Err(denial) = blocks.check(client, ClientClass::Returning, self.shard.now()) {
+        // While a challenge is pending, the first bytes show whether an authority sends them.
+        let unchecked = self.shard.server.options.challenges.is_pending().then_some(client);
+        if unchecked.is_none()
+            && let Err(denial) = blocks.check(client, ClientClass::Returning, self.shard.now())
+        {
             return self.reject(&denial);
         }
         let http_slot = match is_counted.then(|| gate.limits().take_http_slot(client)).transpose() {
@@ -68,10 +72,14 @@ impl AcceptedSocket {
         let Self { shard, socket, listener_kind, .. } = self;
         let (stream, buffer) = match tls {
             None => (Stream::Plain(Tcp::here(socket, start.len())), start),
-            Some(acceptor) => match handshake_tls(&shard, socket, &acceptor, &start).await {
-                Ok(stream) => (stream, Vec::new()),
-                Err(denial) => return reject_socket(&shard, &denial, peer),
-            },
+            Some(acceptor) => {
+                match handshake_tls(&shard, socket, &acceptor, &start, unchecked).await {
+                    Ok(Some(stream)) => (stream, Vec::new()),
+                    // The authority has seen the certificate.
+                    Ok(None) => return,
+                    Err(denial) => return reject_socket(&shard, &denial, peer),
+                }
+            }
         };
         let mut http = HttpConnection::new(shard, stream, peer, listener_kind);
         http.io.buffer = buffer;

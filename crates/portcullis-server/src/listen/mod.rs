@@ -10,5 +10,6 @@ pub(crate) mod stream; // a socket, plain or TLS, polled by hand
 pub(crate) mod tls_protocol; // versions, cipher suites, ALPN, resumption
 pub(crate) mod tls_handshake; // a handshake, complete in time or rejected
 pub(crate) mod tls_hello; // the ClientHello, and the session it resumes
+pub(crate) mod pending_challenges; // challenges of a certificate authority
 pub(crate) mod tls_schedule; // when a TLS handshake starts
 pub(crate) mod receive_rate; // the minimum receive rate of a peer

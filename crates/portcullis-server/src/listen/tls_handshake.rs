@@ -1,7 +1,11 @@
 //! The TLS handshake of a socket: complete in time, or rejected.
 //! Never: a handshake of a peer that sends too slowly.
 
+use std::net::IpAddr;
+
+use portcullis_guard::ClientClass;
 use portcullis_model::Denial;
+use rustls::ServerConnection;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
@@ -14,30 +18,58 @@ use crate::shard::state::Shard;
 
 /// Does the TLS handshake. `start` has the bytes of it that were read before.
 ///
+/// `unchecked` is a client whose block was not checked because it may be a certificate authority.
+/// Its validation ends with the handshake, and returns `None` (RFC 8737 section 3): it never
+/// reaches HTTP.
+///
 /// # Errors
-/// [`Denial::TlsFailed`] and [`Denial::TlsSlow`].
+/// [`Denial::TlsFailed`], [`Denial::TlsSlow`], [`Denial::NetworkBlocked`].
 pub(crate) async fn handshake_tls(
     shard: &Shard,
     mut socket: TcpStream,
     acceptor: &TlsAcceptor,
     start: &[u8],
-) -> Result<Stream, Denial> {
+    unchecked: Option<IpAddr>,
+) -> Result<Option<Stream>, Denial> {
     let mut rate = shard.rate_from_first_byte();
     let hello = read_hello(shard, &mut socket, start, &mut rate).await?;
-    let (mut rest, mut session) = (hello.as_slice(), None);
-    let accepting = acceptor.accept_with(Tcp::here(socket, hello.len()), |connection| {
-        while !rest.is_empty() {
-            // The handshake itself finds and answers errors.
-            let read = connection.read_tls(&mut rest);
-            if read.is_err() || connection.process_new_packets().is_err() {
-                return;
-            }
-        }
+    if let Some(config) = shard.server.options.challenges.tls_config(&hello) {
+        let acceptor = TlsAcceptor::from(config);
+        let accepting = accept_after(&acceptor, socket, &hello, |_| {});
+        let stream = complete_handshake(shard, accepting, rate).await?;
+        Stream::Tls(Box::new(stream)).end().await;
+        return Ok(None);
+    }
+    if let Some(client) = unchecked {
+        let blocks = shard.server.gate.directory().blocks();
+        blocks.check(client, ClientClass::Returning, shard.now())?;
+    }
+    let mut session = None;
+    let accepting = accept_after(acceptor, socket, &hello, |connection| {
         session = random_bytes().ok().map(|new| name_session(connection, new));
     });
     let mut stream = complete_handshake(shard, accepting, rate).await?;
     stream.get_mut().0.enter(session);
-    Ok(Stream::Tls(Box::new(stream)))
+    Ok(Some(Stream::Tls(Box::new(stream))))
+}
+
+/// Starts a handshake whose ClientHello was read before. `then` runs unless that is invalid.
+fn accept_after(
+    acceptor: &TlsAcceptor,
+    socket: TcpStream,
+    mut hello: &[u8],
+    then: impl FnOnce(&mut ServerConnection),
+) -> Accept<Tcp> {
+    acceptor.accept_with(Tcp::here(socket, hello.len()), |connection| {
+        while !hello.is_empty() {
+            // The handshake itself finds and answers errors.
+            let read = connection.read_tls(&mut hello);
+            if read.is_err() || connection.process_new_packets().is_err() {
+                return;
+            }
+        }
+        then(connection);
+    })
 }
 
 /// Completes a handshake, as long as the peer sends fast enough.

@@ -9,6 +9,7 @@ use portcullis_guard::ReferenceKey;
 use portcullis_model::limits;
 use portcullis_wire::engineio::SessionOptions;
 
+use crate::listen::pending_challenges::PendingChallenges;
 use crate::load::admission_queue::QueueLimits;
 use crate::setup::operator_keys::OperatorKeys;
 
@@ -39,6 +40,9 @@ pub struct Options {
     pub former_reference_keys: Vec<ReferenceKey>,
     /// TLS for the public listener; plain text when `None`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Challenges of a certificate authority, answered on `public` and `redirect` while they are
+    /// pending; empty by default.
+    pub challenges: PendingChallenges,
     /// The value of `Strict-Transport-Security` (RFC 6797); the header is not sent when `None`.
     pub hsts: Option<StrictTransport>,
     /// Whether the operator's proxies send the client's address by the PROXY protocol.
@@ -182,6 +186,7 @@ impl Default for Options {
             reference_key: None,
             former_reference_keys: Vec::new(),
             tls: None,
+            challenges: PendingChallenges::default(),
             hsts: Some(StrictTransport::default()),
             proxy_protocol: ProxyProtocol::Off,
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -27,6 +27,7 @@ pub(crate) use audit::AuditSettings;
 pub(crate) use channel::Receiver;
 pub(crate) use definition::{example, reference, schema};
 pub(crate) use identity::passwords::password_policy;
+pub(crate) use network::acme::{AcmeChallenge, AcmeSettings};
 pub(crate) use network::tls::{TlsFiles, TlsSettings};
 pub(crate) use profile::Profile;
 pub(crate) use read::error::ConfigError;

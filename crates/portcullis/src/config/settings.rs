@@ -2,7 +2,7 @@
 //! Never: a partial configuration; the first error stops the start.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use crate::config::identity::accounts::AccountSettings;
 use crate::config::identity::roles::{read_replay, read_roles};
 use crate::config::identity::token::IssuerFacts;
 use crate::config::identity::token_rules::{check_factors, issuer_warnings};
+use crate::config::network::acme::certificate_names;
 use crate::config::network::hsts;
 use crate::config::network::origin::{self, Origins};
 use crate::config::network::tls::TlsSettings;
@@ -150,7 +151,7 @@ impl Settings {
         let credentials = file.origin.credentials();
         let data = sources.data.clone().unwrap_or_else(|| PathBuf::from("portcullis-data"));
         let listen = file.listen.read(sources.listen)?;
-        let tls = file.tls.read(profile)?;
+        let tls = file.tls.read(profile, listen.redirect)?;
         listen.check(&tls)?;
         let origins = file.origin.read(profile, file.listen.hosts)?;
         development::check(profile, &listen, &origins)?;
@@ -206,6 +207,7 @@ impl Settings {
     /// Builds a gate from the settings, which checks them, before anything is changed.
     fn check(&self) -> Result<(), ConfigError> {
         check_factors(&self.identity.issuers, self.identity.accounts.second_factor)?;
+        self.acme_names()?;
         let mut settled = self.clone();
         settled.settle_anywhere();
         // This gate only checks the settings, so its tables are small.
@@ -263,6 +265,16 @@ impl Settings {
         let mut hosts = settled.gate.hosts;
         hosts.append(&mut settled.gate.dashboard.hosts);
         ServerNames { hosts, is_behind_proxy }
+    }
+
+    /// The names of the certificate that an authority issues; none without ACME.
+    pub(crate) fn acme_names(&self) -> Result<Vec<String>, ConfigError> {
+        let TlsSettings::Acme(acme) = &self.tls else { return Ok(Vec::new()) };
+        let mut settled = self.clone();
+        // An address off loopback: the names of this machine are not added.
+        settled.settle(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 443));
+        let gate = &settled.gate;
+        certificate_names(acme, gate.hosts.iter().chain(&gate.dashboard.hosts))
     }
 
     /// The address of the dashboard.

@@ -129,6 +129,7 @@ impl Summary<'_> {
         let mode = ("mode", self.settings.tls.mode().into());
         match &self.settings.tls {
             TlsSettings::Development | TlsSettings::Off => section([mode]),
+            TlsSettings::Acme(acme) => section([mode].into_iter().chain(acme.summary())),
             TlsSettings::Files(files) => {
                 let clients = files.client_ca.as_ref().map(|file| ("client_ca_file", file));
                 let named = [("certificate_file", &files.certificate), ("key_file", &files.key)];

@@ -182,7 +182,7 @@ fn configuration_error_has_the_value_the_reason_and_the_remedy() {
         (&any, "a pattern"),
         ("[origin]\nallowed = [\"https://a.test:443\"]\n", "default port"),
         ("[origin]\nwithout_origin = \"allow\"\n", "no such choice"),
-        ("[tls]\nmode = \"acme\"\n", "not available"),
+        ("[tls]\nmode = \"acme\"\n", "production profile"),
         ("[tls]\nmode = \"none\"\n", "no such choice"),
         ("[tls]\ncertificate_file = \"a.pem\"\n", "one is set"),
         ("profile = \"strict\"\n[tls]\nmode = \"development\"\n", "no other machine trusts"),

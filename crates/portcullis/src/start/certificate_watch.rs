@@ -1,5 +1,5 @@
 //! Reports the state of the certificate: a metric, a daily reminder, an alert.
-//! Never: a new certificate; the operator renews it.
+//! Never: a new certificate; the operator or the task of ACME renews it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use portcullis_audit::{AlertKey, AlertSeverity, Audit};
 use portcullis_model::{Clock, Now};
 use portcullis_server::Builder;
 
-use crate::config::Settings;
+use crate::acme;
+use crate::config::{ConfigError, Settings};
 use crate::tls::certificate::EXPIRES_SOON_S;
 use crate::tls::server_config::Tls;
 
@@ -18,25 +19,37 @@ const EXPIRES_NOW_S: i64 = 7 * 24 * 60 * 60;
 /// The rule of alerts about certificates.
 const RULE: &str = "A16";
 
-/// Adds a metric: how long the current certificate is valid.
-pub(crate) fn measure(builder: &mut Builder, tls: &Tls, clock: &Arc<dyn Clock>) {
-    let (certificate, clock) = (Arc::clone(&tls.certificate), Arc::clone(clock));
+/// Adds a metric, how long the current certificate is valid, and the task that renews it by ACME.
+pub(crate) fn install(
+    builder: &mut Builder,
+    settings: &Settings,
+    tls: Option<&Tls>,
+    audit: &Audit,
+    clock: &Arc<dyn Clock>,
+) -> Result<(), ConfigError> {
+    let Some(tls) = tls else { return Ok(()) };
+    let (certificate, moments) = (Arc::clone(&tls.certificate), Arc::clone(clock));
     let help = "Seconds until the current certificate expires; negative when it has";
-    builder
-        .measure("certificate_expiry_seconds", help, move || certificate.seconds_left(clock.now()));
+    builder.measure("certificate_expiry_seconds", help, move || {
+        certificate.seconds_left(moments.now())
+    });
+    acme::task::install(builder, settings, tls, audit, clock)
 }
 
 /// Watches the certificate while the server runs.
 pub(crate) struct CertificateWatch {
     last_reminder_unix_s: i64,
     key: AlertKey,
+    /// What the operator has to do.
+    remedy: &'static str,
 }
 
 impl CertificateWatch {
     pub(crate) fn new(settings: &Settings, now: Now) -> Self {
         let host = settings.gate.hosts.first().cloned().unwrap_or_default();
         let key = AlertKey { kind: "host", value: host };
-        Self { last_reminder_unix_s: now.unix_s(), key }
+        let remedy = settings.tls.renewal_remedy();
+        Self { last_reminder_unix_s: now.unix_s(), key, remedy }
     }
 
     /// Once a second: logs once a day, and alerts, when the certificate expires soon.
@@ -44,7 +57,7 @@ impl CertificateWatch {
         let left_s = tls.certificate.seconds_left(now);
         if left_s < EXPIRES_SOON_S && now.unix_s() - self.last_reminder_unix_s >= REMIND_EVERY_S {
             self.last_reminder_unix_s = now.unix_s();
-            tracing::warn!(left_s, "the certificate expires soon: renew it, and send SIGHUP");
+            tracing::warn!(left_s, "the certificate expires soon: {}", self.remedy);
         }
         let Some(alerts) = audit.alerts() else { return };
         match severity(left_s) {

@@ -5,11 +5,13 @@ use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::acme::account::ACCOUNT_FILE;
+use crate::acme::stored::CERTIFICATE_FILE;
 use crate::config::{ConfigError, Settings, input_files};
 use crate::start::log_key;
 
 /// Files that the server creates in the data directory; see `docs/keys.md`.
-const OWN_NAMES: [&str; 23] = [
+const OWN_NAMES: [&str; 25] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",
@@ -19,6 +21,8 @@ const OWN_NAMES: [&str; 23] = [
     "ca.key",
     "tls.pem",
     "tls.key",
+    ACCOUNT_FILE,
+    CERTIFICATE_FILE,
     LOG_NUMBERS,
     log_key::FILE_NAME,
     ACCESS_NUMBERS,

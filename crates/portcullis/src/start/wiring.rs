@@ -77,7 +77,7 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>, supervisor: &Supervisor) -
     let mut builder = parts.assemble(&settings, &audit, access.as_ref(), &clock, &desk)?;
     let start_facts = self_audit::attach(&desk, &settings, &*clock);
     let channels = alert_channels::start(&mut builder, &settings, &audit, &clock, &desk)?;
-    tls.iter().for_each(|tls| certificate_watch::measure(&mut builder, tls, &clock));
+    certificate_watch::install(&mut builder, &settings, tls.as_ref(), &audit, &clock)?;
     let syslog = syslog::start(&settings, &audit, &mut builder, &clock)?;
     let actions = builder.actions().map_err(ConfigError::Gate)?;
     let found_weakenings = weakenings(&settings, &actions)?;

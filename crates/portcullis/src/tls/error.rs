@@ -13,6 +13,9 @@ pub(crate) enum TlsError {
     /// The development certificates cannot be created.
     #[error(transparent)]
     Development(#[from] DevelopmentTlsError),
+    /// The certificate until the first one of an authority cannot be created.
+    #[error("{0}")]
+    Temporary(String),
     /// The TLS library returned an error.
     #[error("cannot set up TLS: {0}")]
     Rustls(#[from] rustls::Error),

@@ -16,6 +16,8 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::acme::temporary::temporary;
+use crate::acme::{stored, task};
 use crate::config::{ConfigError, Profile, Settings, TlsFiles, TlsSettings, Warning};
 use crate::tls::certificate::{self, ServerNames, Validity};
 use crate::tls::certificate_files;
@@ -35,7 +37,8 @@ impl Certificate {
         Self { key: RwLock::new(Arc::new(read.key)), until_unix_s }
     }
 
-    fn replace(&self, read: ReadCertificate) {
+    /// Uses another certificate for new connections.
+    pub(crate) fn replace(&self, read: ReadCertificate) {
         *self.key.write() = Arc::new(read.key);
         self.until_unix_s.store(read.validity.until_unix_s, Ordering::Relaxed);
     }
@@ -53,17 +56,23 @@ impl ResolvesServerCert for Certificate {
 }
 
 /// Certificate that was read and checked.
-struct ReadCertificate {
+pub(crate) struct ReadCertificate {
     key: CertifiedKey,
     validity: Validity,
     warnings: Vec<Warning>,
+}
+
+impl ReadCertificate {
+    pub(crate) fn new(key: CertifiedKey, validity: Validity) -> Self {
+        Self { key, validity, warnings: Vec::new() }
+    }
 }
 
 /// TLS of the public listener.
 pub(crate) struct Tls {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) certificate: Arc<Certificate>,
-    files: TlsFiles,
+    files: Option<TlsFiles>,
     names: ServerNames,
     development: Option<DevelopmentTls>,
 }
@@ -77,6 +86,13 @@ impl Tls {
             TlsSettings::Files(files) => {
                 Self::from_files(files, None, names, settings.profile, now).map(Some)
             }
+            TlsSettings::Acme(_) => {
+                let read = start_certificate(settings, &settings.acme_names()?, now)?;
+                let certificate = Arc::new(Certificate::new(read));
+                let config = server_config(settings.profile, Arc::clone(&certificate), None)?;
+                let (config, names) = (Arc::new(config), ServerNames::default());
+                Ok(Some(Self { config, certificate, files: None, names, development: None }))
+            }
             TlsSettings::Development => {
                 let own = DevelopmentTls::load_or_create(&settings.storage.data, now)?;
                 let files = own.leaf.clone();
@@ -89,7 +105,14 @@ impl Tls {
     /// Checks the operator's certificate and returns warnings. Development certificates are not
     /// checked: they are created again when needed.
     pub(crate) fn inspect(settings: &Settings, now: Now) -> Result<Vec<Warning>, TlsError> {
-        let TlsSettings::Files(files) = &settings.tls else { return Ok(Vec::new()) };
+        let files = match &settings.tls {
+            TlsSettings::Files(files) => files,
+            TlsSettings::Acme(acme) => {
+                task::transport(acme)?;
+                return Ok(Vec::new());
+            }
+            TlsSettings::Development | TlsSettings::Off => return Ok(Vec::new()),
+        };
         let names = settings.server_names();
         Self::from_files(files, None, names.clone(), settings.profile, now)?;
         Ok(read_checked(files, &names, now)?.warnings)
@@ -105,7 +128,7 @@ impl Tls {
         let certificate = Arc::new(Certificate::new(read_checked(files, &names, now)?));
         let clients = files.client_ca.as_deref().map(clients).transpose()?;
         let config = Arc::new(server_config(profile, Arc::clone(&certificate), clients)?);
-        Ok(Self { config, certificate, files: files.clone(), names, development })
+        Ok(Self { config, certificate, files: Some(files.clone()), names, development })
     }
 
     /// File of the development authority, if the certificate is a development certificate.
@@ -118,11 +141,26 @@ impl Tls {
         if let Some(development) = &self.development {
             development.renew(now)?;
         }
-        let mut read = read_checked(&self.files, &self.names, now)?;
+        // Without files, the server renews the certificate itself.
+        let Some(files) = &self.files else { return Ok(Vec::new()) };
+        let mut read = read_checked(files, &self.names, now)?;
         let warnings = std::mem::take(&mut read.warnings);
         self.certificate.replace(read);
         Ok(warnings)
     }
+}
+
+/// The stored certificate of the authority, or a temporary one.
+fn start_certificate(
+    settings: &Settings,
+    names: &[String],
+    now: Now,
+) -> Result<ReadCertificate, TlsError> {
+    let (key, validity) = match stored::find(&settings.storage.data, names, now) {
+        Some(found) => (found.key, found.validity),
+        None => temporary(names, now).map_err(|failure| TlsError::Temporary(failure.text))?,
+    };
+    Ok(ReadCertificate::new(key, validity))
 }
 
 fn read_checked(
@@ -248,7 +286,7 @@ mod tests {
         let renewed = leaf();
         assert_ne!(renewed, before);
         // The operator's own files are never created again, so an invalid one is an error.
-        let files = tls.files.clone();
+        let files = tls.files.clone().unwrap();
         let names = ServerNames::default();
         let theirs = Tls::from_files(&files, None, names, Profile::Production, later).unwrap();
         std::fs::set_permissions(&files.key, PermissionsExt::from_mode(0o644)).unwrap();

@@ -93,13 +93,14 @@ fn shipped() -> Vec<ShippedFile> {
 }
 
 /// Paths and addresses of a deployment, and their replacements in this test.
-const ELSEWHERE: [(&str, &str); 11] = [
+const ELSEWHERE: [(&str, &str); 12] = [
     ("/etc/portcullis/siem-ca.pem", "good.pem"),
     ("/etc/portcullis/chat.example.pem", "good.pem"),
     ("/etc/portcullis/chat.example.key", "good.key"),
     ("/etc/portcullis/tls.crt", "good.pem"),
     ("/etc/portcullis/tls.key", "good.key"),
     ("[::]:443", "127.0.0.1:0"),
+    ("[::]:80", "127.0.0.1:0"),
     ("/etc/portcullis-tls/tls.crt", "good.pem"),
     ("/etc/portcullis-tls/tls.key", "good.key"),
     ("/var/lib/portcullis/access.log", "access.log"),

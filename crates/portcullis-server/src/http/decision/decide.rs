@@ -84,10 +84,14 @@ fn dashboard_address(request: &HeadRequest<'_>) -> Result<String, Denial> {
     Ok(format!("{folder}{mark}{query}"))
 }
 
-/// A request in plain text: pages are redirected.
+/// A request in plain text: pages are redirected, and pending challenges are answered.
 fn decide_plain_text(request: &HeadRequest<'_>) -> Result<Decision, Denial> {
     let head = request.head;
     let admission = request.shard.server.gate.admission();
+    if let Some(content) = challenge_content(request) {
+        admission.count_validation(request.handshake(Endpoint::Page).client, request.now)?;
+        return Ok(Decision::Challenge(content));
+    }
     let name = admission.redirect(&request.handshake(Endpoint::Page), request.now)?;
     let (Target::Page(_) | Target::Dashboard) = request.target else {
         return Err(Denial::PlainText);
@@ -97,6 +101,14 @@ fn decide_plain_text(request: &HeadRequest<'_>) -> Result<Decision, Denial> {
     }
     let mark = if head.query.is_empty() { "" } else { "?" };
     Ok(Decision::Redirect(format!("https://{name}{}{mark}{}", head.path, head.query)))
+}
+
+/// The content that a certificate authority expects (RFC 8555 section 8.3).
+fn challenge_content(request: &HeadRequest<'_>) -> Option<String> {
+    let head = request.head;
+    let is_read = matches!(head.method, "GET" | "HEAD") && head.content_length == 0;
+    let is_plain = is_read && head.query.is_empty() && !wants_upgrade(head);
+    is_plain.then(|| request.shard.server.options.challenges.http_content(head.path)).flatten()
 }
 
 fn decide_route(

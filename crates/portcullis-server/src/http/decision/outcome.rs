@@ -38,6 +38,8 @@ pub(crate) enum Decision {
     /// The complete address of the same page over TLS.
     Redirect(String),
     Preflight(Box<AdmittedRequest>),
+    /// The answer to a challenge of a certificate authority.
+    Challenge(String),
     Reject(Denial),
 }
 
@@ -54,6 +56,7 @@ impl Decision {
             | Self::Page { .. }
             | Self::Redirect(_)
             | Self::Preflight(_)
+            | Self::Challenge(_)
             | Self::Reject(_) => None,
         }
     }

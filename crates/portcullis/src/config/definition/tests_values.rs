@@ -69,6 +69,9 @@ fn needed(path: &str) -> String {
         "tls.certificate_file" | "tls.key_file" | "tls.client_ca_file" => {
             String::from("[tls]\nmode = \"files\"\ncertificate_file = \"a\"\nkey_file = \"b\"\n")
         }
+        _ if path.starts_with("tls.acme_") => {
+            String::from("[tls]\nmode = \"acme\"\nacme_terms_agreed = true\n")
+        }
         "tls.mode" => String::from("[tls]\ncertificate_file = \"a\"\nkey_file = \"b\"\n"),
         "listen.redirect" => {
             String::from("[tls]\nmode = \"files\"\ncertificate_file = \"a\"\nkey_file = \"b\"\n")
@@ -178,6 +181,7 @@ fn whole_example_without_its_comment_signs_is_accepted() {
         "fallback",
         "digest",
         "proxy_header",
+        "acme_",
         "amr_claim",
         "acr_claim",
         "count = 20",

@@ -19,6 +19,9 @@ pub(crate) fn input_files(settings: &Settings) -> Vec<(Option<&'static str>, &Pa
             (Some("tls.key_file"), Some(&tls.key)),
             (Some("tls.client_ca_file"), tls.client_ca.as_ref()),
         ]),
+        TlsSettings::Acme(acme) => {
+            files.push((Some("tls.acme_ca_file"), acme.authorities.as_ref()));
+        }
     }
     let syslog = settings.audit.syslog.as_ref();
     files.push((Some("audit.syslog_ca"), syslog.and_then(|syslog| syslog.authorities.as_ref())));

@@ -11,7 +11,7 @@ use crate::config::input_files;
 use crate::doctor::examination::Examination;
 
 /// Files of the data directory with keys, tokens or alerts: for the server's user alone.
-const PRIVATE: [&str; 16] = [
+const PRIVATE: [&str; 18] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",
@@ -19,6 +19,8 @@ const PRIVATE: [&str; 16] = [
     "setup-token.sha256",
     "ca.key",
     "tls.key",
+    "acme-account.json",
+    "acme-certificate.pem",
     "security-log.key",
     "audit-chain.state",
     "alerts.state",

@@ -12,6 +12,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use crate::config::TlsSettings;
 use crate::tls::certificate::{EXPIRES_SOON_S, day, element, read_validity};
 
 const DAY_S: i64 = 24 * 60 * 60;
@@ -24,12 +25,36 @@ const CA_ISSUERS: &[u8] = &[0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30
 /// `rsaEncryption` (RFC 3279 section 2.3.1), in DER.
 const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
+/// What an operator does about a finding; it depends on who renews the certificate.
+#[derive(Clone, Copy)]
+pub(super) struct ChainRemedies {
+    renew: &'static str,
+    chain: &'static str,
+}
+
+impl ChainRemedies {
+    pub(super) fn new(tls: &TlsSettings) -> Self {
+        let renew = tls.renewal_remedy();
+        match tls {
+            TlsSettings::Acme(_) => {
+                let chain = "the authority issued this chain: read the records certificate_renewal";
+                Self { renew, chain }
+            }
+            TlsSettings::Development | TlsSettings::Files(_) | TlsSettings::Off => Self {
+                renew,
+                chain: "write the whole chain to tls.certificate_file, the server's certificate \
+                        first",
+            },
+        }
+    }
+}
+
 /// Checks the chain that the server sent for a name.
 pub(super) fn check(
     chain: &[CertificateDer<'_>],
     name: &ServerName<'_>,
     roots: Vec<CertificateDer<'static>>,
-    now: Now,
+    (now, remedies): (Now, ChainRemedies),
     check: &mut CheckBuilder,
 ) {
     let Some(own) = chain.first() else {
@@ -37,10 +62,10 @@ pub(super) fn check(
         return;
     };
     for (index, certificate) in chain.iter().enumerate() {
-        check_days(index, certificate, now.unix_s(), check);
+        check_days(index, certificate, (now.unix_s(), remedies.renew), check);
     }
     check_key(own, check);
-    check_trust(chain, name, roots, now, check);
+    check_trust(chain, name, roots, (now, remedies), check);
 }
 
 /// Checks that the certificate is for a name that clients use.
@@ -58,7 +83,12 @@ pub(super) fn check_name(
     }
 }
 
-fn check_days(index: usize, certificate: &[u8], now_s: i64, check: &mut CheckBuilder) {
+fn check_days(
+    index: usize,
+    certificate: &[u8],
+    (now_s, remedy): (i64, &'static str),
+    check: &mut CheckBuilder,
+) {
     let which = if index == 0 { "the certificate" } else { "an intermediate certificate" };
     let name = if index == 0 { "days" } else { "days of an intermediate" };
     let Some(validity) = read_validity(certificate) else {
@@ -67,7 +97,6 @@ fn check_days(index: usize, certificate: &[u8], now_s: i64, check: &mut CheckBui
     };
     let left_s = validity.until_unix_s - now_s;
     let (days, until) = (left_s.max(0) / DAY_S, day(validity.until_unix_s));
-    let remedy = "renew it, write it to tls.certificate_file, and send SIGHUP";
     if left_s <= 0 {
         check.alarm(name, format!("{which} expired on {until}"), remedy);
     } else if left_s < EXPIRES_NOW_S {
@@ -87,10 +116,10 @@ fn check_trust(
     chain: &[CertificateDer<'_>],
     name: &ServerName<'_>,
     roots: Vec<CertificateDer<'static>>,
-    now: Now,
+    (now, remedies): (Now, ChainRemedies),
     check: &mut CheckBuilder,
 ) {
-    let remedy = "write the whole chain to tls.certificate_file, the server's certificate first";
+    let remedy = remedies.chain;
     match verify(chain, name, roots, now) {
         Ok(()) => check.fact("trusted by the authorities of this machine"),
         // The name is checked for each host.
@@ -236,7 +265,8 @@ mod tests {
         let mut found = CheckBuilder::new(CheckId::D2);
         let name = ServerName::try_from("chat.example").unwrap();
         let now = Now { monotonic_ms: 0, unix_ms: NOW_S * 1_000 };
-        check(chain, &name, roots.to_vec(), now, &mut found);
+        let remedies = ChainRemedies::new(&TlsSettings::Off);
+        check(chain, &name, roots.to_vec(), (now, remedies), &mut found);
         check_name(chain, &name, &mut found);
         let key = |finding: AuditFinding| format!("{} {}", finding.severity.name(), finding.key);
         found.finish().findings.into_iter().map(key).collect()

@@ -9,7 +9,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls_native_certs::load_native_certs;
 use rustls_pki_types::{CertificateDer, ServerName};
 
-use super::chain;
+use super::chain::{self, ChainRemedies};
 use super::probe::{Listener, is_rejection};
 use crate::config::TlsSettings;
 use crate::doctor::examination::Examination;
@@ -85,7 +85,8 @@ fn check_chain(
     };
     // All hosts usually have the same chain, which is checked once.
     if !seen.iter().any(|known| known == sent) {
-        chain::check(sent, &name, load_native_certs().certs, examination.now, check);
+        let remedies = ChainRemedies::new(&examination.settings.tls);
+        chain::check(sent, &name, load_native_certs().certs, (examination.now, remedies), check);
     }
     chain::check_name(sent, &name, check);
 }

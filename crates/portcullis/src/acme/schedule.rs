@@ -1,0 +1,204 @@
+//! The times of renewals and of further attempts.
+//! Never: two servers at the same moment by design; each time has a random part.
+
+use portcullis_model::Now;
+
+use crate::acme::failure::FailureKind;
+use crate::tls::certificate::Validity;
+
+const HOUR_S: u64 = 60 * 60;
+/// The wait after the first failure; each further one doubles it.
+const RETRY_FIRST_S: u64 = 2 * 60;
+/// The longest wait after a failure.
+const RETRY_MAX_S: u64 = 12 * HOUR_S;
+/// The waits after the authority reported a rate limit. Their limits are of hours to a week.
+const RATE_LIMITED_S: (u64, u64) = (6 * HOUR_S, 24 * HOUR_S);
+/// The shortest wait after a success: a wrong clock causes no loop of orders.
+const AFTER_SUCCESS_S: u64 = HOUR_S;
+
+/// A random part of a time: a fraction of [`u32::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Jitter(pub(crate) u32);
+
+impl Jitter {
+    /// A random part of `whole`; all of it at most.
+    fn of(self, whole: i64) -> i64 {
+        let part = i128::from(whole) * i128::from(self.0) / i128::from(u32::MAX);
+        i64::try_from(part).unwrap_or(0)
+    }
+}
+
+/// When a certificate is renewed without advice of its authority: at two thirds of its lifetime, or
+/// up to a thirtieth of it earlier.
+pub(crate) fn renewal_unix_s(validity: Validity, jitter: Jitter) -> i64 {
+    let lifetime_s = validity.until_unix_s.saturating_sub(validity.from_unix_s).max(0);
+    let due = validity.from_unix_s.saturating_add(lifetime_s / 3 * 2);
+    due.saturating_sub(jitter.of(lifetime_s / 30))
+}
+
+/// A random moment of the window that the authority suggests (RFC 9773 section 4.2), and never
+/// later than a third of a day before the end of the certificate.
+pub(crate) fn moment_of_window(window: (i64, i64), validity: Validity, jitter: Jitter) -> i64 {
+    let (start, end) = window;
+    let moment = start.saturating_add(jitter.of(end.saturating_sub(start).max(0)));
+    moment.min(validity.until_unix_s.saturating_sub(8 * 60 * 60))
+}
+
+/// The wait after failures in a row, in seconds. `retry_after_s` is the wait that the authority
+/// requests.
+pub(crate) fn retry_wait_s(
+    failures: u32,
+    kind: FailureKind,
+    retry_after_s: Option<u64>,
+    jitter: Jitter,
+) -> u64 {
+    let doubled = RETRY_FIRST_S.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let (least, most) = match kind {
+        FailureKind::RateLimited => RATE_LIMITED_S,
+        FailureKind::Other => (doubled.min(RETRY_MAX_S), RETRY_MAX_S),
+    };
+    let wait = retry_after_s.unwrap_or(0).max(least).min(most);
+    // A quarter earlier at most, unless the authority named the time.
+    let early = jitter.of(i64::try_from(wait / 4).unwrap_or(0));
+    let early = u64::try_from(early).unwrap_or(0);
+    wait.saturating_sub(early).max(retry_after_s.unwrap_or(0).min(most))
+}
+
+/// When the next attempt starts: a wall-clock time, and not before a wait has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plan {
+    due_unix_s: i64,
+    not_before_ms: u64,
+}
+
+impl Plan {
+    /// At once.
+    pub(crate) const NOW: Self = Self { due_unix_s: i64::MIN, not_before_ms: 0 };
+
+    /// At a wall-clock time.
+    pub(crate) fn at(due_unix_s: i64) -> Self {
+        Self { due_unix_s, not_before_ms: 0 }
+    }
+
+    /// At a wall-clock time, and not soon after the success at `now`.
+    pub(crate) fn after_success(due_unix_s: i64, now: Now) -> Self {
+        Self { due_unix_s, not_before_ms: after(now, AFTER_SUCCESS_S) }
+    }
+
+    /// After a wait.
+    pub(crate) fn after_failure(wait_s: u64, now: Now) -> Self {
+        Self { due_unix_s: i64::MIN, not_before_ms: after(now, wait_s) }
+    }
+
+    /// Changes the wall-clock time only.
+    pub(crate) fn with_due(self, due_unix_s: i64) -> Self {
+        Self { due_unix_s, ..self }
+    }
+
+    pub(crate) fn is_due(self, now: Now) -> bool {
+        now.unix_s() >= self.due_unix_s && now.monotonic_ms >= self.not_before_ms
+    }
+
+    /// The wall-clock time of the next attempt.
+    pub(crate) fn next_unix_s(self, now: Now) -> i64 {
+        let wait_s = self.not_before_ms.saturating_sub(now.monotonic_ms) / 1_000;
+        now.unix_s().saturating_add(i64::try_from(wait_s).unwrap_or(i64::MAX)).max(self.due_unix_s)
+    }
+}
+
+fn after(now: Now, wait_s: u64) -> u64 {
+    now.monotonic_ms.saturating_add(wait_s.saturating_mul(1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY_S: i64 = 24 * 60 * 60;
+    const NONE: Jitter = Jitter(0);
+    const MOST: Jitter = Jitter(u32::MAX);
+
+    fn validity(days: i64) -> Validity {
+        Validity { from_unix_s: 1_800_000_000, until_unix_s: 1_800_000_000 + days * DAY_S }
+    }
+
+    #[test]
+    fn renewal_is_at_two_thirds_of_the_lifetime_or_a_little_earlier() {
+        for (days, latest, earliest) in
+            [(90, 60 * DAY_S, 57 * DAY_S), (6, 4 * DAY_S, 4 * DAY_S - DAY_S / 5), (0, 0, 0)]
+        {
+            let from = validity(days).from_unix_s;
+            assert_eq!(renewal_unix_s(validity(days), NONE) - from, latest, "{days}");
+            assert_eq!(renewal_unix_s(validity(days), MOST) - from, earliest, "{days}");
+        }
+        let wrong = Validity { from_unix_s: 100, until_unix_s: 0 };
+        assert_eq!(renewal_unix_s(wrong, MOST), 100);
+    }
+
+    #[test]
+    fn window_of_the_authority_is_used_and_ends_before_the_certificate() {
+        let validity = validity(90);
+        let from = validity.from_unix_s;
+        let moment = |start: i64, end: i64, jitter| {
+            moment_of_window((from + start * DAY_S, from + end * DAY_S), validity, jitter) - from
+        };
+        assert_eq!(moment(50, 52, NONE), 50 * DAY_S);
+        assert_eq!(moment(50, 52, MOST), 52 * DAY_S);
+        assert_eq!(moment(50, 52, Jitter(u32::MAX / 2)) / 3_600, 51 * 24 - 1);
+        assert_eq!(moment(52, 50, MOST), 52 * DAY_S, "an invalid window");
+        assert_eq!(moment(100, 200, MOST), 90 * DAY_S - 8 * 3_600);
+        // A revoked certificate: the window has passed.
+        assert_eq!(moment(-10, -9, MOST), -9 * DAY_S);
+    }
+
+    #[test]
+    fn waits_double_up_to_twelve_hours_and_follow_the_authority() {
+        use FailureKind::{Other, RateLimited};
+        // Failures, kind, Retry-After, and the wait without and with the most jitter.
+        for (failures, kind, retry_after_s, latest, earliest) in [
+            (1, Other, None, 120, 90),
+            (2, Other, None, 240, 180),
+            (5, Other, None, 1_920, 1_440),
+            (9, Other, None, 30_720, 23_040),
+            (10, Other, None, 43_200, 32_400),
+            (u32::MAX, Other, None, 43_200, 32_400),
+            (0, Other, None, 120, 90),
+            (1, Other, Some(600), 600, 600),
+            (1, Other, Some(30), 120, 90),
+            (1, Other, Some(86_400), 43_200, 43_200),
+            (1, RateLimited, None, 21_600, 16_200),
+            (1, RateLimited, Some(60), 21_600, 16_200),
+            (1, RateLimited, Some(40_000), 40_000, 40_000),
+            (9, RateLimited, Some(999_999), 86_400, 86_400),
+        ] {
+            let wait = |jitter| retry_wait_s(failures, kind, retry_after_s, jitter);
+            let waits = (wait(NONE), wait(MOST));
+            assert_eq!(waits, (latest, earliest), "{failures} {kind:?} {retry_after_s:?}");
+        }
+    }
+
+    #[test]
+    fn attempt_is_due_after_its_time_and_its_wait() {
+        let at = |monotonic_s: u64, unix_s: i64| Now {
+            monotonic_ms: monotonic_s * 1_000,
+            unix_ms: unix_s * 1_000,
+        };
+        assert!(Plan::NOW.is_due(at(0, 0)));
+        let renewal = Plan::at(5_000);
+        assert!(!renewal.is_due(at(9_000, 4_999)));
+        assert!(renewal.is_due(at(0, 5_000)));
+        // A wall clock that is set changes nothing about the wait after a failure.
+        let retry = Plan::after_failure(60, at(100, 1_000));
+        for (monotonic_s, unix_s, expect) in
+            [(159, 1_059, false), (159, 9_999, false), (160, 1_060, true), (160, 0, true)]
+        {
+            assert_eq!(retry.is_due(at(monotonic_s, unix_s)), expect, "{monotonic_s} {unix_s}");
+        }
+        assert_eq!(retry.next_unix_s(at(100, 1_000)), 1_060);
+        // A new certificate that seems old to a wrong clock is kept for an hour.
+        let success = Plan::after_success(5_000, at(100, 9_000));
+        assert!(!success.is_due(at(3_699, 12_599)));
+        assert!(success.is_due(at(3_700, 12_600)));
+        assert_eq!(success.with_due(20_000).next_unix_s(at(3_700, 12_600)), 20_000);
+    }
+}

@@ -1,0 +1,233 @@
+//! The periodic task of ACME: starts attempts, and puts their certificates in use.
+//! Never: two attempts at once; an end of the certificate in use before there is another one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use portcullis_audit::{Audit, Outcome, Record, utc};
+use portcullis_model::{Clock, Code, Now};
+use portcullis_server::Builder;
+use tokio::sync::Mutex;
+
+use crate::acme::attempt::Authority;
+use crate::acme::failure::AcmeFailure;
+use crate::acme::renewal_info::USUAL_WAIT_S;
+use crate::acme::schedule::{Jitter, Plan, moment_of_window, renewal_unix_s, retry_wait_s};
+use crate::acme::state::AcmeState;
+use crate::acme::stored::{self, IssuedCertificate};
+use crate::acme::transport::Transport;
+use crate::config::{AcmeSettings, ConfigError, Settings, TlsSettings};
+use crate::tls::certificate::{Validity, day};
+use crate::tls::server_config::{ReadCertificate, Tls};
+
+/// The interval between two reads of the clock.
+const EVERY_MS: u64 = 1_000;
+
+/// Adds the task, its metrics and its part of `/ready` if `tls.mode` is `acme`.
+pub(crate) fn install(
+    builder: &mut Builder,
+    settings: &Settings,
+    tls: &Tls,
+    audit: &Audit,
+    clock: &Arc<dyn Clock>,
+) -> Result<(), ConfigError> {
+    let TlsSettings::Acme(acme) = &settings.tls else { return Ok(()) };
+    let transport = transport(acme)?;
+    let authority = Authority {
+        settings: acme.clone(),
+        names: settings.acme_names()?,
+        data: settings.storage.data.clone(),
+        transport,
+        pending: settings.server.challenges.clone(),
+    };
+    let parts = TaskParts {
+        certificate: Arc::clone(&tls.certificate),
+        audit: audit.clone(),
+        clock: Arc::clone(clock),
+        state: Arc::default(),
+    };
+    parts.state.report(builder);
+    let task = Arc::new(Mutex::new(AcmeTask::new(authority, parts)));
+    builder.every("acme", EVERY_MS, move |_| {
+        let task = Arc::clone(&task);
+        async move { task.lock().await.step().await }
+    });
+    Ok(())
+}
+
+/// Requests to the authority of the configuration.
+///
+/// # Errors
+/// The file of authorities cannot be used, or the directory is not at an allowed address.
+pub(crate) fn transport(acme: &AcmeSettings) -> Result<Transport, ConfigError> {
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| {
+            let why = format!("it cannot be read ({error})");
+            let mend = "name a PEM file with the authority of the directory";
+            ConfigError::file("tls.acme_ca_file", path, why, mend)
+        })
+    };
+    let roots = acme.authorities.as_ref().map(read).transpose()?;
+    Transport::new(&acme.directory, roots).map_err(|error| {
+        let mend = "name the directory of your authority; for a private one, also acme_ca_file";
+        let seen = format!("{:?}", acme.directory);
+        ConfigError::refused("tls.acme_directory", seen, error.to_string(), mend)
+    })
+}
+
+/// The parts of the server that the task changes or reads.
+struct TaskParts {
+    certificate: Arc<crate::tls::server_config::Certificate>,
+    audit: Audit,
+    clock: Arc<dyn Clock>,
+    state: Arc<AcmeState>,
+}
+
+/// The certificate in use.
+struct Current {
+    der: Vec<u8>,
+    validity: Validity,
+    /// The random part of the time of its renewal.
+    jitter: Jitter,
+}
+
+impl Current {
+    fn new(issued: &IssuedCertificate) -> Self {
+        let der = issued.key.cert.first().map(|own| own.to_vec()).unwrap_or_default();
+        Self { der, validity: issued.validity, jitter: random() }
+    }
+}
+
+/// The state between two attempts.
+struct AcmeTask {
+    authority: Authority,
+    parts: TaskParts,
+    plan: Plan,
+    current: Option<Current>,
+    /// Failures since the last success.
+    failures: u32,
+    /// When the authority is asked for its window, on the monotonic clock.
+    window_due_ms: u64,
+}
+
+impl AcmeTask {
+    /// Continues with the stored certificate, if there is one.
+    fn new(authority: Authority, parts: TaskParts) -> Self {
+        let now = parts.clock.now();
+        let found = stored::find(&authority.data, &authority.names, now);
+        let current = found.as_ref().map(Current::new);
+        let plan = match (&found, &current) {
+            (Some(found), Some(current))
+                if found.directory == authority.settings.directory
+                    && found.missing_name(&authority.names).is_none() =>
+            {
+                Plan::at(renewal_unix_s(current.validity, current.jitter))
+            }
+            // None, or the configuration names another authority or more names.
+            (Some(_) | None, Some(_) | None) => Plan::NOW,
+        };
+        if current.is_some() {
+            parts.state.set_stored();
+        }
+        Self { authority, parts, plan, current, failures: 0, window_due_ms: now.monotonic_ms }
+    }
+
+    async fn step(&mut self) {
+        let now = self.parts.clock.now();
+        if self.plan.is_due(now) {
+            self.attempt().await;
+        } else if now.monotonic_ms >= self.window_due_ms {
+            self.follow_window(now).await;
+        }
+        let next = self.plan.next_unix_s(self.parts.clock.now());
+        self.parts.state.set_next(next);
+    }
+
+    /// Obtains a certificate, checks it, uses it, and stores it.
+    async fn attempt(&mut self) {
+        let former = self.current.as_ref().map(|current| current.der.as_slice());
+        let obtained = self.authority.obtain(former).await;
+        let now = self.parts.clock.now();
+        let checked =
+            obtained.and_then(|issued| issued.check(&self.authority.names, now).map(|()| issued));
+        match checked {
+            Ok(issued) => self.succeed(issued, now).await,
+            Err(failure) => self.fail(&failure, now),
+        }
+    }
+
+    /// Stores the certificate, and uses it even if that fails.
+    async fn succeed(&mut self, issued: IssuedCertificate, now: Now) {
+        let current = Current::new(&issued);
+        let read = ReadCertificate::new(issued.key.clone(), issued.validity);
+        let data = self.authority.data.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let suffix = portcullis_server::random_id::<8>();
+            let suffix = suffix.map_err(|_| AcmeFailure::new("the system has no randomness"))?;
+            issued.write(&data, &suffix)
+        });
+        if let Ok(Err(failure)) = written.await {
+            tracing::error!(error = failure.text, "the certificate is lost at a restart");
+            self.record(Outcome::Failure, failure.text, now);
+        }
+        self.parts.certificate.replace(read);
+        self.parts.state.set_success(now.unix_s());
+        let due = renewal_unix_s(current.validity, current.jitter);
+        self.plan = Plan::after_success(due, now);
+        self.failures = 0;
+        self.window_due_ms = now.monotonic_ms;
+        let until = day(current.validity.until_unix_s);
+        self.current = Some(current);
+        let names = self.authority.names.join(" ");
+        tracing::info!(names, until, "the authority issued a certificate, which is in use");
+        self.record(Outcome::Success, format!("{names}, valid until {until}"), now);
+    }
+
+    fn fail(&mut self, failure: &AcmeFailure, now: Now) {
+        self.failures = self.failures.saturating_add(1);
+        let retry_after_s = self.authority.transport.take_retry_after_s();
+        let wait_s = retry_wait_s(self.failures, failure.kind, retry_after_s, random());
+        self.plan = Plan::after_failure(wait_s, now);
+        self.parts.state.set_failure(now.unix_s());
+        let next = utc(self.plan.next_unix_s(now).saturating_mul(1_000));
+        tracing::error!(
+            error = failure.text,
+            failures = self.failures,
+            next,
+            "no new certificate: the old one stays in use"
+        );
+        self.record(Outcome::Failure, format!("{}; next attempt {next}", failure.text), now);
+    }
+
+    /// Plans the renewal as the authority suggests (RFC 9773).
+    async fn follow_window(&mut self, now: Now) {
+        let mut wait_s = USUAL_WAIT_S;
+        // After a failure, the time of the next attempt stays.
+        if let Some(current) = self.current.as_ref().filter(|_| self.failures == 0)
+            && let Some(window) = self.authority.window(&current.der).await
+        {
+            wait_s = window.wait_s;
+            let limits = (window.start_unix_s, window.end_unix_s);
+            self.plan =
+                self.plan.with_due(moment_of_window(limits, current.validity, current.jitter));
+        }
+        self.window_due_ms = now.monotonic_ms.saturating_add(wait_s.saturating_mul(1_000));
+    }
+
+    fn record(&self, outcome: Outcome, detail: String, now: Now) {
+        let mut record = Record::new(Code::CertificateRenewal);
+        record.rule = "acme";
+        record.outcome = outcome;
+        record.detail = Some(detail);
+        self.parts.audit.record(record, now);
+    }
+}
+
+/// Spreads the times of servers; without randomness, they have no random part.
+fn random() -> Jitter {
+    let mut bytes = [0; 4];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        return Jitter(0);
+    }
+    Jitter(u32::from_le_bytes(bytes))
+}

@@ -1,0 +1,78 @@
+//! Renewals: the new certificate for new connections only, and failures that change nothing.
+//! Never: an end of a connection because of a certificate.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use portcullis_test::{ShiftedClock, TestServer, until};
+use rustls::{ClientConnection, StreamOwned};
+
+use crate::authority::Authority;
+use crate::client::{
+    Challenge, NAME, attempt, config, connect, is_issued, ready, shown, start, wait_until_ready,
+};
+
+/// The certificates of the authority last five years.
+const YEARS_4_MS: i64 = 4 * 365 * 24 * 3_600 * 1_000;
+
+/// Requests a page over a connection that stays open.
+fn page(stream: &mut StreamOwned<ClientConnection, TcpStream>, server: &TestServer) -> String {
+    let host = format!("{NAME}:{}", server.public.port());
+    let request = format!("GET /.well-known/jwks.json HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        answer.extend(byte);
+    }
+    let text = String::from_utf8(answer).unwrap().to_ascii_lowercase();
+    let length = text.split("content-length: ").nth(1).unwrap();
+    let length = length.split("\r\n").next().unwrap().parse().unwrap();
+    stream.read_exact(&mut vec![0; length]).unwrap();
+    text
+}
+
+#[test]
+fn renewal_replaces_the_certificate_and_ends_no_connection() {
+    let mut authority = Authority::start(&[]);
+    let mut config = config(&authority, Challenge::Http);
+    let mut clock = ShiftedClock::install(&mut config);
+    let server = start(&config);
+    wait_until_ready(&server);
+    // After a restart, no minimum wait since the last certificate applies.
+    let server = server.restart();
+    let first = shown(&server);
+    let mut open = connect(server.public, NAME, &[b"http/1.1"]).unwrap();
+    assert!(page(&mut open, &server).starts_with("http/1.1 200"));
+    // A reload changes nothing.
+    server.signal("HUP");
+    let _reloaded = server.records.wait_for(|record| record["event"]["code"] == "sys_reload");
+    assert_eq!(shown(&server), first);
+    // The authority has lost its accounts: the server creates another one.
+    authority.run(&[]);
+    clock.set_wall(YEARS_4_MS);
+    let renewed = until("a new certificate", || Some(shown(&server)).filter(|new| *new != first));
+    assert!(is_issued(&renewed));
+    assert!(page(&mut open, &server).starts_with("http/1.1 200"));
+    assert_eq!(open.conn.peer_certificates().unwrap()[0].to_vec(), first);
+    assert_eq!(ready(&server).status, 200);
+}
+
+#[test]
+fn failed_renewal_keeps_the_old_certificate_and_is_recorded() {
+    let mut authority = Authority::start(&[]);
+    let mut config = config(&authority, Challenge::TlsAlpn);
+    let mut clock = ShiftedClock::install(&mut config);
+    let server = start(&config);
+    wait_until_ready(&server);
+    let server = server.restart();
+    let first = shown(&server);
+    let mark = server.records.mark();
+    authority.stop();
+    clock.set_wall(YEARS_4_MS);
+    let record = attempt(&server, mark, "failure");
+    assert_eq!(record["log"]["level"], "warning", "{record}");
+    assert_eq!(shown(&server), first);
+    assert_eq!(ready(&server).status, 200);
+}
