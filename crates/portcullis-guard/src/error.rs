@@ -23,6 +23,9 @@ pub enum GateError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// An option that the running server cannot change.
+    #[error("{0} cannot change while the server runs: it needs a restart")]
+    NeedsRestart(&'static str),
     /// The machine has no source of randomness.
     #[error("this machine has no source of randomness, which secrets need")]
     Randomness,

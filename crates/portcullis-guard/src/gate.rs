@@ -1,5 +1,5 @@
-//! The gate: admission, authentication and authorization, built once from the options.
-//! Never: changed while it is shared, or built from an option that it cannot apply.
+//! The gate: admission, authentication and authorization, built from the options.
+//! Never: built from an option that it cannot apply, or changed in part.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ use crate::gate_options::GateOptions;
 use crate::limits::limiter::Limiter;
 use crate::load::state::LoadState;
 use crate::payload::sealed::FieldSealer;
+use crate::policy::current::{CurrentPolicy, Policy};
+use crate::policy::prepared::PreparedOptions;
 use crate::tokens::key::Issuer;
 use crate::tokens::token::VerifiedCredential;
 
@@ -36,7 +38,7 @@ pub struct Gate {
     /// Shared by the stages.
     pub(crate) limits: Arc<Limiter>,
     directory: Arc<Directory>,
-    options: Arc<GateOptions>,
+    pub(crate) policy: Arc<CurrentPolicy>,
 }
 
 impl Gate {
@@ -45,19 +47,17 @@ impl Gate {
     /// # Errors
     /// [`GateError`] names the first option that is invalid; no option is skipped.
     pub fn build(mut options: GateOptions, directory: Arc<Directory>) -> Result<Self, GateError> {
-        options.check()?;
         // The keys move out, so that the options keep no copy of a secret.
         let issuers = std::mem::take(&mut options.issuers);
         let awaited = std::mem::take(&mut options.expected_algorithms);
         let admission_key = options.admission_key.take();
-        let options = Arc::new(options);
-        let limits = Arc::new(Limiter::build(&options)?);
+        let policy = Arc::new(CurrentPolicy::new(Policy::read(options, &[])?));
+        let limits = Arc::new(Limiter::new(&policy));
         let admission =
-            Admission::build(&options, &limits, directory.blocks(), admission_key.as_deref())?;
-        let authentication =
-            Authentication::build(&options, &limits, &directory, issuers, awaited)?;
-        let authorization = Authorization::build(&options, &limits, &directory)?;
-        Ok(Self { admission, authentication, authorization, limits, directory, options })
+            Admission::build(&policy, &limits, directory.blocks(), admission_key.as_deref())?;
+        let authentication = Authentication::build(&policy, &limits, &directory, issuers, awaited)?;
+        let authorization = Authorization::new(&policy, &limits, &directory);
+        Ok(Self { admission, authentication, authorization, limits, directory, policy })
     }
 
     /// The first stage: which connections and requests are admitted.
@@ -90,10 +90,35 @@ impl Gate {
         &self.directory
     }
 
-    /// The options that the gate was built from, without the keys of issuers.
+    /// The options in force, without the keys of issuers.
     #[must_use]
-    pub fn options(&self) -> &GateOptions {
-        &self.options
+    pub fn options(&self) -> Arc<GateOptions> {
+        Arc::clone(&self.policy.load().options)
+    }
+
+    /// Checks options that are to replace those in force. Nothing changes.
+    ///
+    /// Issuers, their algorithms, the key of admission tokens and the pinned load are not taken
+    /// over: [`Gate::replace_keys`] and others replace them.
+    ///
+    /// # Errors
+    /// [`GateError`] names the first option that is invalid, or that needs a restart.
+    pub fn prepare(&self, mut options: GateOptions) -> Result<PreparedOptions, GateError> {
+        let in_force = self.options();
+        options.issuers = Vec::new();
+        options.expected_algorithms = Vec::new();
+        options.admission_key = None;
+        options.load = in_force.load;
+        in_force.check_fixed(&options)?;
+        self.authorization.check_declared(&options)?;
+        let policy = Policy::read(options, &self.authorization.declared)?;
+        Ok(PreparedOptions { policy })
+    }
+
+    /// Puts prepared options in force, for every decision from now on. Nothing that a client holds
+    /// ends: connections stay also above a lower limit, and table entries keep their counts.
+    pub fn apply(&self, prepared: PreparedOptions) {
+        self.policy.replace(prepared.policy);
     }
 
     /// The current load of the server.
@@ -209,9 +234,7 @@ impl Gate {
     /// # Errors
     /// [`GateError`] when the name, the rule or the type of the payload is invalid.
     pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<DeclaredEvent<E>, GateError> {
-        let declared = self.authorization.declare(namespace)?;
-        self.authentication.set_privileged(self.authorization.privileged());
-        Ok(declared)
+        self.authorization.declare(namespace)
     }
 
     /// Declares an event without a type. See [`Authorization::danger_declare_raw`].
@@ -224,9 +247,7 @@ impl Gate {
         name: &'static str,
         rule: Rule,
     ) -> Result<UntypedEvent, GateError> {
-        let declared = self.authorization.danger_declare_raw(namespace, name, rule)?;
-        self.authentication.set_privileged(self.authorization.privileged());
-        Ok(declared)
+        self.authorization.danger_declare_raw(namespace, name, rule)
     }
 
     /// Checks that every option about an event names a declared event.
@@ -236,7 +257,7 @@ impl Gate {
     /// # Errors
     /// [`GateError::EventUndeclared`] with the first undeclared name.
     pub fn check_declared(&self) -> Result<(), GateError> {
-        self.authorization.check_declared()
+        self.authorization.check_declared(&self.policy.load().options)
     }
 
     /// Sets the keys for sealed fields, before events with sealed fields are declared.

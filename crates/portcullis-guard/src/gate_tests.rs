@@ -4,8 +4,7 @@
 use portcullis_model::Roles;
 
 use super::*;
-use crate::authorization::event::Replay;
-use crate::authorization::event::Rule;
+use crate::authorization::event::{EventDeclaration, Replay, Rule};
 use crate::authorization::rules::{ReplayRules, RoleRules};
 use crate::capacity::pools::CapacityOptions;
 use crate::content::spam::filter::SpamOptions;
@@ -98,12 +97,88 @@ fn rate_for_an_undeclared_event_is_an_error() {
         GateOptions { replay, ..options() },
         GateOptions { roles, ..options() },
     ];
+    let declare = |gate: &mut Gate, name| {
+        gate.authorization.add(EventDeclaration::new("/", name, &Rule::DEFAULT)).unwrap();
+    };
     for options in cases {
         let mut gate = build(options).unwrap();
-        gate.authorization.declare_rule("/", "chat:send", &Rule::DEFAULT).unwrap();
+        declare(&mut gate, "chat:send");
         let error = GateError::EventUndeclared("chat:sned".into());
         assert_eq!(gate.check_declared(), Err(error));
-        gate.authorization.declare_rule("/", "chat:sned", &Rule::DEFAULT).unwrap();
+        declare(&mut gate, "chat:sned");
         assert_eq!(gate.check_declared(), Ok(()));
     }
+}
+
+#[test]
+fn prepared_options_apply_as_a_whole_and_nothing_before() {
+    let mut gate = build(options()).unwrap();
+    gate.authorization.add(EventDeclaration::new("/", "chat:send", &Rule::DEFAULT)).unwrap();
+    let client = std::net::IpAddr::from([192, 0, 2, 1]);
+    let passes = |gate: &Gate, origin: &str, host: &str| {
+        let headers: [(&str, &[u8]); 2] =
+            [("Host", host.as_bytes()), ("Origin", origin.as_bytes())];
+        let (method, query) = ("GET", "");
+        let endpoint = crate::Endpoint::SocketIo;
+        let request =
+            Handshake { client, endpoint, method, query, authority: None, headers: &headers };
+        gate.admit(&request, Now::default()).map(drop)
+    };
+    let rate = Rate::per(7, 1_000);
+    let newer = GateOptions {
+        hosts: vec!["new.example".into()],
+        origins: vec!["https://new.example".into()],
+        event_per_user: vec![(String::from("chat:send"), rate)],
+        connect_per_prefix: Rate::per(1_000, 60_000),
+        links_allowed: true,
+        ..options()
+    };
+    assert_eq!(passes(&gate, "https://myapp.com", "myapp.com"), Ok(()));
+    let prepared = gate.prepare(newer).unwrap();
+    assert_eq!(prepared.actions()[0].rate, Some(rate));
+    assert_eq!(gate.authorization().actions()[0].rate, None);
+    assert_eq!(passes(&gate, "https://myapp.com", "myapp.com"), Ok(()));
+    gate.apply(prepared);
+    assert_eq!(passes(&gate, "https://myapp.com", "myapp.com"), Err(Denial::OriginForbidden));
+    assert_eq!(passes(&gate, "https://new.example", "new.example"), Ok(()));
+    assert_eq!(gate.authorization().actions()[0].rate, Some(rate));
+    assert!(gate.options().links_allowed);
+}
+
+#[test]
+fn options_that_are_invalid_or_need_a_restart_are_rejected() {
+    let gate = build(options()).unwrap();
+    let undeclared = vec![(String::from("chat:sned"), Rate::per(1, 1_000))];
+    let strict = ReplayRules { strict: true, ..ReplayRules::default() };
+    let cases = [
+        (GateOptions { origins: vec!["*".into()], ..options() }, "*"),
+        (GateOptions { hosts: Vec::new(), ..options() }, "no host"),
+        (GateOptions { event_per_user: undeclared, ..options() }, "chat:sned"),
+        (GateOptions { observe: vec!["nothing".into()], ..options() }, "nothing"),
+        (GateOptions { connections_per_user: 0, ..options() }, "connections_per_user"),
+        (GateOptions { rate_keys_max: 2048, ..options() }, "rate_keys_max"),
+        (GateOptions { ticket_per_user: Rate::per(1, 1_000), ..options() }, "ticket_per_user"),
+        (GateOptions { proof_required: true, ..options() }, "proof_required"),
+        (GateOptions { replay: strict, ..options() }, ""),
+    ];
+    for (newer, expect) in cases {
+        let error = gate.prepare(newer).err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(error.is_empty(), expect.is_empty(), "{error}");
+        assert!(error.contains(expect), "{expect}: {error}");
+    }
+}
+
+/// Connections and table entries survive a lower limit.
+#[test]
+fn lower_limit_keeps_what_clients_hold() {
+    let gate = build(options()).unwrap();
+    let client = std::net::IpAddr::from([192, 0, 2, 1]);
+    let reserve = || gate.limits.reserve(client, crate::ClientClass::Unauthenticated);
+    let held = [reserve().unwrap(), reserve().unwrap(), reserve().unwrap()];
+    let capacity = CapacityOptions { pre_auth_per_prefix: 2, ..CapacityOptions::default() };
+    gate.apply(gate.prepare(GateOptions { capacity, ..options() }).unwrap());
+    assert_eq!(gate.limits.counts().pre_auth, 3);
+    assert!(reserve().is_err());
+    drop(held);
+    assert!(reserve().is_ok());
 }

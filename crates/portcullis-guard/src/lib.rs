@@ -4,6 +4,7 @@
 mod gate; // the three stages, and what they share
 mod gate_options; // the options of the gate
 mod options_check; // whether they are valid
+mod policy; // the options in force, and their replacement
 mod error; // why no gate can be built
 mod admission; // first stage: connections and requests
 mod authentication; // second stage: from a credential to a principal
@@ -101,6 +102,7 @@ pub use payload::reference::{
 pub use payload::schema::read_json;
 pub use payload::sealed::{FieldSealer, SealFault, Sealed, SealedPlace};
 pub use payload::{field, json};
+pub use policy::prepared::PreparedOptions;
 pub use portcullis_model::RevocationKind;
 pub use portcullis_model::Visibility;
 pub use tables::alarm::{TableAlarm, TableLevel};

@@ -7,36 +7,27 @@ use portcullis_model::{Denial, Limit, Now, Secret, ShedKind, UserId};
 
 use crate::admission::admission_token::{AdmissionTokens, fresh_key};
 use crate::admission::handshake::{AdmittedRequest, Endpoint, Handshake};
-use crate::admission::names::dashboard::{Dashboard, Reach};
-use crate::admission::names::host::Hosts;
-use crate::admission::names::origin::Origins;
-use crate::admission::proxy::Proxies;
+use crate::admission::names::dashboard::Reach;
 use crate::admission::source::Source;
 use crate::authentication::credentials::credential::{self, AuthorizationHeader};
 use crate::capacity::client_class::ClientClass;
 use crate::directory::blocks::Blocks;
 use crate::error::GateError;
-use crate::gate_options::GateOptions;
 use crate::limits::attempt::Attempt;
 use crate::limits::limiter::Limiter;
+use crate::policy::current::{CurrentPolicy, Policy};
 
 /// The first stage: which connections and requests are admitted.
 pub struct Admission {
-    pub(crate) options: Arc<GateOptions>,
+    pub(crate) policy: Arc<CurrentPolicy>,
     pub(crate) limits: Arc<Limiter>,
     pub(crate) blocks: Arc<Blocks>,
-    pub(crate) proxies: Proxies,
-    pub(crate) hosts: Hosts,
-    pub(crate) dashboard: Dashboard,
-    /// The pages of the product, and those of the dashboard on a host of its own.
-    origins: Origins,
-    dashboard_origins: Origins,
     pub(crate) tokens: AdmissionTokens,
 }
 
 impl Admission {
     pub(crate) fn build(
-        options: &Arc<GateOptions>,
+        policy: &Arc<CurrentPolicy>,
         limits: &Arc<Limiter>,
         blocks: &Arc<Blocks>,
         token_key: Option<&Secret<[u8; 32]>>,
@@ -46,19 +37,10 @@ impl Admission {
             None => AdmissionTokens::new(&fresh_key().ok_or(GateError::Randomness)?),
         };
         Ok(Self {
-            proxies: Proxies::parse(&options.proxies)?,
-            hosts: Hosts::parse(&options.hosts, &options.dashboard.hosts, &options.danger)?,
-            dashboard: Dashboard::parse(&options.dashboard)?,
-            origins: Origins::parse(&options.origins, options.without_origin, &options.danger)?,
-            dashboard_origins: Origins::parse_some(
-                &options.dashboard.origins,
-                options.without_origin,
-                &options.danger,
-            )?,
             tokens,
             limits: Arc::clone(limits),
             blocks: Arc::clone(blocks),
-            options: Arc::clone(options),
+            policy: Arc::clone(policy),
         })
     }
 
@@ -145,13 +127,7 @@ impl Admission {
     /// The parts of the server that exist for a request. Its host is checked later.
     #[must_use]
     pub fn reach(&self, request: &Handshake<'_>) -> Reach {
-        self.dashboard.reach(request)
-    }
-
-    /// The pages that may send a request to its host: those of the dashboard are not those of the
-    /// product, so a script in one cannot act in the other (ASVS 5.0, 3.5.4).
-    pub(crate) fn origins_for(&self, request: &Handshake<'_>) -> &Origins {
-        if self.dashboard.is_own_host(request) { &self.dashboard_origins } else { &self.origins }
+        self.policy.load().dashboard.reach(request)
     }
 
     /// The guards that read the head of a request, once it is counted. The request wants no slot.
@@ -160,16 +136,17 @@ impl Admission {
         request: &Handshake<'_>,
         class: ClientClass,
     ) -> Result<AdmittedRequest, Denial> {
-        self.hosts.check(request)?;
+        let policy = self.policy.load();
+        policy.hosts.check(request)?;
         let cookies = credential::cookies(request);
-        let origin = self.origins_for(request).check(request, cookies)?;
-        self.check_offered(request.endpoint)?;
+        let origin = policy.origins_for(request).check(request, cookies)?;
+        check_offered(&policy, request.endpoint)?;
         credential::reject_in_query(request.query)?;
         let AuthorizationHeader { bearer, bound, proof } = credential::authorization(request)?;
         Ok(AdmittedRequest {
             client: request.client,
             class,
-            reach: self.reach(request),
+            reach: policy.dashboard.reach(request),
             origin,
             bearer,
             bound,
@@ -180,16 +157,16 @@ impl Admission {
             slot: None,
         })
     }
+}
 
-    fn check_offered(&self, endpoint: Endpoint) -> Result<(), Denial> {
-        match endpoint {
-            Endpoint::PollingIo if !self.options.polling => Err(Denial::PollingOff),
-            Endpoint::PollingIo
-            | Endpoint::SocketIo
-            | Endpoint::Plain
-            | Endpoint::Page
-            | Endpoint::Api => Ok(()),
-        }
+fn check_offered(policy: &Policy, endpoint: Endpoint) -> Result<(), Denial> {
+    match endpoint {
+        Endpoint::PollingIo if !policy.options.polling => Err(Denial::PollingOff),
+        Endpoint::PollingIo
+        | Endpoint::SocketIo
+        | Endpoint::Plain
+        | Endpoint::Page
+        | Endpoint::Api => Ok(()),
     }
 }
 

@@ -19,7 +19,7 @@ impl Admission {
     /// is the other end of the TCP connection, or the address that the PROXY protocol reports.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &[(&str, &[u8])]) -> IpAddr {
-        self.proxies.client(peer, headers)
+        self.policy.load().proxies.client(peer, headers)
     }
 
     /// The scheme of the client's request, as a trusted proxy reports it in `X-Forwarded-Proto` or
@@ -33,23 +33,24 @@ impl Admission {
         peer: IpAddr,
         headers: &[(&str, &[u8])],
     ) -> Option<ClientScheme> {
-        self.proxies.scheme(peer, headers)
+        self.policy.load().proxies.scheme(peer, headers)
     }
 
     /// Whether a peer is one of the operator's own proxies.
     #[must_use]
     pub fn is_proxy(&self, peer: IpAddr) -> bool {
-        self.proxies.trusts(canonical(peer))
+        self.policy.load().proxies.trusts(canonical(peer))
     }
 
     /// Where a request comes from, by headers that a page cannot choose.
     #[must_use]
     pub fn source(&self, ask: &Handshake<'_>) -> Source {
-        if self.options.danger.any_origin {
+        let policy = self.policy.load();
+        if policy.options.danger.any_origin {
             return Source::Attributable;
         }
         match ask.line("origin") {
-            Line::One(seen) if self.origins_for(ask).lists(seen) => Source::Attributable,
+            Line::One(seen) if policy.origins_for(ask).lists(seen) => Source::Attributable,
             Line::One(_) | Line::Many => Source::CrossSite,
             Line::None => without_origin(ask),
         }

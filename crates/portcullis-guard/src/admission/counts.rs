@@ -26,11 +26,11 @@ impl Admission {
         let outcome = self.limits.check_shed(class).and_then(|()| match class {
             ClientClass::Unauthenticated => {
                 self.limits.check_penalty(client, now)?;
-                let rate = &self.options.connect_per_prefix;
+                let rate = &self.policy.load().options.connect_per_prefix;
                 self.limits.take_in_turn(Limit::ConnectPerPrefix, rate, client, now)
             }
             ClientClass::Returning | ClientClass::Admin => {
-                let rate = &self.options.connect_known_per_prefix;
+                let rate = &self.policy.load().options.connect_known_per_prefix;
                 self.limits.take_in_turn(Limit::ConnectKnownPerPrefix, rate, client, now)
             }
         });
@@ -85,7 +85,7 @@ impl Admission {
             Some(user_id) => {
                 let (limit, key) =
                     (Limit::RequestPerPrefix, self.limits.rates.key(("again", user_id)));
-                let rate = &self.options.request_per_prefix;
+                let rate = &self.policy.load().options.request_per_prefix;
                 self.limits.judged(limit, self.limits.rates.take_own(limit, key, rate, now))
             }
         };
@@ -97,7 +97,7 @@ impl Admission {
 
     fn take_request(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
         self.limits.check_penalty(client, now)?;
-        let rate = &self.options.request_per_prefix;
+        let rate = &self.policy.load().options.request_per_prefix;
         self.limits.take_of_prefix(Limit::RequestPerPrefix, rate, client, now)
     }
 
@@ -150,7 +150,7 @@ impl Admission {
 
     fn take_unattributed(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
         let limit = Limit::RequestPerPrefix;
-        let rate = self.options.request_per_prefix;
+        let rate = self.policy.load().options.request_per_prefix;
         let (narrow, wide) = address::prefixes(client);
         let take = |prefix, rate| {
             let key = self.limits.rates.key(("unattributed", prefix));

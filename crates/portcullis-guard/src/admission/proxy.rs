@@ -48,7 +48,7 @@ type ReadSchemes = fn(&[u8]) -> Vec<ClientScheme>;
 type ReadLine = fn(&[u8]) -> Vec<Option<IpAddr>>;
 
 /// [`ProxyRules`], read.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Proxies {
     trusted: Vec<IpNet>,
     header: ForwardedHeader,

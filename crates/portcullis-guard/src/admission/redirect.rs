@@ -17,7 +17,7 @@ impl Admission {
     /// # Errors
     /// The [`Denial`] of the first guard that rejects it; [`Denial::PlainText`] unless a page is
     /// requested.
-    pub fn redirect(&self, request: &Handshake<'_>, now: Now) -> Result<&str, Denial> {
+    pub fn redirect(&self, request: &Handshake<'_>, now: Now) -> Result<String, Denial> {
         match self.source(request) {
             Source::Attributable => {
                 let admission = self.shown(request, now);
@@ -26,7 +26,7 @@ impl Admission {
             Source::Unmarked | Source::Navigation => self.count_anywhere(request.client, now)?,
             Source::CrossSite => return Err(Denial::PlainText),
         }
-        let name = self.hosts.by_name(request)?;
+        let name = String::from(self.policy.load().hosts.by_name(request)?);
         credential::reject_in_query(request.query)?;
         let credential = request.line("authorization") != Line::None;
         let page = matches!(request.method, "GET" | "HEAD") && request.line("origin") == Line::None;

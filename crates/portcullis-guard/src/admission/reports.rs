@@ -28,7 +28,7 @@ impl Admission {
         Self::check_source(self.source(request), request)?;
         self.limits.check_shed_request(ClientClass::Unauthenticated)?;
         self.limits.check_blocked(request.client, now)?;
-        self.hosts.check(request)?;
+        self.policy.load().hosts.check(request)?;
         credential::reject_in_query(request.query)
     }
 

@@ -31,7 +31,7 @@ impl Admission {
         admission: Option<AdmissionClaims>,
         now: Now,
     ) -> ClientClass {
-        let rate = self.options.connect_known_per_prefix.part(2);
+        let rate = self.policy.load().options.connect_known_per_prefix.part(2);
         self.class_of(admission, Limit::ConnectKnownPerPrefix, &rate, now)
     }
 
@@ -41,7 +41,7 @@ impl Admission {
         admission: Option<AdmissionClaims>,
         now: Now,
     ) -> ClientClass {
-        let rate = &self.options.request_per_prefix;
+        let rate = &self.policy.load().options.request_per_prefix;
         self.class_of(admission, Limit::RequestPerPrefix, rate, now)
     }
 

@@ -19,7 +19,7 @@ impl Authentication {
     /// # Errors
     /// [`Denial::Token`] unless [`crate::Danger::anonymous`] is on.
     pub fn authenticate_anonymous(&self, id: UserId, now: Now) -> Result<Principal, Denial> {
-        if !self.options.danger.anonymous {
+        if !self.policy.load().options.danger.anonymous {
             return Err(Denial::Token(portcullis_model::TokenFault::Missing));
         }
         let facts = UserFacts::new(id.clone(), String::from("anonymous"));
@@ -35,7 +35,7 @@ impl Authentication {
             authority,
             withheld: Cell::new(Roles::NONE),
             tokens: None,
-            timeouts: self.options.session_timeouts,
+            timeouts: self.policy.load().options.session_timeouts,
         };
         let verified = VerifiedCredential::anonymous(id, now.unix_s());
         Ok(Principal::new(proof, verified, now))

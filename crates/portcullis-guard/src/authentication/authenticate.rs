@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use portcullis_model::{Denial, Now, Role, Roles, SessionId, TokenFault};
+use portcullis_model::{Denial, Now, SessionId, TokenFault};
 
 use crate::authentication::credentials::first_key::FirstKeys;
 use crate::authentication::credentials::proof::{Proofs, is_bound_to};
@@ -15,27 +15,26 @@ use crate::directory::sessions::session::Session;
 use crate::directory::tables::Directory;
 use crate::directory::user::{User, WhenFull};
 use crate::error::GateError;
-use crate::gate_options::{GateOptions, WhenUserFull};
+use crate::gate_options::WhenUserFull;
 use crate::limits::limiter::Limiter;
+use crate::policy::current::CurrentPolicy;
 use crate::tokens::key::{Algorithm, Issuer};
 use crate::tokens::token::{Tokens, VerifiedCredential};
 
 /// The second stage: from a credential to a principal.
 pub struct Authentication {
-    pub(crate) options: Arc<GateOptions>,
+    pub(crate) policy: Arc<CurrentPolicy>,
     pub(crate) limits: Arc<Limiter>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) tickets: Tickets,
     pub(crate) proofs: Proofs,
     pub(crate) first_keys: FirstKeys,
-    /// Administrators, moderators, auditors, and the roles that events reserve for them.
-    pub(crate) privileged: Roles,
 }
 
 impl Authentication {
     pub(crate) fn build(
-        options: &Arc<GateOptions>,
+        policy: &Arc<CurrentPolicy>,
         limits: &Arc<Limiter>,
         directory: &Arc<Directory>,
         issuers: Vec<Issuer>,
@@ -44,22 +43,16 @@ impl Authentication {
         let tokens = Tokens::build(issuers)?.expecting(awaited);
         let mut secret = [0; 32];
         SystemRandom::new().fill(&mut secret).map_err(|_| GateError::Randomness)?;
-        let tickets = Tickets::new(&secret, &options.ticket_per_user);
+        let tickets = Tickets::new(&secret, &policy.load().options.ticket_per_user);
         Ok(Self {
             tokens: Arc::new(tokens),
             tickets: tickets.ok_or(GateError::Randomness)?,
             proofs: Proofs::new(&secret),
             first_keys: FirstKeys::new(),
-            privileged: Roles::NONE.with(Role::Admin).with(Role::Moderator).with(Role::Auditor),
             limits: Arc::clone(limits),
             directory: Arc::clone(directory),
-            options: Arc::clone(options),
+            policy: Arc::clone(policy),
         })
-    }
-
-    /// Sets the roles that need a second factor because events reserve rights for them.
-    pub(crate) fn set_privileged(&mut self, privileged: Roles) {
-        self.privileged = privileged;
     }
 
     /// Replaces all keys of one issuer. Connections that a removed key has opened end.
@@ -129,12 +122,14 @@ impl Authentication {
         let session = self.session_of(&verified, now)?;
         self.check_second_factor(&verified, &user)?;
         self.limits.check_user_penalty(&user.id, now)?;
-        let when_full = match self.options.when_user_full {
+        let policy = self.policy.load();
+        let options = &policy.options;
+        let when_full = match options.when_user_full {
             WhenUserFull::Reject => WhenFull::Reject,
             WhenUserFull::EvictOldest => WhenFull::EvictOldest,
             WhenUserFull::EvictSilent => WhenFull::EvictSilent { since_ms },
         };
-        let slot = user.connect(self.options.connections_per_user, when_full, now);
+        let slot = user.connect(options.connections_per_user, when_full, now);
         let slot = slot.ok_or(Denial::UserConnections)?;
         let proof = PrincipalParts {
             slot,
@@ -144,7 +139,7 @@ impl Authentication {
             authority,
             withheld: Cell::new(self.withheld_from(&verified)),
             tokens: Some(Arc::clone(&self.tokens)),
-            timeouts: self.options.session_timeouts,
+            timeouts: options.session_timeouts,
         };
         Ok(Principal::new(proof, verified, now))
     }
@@ -181,7 +176,10 @@ impl Authentication {
             return Err(Denial::Token(TokenFault::Claims));
         }
         self.check_external_factor(&verified)?;
-        if self.options.proof_required && !verified.own && verified.keys.bound.is_none() {
+        if self.policy.load().options.proof_required
+            && !verified.own
+            && verified.keys.bound.is_none()
+        {
             let key = principal.key().ok_or(Denial::Token(TokenFault::Proof))?;
             self.hold_for_key(token, &verified, &key, now)?;
         }

@@ -30,7 +30,7 @@ impl Authentication {
     /// [`Denial::SecondFactor`].
     pub fn check_external_factor(&self, verified: &VerifiedCredential) -> Result<(), Denial> {
         let shown = verified.own || verified.login.second_factor;
-        let needed = self.options.second_factor == SecondFactorRule::All;
+        let needed = self.policy.load().options.second_factor == SecondFactorRule::All;
         if needed && !shown { Err(Denial::SecondFactor("issuer")) } else { Ok(()) }
     }
 
@@ -43,9 +43,9 @@ impl Authentication {
         if verified.own || verified.login.second_factor {
             return Roles::NONE;
         }
-        match self.options.second_factor {
+        match self.policy.load().options.second_factor {
             SecondFactorRule::None => Roles::NONE,
-            SecondFactorRule::Admins => self.privileged,
+            SecondFactorRule::Admins => self.policy.load().privileged,
             SecondFactorRule::Staff | SecondFactorRule::All => {
                 Roles::from_bits(u32::MAX).without(Role::User)
             }

@@ -36,7 +36,7 @@ impl Authentication {
     ) -> Result<VerifiedCredential, Denial> {
         // Nothing on a socket proves a key, so only a ticket opens it where tokens need a proof.
         let token = credential::presented(credential)?.token();
-        if self.options.proof_required && token.is_some() {
+        if self.policy.load().options.proof_required && token.is_some() {
             return Err(Denial::TicketNeeded);
         }
         let is_first = budget.is_unused();

@@ -28,7 +28,7 @@ impl Authentication {
         let verified = match credential::presented(credential)? {
             PresentedCredential::Ticket(ticket) => return self.redeem(ticket, origin, now),
             // Before the token is read, so that the answer reveals nothing about it.
-            PresentedCredential::Token(_) if self.options.proof_required => {
+            PresentedCredential::Token(_) if self.policy.load().options.proof_required => {
                 return Err(Denial::ProofNeeded);
             }
             PresentedCredential::Token(token) => {
@@ -69,7 +69,7 @@ impl Authentication {
         if bearer.expose().starts_with(TICKET_PREFIX) {
             return Ok(None);
         }
-        if self.options.proof_required {
+        if self.policy.load().options.proof_required {
             return Err(Denial::TicketNeeded);
         }
         let credential = Credential::Bearer(bearer.expose());
@@ -100,7 +100,7 @@ impl Authentication {
         let owner = EntryOwner::User(&verified.user);
         match &verified.keys.bound {
             Some(jkt) if is_bound_to(jkt, proof.claimed_key()) => {}
-            None if self.options.proof_required && !verified.own => {
+            None if self.policy.load().options.proof_required && !verified.own => {
                 self.hold_for_key(token, &verified, proof.claimed_key(), now)?;
             }
             Some(_) | None => return Err(Denial::Token(TokenFault::Proof)),
@@ -130,7 +130,8 @@ impl Authentication {
     /// # Errors
     /// [`Denial::Token`], or [`Denial::NonceNeeded`] when the proof lacks this server's nonce.
     pub fn check_proof(&self, ask: &ProofRequest<'_>, now: Now) -> Result<CheckedProof, Denial> {
-        let hosts: [&[String]; 2] = [&self.options.hosts, &self.options.dashboard.hosts];
+        let options = &self.policy.load().options;
+        let hosts: [&[String]; 2] = [&options.hosts, &options.dashboard.hosts];
         self.proofs.check(ask, hosts, now)
     }
 
@@ -172,7 +173,7 @@ impl Authentication {
         now: Now,
     ) -> Result<String, Denial> {
         // A token may list any number of roles; only those that exist here are kept.
-        let known = |name: &String| self.options.roles.table.parse(name).is_some();
+        let known = |name: &String| self.policy.load().options.roles.table.parse(name).is_some();
         let roles = verified.roles.as_ref();
         let roles = roles.map(|names| names.iter().filter(|name| known(name)).cloned().collect());
         self.tickets.issue(&VerifiedCredential { roles, ..verified.clone() }, origin, now)

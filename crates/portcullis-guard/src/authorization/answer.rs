@@ -64,7 +64,7 @@ impl Authorization {
     ) -> Result<Answer, Denial> {
         let rate = self.take_events(caller, None, now);
         let bytes: usize = attachments.iter().map(Bytes::len).sum();
-        if arguments.len() + bytes > self.options.message_max_bytes as usize {
+        if arguments.len() + bytes > self.policy.load().options.message_max_bytes as usize {
             return Err(Denial::PayloadTooLarge);
         }
         rate?;

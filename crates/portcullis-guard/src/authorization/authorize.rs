@@ -6,30 +6,26 @@ use std::sync::Arc;
 use portcullis_model::{Denial, Now, RoomId};
 
 use crate::authentication::principal::Caller;
-use crate::authorization::event::{DeclaredEvent, Event, EventRow, Replay};
+use crate::authorization::event::{DeclaredEvent, Event, EventDeclaration, EventRow, Replay};
 use crate::authorization::permit::Permit;
 use crate::authorization::replay::{self, Envelope, SignatureInput};
 use crate::authorization::request::{EventBody, EventRequest};
 use crate::authorization::sealing::{self, PlainFields};
-use crate::content::cleaner::Cleaner;
-use crate::content::spam::filter::SpamFilter;
 use crate::directory::tables::Directory;
-use crate::error::GateError;
-use crate::gate_options::GateOptions;
 use crate::limits::limiter::Limiter;
 use crate::payload::attachment;
 use crate::payload::schema;
 use crate::payload::sealed::FieldSealer;
+use crate::policy::current::CurrentPolicy;
 use crate::tables::rate::Rate;
 
 /// The third stage: from a message to a permit.
 pub struct Authorization {
-    pub(crate) options: Arc<GateOptions>,
+    pub(crate) policy: Arc<CurrentPolicy>,
     pub(crate) limits: Arc<Limiter>,
     pub(crate) directory: Arc<Directory>,
-    /// The declared events, each with its namespace.
-    pub(crate) events: Vec<EventRow>,
-    spam: SpamFilter,
+    /// The declared events, as the program declares them.
+    pub(crate) declared: Vec<EventDeclaration>,
     /// The keys for fields of events that are sealed.
     pub(crate) sealer: Option<Arc<dyn FieldSealer>>,
 }
@@ -58,28 +54,18 @@ fn check_login_age(max_age_s: u32, age_s: Option<i64>) -> Result<(), Denial> {
 }
 
 impl Authorization {
-    pub(crate) fn build(
-        options: &Arc<GateOptions>,
+    pub(crate) fn new(
+        policy: &Arc<CurrentPolicy>,
         limits: &Arc<Limiter>,
         directory: &Arc<Directory>,
-    ) -> Result<Self, GateError> {
-        let spam = SpamFilter::build(options.spam.clone())
-            .map_err(|(phrase, why)| GateError::SpamPhrase { phrase, why })?;
-        Ok(Self {
-            events: Vec::new(),
-            spam,
+    ) -> Self {
+        Self {
+            declared: Vec::new(),
             sealer: None,
             limits: Arc::clone(limits),
             directory: Arc::clone(directory),
-            options: Arc::clone(options),
-        })
-    }
-
-    /// A cleaner, for text that does not come in an event.
-    #[must_use]
-    pub fn cleaner(&self) -> Cleaner<'_> {
-        let options = &self.options;
-        Cleaner::new(&self.spam, options.links_allowed, options.markup, options.malicious)
+            policy: Arc::clone(policy),
+        }
     }
 
     /// Decides about one message; a rejected message counts too.
@@ -94,8 +80,11 @@ impl Authorization {
         ask: &EventRequest<'_>,
         now: Now,
     ) -> Result<Permit<E>, Denial> {
+        // Loaded once: all guards of a message apply the same options.
+        let policy = self.policy.load();
+        let rule = policy.event(rule.index)?;
         let Read { mut payload, text, mut envelope, unsealed } =
-            self.read(rule, caller, ask, now).inspect_err(|_| {
+            self.read::<E>(rule, caller, ask, now).inspect_err(|_| {
                 replay::count_unread(&caller.unread);
             })?;
         caller.principal.is_current(now)?;
@@ -112,7 +101,7 @@ impl Authorization {
         if E::RULE.speaks {
             user.check_not_muted(now)?;
         }
-        let mut cleaner = self.cleaner();
+        let mut cleaner = policy.cleaner();
         payload.clean(&mut cleaner)?;
         let findings = cleaner.findings();
         self.seal_fields::<E>(&unsealed, ask, &user.id, payload.room())?;
@@ -153,13 +142,13 @@ impl Authorization {
     /// The guards up to the one that reads the message's number.
     fn read<'a, E: Event>(
         &self,
-        rule: &DeclaredEvent<E>,
+        rule: &EventRow,
         caller: &Caller,
         ask: &EventRequest<'a>,
         now: Now,
     ) -> Result<Read<'a, E>, Denial> {
         // Counted before any rejection, so that malformed messages count too.
-        let rate = self.take_rates(rule, caller, now);
+        let rate = self.take_rates::<E>(rule, caller, now);
         if ask.size_bytes > rule.size_max_bytes {
             return Err(Denial::PayloadTooLarge);
         }
@@ -212,7 +201,7 @@ impl Authorization {
 
     fn take_rates<E: Event>(
         &self,
-        rule: &DeclaredEvent<E>,
+        rule: &EventRow,
         caller: &Caller,
         now: Now,
     ) -> Result<(), Denial> {

@@ -1,19 +1,19 @@
 //! Declares events: checks their rules, and applies the operator's options to them.
-//! Never: a rule that changes while the server runs.
+//! Never: an event that is declared while the server runs.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use portcullis_model::limits::{ATTACHMENTS_MAX, EVENT_NAME_MAX_BYTES};
-use portcullis_model::{Role, Roles};
 
 use crate::authorization::access::AllowedRoles;
-use crate::authorization::action::{Action, UsualAction};
+use crate::authorization::action::Action;
 use crate::authorization::authorize::Authorization;
 use crate::authorization::event::{
-    Access, DeclaredEvent, EffectiveRule, Event, EventRow, Replay, Rule,
+    Access, DeclaredEvent, EffectiveRule, Event, EventDeclaration, EventRow, Replay,
 };
 use crate::error::GateError;
+use crate::gate_options::GateOptions;
 use crate::payload::sealed::FieldSealer;
 
 /// Event names that Socket.IO reserves.
@@ -38,74 +38,30 @@ impl Authorization {
     /// of the payload accepts members that it does not declare.
     pub fn declare<E: Event>(&mut self, namespace: &str) -> Result<DeclaredEvent<E>, GateError> {
         self.check_payload::<E>()?;
-        let known = self.declare_rule(namespace, E::NAME, &E::RULE)?;
-        let size_max_bytes = E::RULE.size_max_bytes.min(self.options.message_max_bytes) as usize;
-        let EffectiveRule { rate, allowed, replay } = known;
-        Ok(DeclaredEvent { size_max_bytes, rate, allowed, replay, event: PhantomData })
+        let index = self.add(EventDeclaration::new(namespace, E::NAME, &E::RULE))?;
+        Ok(DeclaredEvent { index, event: PhantomData })
     }
 
-    /// Checks a rule and registers its name; returns the rule in force.
-    pub(crate) fn declare_rule(
-        &mut self,
-        namespace: &str,
-        name: &'static str,
-        rule: &Rule,
-    ) -> Result<EffectiveRule, GateError> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
-        let is_valid =
-            !name.is_empty() && name.len() <= EVENT_NAME_MAX_BYTES && name.bytes().all(allowed);
-        if !is_valid {
-            return Err(GateError::EventName(String::from(name)));
+    /// Adds an event, with the options in force; returns the place of its rule.
+    pub(crate) fn add(&mut self, event: EventDeclaration) -> Result<usize, GateError> {
+        event.check()?;
+        let policy = self.policy.load();
+        let row = event.row(&policy.options)?;
+        if self.declared.iter().any(|known| known.is_same(&event)) {
+            return Err(GateError::EventTwice(String::from(event.name)));
         }
-        if RESERVED.contains(&name) {
-            return Err(GateError::EventReserved(String::from(name)));
-        }
-        let invalid = |why| GateError::EventRule { event: String::from(name), why };
-        if rule.size_max_bytes == 0 {
-            return Err(invalid("its size limit rejects every message"));
-        }
-        if let Access::Role(role) | Access::OwnerOr(role) = rule.access
-            && self.options.roles.table.name(role).is_empty()
-        {
-            return Err(invalid(
-                "its access names a role that is not defined: see RoleTable::define",
-            ));
-        }
-        if usize::from(rule.attachments_max) > ATTACHMENTS_MAX {
-            return Err(invalid("a message carries 10 attachments at most"));
-        }
-        let configured = self.options.event_per_user.iter().find(|(known, _)| known == name);
-        let rate = configured.map(|(_, rate)| *rate).or(rule.rate);
-        if rate.is_some_and(|rate| !rate.is_valid()) {
-            return Err(invalid("its rate must let something pass, in 1 ms to 24 h"));
-        }
-        let replay = self.options.replay.in_force(name, rule);
-        if replay == Replay::Signed && rule.attachments_max > 0 {
-            return Err(invalid("it takes attachments, which a signature does not cover"));
-        }
-        let allowed = self.options.roles.in_force(name, rule.access).map_err(invalid)?;
-        let usual = EffectiveRule {
-            rate: rule.rate,
-            allowed: AllowedRoles::by_rule(rule.access),
-            replay: self.options.replay.usual(rule),
-        };
-        let namespace = String::from(namespace);
-        let entry = EventRow { namespace, name, allowed, replay, rate, usual };
-        if self.events.iter().any(|known| known.is_same(&entry)) {
-            return Err(GateError::EventTwice(String::from(name)));
-        }
-        self.events.push(entry);
-        rate.iter().for_each(|rate| self.limits.events.add(name, *rate));
-        Ok(EffectiveRule { rate, allowed, replay })
+        let index = self.declared.len();
+        self.declared.push(event);
+        self.policy.replace(policy.with_event(row));
+        Ok(index)
     }
 
     /// Checks that every option about an event names a declared event.
-    pub(crate) fn check_declared(&self) -> Result<(), GateError> {
-        let options = &self.options;
+    pub(crate) fn check_declared(&self, options: &GateOptions) -> Result<(), GateError> {
         let rated = options.event_per_user.iter().map(|(name, _)| name.as_str());
         let copied = options.replay.per_event.iter().map(|(name, _)| name.as_str());
         let mut names = rated.chain(copied).chain(options.roles.names());
-        let known = |name: &str| self.events.iter().any(|facts| facts.name == name);
+        let known = |name: &str| self.declared.iter().any(|event| event.name == name);
         match names.find(|name| !known(name)) {
             Some(name) => Err(GateError::EventUndeclared(String::from(name))),
             None => Ok(()),
@@ -120,38 +76,78 @@ impl Authorization {
     /// Every declared event and the roles that may send it, in the order of the declarations.
     #[must_use]
     pub fn actions(&self) -> Vec<Action> {
-        let table = &self.options.roles.table;
-        let names = |roles| table.names(roles).into_iter().map(String::from).collect();
-        let action = |facts: &EventRow| Action {
-            namespace: facts.namespace.clone(),
-            event: facts.name,
-            access: facts.allowed.access,
-            roles: names(facts.allowed.roles),
-            anywhere: names(facts.allowed.anywhere),
-            replay: facts.replay,
-            rate: facts.rate,
-            usual: UsualAction {
-                roles: names(facts.usual.allowed.roles),
-                replay: facts.usual.replay,
-                rate: facts.usual.rate,
-            },
-        };
-        self.events.iter().map(action).collect()
+        self.policy.load().actions()
+    }
+}
+
+impl EventDeclaration {
+    /// Checks what does not depend on the operator's options.
+    fn check(&self) -> Result<(), GateError> {
+        let name = self.name;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
+        let is_valid =
+            !name.is_empty() && name.len() <= EVENT_NAME_MAX_BYTES && name.bytes().all(allowed);
+        if !is_valid {
+            return Err(GateError::EventName(String::from(name)));
+        }
+        if RESERVED.contains(&name) {
+            return Err(GateError::EventReserved(String::from(name)));
+        }
+        if self.rule.size_max_bytes == 0 {
+            return Err(self.invalid("its size limit rejects every message"));
+        }
+        if usize::from(self.rule.attachments_max) > ATTACHMENTS_MAX {
+            return Err(self.invalid("a message carries 10 attachments at most"));
+        }
+        Ok(())
     }
 
-    /// Administrators, moderators, auditors, and the roles that may send events of these.
-    pub(crate) fn privileged(&self) -> Roles {
-        let theirs = self.events.iter().map(|facts| match facts.allowed.access {
-            Access::Role(Role::Admin | Role::Moderator | Role::Auditor) => facts.allowed.roles,
-            Access::OwnerOr(_) => facts.allowed.anywhere,
-            Access::Role(Role::User | Role::Custom(_))
-            | Access::User
-            | Access::Joinable
-            | Access::Member
-            | Access::Owner => Roles::NONE,
-        });
-        let own = Roles::NONE.with(Role::Admin).with(Role::Moderator).with(Role::Auditor);
-        theirs.fold(own, Roles::union).without(Role::User)
+    /// The rule in force with these options.
+    ///
+    /// # Errors
+    /// [`GateError::EventRule`] when the options do not fit the declaration.
+    pub(crate) fn row(&self, options: &GateOptions) -> Result<EventRow, GateError> {
+        let (name, rule) = (self.name, &self.rule);
+        if let Access::Role(role) | Access::OwnerOr(role) = rule.access
+            && options.roles.table.name(role).is_empty()
+        {
+            return Err(
+                self.invalid("its access names a role that is not defined: see RoleTable::define")
+            );
+        }
+        let configured = options.event_per_user.iter().find(|(known, _)| known == name);
+        let rate = configured.map(|(_, rate)| *rate).or(rule.rate);
+        if rate.is_some_and(|rate| !rate.is_valid()) {
+            return Err(self.invalid("its rate must let something pass, in 1 ms to 24 h"));
+        }
+        let replay = options.replay.in_force(name, rule);
+        if replay == Replay::Signed && rule.attachments_max > 0 {
+            return Err(self.invalid("it takes attachments, which a signature does not cover"));
+        }
+        if replay != Replay::None && !self.is_typed {
+            return Err(self.invalid(
+                "an event without a payload type has no envelope, so it takes no `replay`",
+            ));
+        }
+        let allowed = options.roles.in_force(name, rule.access);
+        let usual = EffectiveRule {
+            rate: rule.rate,
+            allowed: AllowedRoles::by_rule(rule.access),
+            replay: options.replay.usual(rule),
+        };
+        Ok(EventRow {
+            namespace: self.namespace.clone(),
+            name,
+            size_max_bytes: rule.size_max_bytes.min(options.message_max_bytes) as usize,
+            allowed: allowed.map_err(|why| self.invalid(why))?,
+            replay,
+            rate,
+            usual,
+        })
+    }
+
+    fn invalid(&self, why: &'static str) -> GateError {
+        GateError::EventRule { event: String::from(self.name), why }
     }
 }
 
@@ -161,7 +157,10 @@ mod tests {
 
     use serde::Deserialize;
 
+    use portcullis_model::Role;
+
     use super::*;
+    use crate::authorization::event::Rule;
     use crate::directory::space::DirectoryLimits;
     use crate::directory::tables::Directory;
     use crate::gate::Gate;
@@ -208,12 +207,13 @@ mod tests {
     #[test]
     fn declared_rules_are_bounded_by_the_options() {
         let mut gate = gate(Vec::new());
-        let plain = gate.declare::<Plain>("/").unwrap();
-        assert_eq!((plain.size_max_bytes, plain.rate), (512, Some(Rate::per(3, 1000))));
-        let huge = gate.declare::<Huge>("/").unwrap();
-        assert_eq!((huge.size_max_bytes, huge.rate), (10_240, None));
-        let names: Vec<_> = gate.authorization.events.iter().map(|facts| facts.name).collect();
-        assert_eq!(names, ["test:plain", "test:huge"]);
+        gate.declare::<Plain>("/").unwrap();
+        gate.declare::<Huge>("/").unwrap();
+        let policy = gate.policy.load();
+        let rows: Vec<_> =
+            policy.events.iter().map(|row| (row.name, row.size_max_bytes, row.rate)).collect();
+        let plain = ("test:plain", 512, Some(Rate::per(3, 1000)));
+        assert_eq!(rows, [plain, ("test:huge", 10_240, None)]);
     }
 
     #[test]
@@ -221,7 +221,8 @@ mod tests {
         let configured = Rate::per(1, 5000);
         let mut gate = gate(vec![(String::from("test:plain"), configured)]);
         assert!(gate.check_declared().is_err(), "nothing is declared yet");
-        assert_eq!(gate.declare::<Plain>("/").unwrap().rate, Some(configured));
+        gate.declare::<Plain>("/").unwrap();
+        assert_eq!(gate.policy.load().events[0].rate, Some(configured));
         assert_eq!(gate.check_declared(), Ok(()));
     }
 

@@ -1,5 +1,5 @@
 //! The declaration of an event: its payload type, and the rule for every message of it.
-//! Never: an undeclared event, or a rule that changes while the server runs.
+//! Never: an undeclared event.
 
 use std::marker::PhantomData;
 
@@ -172,10 +172,8 @@ impl Replay {
 
 /// Proof that an event's rule was read and is known to the gate.
 pub struct DeclaredEvent<E> {
-    pub(crate) size_max_bytes: usize,
-    pub(crate) rate: Option<Rate>,
-    pub(crate) allowed: AllowedRoles,
-    pub(crate) replay: Replay,
+    /// The place of its rule among the rules in force.
+    pub(crate) index: usize,
     pub(crate) event: PhantomData<fn() -> E>,
 }
 
@@ -190,10 +188,9 @@ impl<E: Event> DeclaredEvent<E> {
 /// Proof that the rule of an event without a payload type was read.
 #[derive(Debug, Clone, Copy)]
 pub struct UntypedEvent {
+    /// The place of its rule among the rules in force.
+    pub(crate) index: usize,
     pub(crate) name: &'static str,
-    pub(crate) size_max_bytes: usize,
-    pub(crate) rate: Option<Rate>,
-    pub(crate) allowed: AllowedRoles,
     pub(crate) attachments_max: usize,
 }
 
@@ -206,27 +203,42 @@ impl UntypedEvent {
 }
 
 /// The rule of an event with the operator's options applied.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct EffectiveRule {
     pub(crate) rate: Option<Rate>,
     pub(crate) allowed: AllowedRoles,
     pub(crate) replay: Replay,
 }
 
-/// A declared event, as a row of a list.
-#[derive(Debug)]
+/// An event as the program declares it, before the operator's options.
+#[derive(Debug, Clone)]
+pub(crate) struct EventDeclaration {
+    pub(crate) namespace: String,
+    pub(crate) name: &'static str,
+    pub(crate) rule: Rule,
+    /// Whether it has a payload type.
+    pub(crate) is_typed: bool,
+}
+
+impl EventDeclaration {
+    pub(crate) fn new(namespace: &str, name: &'static str, rule: &Rule) -> Self {
+        Self { namespace: String::from(namespace), name, rule: *rule, is_typed: true }
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.name, &self.namespace) == (other.name, &other.namespace)
+    }
+}
+
+/// A declared event with the rule in force.
+#[derive(Debug, Clone)]
 pub(crate) struct EventRow {
     pub(crate) namespace: String,
     pub(crate) name: &'static str,
+    pub(crate) size_max_bytes: usize,
     pub(crate) allowed: AllowedRoles,
     pub(crate) replay: Replay,
     pub(crate) rate: Option<Rate>,
     /// The same without the operator's options.
     pub(crate) usual: EffectiveRule,
-}
-
-impl EventRow {
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        (self.name, &self.namespace) == (other.name, &other.namespace)
-    }
 }

@@ -8,7 +8,7 @@ use portcullis_model::{Denial, Now};
 
 use crate::authentication::principal::Caller;
 use crate::authorization::authorize::Authorization;
-use crate::authorization::event::{EffectiveRule, Replay, Rule, UntypedEvent};
+use crate::authorization::event::{EventDeclaration, Rule, UntypedEvent};
 use crate::authorization::replay;
 use crate::authorization::request::{EventBody, EventRequest};
 use crate::directory::user::User;
@@ -62,16 +62,10 @@ impl Authorization {
                 why: "an event without a payload type has no field to seal",
             });
         }
-        let EffectiveRule { rate, allowed, replay } = self.declare_rule(namespace, name, &rule)?;
-        if replay != Replay::None {
-            return Err(GateError::EventRule {
-                event: String::from(name),
-                why: "an event without a payload type has no envelope, so it takes no `replay`",
-            });
-        }
-        let size_max_bytes = rule.size_max_bytes.min(self.options.message_max_bytes) as usize;
-        let attachments_max = rule.attachments_max.into();
-        Ok(UntypedEvent { name, size_max_bytes, rate, allowed, attachments_max })
+        let event = EventDeclaration::new(namespace, name, &rule);
+        let event = EventDeclaration { is_typed: false, ..event };
+        let index = self.add(event)?;
+        Ok(UntypedEvent { index, name, attachments_max: rule.attachments_max.into() })
     }
 
     /// Decides about one message of an event without a type.
@@ -87,8 +81,10 @@ impl Authorization {
         now: Now,
     ) -> Result<RawPermit, Denial> {
         replay::count_unread(&caller.unread);
-        let rate = self.take_events(caller, Some((rule.name, rule.rate)), now);
-        if ask.size_bytes > rule.size_max_bytes {
+        let policy = self.policy.load();
+        let in_force = policy.event(rule.index)?;
+        let rate = self.take_events(caller, Some((rule.name, in_force.rate)), now);
+        if ask.size_bytes > in_force.size_max_bytes {
             return Err(Denial::PayloadTooLarge);
         }
         rate?;
@@ -109,7 +105,7 @@ impl Authorization {
             }
         };
         caller.principal.is_current(now)?;
-        rule.allowed.check_caller(&caller.principal, None, &self.directory)?;
+        in_force.allowed.check_caller(&caller.principal, None, &self.directory)?;
         caller.principal.touch(now);
         let user = Arc::clone(caller.principal.user());
         let attachments = ask.attachments.to_vec();

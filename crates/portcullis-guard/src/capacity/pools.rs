@@ -58,7 +58,6 @@ impl Default for CapacityOptions {
 /// The pools. Unauthenticated clients can fill the pre-auth pool, never the whole server.
 pub(crate) struct Capacity {
     counts: AtomicU64,
-    limits: CapacityOptions,
     /// What each prefix holds. There is one entry for each prefix that holds anything, so no more
     /// of them than connections: about 48 bytes each.
     prefixes: Box<[Mutex<HashMap<Prefix, PrefixUsage>>; STRIPES]>,
@@ -71,10 +70,9 @@ const STRIPES: usize = 64;
 pub(crate) const USER_ADDRESS_FACTOR: u32 = 4;
 
 impl Capacity {
-    pub(crate) fn new(limits: CapacityOptions) -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             counts: AtomicU64::new(0),
-            limits,
             prefixes: Box::new(std::array::from_fn(|_| Mutex::default())),
             hasher: RandomState::new(),
         })
@@ -92,15 +90,16 @@ impl Capacity {
         self: &Arc<Self>,
         client: IpAddr,
         class: ClientClass,
+        most: &CapacityOptions,
         pre_auth_max: u32,
         observed: impl Fn(Limit) -> bool,
     ) -> Result<ConnectionSlot, Limit> {
-        let CapacityOptions { total, admin_reserve, .. } = self.limits;
+        let CapacityOptions { total, admin_reserve, .. } = *most;
         let total =
             if class == ClientClass::Admin { total } else { total.saturating_sub(admin_reserve) };
         let pre_auth_max = match class {
             ClientClass::Unauthenticated => pre_auth_max,
-            ClientClass::Returning => self.limits.pre_auth_known(),
+            ClientClass::Returning => most.pre_auth_known(),
             ClientClass::Admin => u32::MAX,
         };
         let mut full = None;
@@ -126,7 +125,7 @@ impl Capacity {
             refunded: false,
             holds_prefix: false,
         };
-        let CapacityOptions { pre_auth_per_prefix, per_prefix, .. } = self.limits;
+        let CapacityOptions { pre_auth_per_prefix, per_prefix, .. } = *most;
         // When this rejects, dropping the slot returns what was counted above.
         self.hold(client, Pool::PreAuth, |held, factor| {
             let full = if held.pre_auth >= pre_auth_per_prefix.saturating_mul(factor) {
@@ -146,13 +145,14 @@ impl Capacity {
     pub(crate) fn http_slot(
         self: &Arc<Self>,
         client: IpAddr,
+        most: &CapacityOptions,
         observed: impl Fn(Limit) -> bool,
     ) -> Result<HttpSlot, Limit> {
         let limit = Limit::HttpPerPrefix;
         self.hold(client, Pool::Http, |held, factor| {
             // Many clients share the address of a user: an office, a school.
             let more = if held.authenticated > 0 { USER_ADDRESS_FACTOR } else { 1 };
-            let most = self.limits.http_per_prefix.saturating_mul(factor).saturating_mul(more);
+            let most = most.http_per_prefix.saturating_mul(factor).saturating_mul(more);
             let full = held.http >= most;
             if full && !observed(limit) { Err(limit) } else { Ok(()) }
         })?;
@@ -294,12 +294,13 @@ impl ConnectionSlot {
     pub(crate) fn authenticated(
         &mut self,
         class: ClientClass,
+        most: &CapacityOptions,
         observed: impl Fn(Limit) -> bool,
     ) -> Result<(), Limit> {
         if self.pool == Pool::Authenticated {
             return Ok(());
         }
-        let CapacityOptions { total, admin_reserve, .. } = self.capacity.limits;
+        let CapacityOptions { total, admin_reserve, .. } = *most;
         let most =
             if class == ClientClass::Admin { total } else { total.saturating_sub(admin_reserve) };
         let moved = self.capacity.change(|counts| {
@@ -366,21 +367,23 @@ mod tests {
 
     fn reserve(
         capacity: &Arc<Capacity>,
+        most: &CapacityOptions,
         client: &str,
         class: ClientClass,
     ) -> Result<ConnectionSlot, Limit> {
-        capacity.reserve(address(client), class, capacity.limits.pre_auth, |_| false)
+        capacity.reserve(address(client), class, most, most.pre_auth, |_| false)
     }
 
     #[test]
     fn t_085_unauthenticated_clients_fill_only_their_pool() {
-        let capacity = Capacity::new(LIMITS);
-        let unauthenticated = || reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated);
+        let capacity = Capacity::new();
+        let unauthenticated =
+            || reserve(&capacity, &LIMITS, "192.0.2.1", ClientClass::Unauthenticated);
         let mut slots = Vec::new();
         for _ in 0..3 {
             let mut slot = unauthenticated().unwrap();
-            slot.authenticated(ClientClass::Returning, |_| false).unwrap();
-            slot.authenticated(ClientClass::Returning, |_| false).unwrap();
+            slot.authenticated(ClientClass::Returning, &LIMITS, |_| false).unwrap();
+            slot.authenticated(ClientClass::Returning, &LIMITS, |_| false).unwrap();
             slots.push(slot);
         }
         let all_unauthenticated: Vec<_> = (0..10).filter_map(|_| unauthenticated().ok()).collect();
@@ -389,8 +392,9 @@ mod tests {
         drop(all_unauthenticated);
         let mut last: Vec<_> = (0..10).filter_map(|_| unauthenticated().ok()).collect();
         assert_eq!(last.len(), 2);
-        last.iter_mut()
-            .for_each(|slot| slot.authenticated(ClientClass::Returning, |_| false).unwrap());
+        last.iter_mut().for_each(|slot| {
+            slot.authenticated(ClientClass::Returning, &LIMITS, |_| false).unwrap()
+        });
         assert_eq!(unauthenticated().map(drop), Err(Limit::ConnectionsTotal));
         drop((slots, last));
         assert_eq!(capacity.counts(), counts(0, 0));
@@ -400,25 +404,25 @@ mod tests {
     #[test]
     fn returning_clients_and_administrators_get_the_last_slots() {
         let limits = CapacityOptions { total: 4, pre_auth: 1, admin_reserve: 1, ..LIMITS };
-        let capacity = Capacity::new(limits);
+        let capacity = Capacity::new();
         let unauthenticated =
-            reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated).unwrap();
-        let outside = |class| reserve(&capacity, "192.0.2.1", class).map(drop);
+            reserve(&capacity, &limits, "192.0.2.1", ClientClass::Unauthenticated).unwrap();
+        let outside = |class| reserve(&capacity, &limits, "192.0.2.1", class).map(drop);
         assert_eq!(outside(ClientClass::Unauthenticated), Err(Limit::PreAuthTotal));
-        let mut known = reserve(&capacity, "192.0.2.1", ClientClass::Returning).unwrap();
-        let mut another = reserve(&capacity, "192.0.2.1", ClientClass::Returning).unwrap();
+        let mut known = reserve(&capacity, &limits, "192.0.2.1", ClientClass::Returning).unwrap();
+        let mut another = reserve(&capacity, &limits, "192.0.2.1", ClientClass::Returning).unwrap();
         assert_eq!(outside(ClientClass::Returning), Err(Limit::ConnectionsTotal));
-        let mut admin = reserve(&capacity, "192.0.2.1", ClientClass::Admin).unwrap();
+        let mut admin = reserve(&capacity, &limits, "192.0.2.1", ClientClass::Admin).unwrap();
         assert_eq!(outside(ClientClass::Admin), Err(Limit::ConnectionsTotal));
         drop(unauthenticated);
-        known.authenticated(ClientClass::Returning, |_| false).unwrap();
-        another.authenticated(ClientClass::Returning, |_| false).unwrap();
-        let mut third = reserve(&capacity, "192.0.2.1", ClientClass::Admin).unwrap();
-        third.authenticated(ClientClass::Returning, |_| false).unwrap();
+        known.authenticated(ClientClass::Returning, &limits, |_| false).unwrap();
+        another.authenticated(ClientClass::Returning, &limits, |_| false).unwrap();
+        let mut third = reserve(&capacity, &limits, "192.0.2.1", ClientClass::Admin).unwrap();
+        third.authenticated(ClientClass::Returning, &limits, |_| false).unwrap();
         // Three hold slots; the fourth slot is an administrator's, whatever the cookie says.
         let full = Limit::ConnectionsTotal;
-        assert_eq!(admin.authenticated(ClientClass::Returning, |_| false), Err(full));
-        assert_eq!(admin.authenticated(ClientClass::Admin, |_| false), Ok(()));
+        assert_eq!(admin.authenticated(ClientClass::Returning, &limits, |_| false), Err(full));
+        assert_eq!(admin.authenticated(ClientClass::Admin, &limits, |_| false), Ok(()));
         assert_eq!(capacity.counts(), counts(0, 4));
     }
 
@@ -427,10 +431,10 @@ mod tests {
         let limits =
             CapacityOptions { total: 1_000, pre_auth: 1_000, pre_auth_per_prefix: 3, ..LIMITS };
         let limits = CapacityOptions { per_prefix: 5, http_per_prefix: 2, ..limits };
-        let capacity = Capacity::new(limits);
+        let capacity = Capacity::new();
         let held = |clients: &mut dyn Iterator<Item = String>| {
-            let taken =
-                clients.map(|client| reserve(&capacity, &client, ClientClass::Unauthenticated));
+            let taken = clients
+                .map(|client| reserve(&capacity, &limits, &client, ClientClass::Unauthenticated));
             let taken: Vec<_> = taken.filter_map(Result::ok).collect();
             taken.len()
         };
@@ -442,19 +446,25 @@ mod tests {
 
         let mut slots = Vec::new();
         for _ in 0..5 {
-            let mut slot = reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated).unwrap();
-            slot.authenticated(ClientClass::Returning, |_| false).unwrap();
+            let mut slot =
+                reserve(&capacity, &limits, "192.0.2.1", ClientClass::Unauthenticated).unwrap();
+            slot.authenticated(ClientClass::Returning, &limits, |_| false).unwrap();
             slots.push(slot);
         }
-        let sixth = reserve(&capacity, "192.0.2.1", ClientClass::Unauthenticated);
+        let sixth = reserve(&capacity, &limits, "192.0.2.1", ClientClass::Unauthenticated);
         assert_eq!(sixth.map(drop), Err(Limit::ConnectionsPerPrefix));
-        let observed =
-            capacity.reserve(address("192.0.2.1"), ClientClass::Unauthenticated, 9, |_| true);
+        let observed = capacity.reserve(
+            address("192.0.2.1"),
+            ClientClass::Unauthenticated,
+            &limits,
+            9,
+            |_| true,
+        );
         assert!(observed.is_ok(), "a limit in observe mode only counts");
         drop((slots, observed));
 
         let http_slots: Vec<_> = (0..5)
-            .filter_map(|_| capacity.http_slot(address("192.0.2.1"), |_| false).ok())
+            .filter_map(|_| capacity.http_slot(address("192.0.2.1"), &limits, |_| false).ok())
             .collect();
         assert_eq!(http_slots.len(), 2);
         assert_eq!(capacity.held(address("192.0.2.1"))[0].http, 2);
@@ -466,18 +476,20 @@ mod tests {
 
     #[test]
     fn t_086_churn_from_many_threads_leaks_no_slot() {
-        let capacity = Capacity::new(CapacityOptions { total: 50, pre_auth: 20, ..LIMITS });
+        let limits = CapacityOptions { total: 50, pre_auth: 20, ..LIMITS };
+        let capacity = Capacity::new();
         std::thread::scope(|scope| {
             for thread in 0..8 {
                 let capacity = &capacity;
                 scope.spawn(move || {
                     for round in 0..500 {
                         let client = format!("2001:db8:1:{thread}::{round:x}");
-                        let slot = reserve(capacity, &client, ClientClass::Unauthenticated);
+                        let slot =
+                            reserve(capacity, &limits, &client, ClientClass::Unauthenticated);
                         let seen = capacity.counts();
                         assert!(seen.pre_auth <= 20 && seen.total() <= 50);
                         if let (Ok(mut slot), true) = (slot, (round + thread) % 2 == 0) {
-                            slot.authenticated(ClientClass::Returning, |_| false).unwrap();
+                            slot.authenticated(ClientClass::Returning, &limits, |_| false).unwrap();
                         }
                     }
                 });

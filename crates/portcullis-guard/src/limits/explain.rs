@@ -42,7 +42,7 @@ impl Limiter {
         let held = self.capacity.held(client);
         keys.zip(held)
             .map(|((key, factor), held)| {
-                let limits = by_prefix(&self.options);
+                let limits = by_prefix(&self.policy().options);
                 let states =
                     limits.map(|(limit, rate)| self.state(limit, &rate.times(factor), key, now));
                 (states.collect(), held)
@@ -54,16 +54,28 @@ impl Limiter {
     #[must_use]
     pub fn explain_user(&self, user: &UserId, name: &str, now: Now) -> Vec<LimitState> {
         let name = self.name_key(name);
-        let states = self.options.rates().into_iter().filter_map(|(limit, rate)| {
+        let states = self.policy().options.rates().into_iter().filter_map(|(limit, rate)| {
             let key = self.key_of_user(limit, user, name)?;
             Some(self.state(limit, &rate, key, now))
         });
         states.chain(self.used_events(user, now)).collect()
     }
 
+    /// The rates of single events, by name. Events of one name in several namespaces share their
+    /// count.
+    fn event_rates(&self) -> Vec<(String, Rate)> {
+        let policy = self.policy();
+        let declared = policy.events.iter();
+        let declared = declared.filter_map(|event| Some((String::from(event.name), event.rate?)));
+        let mut rates: Vec<_> = declared.chain(self.traced_events.all()).collect();
+        rates.sort_by(|one, other| one.0.cmp(&other.0));
+        rates.dedup_by(|one, other| one.0 == other.0);
+        rates
+    }
+
     /// The usage of the rates of single events that the user has used.
     fn used_events(&self, user: &UserId, now: Now) -> Vec<LimitState> {
-        let events = self.events.all().into_iter();
+        let events = self.event_rates().into_iter();
         let states = events.map(|(name, rate)| {
             let key = self.rates.key((user, name.as_str()));
             let state = self.state(Limit::EventPerUser, &rate, key, now);
@@ -75,7 +87,7 @@ impl Limiter {
     /// The usage of the limits that all clients share.
     #[must_use]
     pub fn explain_total(&self, now: Now) -> Vec<LimitState> {
-        let limits = self.options.rates().into_iter();
+        let limits = self.policy().options.rates().into_iter();
         let limits = limits.filter(|(limit, _)| limit.key() == portcullis_model::LimitKey::Total);
         limits.map(|(limit, rate)| self.state(limit, &rate, 0, now)).collect()
     }
@@ -86,7 +98,7 @@ impl Limiter {
         let (narrow, wide) = address::prefixes(client);
         for prefix in std::iter::once(narrow).chain(wide) {
             let key = self.rates.key(prefix);
-            by_prefix(&self.options).for_each(|(limit, _)| self.rates.clear(limit, key));
+            by_prefix(&self.policy().options).for_each(|(limit, _)| self.rates.clear(limit, key));
         }
     }
 
@@ -98,12 +110,12 @@ impl Limiter {
     }
 
     pub(crate) fn clear_user(&self, user: &UserId, name: u64) {
-        for (limit, _) in self.options.rates() {
+        for (limit, _) in self.policy().options.rates() {
             if let Some(key) = self.key_of_user(limit, user, name) {
                 self.rates.clear(limit, key);
             }
         }
-        for (name, _) in self.events.all() {
+        for (name, _) in self.event_rates() {
             self.rates.clear(Limit::EventPerUser, self.rates.key((user, name.as_str())));
         }
     }
@@ -131,7 +143,7 @@ impl Limiter {
             count: rate.count,
             period_ms: rate.period_ms,
             wait_ms: self.rates.check(limit, key, rate, now).err().unwrap_or(0),
-            observed: self.observed.is(limit),
+            observed: self.policy().observed.is(limit),
         }
     }
 }

@@ -11,43 +11,57 @@ use crate::capacity::address;
 use crate::capacity::client_class::ClientClass;
 use crate::capacity::pools::{Capacity, ConnectionSlot, HttpSlot};
 use crate::capacity::slots::CapacityCounts;
-use crate::error::GateError;
-use crate::gate_options::GateOptions;
 use crate::limits::attempt::{Attempt, Trace};
 use crate::limits::connection_usage::AddressBuckets;
 use crate::limits::event_rates::EventRates;
-use crate::limits::observe::ObservedLimits;
+use crate::limits::observe::ObservedRejections;
 use crate::load::current::CurrentLoad;
+use crate::policy::current::{CurrentPolicy, PolicyGuard};
 use crate::tables::buckets::{Rates, TableUse};
 use crate::tables::rate::Rate;
 use crate::tables::shares::{EntryOwner, Owner};
 
 /// The limits of each client: rates, capacities and the load of the server.
 pub struct Limiter {
-    pub(crate) options: Arc<GateOptions>,
+    policy: Arc<CurrentPolicy>,
     pub(crate) rates: Rates,
     pub(crate) capacity: Arc<Capacity>,
-    pub(crate) observed: ObservedLimits,
+    pub(crate) observed: ObservedRejections,
     pub(crate) load: CurrentLoad,
-    /// The rates of the declared events.
-    pub(crate) events: EventRates,
+    /// The rates of events of a trace; a server has those of its declared events.
+    pub(crate) traced_events: EventRates,
     /// Receives a trace entry for everything that limits count.
     pub(crate) trace: OnceLock<Trace>,
     connections: AtomicU64,
 }
 
 impl Limiter {
-    pub(crate) fn build(options: &Arc<GateOptions>) -> Result<Self, GateError> {
-        Ok(Self {
-            rates: Rates::new(options.rate_keys_max),
-            capacity: Capacity::new(options.capacity),
-            observed: ObservedLimits::parse(&options.observe)?,
-            load: CurrentLoad::new(options.load),
-            events: EventRates::default(),
+    pub(crate) fn new(policy: &Arc<CurrentPolicy>) -> Self {
+        let in_force = policy.load();
+        Self {
+            rates: Rates::new(in_force.options.rate_keys_max),
+            capacity: Capacity::new(),
+            observed: ObservedRejections::default(),
+            load: CurrentLoad::new(in_force.options.load),
+            traced_events: EventRates::default(),
             trace: OnceLock::new(),
             connections: AtomicU64::new(0),
-            options: Arc::clone(options),
-        })
+            policy: Arc::clone(policy),
+        }
+    }
+
+    /// The options in force.
+    pub(crate) fn policy(&self) -> PolicyGuard {
+        self.policy.load()
+    }
+
+    /// Whether a limit is in observe mode; counts a rejection that it would have made.
+    pub(crate) fn lets_pass(&self, limit: Limit) -> bool {
+        let is_observed = self.policy().observed.is(limit);
+        if is_observed {
+            self.observed.count(limit);
+        }
+        is_observed
     }
 
     /// The number of the next connection, for traces.
@@ -82,7 +96,7 @@ impl Limiter {
     /// Turns the outcome of a limit into a decision; a limit in observe mode never rejects.
     pub(crate) fn judged(&self, limit: Limit, outcome: Result<(), u64>) -> Result<(), Denial> {
         match outcome {
-            Err(retry_after_ms) if !self.observed.lets_pass(limit) => {
+            Err(retry_after_ms) if !self.lets_pass(limit) => {
                 Err(Denial::Limit { limit, retry_after_ms: retry_after_ms.max(1) })
             }
             Ok(()) | Err(_) => Ok(()),
@@ -136,7 +150,9 @@ impl Limiter {
     /// # Errors
     /// [`Denial::Limit`] when its address holds the most slots permitted.
     pub fn take_http_slot(&self, client: IpAddr) -> Result<HttpSlot, Denial> {
-        let http_slot = self.capacity.http_slot(client, |limit| self.observed.lets_pass(limit));
+        let http_slot = self
+            .capacity
+            .http_slot(client, &self.policy().options.capacity, |limit| self.lets_pass(limit));
         http_slot.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
@@ -145,8 +161,9 @@ impl Limiter {
         client: IpAddr,
         class: ClientClass,
     ) -> Result<ConnectionSlot, Denial> {
-        let observed = |limit| self.observed.lets_pass(limit);
-        let slot = self.capacity.reserve(client, class, self.pre_auth_max(), observed);
+        let observed = |limit| self.lets_pass(limit);
+        let most = self.policy().options.capacity;
+        let slot = self.capacity.reserve(client, class, &most, self.pre_auth_max(), observed);
         slot.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
@@ -159,14 +176,10 @@ impl Limiter {
         if blocked.is_err() {
             // Further attempts prolong the block.
             let (narrow, _) = address::prefixes(client);
-            let (limit, rate) = (Limit::PenaltyPerPrefix, &self.options.penalty_per_prefix);
-            self.rates.count_violation(
-                limit,
-                self.rates.key(narrow),
-                rate,
-                self.options.penalty,
-                now,
-            );
+            let options = &self.policy().options;
+            let (limit, rate) = (Limit::PenaltyPerPrefix, &options.penalty_per_prefix);
+            let key = self.rates.key(narrow);
+            self.rates.count_violation(limit, key, rate, options.penalty, now);
         }
         blocked
     }
@@ -174,9 +187,9 @@ impl Limiter {
     /// As [`Limiter::check_penalty`], without prolonging the block: for requests that a page of
     /// another site may have caused.
     pub(crate) fn check_blocked(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
-        let (limit, rate) = (Limit::PenaltyPerPrefix, &self.options.penalty_per_prefix);
+        let (limit, rate) = (Limit::PenaltyPerPrefix, self.policy().options.penalty_per_prefix);
         let (narrow, _) = address::prefixes(client);
-        self.judged(limit, self.rates.check_block(limit, self.rates.key(narrow), rate, now))
+        self.judged(limit, self.rates.check_block(limit, self.rates.key(narrow), &rate, now))
     }
 
     /// Checks that a user is not blocked for violations.
@@ -186,7 +199,8 @@ impl Limiter {
     pub(crate) fn check_user_penalty(&self, user: &UserId, now: Now) -> Result<(), Denial> {
         let limit = Limit::PenaltyPerUser;
         let key = self.rates.key(user);
-        let outcome = self.rates.check_block(limit, key, &self.options.penalty_per_user, now);
+        let rate = self.policy().options.penalty_per_user;
+        let outcome = self.rates.check_block(limit, key, &rate, now);
         self.judged(limit, outcome)
     }
 
@@ -196,7 +210,8 @@ impl Limiter {
             client: client.filter(|_| user.is_none()),
             user: user.map(UserId::to_string),
         });
-        let (options, rates) = (&self.options, &self.rates);
+        let (policy, rates) = (self.policy(), &self.rates);
+        let options = &policy.options;
         match (user, client) {
             (Some(user), _) => {
                 let (limit, rate) = (Limit::PenaltyPerUser, &options.penalty_per_user);

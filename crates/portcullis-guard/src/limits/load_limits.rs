@@ -124,7 +124,7 @@ impl Limiter {
         if self.load() < LoadState::Shedding {
             return Ok(());
         }
-        let rate = self.options.connect_total.permille(self.returning_permille());
+        let rate = self.policy().options.connect_total.permille(self.returning_permille());
         self.rates
             .take_returning(&rate, now)
             .map_err(|_| Denial::Shed(ShedKind::ReturningConnection))
@@ -142,13 +142,13 @@ impl Limiter {
 
     /// The connection rate of all unauthenticated clients.
     pub(crate) fn connect_total(&self) -> Rate {
-        let rate = self.options.connect_total;
+        let rate = self.policy().options.connect_total;
         if self.load() >= LoadState::Elevated { rate.part(UNAUTHENTICATED_PART) } else { rate }
     }
 
     /// The rate of all TLS handshakes with unauthenticated clients.
     pub(crate) fn tls_total(&self) -> Rate {
-        let rate = self.options.tls_total;
+        let rate = self.policy().options.tls_total;
         match self.load() {
             LoadState::Normal | LoadState::Elevated => rate,
             LoadState::Shedding => rate.part(TLS_SHEDDING_PART),
@@ -159,13 +159,13 @@ impl Limiter {
     /// How many connections of unauthenticated clients there may be at the current load.
     #[must_use]
     pub fn pre_auth_max(&self) -> u32 {
-        let max = self.options.capacity.pre_auth;
+        let max = self.policy().options.capacity.pre_auth;
         if self.load() >= LoadState::Elevated { max.div_ceil(2) } else { max }
     }
 
     /// The message rate of one user at the current load.
     pub(crate) fn message_per_user(&self) -> Rate {
-        let rate = self.options.message_per_user;
+        let rate = self.policy().options.message_per_user;
         if self.load() >= LoadState::Shedding { rate.part(2) } else { rate }
     }
 
@@ -186,7 +186,7 @@ impl Limiter {
     }
 
     pub(crate) fn count_login_slot(&self, now: Now) -> Result<(), Denial> {
-        let rate = self.options.login_total;
+        let rate = self.policy().options.login_total;
         match self.load() {
             LoadState::Normal | LoadState::Elevated => {
                 self.take_of_all(Limit::LoginTotal, &rate, now)

@@ -65,7 +65,8 @@ impl Limiter {
         keys: LoginKeys,
         now: Now,
     ) -> Result<(), Denial> {
-        let options = &self.options;
+        let policy = self.policy();
+        let options = &policy.options;
         let rate = &options.login_per_prefix;
         self.take_of_prefix(Limit::LoginPerPrefix, rate, client, now)?;
         let failed = &options.login_failed_per_user;
@@ -144,7 +145,7 @@ impl Limiter {
     }
 
     pub(crate) fn count_code(&self, keys: LoginKeys, now: Now) -> Result<(), Denial> {
-        let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+        let (limit, rate) = (Limit::CodeFailedPerUser, &self.policy().options.code_failed_per_user);
         let taken = match keys.own {
             Some(own) => self.rates.take_own(limit, own, rate, now),
             None => self.rates.take(limit, keys.name, rate, now),
@@ -161,7 +162,7 @@ impl Limiter {
     }
 
     pub(crate) fn return_code(&self, keys: LoginKeys) {
-        let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+        let (limit, rate) = (Limit::CodeFailedPerUser, &self.policy().options.code_failed_per_user);
         match keys.own {
             Some(own) => self.rates.give_back_own(limit, own, rate),
             None => self.rates.give_back(limit, keys.name, rate),
@@ -175,19 +176,21 @@ impl Limiter {
         let LoginKeys { name, own: device } = keys;
         self.note_done(now, || Attempt::CodeFailed { name, device });
         self.count_wrong_code(keys, now);
-        let rate = &self.options.code_failed_per_user;
+        let rate = &self.policy().options.code_failed_per_user;
         self.check_failures(Limit::CodeFailedPerUser, rate, keys, now).is_err()
     }
 
     pub(crate) fn count_wrong_code(&self, keys: LoginKeys, now: Now) {
         if keys.own.is_some() {
-            let (limit, rate) = (Limit::CodeFailedPerUser, &self.options.code_failed_per_user);
+            let (limit, rate) =
+                (Limit::CodeFailedPerUser, &self.policy().options.code_failed_per_user);
             let _full_stays_full = self.rates.take(limit, keys.name, rate, now);
         }
     }
 
     pub(crate) fn count_failed(&self, keys: LoginKeys, now: Now) -> bool {
-        let (limit, rate) = (Limit::LoginFailedPerUser, &self.options.login_failed_per_user);
+        let (limit, rate) =
+            (Limit::LoginFailedPerUser, &self.policy().options.login_failed_per_user);
         let taken = self.rates.take(limit, keys.name, rate, now).is_ok();
         let Some(own) = keys.own else {
             return taken && self.rates.check(limit, keys.name, rate, now).is_err();
@@ -207,7 +210,7 @@ impl Limiter {
 
     pub(crate) fn count_ticket(&self, user: &UserId, now: Now) -> Result<(), Denial> {
         let key = self.rates.key(user);
-        self.take_of_user(Limit::TicketPerUser, &self.options.ticket_per_user, key, now)
+        self.take_of_user(Limit::TicketPerUser, &self.policy().options.ticket_per_user, key, now)
     }
 }
 

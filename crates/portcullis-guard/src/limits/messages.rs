@@ -34,7 +34,8 @@ impl Limiter {
         event: Option<(&str, Option<Rate>)>,
         now: Now,
     ) -> Result<(), Denial> {
-        let options = &self.options;
+        let policy = self.policy();
+        let options = &policy.options;
         let connection = usage.messages.take(&options.message_per_connection, now);
         let key = self.rates.key(user);
         let user_outcome =
@@ -83,7 +84,8 @@ impl Limiter {
         many: u32,
         now: Now,
     ) -> Result<(), Denial> {
-        let options = &self.options;
+        let policy = self.policy();
+        let options = &policy.options;
         let connection = usage.bytes.spend(&options.bytes_per_connection, now, many);
         let key = self.rates.key(user);
         let user_outcome =

@@ -7,10 +7,10 @@ use portcullis_model::Limit;
 
 use crate::error::GateError;
 
-/// Which limits are in observe mode, and how often each would have rejected.
+/// Which limits are in observe mode.
+#[derive(Clone)]
 pub(crate) struct ObservedLimits {
     is: [bool; Limit::ALL.len()],
-    rejected: [AtomicU64; Limit::ALL.len()],
 }
 
 impl ObservedLimits {
@@ -24,21 +24,32 @@ impl ObservedLimits {
                 *place = true;
             }
         }
-        Ok(Self { is, rejected: std::array::from_fn(|_| AtomicU64::new(0)) })
+        Ok(Self { is })
     }
 
     /// Whether the limit is in observe mode.
     pub(crate) fn is(&self, limit: Limit) -> bool {
         self.is.get(limit.index()).copied().unwrap_or(false)
     }
+}
 
-    /// Whether the limit is in observe mode; counts a rejection that it would have made.
-    pub(crate) fn lets_pass(&self, limit: Limit) -> bool {
-        let observed = self.is(limit);
-        if observed && let Some(count) = self.rejected.get(limit.index()) {
+/// How often each limit in observe mode would have rejected.
+pub(crate) struct ObservedRejections {
+    rejected: [AtomicU64; Limit::ALL.len()],
+}
+
+impl Default for ObservedRejections {
+    fn default() -> Self {
+        Self { rejected: std::array::from_fn(|_| AtomicU64::new(0)) }
+    }
+}
+
+impl ObservedRejections {
+    /// Counts a rejection that a limit in observe mode would have made.
+    pub(crate) fn count(&self, limit: Limit) {
+        if let Some(count) = self.rejected.get(limit.index()) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        observed
     }
 
     /// How often each limit in observe mode would have rejected, since the start.

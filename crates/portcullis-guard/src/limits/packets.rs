@@ -112,7 +112,8 @@ impl Limiter {
         user: Option<&UserId>,
         now: Now,
     ) -> Result<(), Denial> {
-        let options = &self.options;
+        let policy = self.policy();
+        let options = &policy.options;
         let connection = budget.map(|budget| &budget.namespaces);
         self.count_packet(
             connection.map(|used| {
@@ -129,7 +130,8 @@ impl Limiter {
         user: Option<&UserId>,
         now: Now,
     ) -> Result<(), Denial> {
-        let options = &self.options;
+        let policy = self.policy();
+        let options = &policy.options;
         let connection = budget.map(|budget| &budget.signatures);
         self.count_packet(
             connection.map(|used| {

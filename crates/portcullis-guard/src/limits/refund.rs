@@ -55,12 +55,14 @@ impl Limiter {
         slot: &mut ConnectionSlot,
         class: ClientClass,
     ) -> Result<(), Denial> {
-        let moved = slot.authenticated(class, |limit| self.observed.lets_pass(limit));
+        let moved = slot
+            .authenticated(class, &self.policy().options.capacity, |limit| self.lets_pass(limit));
         moved.map_err(|limit| Denial::Limit { limit, retry_after_ms: 0 })
     }
 
     pub(crate) fn count_sign_in(&self, client: IpAddr, class: ClientClass) {
-        let options = &self.options;
+        let policy = self.policy();
+        let options = &policy.options;
         let (limit, rate) = match class {
             ClientClass::Unauthenticated => (Limit::ConnectPerPrefix, &options.connect_per_prefix),
             ClientClass::Returning | ClientClass::Admin => {
@@ -79,7 +81,7 @@ impl Limiter {
     }
 
     pub(crate) fn count_login_proven(&self, client: IpAddr, now: Now) {
-        let rate = &self.options.login_per_prefix;
+        let rate = &self.policy().options.login_per_prefix;
         let (narrow, _) = address::prefixes(client);
         let key = self.rates.key(("proven", narrow));
         let (limit, most) = (Limit::LoginPerPrefix, rate.times(PROVEN_FACTOR));

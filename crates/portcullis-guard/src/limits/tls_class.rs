@@ -46,7 +46,7 @@ impl Limiter {
     /// The interval of TLS handshakes at the current rate, in microseconds; 0 in observe mode.
     #[must_use]
     pub fn tls_interval_us(&self, class: TlsClass) -> u64 {
-        if self.observed.is(Limit::TlsTotal) {
+        if self.policy().observed.is(Limit::TlsTotal) {
             return 0;
         }
         self.tls_rate(class).interval_ns() / 1_000
@@ -54,7 +54,7 @@ impl Limiter {
 
     fn tls_rate(&self, class: TlsClass) -> Rate {
         match class {
-            TlsClass::UserAddress => self.options.tls_total,
+            TlsClass::UserAddress => self.policy().options.tls_total,
             TlsClass::Infrequent => self.tls_total(),
             TlsClass::Frequent => self.tls_total().part(OFTEN_PART),
         }
@@ -66,7 +66,8 @@ impl Limiter {
         signed_in: bool,
         now: Now,
     ) -> Result<TlsClass, Denial> {
-        let options = &self.options;
+        let policy = self.policy();
+        let options = &policy.options;
         let (narrow, _) = address::prefixes(client);
         let key = self.rates.key(("tls", narrow));
         // An attempt that is rejected below counts too.

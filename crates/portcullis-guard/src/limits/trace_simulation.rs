@@ -80,7 +80,7 @@ impl Simulation {
                 let named = event.as_ref().map(|(name, rate)| named(gate, name, rate.as_deref()));
                 if let Some((name, Some(rate))) = named {
                     // An operator may have reset the rates of the user.
-                    gate.limits.events.add(name, rate);
+                    gate.limits.traced_events.add(name, rate);
                 }
                 gate.limits.count_event(&read_user(user)?, amounts, named, now)
             }
@@ -168,7 +168,7 @@ fn amounts<'a>(
 /// An event and its rate: the one in the options, otherwise the one in the trace.
 fn named<'a>(gate: &Gate, name: &'a str, traced: Option<&str>) -> (&'a str, Option<Rate>) {
     let traced = traced.and_then(|rate| rate.parse().ok());
-    (name, own_rate(gate.options(), name).or(traced))
+    (name, own_rate(&gate.options(), name).or(traced))
 }
 
 /// The budget of a connection and the user of one of its packets, if the entry names them.

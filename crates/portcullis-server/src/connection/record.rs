@@ -55,7 +55,8 @@ pub(crate) fn record_end(
 /// The user's roles that have no effect on a connection, because a second factor is missing.
 pub(crate) fn withheld_roles(shard: &Shard, connection: &Connection) -> Vec<String> {
     let withheld = connection.caller().map(|caller| caller.principal.withheld());
-    let table = &shard.server.gate.options().roles.table;
+    let options = shard.server.gate.options();
+    let table = &options.roles.table;
     let names = table.names(withheld.unwrap_or(Roles::NONE));
     names.into_iter().map(String::from).collect()
 }

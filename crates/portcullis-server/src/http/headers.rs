@@ -16,7 +16,7 @@ pub(crate) const API_POLICY: &str = "default-src 'none'; base-uri 'none'; form-a
 /// The endpoint of reports about the policy of a page; `report-to` names it.
 const REPORTING_ENDPOINTS: &str = "csp=\"/csp-report\"";
 
-/// The security headers of all responses, built once for a server.
+/// The security headers of all responses, built from the options in force.
 pub(crate) struct SecurityHeaders {
     /// Whether pages of other origins may send cookies (CORS), for `/auth/refresh`.
     credentials: bool,

@@ -147,7 +147,7 @@ impl Responder<'_> {
             ListenerKind::Public => match self.client.forwarded_scheme {
                 Some(ClientScheme::Https) => true,
                 Some(ClientScheme::Http) => false,
-                None => self.shard.security.is_behind_tls,
+                None => self.shard.security().is_behind_tls,
             },
         };
         self.io.stream.is_tls() || in_front
@@ -166,10 +166,11 @@ impl Responder<'_> {
             headers.push(("Connection", "close"));
         }
         headers.extend_from_slice(&response.extra);
+        let security = self.shard.security();
         if self.is_over_tls() {
-            headers.extend(self.shard.security.strict_transport());
+            headers.extend(security.strict_transport());
         }
-        self.shard.security.add(&mut headers, response.kind, response.origin);
+        security.add(&mut headers, response.kind, response.origin);
         let mut bytes = Vec::with_capacity(1024 + response.body.len());
         write_response_head(&mut bytes, response.status, &headers);
         if !self.client.bodiless {

@@ -259,7 +259,8 @@ impl Builder {
 
     /// Declares the events that every server has; a second call has no effect.
     pub(crate) fn declare_built_in(&mut self) -> Result<(), GateError> {
-        let roles = &self.gate.options().roles.table;
+        let options = self.gate.options();
+        let roles = &options.roles.table;
         if let Some(namespace) = self.registered.namespaces.undefined_role(roles) {
             return Err(GateError::NamespaceRole(String::from(namespace)));
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_guard::ReferenceKey;
+use portcullis_guard::{GateOptions, ReferenceKey};
 use portcullis_model::{ConnectionId, Now};
 use portcullis_wire::engineio::SessionOptions;
 
@@ -43,7 +43,8 @@ pub(crate) struct Shard {
     /// The services that all handlers share.
     pub(crate) services: Arc<Services>,
     pub(crate) references: References,
-    pub(crate) security: SecurityHeaders,
+    /// The security headers of these options.
+    security: RefCell<(Arc<GateOptions>, Rc<SecurityHeaders>)>,
     pub(crate) connections: Connections,
     pub(crate) rooms: RefCell<RoomTable>,
     pub(crate) deadlines: Deadlines,
@@ -70,11 +71,13 @@ impl Shard {
     pub(crate) fn new(index: u16, server: Server, reference_key: ReferenceKey) -> Self {
         let now = server.clock.now();
         let http_max = server.options.http_connections_max;
+        let options = server.gate.options();
+        let security = Rc::new(SecurityHeaders::new(&server.options, &options));
         Self {
             index,
             services: Arc::new(server.services()),
             references: References::new(reference_key, index),
-            security: SecurityHeaders::new(&server.options, server.gate.options()),
+            security: RefCell::new((options, security)),
             connections: Connections::new(index),
             rooms: RefCell::default(),
             deadlines: Deadlines::new(now.monotonic_ms),
@@ -87,6 +90,17 @@ impl Shard {
             drain: Drain { started: Cell::new(false), running: Rc::new(()) },
             server,
         }
+    }
+
+    /// The security headers for the options in force.
+    pub(crate) fn security(&self) -> Rc<SecurityHeaders> {
+        let options = self.server.gate.options();
+        let mut current = self.security.borrow_mut();
+        if !Arc::ptr_eq(&current.0, &options) {
+            let newer = Rc::new(SecurityHeaders::new(&self.server.options, &options));
+            *current = (options, newer);
+        }
+        Rc::clone(&current.1)
     }
 
     pub(crate) fn now(&self) -> Now {

@@ -34,6 +34,6 @@ pub(crate) use read::error::ConfigError;
 pub(crate) use read::input_files::input_files;
 pub(crate) use read::secret_file::read_private;
 pub(crate) use settings::{Settings, Sources, StorageSettings};
-pub(crate) use summary::summary;
+pub(crate) use summary::{summary, table as summary_table};
 pub(crate) use warning::Warning;
 pub(crate) use weakening::check::{mistakes, weakenings};

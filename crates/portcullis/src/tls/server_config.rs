@@ -72,8 +72,6 @@ impl ReadCertificate {
 pub(crate) struct Tls {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) certificate: Arc<Certificate>,
-    files: Option<TlsFiles>,
-    names: ServerNames,
     development: Option<DevelopmentTls>,
 }
 
@@ -128,7 +126,7 @@ impl Tls {
         let certificate = Arc::new(Certificate::new(read_checked(files, &names, now)?));
         let clients = files.client_ca.as_deref().map(clients).transpose()?;
         let config = Arc::new(server_config(profile, Arc::clone(&certificate), clients)?);
-        Ok(Self { config, certificate, files: Some(files.clone()), names, development })
+        Ok(Self { config, certificate, development })
     }
 
     /// File of the development authority, if the certificate is a development certificate.
@@ -136,17 +134,28 @@ impl Tls {
         self.development.as_ref().map(|development| development.authority.as_path())
     }
 
-    /// Reads the certificate again and returns warnings; after an error the old one stays in use.
-    pub(crate) fn reload(&self, now: Now) -> Result<Vec<Warning>, TlsError> {
+    /// Reads and checks the certificate of these settings; creates a new one for development if
+    /// it expires soon. Nothing is replaced. `None` when the mode differs, which needs a restart.
+    pub(crate) fn read_again(
+        &self,
+        settings: &Settings,
+        now: Now,
+    ) -> Result<Option<ReadCertificate>, TlsError> {
         if let Some(development) = &self.development {
             development.renew(now)?;
+            return read_checked(&development.leaf, &ServerNames::default(), now).map(Some);
         }
-        // Without files, the server renews the certificate itself.
-        let Some(files) = &self.files else { return Ok(Vec::new()) };
-        let mut read = read_checked(files, &self.names, now)?;
-        let warnings = std::mem::take(&mut read.warnings);
-        self.certificate.replace(read);
-        Ok(warnings)
+        match &settings.tls {
+            TlsSettings::Files(files) => {
+                read_checked(files, &settings.server_names(), now).map(Some)
+            }
+            TlsSettings::Development | TlsSettings::Off => Ok(None),
+        }
+    }
+
+    /// Uses another certificate for new connections.
+    pub(crate) fn replace(&self, certificate: ReadCertificate) {
+        self.certificate.replace(certificate);
     }
 }
 

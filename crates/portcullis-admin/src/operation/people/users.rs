@@ -124,7 +124,8 @@ fn session_view(session: &SessionRow) -> Value {
 /// A user as JSON.
 fn view(user: &User, call: &Call) -> Value {
     let facts = user.facts();
-    let roles = &call.services.gate.options().roles.table;
+    let options = call.services.gate.options();
+    let roles = &options.roles.table;
     let ends = |unix_ms: i64| (unix_ms > call.now.unix_ms).then(|| utc(unix_ms));
     json!({
         "id": user.id.as_str(),

@@ -95,6 +95,7 @@ impl Reach {
 }
 
 /// [`DashboardRules`], read.
+#[derive(Clone)]
 pub(crate) struct Dashboard {
     hosts: Vec<String>,
     from: Vec<IpNet>,

@@ -11,6 +11,7 @@ use crate::error::GateError;
 const HOST_MAX_BYTES: usize = 253 + 6;
 
 /// The names this server answers to.
+#[derive(Clone)]
 pub(crate) struct Hosts {
     listed: Vec<String>,
     any: bool,

@@ -24,6 +24,7 @@ pub enum WithoutOrigin {
 }
 
 /// The pages that may connect.
+#[derive(Clone)]
 pub(crate) struct Origins {
     listed: Vec<Arc<str>>,
     without: WithoutOrigin,

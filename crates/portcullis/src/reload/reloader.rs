@@ -1,0 +1,219 @@
+//! The reload: reads, checks and compares the configuration, then applies what can change.
+//! Never: a change before everything was checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use parking_lot::Mutex;
+use portcullis_audit::{Audit, Outcome, Record};
+use portcullis_guard::{Gate, Issuer, IssuerKey, PreparedOptions};
+use portcullis_model::{Clock, Code, Now};
+use toml::Value;
+
+use crate::config::{Settings, Sources, Warning, summary_table, weakenings};
+use crate::reload::change::{Change, Effect, changes, flatten, in_force};
+use crate::reload::live::is_issuer_live;
+use crate::reload::merge::merge;
+use crate::start::output_files::ALERT_STATE;
+use crate::start::validate::validate;
+use crate::tls::server_config::{ReadCertificate, Tls};
+
+/// The running parts that a reload changes.
+pub(crate) struct ReloadTargets {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) audit: Audit,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Whether a reload applies what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReloadMode {
+    /// Only shows the differences.
+    Preview,
+    /// Applies them.
+    Apply,
+}
+
+/// The result of a reload.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    pub(crate) changes: Vec<Change>,
+    /// Warnings about the new configuration that the one in force did not have.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Reload {
+    /// The keys with this effect, for texts.
+    pub(crate) fn keys(&self, effect: Effect) -> String {
+        let keys = self.changes.iter().filter(|change| change.effect == effect);
+        keys.map(|change| change.key.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Reloads the configuration of a running server.
+pub(crate) struct Reloader {
+    sources: Sources,
+    targets: ReloadTargets,
+    state: Mutex<InForce>,
+}
+
+/// The configuration in force. One reload runs at a time.
+struct InForce {
+    keys: BTreeMap<String, Value>,
+    warnings: Vec<String>,
+    /// The address that was chosen for port 0.
+    public: std::net::SocketAddr,
+}
+
+/// A configuration that was read and checked.
+struct Checked {
+    settings: Settings,
+    keys: BTreeMap<String, Value>,
+    options: PreparedOptions,
+    certificate: Option<ReadCertificate>,
+    warnings: Vec<String>,
+}
+
+impl Reloader {
+    /// `settings` are those that the server was started with, before a port was chosen.
+    pub(crate) fn new(
+        sources: Sources,
+        settings: &Settings,
+        public: std::net::SocketAddr,
+        targets: ReloadTargets,
+    ) -> Result<Self> {
+        let actions = targets.gate.authorization().actions();
+        let keys = flatten(&summary_table(settings, &actions));
+        let warnings = texts(&weakenings(settings, &actions)?);
+        let state = Mutex::new(InForce { keys, warnings, public });
+        Ok(Self { sources, targets, state })
+    }
+
+    /// Reads the configuration again, and applies what takes effect at once. Records the result.
+    ///
+    /// # Errors
+    /// The first fault of the new configuration; the one in force stays.
+    pub(crate) fn reload(&self, mode: ReloadMode) -> Result<Reload> {
+        let now = self.targets.clock.now();
+        let outcome = self.run(mode, now);
+        if mode == ReloadMode::Apply {
+            self.record(&outcome, now);
+        }
+        outcome
+    }
+
+    fn run(&self, mode: ReloadMode, now: Now) -> Result<Reload> {
+        let mut state = self.state.lock();
+        let checked = self.check(&state, mode, now)?;
+        let changes = changes(&state.keys, &checked.keys);
+        let known = &state.warnings;
+        let is_new = |text: &&String| !known.contains(text);
+        let reload =
+            Reload { changes, warnings: checked.warnings.iter().filter(is_new).cloned().collect() };
+        if mode == ReloadMode::Apply {
+            let keys = in_force(&state.keys, &checked.keys);
+            let warnings = checked.warnings.clone();
+            self.apply(&state, checked, now)?;
+            *state = InForce { keys, warnings, ..*state };
+        }
+        Ok(reload)
+    }
+
+    /// Reads and checks everything; changes nothing.
+    fn check(&self, state: &InForce, mode: ReloadMode, now: Now) -> Result<Checked> {
+        let mut settings = Settings::read(&self.sources)?;
+        let findings = validate(&settings, now)?;
+        let gate = &self.targets.gate;
+        let read = settings.clone();
+        settings.settle(state.public);
+        let options = gate.prepare(merge(&gate.options(), &settings.gate))?;
+        let actions = options.actions();
+        let keys = flatten(&summary_table(&read, &actions));
+        let certificate = match (&self.targets.tls, mode) {
+            (Some(tls), ReloadMode::Apply) => tls.read_again(&settings, now)?,
+            (Some(_) | None, _) => None,
+        };
+        let found = findings.warnings.iter().filter(|warning| warning.key != "listen");
+        let mut warnings: Vec<String> = found.map(ToString::to_string).collect();
+        warnings.extend(texts(&weakenings(&read, &actions)?));
+        Ok(Checked { settings, keys, options, certificate, warnings })
+    }
+
+    /// Applies a checked configuration. Keys of issuers come first, because only they can fail.
+    fn apply(&self, state: &InForce, checked: Checked, now: Now) -> Result<()> {
+        let targets = &self.targets;
+        let live = |issuer: &str| is_issuer_live(issuer, &state.keys, &checked.keys);
+        for (issuer, keys) in by_issuer(&checked.settings.gate.issuers) {
+            if live(&issuer) {
+                targets
+                    .gate
+                    .replace_keys(&issuer, keys)
+                    .with_context(|| format!("the keys of {issuer} are not replaced"))?;
+            }
+        }
+        targets.gate.apply(checked.options);
+        if let (Some(tls), Some(certificate)) = (&targets.tls, checked.certificate) {
+            tls.replace(certificate);
+        }
+        if let Some(alerts) = targets.audit.alerts() {
+            let state_file = checked.settings.storage.data.join(ALERT_STATE);
+            let options = checked.settings.audit.alert.options(state_file, &targets.clock);
+            alerts.replace_rules(&options, now);
+        }
+        Ok(())
+    }
+
+    fn record(&self, outcome: &Result<Reload>, now: Now) {
+        let mut record = Record::new(Code::SysReload);
+        match outcome {
+            Ok(reload) => {
+                let (applied, waiting) = (reload.keys(Effect::Now), reload.keys(Effect::Restart));
+                record.outcome = Outcome::Success;
+                record.detail = Some(description(&applied, &waiting));
+                tracing::info!(applied, needs_restart = waiting, "the configuration was reloaded");
+                for warning in &reload.warnings {
+                    tracing::warn!("{warning}");
+                    let mut weakened = Record::new(Code::SysReload);
+                    weakened.rule = "weakened";
+                    weakened.outcome = Outcome::Success;
+                    weakened.detail = Some(warning.clone());
+                    self.targets.audit.record(weakened, now);
+                }
+            }
+            Err(error) => {
+                record.outcome = Outcome::Failure;
+                record.detail = Some(format!("{error:#}"));
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the new configuration is not used: the one in force stays"
+                );
+            }
+        }
+        self.targets.audit.record(record, now);
+    }
+}
+
+/// The description of a reload in the security log.
+fn description(applied: &str, waiting: &str) -> String {
+    match (applied.is_empty(), waiting.is_empty()) {
+        (true, true) => String::from("no key differs; keys and certificates were read again"),
+        (false, true) => format!("applied: {applied}"),
+        (true, false) => format!("needs a restart: {waiting}"),
+        (false, false) => format!("applied: {applied}; needs a restart: {waiting}"),
+    }
+}
+
+fn texts(warnings: &[Warning]) -> Vec<String> {
+    warnings.iter().map(ToString::to_string).collect()
+}
+
+/// The keys of each issuer that has keys in files or secrets.
+fn by_issuer(issuers: &[Issuer]) -> Vec<(String, Vec<Issuer>)> {
+    let mut found: BTreeMap<String, Vec<Issuer>> = BTreeMap::new();
+    for issuer in issuers {
+        found.entry(issuer.issuer.to_string()).or_default().push(issuer.clone());
+    }
+    found.into_iter().collect()
+}
