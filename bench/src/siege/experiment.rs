@@ -15,6 +15,7 @@ use crate::siege::figures::line::{Line, RECOVERY_S};
 use crate::siege::figures::outcome::Outcome;
 use crate::siege::figures::timeline::{FLOODS_MAX, Second, Timeline};
 use crate::siege::figures::totals::Totals;
+use crate::siege::observer::Observer;
 use crate::siege::server::defence::{Defence, Needs};
 use crate::siege::server::disk::Disk;
 use crate::siege::server::target::Target;
@@ -109,8 +110,19 @@ impl Experiment {
     }
 
     pub(crate) async fn run(&self, defence: Defence, size: Size) -> Result<Outcome> {
+        self.run_beside(defence, size, None).await
+    }
+
+    /// The same beside an observer, if its command is given.
+    pub(crate) async fn run_beside(
+        &self,
+        defence: Defence,
+        size: Size,
+        observer: Option<&str>,
+    ) -> Result<Outcome> {
         ensure!(self.floods.len() <= FLOODS_MAX, "too many floods");
         let target = Rc::new(Target::start(defence, self.needs)?);
+        let observer = observer.map(|command| Observer::start(command, &target)).transpose()?;
         let group = ClientGroup::collect(&target, size.people()).await?;
         let span = size.span(self, defence);
         let floods: Vec<_> = self.floods.iter().map(|flood| flood.part(size.part())).collect();
@@ -133,6 +145,9 @@ impl Experiment {
             signer: target.signer.clone(),
             flood: 0,
         };
+        if let Some(observer) = &observer {
+            observer.announce(siege.from_ms, siege.end_ms);
+        }
         let attackers = floods::begin(floods.clone(), siege);
         while honest.join_next().await.is_some() {}
         others.abort_all();
@@ -141,6 +156,7 @@ impl Experiment {
             Ok(ended) => ended?,
             Err(_) => bail!("the attackers have crashed"),
         };
+        observer.map_or(Ok(()), Observer::wait)?;
         let seconds = Arc::into_inner(timeline).map(Timeline::into_seconds).unwrap_or_default();
         Ok(outcome(defence, seconds, &span, &floods, over_ms, size))
     }

@@ -7,6 +7,7 @@ mod attack; // attackers
 mod figures; // events and criteria
 mod experiment; // one experiment, from the start to the outcome
 mod experiments; // all experiments with attackers
+mod observer; // a program beside an experiment
 mod comparison; // one attack with and without alerts
 mod shared; // experiments with many users behind one address
 mod pages; // the page and its charts
@@ -23,7 +24,8 @@ use crate::siege::server::defence::Defence;
 use crate::siege::shared::experiments::SharedAddress;
 
 const USAGE: &str = "use [D-1 … D-14] [--quick] [--no-peers] [--check], D-1 … D-14 --again, \
-                     or D-1 … D-12 --compare-alerts PAIRS [--quick] [--again]";
+                     or D-1 … D-12 --compare-alerts PAIRS [--quick] [--again], \
+                     or D-1 … D-12 --beside COMMAND [--attackers 198.18] [--quick]";
 
 /// The parsed command line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,10 @@ struct RequestKind<'a> {
     again: bool,
     /// The number of pairs of runs with and without alerts.
     pairs: Option<usize>,
+    /// The command of a program that runs beside the experiment.
+    beside: Option<&'a str>,
+    /// The first two numbers of the addresses of attackers.
+    attackers: Option<[u8; 2]>,
 }
 
 impl<'a> RequestKind<'a> {
@@ -45,6 +51,8 @@ impl<'a> RequestKind<'a> {
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {
+                "--beside" => request.beside = Some(words.next().context(USAGE)?),
+                "--attackers" => request.attackers = Some(block(words.next().copied())?),
                 "--compare-alerts" => request.pairs = Some(pairs(words.next().copied())?),
                 "--quick" => request.quick = true,
                 "--no-peers" => request.no_peers = true,
@@ -57,6 +65,10 @@ impl<'a> RequestKind<'a> {
         let alone =
             !request.quick && !request.no_peers && !request.check && !request.only.is_empty();
         ensure!(alone || !request.again, "--again is for whole experiments; {USAGE}");
+        ensure!(
+            request.beside.is_none() || (request.only.len() == 1 && !request.again),
+            "--beside is for one experiment, and not for the page; {USAGE}"
+        );
         let compares = !request.no_peers && !request.check && request.only.len() == 1;
         ensure!(
             compares || request.pairs.is_none(),
@@ -82,13 +94,14 @@ impl<'a> RequestKind<'a> {
     /// The attacked server and the number of the run.
     fn runs(&self, experiment: &Experiment) -> Vec<(Defence, usize)> {
         let mut runs = Vec::new();
-        for round in 1..=if self.check { 1 } else { experiment.rounds } {
+        let is_single = self.check || self.beside.is_some();
+        for round in 1..=if is_single { 1 } else { experiment.rounds } {
             runs.push((Defence::Priorities, round));
-            if !self.check {
+            if !is_single {
                 runs.push((experiment.against, round));
             }
         }
-        if !self.no_peers && experiment.compared {
+        if !self.no_peers && self.beside.is_none() && experiment.compared {
             runs.push((Defence::SocketIo, 1));
         }
         runs
@@ -103,6 +116,13 @@ fn pairs(word: Option<&str>) -> Result<usize> {
     })
 }
 
+/// The address block of attackers on the command line.
+fn block(word: Option<&str>) -> Result<[u8; 2]> {
+    let numbers = word.and_then(|word| word.split_once('.'));
+    let numbers = numbers.and_then(|(one, two)| Some([one.parse().ok()?, two.parse().ok()?]));
+    numbers.with_context(|| format!("--attackers needs two numbers, such as 198.18; {USAGE}"))
+}
+
 fn is_experiment(name: &str) -> bool {
     ALL.iter().any(|experiment| experiment.is_named(name))
         || crate::siege::shared::experiments::ALL.iter().any(|experiment| experiment.name == name)
@@ -112,6 +132,9 @@ fn is_experiment(name: &str) -> bool {
 /// no page stands there with parts missing.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let request = RequestKind::read(words)?;
+    if let Some(block) = request.attackers {
+        attack::attackers::come_from(block);
+    }
     measure::raise_file_limit();
     measure::pin(&[1])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -134,7 +157,7 @@ async fn besiege(request: &RequestKind<'_>) -> Result<()> {
         let experiment = experiment.sized(size);
         let mut outcomes = Vec::new();
         for (defence, round) in request.runs(&experiment) {
-            let outcome = experiment.run(defence, size).await?;
+            let outcome = experiment.run_beside(defence, size, request.beside).await?;
             println!("{}", crate::siege::pages::section::line(&experiment, &outcome, round));
             if defence == Defence::Priorities {
                 let verdicts = experiment.line.verdicts(&outcome);

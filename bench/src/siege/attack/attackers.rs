@@ -2,6 +2,7 @@
 //! Never: addresses of honest users.
 
 use std::net::Ipv4Addr;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 
@@ -11,14 +12,29 @@ use crate::siege::server::target::Target;
 use crate::siege::users::polling::{Connection, Way};
 
 /// The address block of attackers.
-pub(crate) const LAIR: u8 = 66;
+const LAIR: u8 = 66;
 /// Users of attackers have numbers from here on.
 pub(crate) const ATTACKERS_FROM: usize = 1_000_000;
+
+/// Their other address block, if the command line names one.
+static BLOCK: OnceLock<[u8; 2]> = OnceLock::new();
+
+/// Attackers come from this address block, which the machine must have on its loopback device. An
+/// operator cannot block addresses of the machine itself, such as `127.*.*.*`.
+pub(crate) fn come_from(block: [u8; 2]) {
+    let _set_once = BLOCK.set(block);
+}
+
+/// The first two numbers of their addresses.
+pub(crate) fn block() -> [u8; 2] {
+    BLOCK.get().copied().unwrap_or([127, LAIR])
+}
 
 /// The addresses of attackers: two thousand.
 fn lair(number: u32) -> Ipv4Addr {
     let [.., high, low] = (number % 2_000).to_be_bytes();
-    Ipv4Addr::new(127, LAIR, high, low)
+    let [first, second] = block();
+    Ipv4Addr::new(first, second, high, low)
 }
 
 pub(crate) fn from(number: u32) -> Visit {

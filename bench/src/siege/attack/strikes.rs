@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Duration, timeout};
 
 use crate::clients::client::{Visit, open};
-use crate::siege::attack::attackers::LAIR;
+use crate::siege::attack::attackers::block;
 use crate::siege::attack::attackers::from;
 use crate::siege::attack::attackers::user;
 use crate::siege::attack::reader;
@@ -158,8 +158,8 @@ fn held(table: &str, port: u16, users: u32) -> u32 {
     let local = format!(":{port:04X}");
     let is_reader = |remote: &str| {
         let address = remote.split(':').next().and_then(|it| u32::from_str_radix(it, 16).ok());
-        let [low, high, block, _] = address.unwrap_or_default().to_be_bytes();
-        block == LAIR && u32::from(high) << 8 | u32::from(low) < users
+        let [low, high, second, first] = address.unwrap_or_default().to_be_bytes();
+        [first, second] == block() && u32::from(high) << 8 | u32::from(low) < users
     };
     let lines = table.lines().skip(1).filter(|line| {
         let mut words = line.split_whitespace().skip(1);
