@@ -68,7 +68,7 @@ fn start(server: &TestServer, own: &Authority, files: &Path) -> (Running, Socket
         let text = replaced(
             NGINX,
             &[
-                ("worker_processes 1;", "worker_processes 1;\ndaemon off;"),
+                ("worker_processes 1;", "worker_processes 1;\ndaemon off;\nmaster_process off;"),
                 ("/run/nginx-metrics.pid", &file("nginx.pid")),
                 ("server_tokens off;", &temporary(&file("t"))),
                 ("listen 9444 ssl;", &format!("listen {address} ssl;")),

@@ -141,7 +141,10 @@ fn spawn(kind: Kind, server: SocketAddr, files: &Path, [port, other]: [u16; 2]) 
             replaced(
                 NGINX,
                 &[
-                    ("worker_processes auto;", "worker_processes 1;\ndaemon off;"),
+                    (
+                        "worker_processes auto;",
+                        "worker_processes 1;\ndaemon off;\nmaster_process off;",
+                    ),
                     ("/run/nginx.pid", &at("nginx.pid")),
                     ("worker_rlimit_nofile 65536;", ""),
                     ("worker_connections 20480;", "worker_connections 1024;"),
