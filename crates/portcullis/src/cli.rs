@@ -12,8 +12,8 @@ use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
     self, AlertCommand, AuditCommand, BackupArguments, BlockCommand, DoctorArguments,
-    HealthArguments, InstallationArguments, KeysCommand, LimitsCommand, RestoreArguments,
-    RoomCommand, StateCommand, TokenCommand, UserCommand,
+    HealthArguments, InstallationArguments, KeysCommand, LimitsCommand, ReloadArguments,
+    RestoreArguments, RoomCommand, StateCommand, TokenCommand, UserCommand,
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::manual;
@@ -84,6 +84,13 @@ enum Command {
         server: InstallationArguments,
         #[command(subcommand)]
         command: LimitsCommand,
+    },
+    /// Lets a running server read its configuration again, and prints what has changed.
+    Reload {
+        #[command(flatten)]
+        server: InstallationArguments,
+        #[command(flatten)]
+        arguments: ReloadArguments,
     },
     /// Shows the load level of a running server, or pins it to a level.
     State {
@@ -178,6 +185,9 @@ struct ServeArguments {
     /// The directory of the database and the keys.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Reloads the configuration when its file, or one that it names, changes.
+    #[arg(long)]
+    watch: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -216,6 +226,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Block { server, command }) => command::block(&server, &command),
         Some(Command::Keys { server, command }) => command::keys(&server, &command),
         Some(Command::Limits { server, command }) => command::limits(&server, &command),
+        Some(Command::Reload { server, arguments }) => command::reload(&server, &arguments),
         Some(Command::State { server, command }) => command::state(&server, &command),
         Some(Command::Token { server, command }) => command::token(&server, &command),
         Some(Command::Backup { server, arguments }) => command::backup(&server, &arguments),
@@ -250,23 +261,24 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 impl ServeArguments {
-    fn settings(self) -> anyhow::Result<Settings> {
-        Ok(Settings::read(&Sources {
+    fn sources(self) -> Sources {
+        Sources {
             config: self.config,
             profile: self.profile.map(Profile::from),
             listen: self.listen,
             data: self.data,
             environment: std::env::vars_os().collect(),
-        })?)
+        }
     }
 }
 
 fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
-    wiring::serve(arguments.settings()?)
+    let watch = arguments.watch;
+    wiring::serve(arguments.sources(), watch)
 }
 
 fn check(arguments: ServeArguments) -> anyhow::Result<()> {
-    let settings = arguments.settings()?;
+    let settings = Settings::read(&arguments.sources())?;
     let findings = validate::validate(&settings, SystemClock::start().now())?;
     let actions = command::actions(&settings)?;
     let found_weakenings = weakenings(&settings, &actions)?;

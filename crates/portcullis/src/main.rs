@@ -13,6 +13,7 @@ mod block_on; // asynchronous work of a command or a check
 mod feed_dispatch; // forwards committed changes to accounts and chat
 mod sealing; // seals fields of the store
 mod acme; // certificates by ACME
+mod reload; // reads the configuration again while the server runs
 mod tls; // certificates and the TLS configuration
 mod output; // standard output and standard error
 

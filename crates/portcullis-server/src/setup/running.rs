@@ -36,6 +36,7 @@ portcullis_model::debug_as_sentence!(ServerError);
 
 /// A running server.
 pub struct Running {
+    pub(crate) gate: Arc<Gate>,
     pub(crate) addresses: Addresses,
     pub(crate) health: HealthReader,
     pub(crate) draining: watch::Sender<bool>,
@@ -53,6 +54,12 @@ pub(crate) struct Addresses {
 }
 
 impl Running {
+    /// The gate, whose options can be replaced while the server runs.
+    #[must_use]
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
     /// The address for clients.
     #[must_use]
     pub fn public(&self) -> SocketAddr {

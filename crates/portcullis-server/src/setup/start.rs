@@ -65,6 +65,7 @@ impl Builder {
         };
         let inputs = shard_inputs(public, redirect, inboxes, arrivals, &drained);
         Ok(Running {
+            gate: Arc::clone(&server.gate),
             addresses,
             health: HealthReader {
                 tasks: Arc::clone(&server.health),

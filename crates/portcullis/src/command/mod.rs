@@ -13,6 +13,7 @@ mod alert; // portcullis alert: channels, alerts, silences
 mod digest; // portcullis alert digest
 mod doctor; // portcullis doctor
 mod private_request; // requests to the private listener of the server
+mod reload; // portcullis reload, on a running server
 mod operate; // portcullis limits, state and health, on a running server
 mod simulate; // portcullis limits simulate
 mod demand; // how much clients requested, and the limits that would be enough
@@ -36,6 +37,7 @@ use self::installation::Installation;
 pub(crate) use self::installation::InstallationArguments;
 pub(crate) use self::keys::KeysCommand;
 pub(crate) use self::operate::{HealthArguments, LimitsCommand, StateCommand};
+pub(crate) use self::reload::ReloadArguments;
 pub(crate) use self::restore::RestoreArguments;
 pub(crate) use self::room::RoomCommand;
 pub(crate) use self::user::UserCommand;
@@ -95,6 +97,11 @@ pub(crate) fn limits(server: &InstallationArguments, command: &LimitsCommand) ->
 /// Explains the reference of a rejected request.
 pub(crate) fn why(server: &InstallationArguments, reference: &str) -> Result<()> {
     reference::run(&Installation::read(server)?, reference)
+}
+
+/// Runs `portcullis reload`.
+pub(crate) fn reload(server: &InstallationArguments, arguments: &ReloadArguments) -> Result<()> {
+    reload::run(&Installation::read(server)?, arguments)
 }
 
 /// Runs `portcullis state`.

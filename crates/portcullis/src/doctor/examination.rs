@@ -15,16 +15,20 @@ pub(crate) struct Addresses {
     pub(crate) private: Option<SocketAddr>,
 }
 
+/// The configuration file as the server has read it, at the start or by the newest reload.
+#[derive(Debug)]
+pub(crate) struct ReadConfiguration {
+    /// The text; `None` without a file.
+    pub(crate) text: Option<String>,
+    /// The keys whose new values are not in force before a restart.
+    pub(crate) needs_restart: Vec<String>,
+}
+
 /// Whether the server runs, and what is known about it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ServerState<'a> {
     /// The checks run in the server.
-    Own {
-        facts: &'a LiveFacts,
-        addresses: Addresses,
-        /// The text of the configuration file at the start.
-        configuration: Option<&'a str>,
-    },
+    Own { facts: &'a LiveFacts, addresses: Addresses, configuration: &'a ReadConfiguration },
     /// Another process is the server; it listens on the configured addresses. Why it made no
     /// report.
     Other { addresses: Addresses, why: &'a str },

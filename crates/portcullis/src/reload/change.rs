@@ -62,10 +62,7 @@ fn add(prefix: &str, table: &Table, keys: &mut BTreeMap<String, Value>) {
 }
 
 /// The keys that differ, in alphabetical order.
-pub(crate) fn changes(
-    old: &BTreeMap<String, Value>,
-    new: &BTreeMap<String, Value>,
-) -> Vec<Change> {
+pub(crate) fn changes(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> Vec<Change> {
     let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
     names.sort();
     names.dedup();

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use toml::Value;
 
 /// Keys that a reload applies. A name that ends with a dot stands for all keys below it.
-const LIVE: &[&str] = &[
+pub(super) const LIVE: &[&str] = &[
+    "admin.from",
     "alert.custom.",
     "alert.resolve_after_s",
     "alert.rule.",

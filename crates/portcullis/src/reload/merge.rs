@@ -3,16 +3,22 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_guard::{CapacityOptions, GateOptions, RoleRules};
+use portcullis_guard::{DashboardRules, GateOptions, RoleRules};
 use portcullis_model::Role;
+
+use crate::config::{Settings, TlsFiles, TlsSettings};
 
 /// The options in force with the new values of the keys that take effect at once.
 pub(crate) fn merge(in_force: &GateOptions, newer: &GateOptions) -> GateOptions {
     GateOptions {
         roles: merge_roles(&in_force.roles, &newer.roles),
-        capacity: CapacityOptions { ..newer.capacity },
+        capacity: newer.capacity,
         hosts: newer.hosts.clone(),
         origins: newer.origins.clone(),
+        dashboard: DashboardRules {
+            from: newer.dashboard.from.clone(),
+            ..in_force.dashboard.clone()
+        },
         proxies: newer.proxies.clone(),
         without_origin: newer.without_origin,
         polling: newer.polling,
@@ -29,6 +35,35 @@ pub(crate) fn merge(in_force: &GateOptions, newer: &GateOptions) -> GateOptions 
         malicious: newer.malicious,
         spam: newer.spam.clone(),
         ..with_rates(in_force, newer)
+    }
+}
+
+/// The settings in force after a reload, for the checks of the regular audit. `options` are those
+/// of the gate in force.
+pub(crate) fn merge_settings(
+    in_force: Settings,
+    newer: Settings,
+    options: &GateOptions,
+) -> Settings {
+    let tls = match (in_force.tls, newer.tls) {
+        (TlsSettings::Files(old), TlsSettings::Files(new)) => {
+            TlsSettings::Files(TlsFiles { client_ca: old.client_ca, ..new })
+        }
+        (old, _) => old,
+    };
+    let mut audit = in_force.audit;
+    let alert = newer.audit.alert;
+    audit.alert.rules = alert.rules;
+    audit.alert.custom = alert.custom;
+    audit.alert.resolve_after_s = alert.resolve_after_s;
+    audit.alert.update_every_s = alert.update_every_s;
+    audit.alert.storm_keys = alert.storm_keys;
+    Settings {
+        tls,
+        audit,
+        gate: GateOptions { issuers: in_force.gate.issuers, ..options.clone() },
+        origins: newer.origins,
+        ..in_force
     }
 }
 

@@ -7,24 +7,39 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use portcullis_audit::{Audit, Outcome, Record};
-use portcullis_guard::{Gate, Issuer, IssuerKey, PreparedOptions};
+use portcullis_guard::{Gate, Issuer, PreparedOptions};
 use portcullis_model::{Clock, Code, Now};
 use toml::Value;
 
 use crate::config::{Settings, Sources, Warning, summary_table, weakenings};
 use crate::reload::change::{Change, Effect, changes, flatten, in_force};
 use crate::reload::live::is_issuer_live;
-use crate::reload::merge::merge;
+use crate::reload::merge::{merge, merge_settings};
 use crate::start::output_files::ALERT_STATE;
-use crate::start::validate::validate;
+use crate::start::self_audit::ServerFacts;
+use crate::start::validate::validate_in_server;
 use crate::tls::server_config::{ReadCertificate, Tls};
 
 /// The running parts that a reload changes.
 pub(crate) struct ReloadTargets {
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) tls: Option<Arc<Tls>>,
-    pub(crate) audit: Audit,
-    pub(crate) clock: Arc<dyn Clock>,
+    gate: Arc<Gate>,
+    tls: Option<Arc<Tls>>,
+    audit: Audit,
+    clock: Arc<dyn Clock>,
+    /// What the checks of the regular audit compare with.
+    facts: ServerFacts,
+}
+
+impl ReloadTargets {
+    pub(crate) fn new(
+        gate: Arc<Gate>,
+        tls: Option<Arc<Tls>>,
+        audit: Audit,
+        clock: Arc<dyn Clock>,
+        facts: ServerFacts,
+    ) -> Self {
+        Self { gate, tls, audit, clock, facts }
+    }
 }
 
 /// Whether a reload applies what it finds.
@@ -68,7 +83,7 @@ struct InForce {
 }
 
 /// A configuration that was read and checked.
-struct Checked {
+struct CheckedConfiguration {
     settings: Settings,
     keys: BTreeMap<String, Value>,
     options: PreparedOptions,
@@ -104,6 +119,11 @@ impl Reloader {
         outcome
     }
 
+    /// The settings in force.
+    pub(crate) fn settings(&self) -> Option<Settings> {
+        self.targets.facts.settings()
+    }
+
     fn run(&self, mode: ReloadMode, now: Now) -> Result<Reload> {
         let mut state = self.state.lock();
         let checked = self.check(&state, mode, now)?;
@@ -115,16 +135,18 @@ impl Reloader {
         if mode == ReloadMode::Apply {
             let keys = in_force(&state.keys, &checked.keys);
             let warnings = checked.warnings.clone();
-            self.apply(&state, checked, now)?;
+            let settings = checked.settings.clone();
+            self.apply(&state, checked)?;
+            self.renew_facts(settings, &reload);
             *state = InForce { keys, warnings, ..*state };
         }
         Ok(reload)
     }
 
     /// Reads and checks everything; changes nothing.
-    fn check(&self, state: &InForce, mode: ReloadMode, now: Now) -> Result<Checked> {
+    fn check(&self, state: &InForce, mode: ReloadMode, now: Now) -> Result<CheckedConfiguration> {
         let mut settings = Settings::read(&self.sources)?;
-        let findings = validate(&settings, now)?;
+        let findings = validate_in_server(&settings, now)?;
         let gate = &self.targets.gate;
         let read = settings.clone();
         settings.settle(state.public);
@@ -132,17 +154,19 @@ impl Reloader {
         let actions = options.actions();
         let keys = flatten(&summary_table(&read, &actions));
         let certificate = match (&self.targets.tls, mode) {
-            (Some(tls), ReloadMode::Apply) => tls.read_again(&settings, now)?,
+            (Some(tls), ReloadMode::Apply) => {
+                tls.read_again(&settings.tls, &settings.server_names(), now)?
+            }
             (Some(_) | None, _) => None,
         };
         let found = findings.warnings.iter().filter(|warning| warning.key != "listen");
         let mut warnings: Vec<String> = found.map(ToString::to_string).collect();
         warnings.extend(texts(&weakenings(&read, &actions)?));
-        Ok(Checked { settings, keys, options, certificate, warnings })
+        Ok(CheckedConfiguration { settings, keys, options, certificate, warnings })
     }
 
     /// Applies a checked configuration. Keys of issuers come first, because only they can fail.
-    fn apply(&self, state: &InForce, checked: Checked, now: Now) -> Result<()> {
+    fn apply(&self, state: &InForce, checked: CheckedConfiguration) -> Result<()> {
         let targets = &self.targets;
         let live = |issuer: &str| is_issuer_live(issuer, &state.keys, &checked.keys);
         for (issuer, keys) in by_issuer(&checked.settings.gate.issuers) {
@@ -160,9 +184,21 @@ impl Reloader {
         if let Some(alerts) = targets.audit.alerts() {
             let state_file = checked.settings.storage.data.join(ALERT_STATE);
             let options = checked.settings.audit.alert.options(state_file, &targets.clock);
-            alerts.replace_rules(&options, now);
+            alerts.replace_rules(&options);
         }
         Ok(())
+    }
+
+    /// Lets the regular audit check what is in force now.
+    fn renew_facts(&self, newer: Settings, reload: &Reload) {
+        let gate = &self.targets.gate;
+        let Some(former) = self.targets.facts.settings() else { return };
+        let settings = merge_settings(former, newer, &gate.options());
+        let weakened = weakenings(&settings, &gate.authorization().actions());
+        let waiting = reload.changes.iter().filter(|change| change.effect == Effect::Restart);
+        let waiting = waiting.map(|change| change.key.clone()).collect();
+        // The same options passed this check before they were applied.
+        self.targets.facts.reload(settings, weakened.unwrap_or_default(), waiting);
     }
 
     fn record(&self, outcome: &Result<Reload>, now: Now) {
@@ -173,14 +209,7 @@ impl Reloader {
                 record.outcome = Outcome::Success;
                 record.detail = Some(description(&applied, &waiting));
                 tracing::info!(applied, needs_restart = waiting, "the configuration was reloaded");
-                for warning in &reload.warnings {
-                    tracing::warn!("{warning}");
-                    let mut weakened = Record::new(Code::SysReload);
-                    weakened.rule = "weakened";
-                    weakened.outcome = Outcome::Success;
-                    weakened.detail = Some(warning.clone());
-                    self.targets.audit.record(weakened, now);
-                }
+                reload.warnings.iter().for_each(|warning| self.record_warning(warning, now));
             }
             Err(error) => {
                 record.outcome = Outcome::Failure;
@@ -191,6 +220,15 @@ impl Reloader {
                 );
             }
         }
+        self.targets.audit.record(record, now);
+    }
+
+    fn record_warning(&self, warning: &str, now: Now) {
+        tracing::warn!("{warning}");
+        let mut record = Record::new(Code::SysReload);
+        record.rule = "weakened";
+        record.outcome = Outcome::Success;
+        record.detail = Some(String::from(warning));
         self.targets.audit.record(record, now);
     }
 }

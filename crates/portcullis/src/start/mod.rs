@@ -14,6 +14,8 @@ pub(crate) mod signals; // signals and ticks
 pub(crate) mod supervisor; // messages to the service manager
 pub(crate) mod start_extension; // more time from the service manager for a long start
 pub(crate) mod alert_channels; // channels of alerts, and events for administrators
+mod main_loop; // the loop of the main thread while the server runs
+pub(crate) mod reload_route; // the reload on the private listener
 pub(crate) mod operations; // operations of administrators
 pub(crate) mod self_audit; // the regular audit of the running server
 pub(crate) mod backups; // copies of the database for backups, and their age

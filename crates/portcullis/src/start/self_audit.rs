@@ -1,48 +1,71 @@
 //! Connects the regular audit with the checks, and with what they need of the running server.
 //! Never: a check on a thread of a shard.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use portcullis_admin::{Desk, Digest, DigestOptions, ReportFiles, SelfAudit, SelfAuditOptions};
 use portcullis_model::Clock;
 use portcullis_server::Running;
 
 use crate::config::{Settings, Warning};
-use crate::doctor::examination::{Addresses, Examination, ServerState};
+use crate::doctor::examination::{Addresses, Examination, ReadConfiguration, ServerState};
 use crate::doctor::examine::examine;
 use crate::start::output_files::{AUDIT_REPORTS, DIGEST_SENT};
 
-/// What the checks get when the server listens.
-struct StartedServer {
+/// The server as it runs, for the checks.
+struct RunningServer {
     settings: Settings,
     weakened: Vec<Warning>,
     addresses: Addresses,
-    /// The text of the configuration file.
-    configuration: Option<String>,
+    configuration: ReadConfiguration,
 }
 
-/// The facts of the start, for the checks.
+/// The facts about the running server, for the checks. A reload replaces them.
 #[derive(Clone, Default)]
-pub(crate) struct StartFacts(Arc<OnceLock<StartedServer>>);
+pub(crate) struct ServerFacts(Arc<ArcSwapOption<RunningServer>>);
 
-impl StartFacts {
+impl ServerFacts {
     /// Sets the facts, when the server listens.
-    pub(crate) fn set(&self, settings: &Settings, weakened: &[Warning], running: &Running) {
-        let addresses = Addresses { public: running.public(), private: running.private() };
-        let text = settings.file.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
-        let started = StartedServer {
+    pub(crate) fn start(&self, settings: &Settings, weakened: &[Warning], running: &Running) {
+        self.0.store(Some(Arc::new(RunningServer {
             settings: settings.clone(),
             weakened: weakened.to_vec(),
-            addresses,
-            configuration: text,
-        };
-        let _set_once = self.0.set(started);
+            addresses: Addresses { public: running.public(), private: running.private() },
+            configuration: ReadConfiguration { text: text(settings), needs_restart: Vec::new() },
+        })));
+    }
+
+    /// Sets the facts after a reload. `needs_restart` are the keys whose new values are not in
+    /// force.
+    pub(crate) fn reload(
+        &self,
+        settings: Settings,
+        weakened: Vec<Warning>,
+        needs_restart: Vec<String>,
+    ) {
+        if let Some(former) = self.0.load_full() {
+            let configuration = ReadConfiguration { text: text(&settings), needs_restart };
+            let addresses = former.addresses;
+            let running = RunningServer { settings, weakened, addresses, configuration };
+            self.0.store(Some(Arc::new(running)));
+        }
+    }
+
+    /// The settings in force, once the server listens.
+    pub(crate) fn settings(&self) -> Option<Settings> {
+        self.0.load().as_ref().map(|running| running.settings.clone())
     }
 }
 
+/// The text of the configuration file.
+fn text(settings: &Settings) -> Option<String> {
+    settings.file.as_ref().and_then(|path| std::fs::read_to_string(path).ok())
+}
+
 /// Attaches the audit and the digest; the checks get the facts when the server listens.
-pub(crate) fn attach(desk: &Desk, settings: &Settings, clock: &dyn Clock) -> StartFacts {
-    let facts = StartFacts::default();
+pub(crate) fn attach(desk: &Desk, settings: &Settings, clock: &dyn Clock) -> ServerFacts {
+    let facts = ServerFacts::default();
     desk.attach_self_audit(build(settings, &facts, clock));
     if let Some(digest) = digest(settings, clock) {
         desk.attach_digest(digest);
@@ -51,19 +74,20 @@ pub(crate) fn attach(desk: &Desk, settings: &Settings, clock: &dyn Clock) -> Sta
 }
 
 /// The audit of a server.
-fn build(settings: &Settings, facts: &StartFacts, clock: &dyn Clock) -> SelfAudit {
+fn build(settings: &Settings, facts: &ServerFacts, clock: &dyn Clock) -> SelfAudit {
     let (facts, unsettled) = (facts.clone(), settings.clone());
     let options = SelfAuditOptions {
         files: ReportFiles::new(settings.storage.data.join(AUDIT_REPORTS)),
         accepted: settings.storage.doctor.accepted.clone(),
         random: Box::new(random),
         examine: Box::new(move |live, reports, cause, now| {
-            let started = facts.0.get();
+            let started = facts.0.load_full();
+            let started = started.as_deref();
             let state = match started {
                 Some(started) => ServerState::Own {
                     facts: live,
                     addresses: started.addresses,
-                    configuration: started.configuration.as_deref(),
+                    configuration: &started.configuration,
                 },
                 None => ServerState::Unknown { why: "it is starting" },
             };

@@ -18,21 +18,26 @@ use portcullis_server::{Builder, Method, Running, ServerError};
 use portcullis_store::{AccountStore, SqliteOptions, SqliteStore, Store, StoreError};
 
 pub(crate) use crate::block_on::block_on;
-use crate::config::{ConfigError, Settings, StorageSettings, Warning, password_policy, weakenings};
+use crate::config::{
+    ConfigError, Settings, Sources, StorageSettings, Warning, password_policy, weakenings,
+};
 use crate::feed_dispatch::Feed;
+use crate::reload::file_watch::FileWatch;
+use crate::reload::reloader::{ReloadTargets, Reloader};
 use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
 use crate::start::logs::{access_lines, open_access, open_audit};
+use crate::start::main_loop::{Logs, MainLoop};
 use crate::start::pages;
 use crate::start::preparation::{
     prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
 };
-use crate::start::signals::{Signals, Wake, end_within};
+use crate::start::signals::{Signals, end_within};
 use crate::start::supervisor::Supervisor;
 use crate::start::syslog;
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
-use crate::start::{alert_channels, backups, operations, self_audit};
+use crate::start::{alert_channels, backups, operations, reload_route, self_audit};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
 
@@ -44,7 +49,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 const FIELD_KEYS_RELOAD_MS: u64 = 1_000;
 
 /// Runs a server until a signal stops it.
-pub(crate) fn serve(settings: Settings) -> Result<()> {
+/// `watch`: reloads the configuration when its files change.
+pub(crate) fn serve(sources: Sources, watch: bool) -> Result<()> {
+    let settings = Settings::read(&sources)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let findings = validate(&settings, clock.now())?;
     anyhow::ensure!(!findings.is_running, StoreError::InUse(settings.storage.database));
@@ -54,19 +61,31 @@ pub(crate) fn serve(settings: Settings) -> Result<()> {
     let supervisor = Supervisor::read(std::env::vars_os(), std::process::id());
     raise_file_limit();
     small_pages();
-    let result = run(settings, clock, &supervisor);
+    let result = run(Launch { sources, watch }, settings, clock, &supervisor);
     errors.flush(LAST_LINES);
     result
 }
 
-fn run(mut settings: Settings, clock: Arc<dyn Clock>, supervisor: &Supervisor) -> Result<()> {
+/// The sources of the configuration, for reloads, and whether changes of its files are watched.
+struct Launch {
+    sources: Sources,
+    watch: bool,
+}
+
+fn run(
+    launch: Launch,
+    mut settings: Settings,
+    clock: Arc<dyn Clock>,
+    supervisor: &Supervisor,
+) -> Result<()> {
     let extension = supervisor.extend_start();
     prepare_directory(&settings.storage.data)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
+    let configured = settings.clone();
     settings.settle(public);
     // The store locks the data directory, so only one server creates files in it.
     let parts = Parts::open(&settings, &clock)?;
-    let tls = Tls::load(&settings, clock.now())?;
+    let tls = Tls::load(&settings, clock.now())?.map(Arc::new);
     settings.server.tls = tls.as_ref().map(|tls| Arc::clone(&tls.config));
 
     let audit = open_audit(&settings, &clock)?;
@@ -75,39 +94,32 @@ fn run(mut settings: Settings, clock: Arc<dyn Clock>, supervisor: &Supervisor) -
     let setup_token = parts.setup_token.clone();
     let desk = Arc::new(Desk::default());
     let mut builder = parts.assemble(&settings, &audit, access.as_ref(), &clock, &desk)?;
-    let start_facts = self_audit::attach(&desk, &settings, &*clock);
+    let facts = self_audit::attach(&desk, &settings, &*clock);
+    let shared_reloader = reload_route::install(&mut builder);
     let channels = alert_channels::start(&mut builder, &settings, &audit, &clock, &desk)?;
-    certificate_watch::install(&mut builder, &settings, tls.as_ref(), &audit, &clock)?;
+    certificate_watch::install(&mut builder, &settings, tls.as_deref(), &audit, &clock)?;
     let syslog = syslog::start(&settings, &audit, &mut builder, &clock)?;
-    let actions = builder.actions().map_err(ConfigError::Gate)?;
-    let found_weakenings = weakenings(&settings, &actions)?;
+    let found_weakenings = weakenings(&settings, &builder.actions().map_err(ConfigError::Gate)?)?;
     let running = builder.start()?;
     drop(reserved);
-    start_facts.set(&settings, &found_weakenings, &running);
+    facts.start(&settings, &found_weakenings, &running);
     record_start(&settings, &found_weakenings, &audit, &*clock);
     let signals = Signals::catch()?;
-    print_banner(&settings, &running, tls.as_ref(), setup_token);
+    print_banner(&settings, &running, tls.as_deref(), setup_token);
     let health = running.health();
     drop(extension);
     supervisor.ready();
     supervisor.start_watchdog(health.clone(), Arc::clone(&clock));
 
-    let mut watch = CertificateWatch::new(&settings, clock.now());
-    signals.wait_for_stop(|wake| match wake {
-        Wake::Reload => {
-            let now = clock.now();
-            supervisor.reloading();
-            access.iter().chain([&audit]).for_each(|log| log.reopen(now));
-            reload(tls.as_ref(), &audit, &*clock);
-            supervisor.ready();
-        }
-        Wake::Tick => {
-            let now = clock.now();
-            access.iter().chain([&audit]).for_each(|log| log.tick(now));
-            tls.iter().for_each(|tls| watch.check(tls, &audit, now));
-            supervisor.show_status(&health);
-        }
-    });
+    let (gate, tls_parts) = (Arc::clone(running.gate()), tls.clone());
+    let targets = ReloadTargets::new(gate, tls_parts, audit.clone(), Arc::clone(&clock), facts);
+    let reloader = Arc::new(Reloader::new(launch.sources, &configured, public, targets)?);
+    let _set_once = shared_reloader.set(Arc::clone(&reloader));
+    let certificates = CertificateWatch::new(&settings, clock.now());
+    let files = launch.watch.then(|| FileWatch::new(&configured));
+    let logs = Logs { security: &audit, access: access.as_ref() };
+    MainLoop { supervisor, reloader, logs, tls, certificates, files, health, clock: &*clock }
+        .run(signals);
     supervisor.stopping();
     end_within(Duration::from_millis(settings.server.drain_ms) + AFTER_DRAIN);
     tracing::info!("stopping: clients are asked to reconnect later");
@@ -330,23 +342,4 @@ fn record_start(settings: &Settings, weakenings: &[Warning], audit: &Audit, cloc
         record.detail = Some(detail);
         audit.record(record, clock.now());
     }
-}
-
-/// Reloads the certificate after SIGHUP; new connections use it.
-fn reload(tls: Option<&Tls>, audit: &Audit, clock: &dyn Clock) {
-    let outcome = tls.map_or(Ok(Vec::new()), |tls| tls.reload(clock.now()));
-    let mut record = Record::new(Code::SysReload);
-    match outcome {
-        Ok(warnings) => {
-            warn(&warnings);
-            record.outcome = Outcome::Success;
-            tracing::info!("the certificates were reloaded; other settings need a restart");
-        }
-        Err(error) => {
-            record.outcome = Outcome::Failure;
-            record.detail = Some(error.to_string());
-            tracing::error!(%error, "cannot use the new certificate: the old one stays in use");
-        }
-    }
-    audit.record(record, clock.now());
 }

@@ -88,8 +88,8 @@ impl Tls {
                 let read = start_certificate(settings, &settings.acme_names()?, now)?;
                 let certificate = Arc::new(Certificate::new(read));
                 let config = server_config(settings.profile, Arc::clone(&certificate), None)?;
-                let (config, names) = (Arc::new(config), ServerNames::default());
-                Ok(Some(Self { config, certificate, files: None, names, development: None }))
+                let config = Arc::new(config);
+                Ok(Some(Self { config, certificate, development: None }))
             }
             TlsSettings::Development => {
                 let own = DevelopmentTls::load_or_create(&settings.storage.data, now)?;
@@ -138,18 +138,18 @@ impl Tls {
     /// it expires soon. Nothing is replaced. `None` when the mode differs, which needs a restart.
     pub(crate) fn read_again(
         &self,
-        settings: &Settings,
+        tls: &TlsSettings,
+        names: &ServerNames,
         now: Now,
     ) -> Result<Option<ReadCertificate>, TlsError> {
         if let Some(development) = &self.development {
             development.renew(now)?;
             return read_checked(&development.leaf, &ServerNames::default(), now).map(Some);
         }
-        match &settings.tls {
-            TlsSettings::Files(files) => {
-                read_checked(files, &settings.server_names(), now).map(Some)
-            }
-            TlsSettings::Development | TlsSettings::Off => Ok(None),
+        match tls {
+            TlsSettings::Files(files) => read_checked(files, names, now).map(Some),
+            // With ACME, the server renews the certificate itself.
+            TlsSettings::Acme(_) | TlsSettings::Development | TlsSettings::Off => Ok(None),
         }
     }
 
@@ -286,20 +286,26 @@ mod tests {
         let leaf = || tls.certificate.key.read().cert.first().cloned();
         let days_left = |now| tls.certificate.seconds_left(now) / (24 * 60 * 60);
         let before = leaf();
-        tls.reload(NOW).unwrap();
+        let renew = |now| {
+            let read = tls.read_again(&TlsSettings::Development, &ServerNames::default(), now);
+            tls.replace(read.unwrap().unwrap());
+        };
+        renew(NOW);
         assert_eq!(leaf(), before);
         let later = Now { unix_ms: NOW.unix_ms + 80 * 24 * 60 * 60 * 1000, ..NOW };
         assert_eq!(days_left(later), 10);
-        tls.reload(later).unwrap();
+        renew(later);
         assert_eq!(days_left(later), 90);
         let renewed = leaf();
         assert_ne!(renewed, before);
         // The operator's own files are never created again, so an invalid one is an error.
-        let files = tls.files.clone().unwrap();
+        let files = tls.development.as_ref().unwrap().leaf.clone();
         let names = ServerNames::default();
-        let theirs = Tls::from_files(&files, None, names, Profile::Production, later).unwrap();
+        let theirs =
+            Tls::from_files(&files, None, names.clone(), Profile::Production, later).unwrap();
         std::fs::set_permissions(&files.key, PermissionsExt::from_mode(0o644)).unwrap();
-        assert!(theirs.reload(later).is_err());
+        let theirs_again = TlsSettings::Files(files);
+        assert!(theirs.read_again(&theirs_again, &names, later).is_err());
         assert_eq!(theirs.certificate.key.read().cert.first().cloned(), renewed);
     }
 }

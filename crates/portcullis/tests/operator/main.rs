@@ -18,6 +18,7 @@ mod blocks; // networks that an operator blocks
 mod invitations; // invitations of administrators
 mod keys; // rotated, revoked, sealed anew
 mod proof; // proofs of the key, as commands send them
+mod reload; // the configuration, read again
 mod reads; // users, references and networks, as administrators read them
 mod rooms; // rooms and users deleted
 mod tokens; // made and explained

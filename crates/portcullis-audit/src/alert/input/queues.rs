@@ -2,8 +2,9 @@
 //! Never: waits or allocates; a note that finds no space is counted for each rule without a key.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use portcullis_model::{Code, CodeClass, Now};
 
 use super::interest::Interest;
@@ -60,7 +61,7 @@ impl Pending {
 #[derive(Debug)]
 pub(crate) struct NoteQueues {
     queues: Vec<Mutex<Pending>>,
-    interest: Interest,
+    interest: ArcSwap<Interest>,
     seen: Vec<AtomicBool>,
     dropped: AtomicU64,
 }
@@ -77,7 +78,7 @@ impl NoteQueues {
         let triggers = interest.triggers();
         Self {
             queues: (0..QUEUES).map(|_| Mutex::new(Pending::new(triggers))).collect(),
-            interest,
+            interest: ArcSwap::from_pointee(interest),
             seen: Code::ALL.iter().map(|_| AtomicBool::new(false)).collect(),
             dropped: AtomicU64::new(0),
         }
@@ -85,7 +86,18 @@ impl NoteQueues {
 
     /// A buffer to exchange for what waits.
     pub(crate) fn spare(&self) -> Pending {
-        Pending::new(self.interest.triggers())
+        Pending::new(self.interest.load().triggers())
+    }
+
+    /// Takes other rules into account from now on. Call it when all queues are empty: counts that
+    /// wait are of triggers of the old rules.
+    pub(crate) fn replace_interest(&self, interest: Interest) {
+        let triggers = interest.triggers();
+        self.interest.store(Arc::new(interest));
+        for queue in &self.queues {
+            let mut pending = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            pending.uncounted = vec![0; triggers];
+        }
     }
 
     /// Notes that rules with a key did not see.
@@ -95,7 +107,7 @@ impl NoteQueues {
 
     /// Whether a rule counts records of a code.
     pub(crate) fn wants(&self, code: Code) -> bool {
-        self.interest.texts(code).is_some()
+        self.interest.load().texts(code).is_some()
     }
 
     /// Notes a record for the rules.
@@ -111,7 +123,8 @@ impl NoteQueues {
         {
             seen.store(true, Ordering::Relaxed);
         }
-        let Some(wanted) = self.interest.texts(record.code) else { return };
+        let interest = self.interest.load();
+        let Some(wanted) = interest.texts(record.code) else { return };
         let mut note = Note::new(record, subject, now);
         if lost_operations(record) {
             note.set(Flag::Reserved);
@@ -138,7 +151,7 @@ impl NoteQueues {
             return;
         }
         *dropped += 1;
-        for trigger in self.interest.whole(&note) {
+        for trigger in interest.whole(&note) {
             if let Some(uncounted) = uncounted.get_mut(trigger) {
                 *uncounted += 1;
             }
@@ -148,6 +161,8 @@ impl NoteQueues {
     /// Exchanges what waits in a queue for an empty buffer.
     pub(crate) fn exchange(&self, queue: usize, empty: &mut Pending) {
         let Some(queue) = self.queues.get(queue) else { return };
+        // The rules may have been replaced since the buffer was made.
+        empty.uncounted.resize(self.interest.load().triggers(), 0);
         let mut pending = queue.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut *pending, empty);
         drop(pending);

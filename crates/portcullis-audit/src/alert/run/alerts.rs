@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use portcullis_model::Now;
+use portcullis_model::{Clock, Now};
 
 use super::log_watch::LogWatch;
 use super::records;
@@ -16,7 +16,7 @@ use super::{codec, state_file, thread};
 use crate::alert::engine::evaluation::Engine;
 use crate::alert::incident::silence::{Silence, SilenceError, SilenceRequest};
 use crate::alert::input::interest::Interest;
-use crate::alert::input::queues::NoteQueues;
+use crate::alert::input::queues::{NoteQueues, QUEUES};
 use crate::alert::input::subject::Subject;
 use crate::alert::notification::{Acknowledgement, Alert, AlertKey, AlertSeverity};
 use crate::alert::options::AlertOptions;
@@ -47,7 +47,8 @@ pub struct AlertEngineCounts {
 
 /// The state that the threads share.
 pub(crate) struct Shared {
-    pub(crate) options: AlertOptions,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: Mutex<AlertOptions>,
     pub(crate) queues: NoteQueues,
     pub(crate) engine: Mutex<Engine>,
     pub(crate) sinks: Mutex<Vec<Arc<dyn AlertSink>>>,
@@ -118,7 +119,8 @@ impl Alerts {
             rejected: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             stop: (Mutex::default(), Condvar::new()),
-            options,
+            clock: Arc::clone(&options.clock),
+            options: Mutex::new(options),
         });
         for record in faults {
             tracing::error!("the state of alerts is broken: open alerts and silences are lost");
@@ -131,6 +133,40 @@ impl Alerts {
     /// Adds a channel. It gets each alert that is sent from now on.
     pub fn add_sink(&self, sink: Arc<dyn AlertSink>) {
         lock(&self.shared.sinks).push(sink);
+    }
+
+    /// Replaces rules and times, for all records from now on. Open alerts and silences stay, and an
+    /// open alert of a rule that is gone ends as usual; counts below a threshold start again.
+    ///
+    /// The file of the state, the node and the clock stay those of the start.
+    pub fn replace_rules(&self, options: &AlertOptions) {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let mut in_force = lock(&shared.options);
+        let newer = AlertOptions {
+            state_file: in_force.state_file.clone(),
+            node_name: in_force.node_name.clone(),
+            clock: Arc::clone(&in_force.clock),
+            ..options.clone()
+        };
+        let mut engine = lock(&shared.engine);
+        // What waits is evaluated by the rules so far.
+        let mut pending = shared.queues.spare();
+        for queue in 0..QUEUES {
+            shared.queues.exchange(queue, &mut pending);
+            engine.take(&pending, now);
+            pending.clear();
+        }
+        let mut next = Engine::new(&newer, now, random());
+        if let Err(fault) = codec::decode(&codec::encode(&engine), &mut next) {
+            tracing::error!(line = fault.0, "the rules of alerts are not replaced");
+            return;
+        }
+        next.counts = engine.counts;
+        next.policy.changed = true;
+        shared.queues.replace_interest(Interest::new(&newer.rules));
+        *engine = next;
+        *in_force = newer;
     }
 
     /// All open alerts, the most severe first; 1,024 and one for each rule at most.
@@ -191,12 +227,12 @@ impl Alerts {
 
     /// The log has a chain: a missing note is an alert (A13).
     pub(crate) fn expect_notes(&self) {
-        lock(&self.shared.watch).expect_notes(self.shared.options.clock.now().monotonic_ms);
+        lock(&self.shared.watch).expect_notes(self.shared.clock.now().monotonic_ms);
     }
 
     /// The newest signed note of the log, which each alert carries.
     pub(crate) fn set_note(&self, note: String) {
-        lock(&self.shared.watch).set_note(note, self.shared.options.clock.now().monotonic_ms);
+        lock(&self.shared.watch).set_note(note, self.shared.clock.now().monotonic_ms);
     }
 
     /// The lines that standard output lost until now; a loss is an alert (A13).

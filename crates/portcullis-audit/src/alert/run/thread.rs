@@ -52,7 +52,7 @@ impl Worker {
     fn run(&mut self) {
         loop {
             let stop = self.wait();
-            let now = self.shared.options.clock.now();
+            let now = self.shared.clock.now();
             self.step(stop, now);
             if stop.wanted {
                 let (stop, wake) = &self.shared.stop;
@@ -185,11 +185,12 @@ impl Worker {
             return false;
         }
         self.restarted_ms = Some(now.monotonic_ms);
-        let mut engine = Engine::new(&self.shared.options, now, random());
+        let options = lock(&self.shared.options).clone();
+        let mut engine = Engine::new(&options, now, random());
         if let Some(saved) = &self.saved
             && codec::decode(saved, &mut engine).is_err()
         {
-            engine = Engine::new(&self.shared.options, now, random());
+            engine = Engine::new(&options, now, random());
         }
         *lock(&self.shared.engine) = engine;
         self.shared.engine.clear_poison();

@@ -6,7 +6,7 @@ use std::path::Path;
 use portcullis_admin::CheckBuilder;
 
 use crate::config::{Settings, Sources};
-use crate::doctor::examination::{Examination, ServerState};
+use crate::doctor::examination::{Examination, ReadConfiguration, ServerState};
 use crate::start::validate::{validate, validate_in_server};
 
 /// Warnings of `check` that other checks report, or that are only about the command itself.
@@ -51,17 +51,17 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
             check.alarm("start", found, "correct this before the next start; portcullis check");
         }
     }
-    if let ServerState::Own { configuration: Some(text), .. } = examination.state {
-        check_file(settings, text, check);
+    if let ServerState::Own { configuration, .. } = examination.state {
+        check_file(settings, configuration, check);
     }
     let weakened = weakened.len() + settings.dangers.len();
     let name = settings.profile.name();
     check.fact(format!("profile {name}, {weakened} weakened settings"));
 }
 
-/// Compares the file with the text of the start.
-fn check_file(settings: &Settings, started_with: &str, check: &mut CheckBuilder) {
-    let Some(path) = &settings.file else { return };
+/// Compares the file with the text that the server has read.
+fn check_file(settings: &Settings, read: &ReadConfiguration, check: &mut CheckBuilder) {
+    let (Some(path), Some(read_text)) = (&settings.file, &read.text) else { return };
     let name = path.display();
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -71,14 +71,19 @@ fn check_file(settings: &Settings, started_with: &str, check: &mut CheckBuilder)
             return;
         }
     };
-    if text == started_with {
-        check.fact(format!("{name} is that of the start"));
+    if !read.needs_restart.is_empty() {
+        let keys = read.needs_restart.join(", ");
+        let found = format!("{name} was changed, and these keys need a restart: {keys}");
+        check.warn("restart", found, "restart the server, or undo the change");
+    }
+    if text == *read_text {
+        check.fact(format!("{name} is as the server has read it"));
         return;
     }
     match read_again(settings, path, &text) {
         Ok(()) => {
-            let found = format!("{name} was changed since the start; the change is not in force");
-            check.warn("file", found, "restart the server, or undo the change");
+            let found = format!("{name} was changed, and the server has not read it again");
+            check.warn("file", found, "run portcullis reload, or undo the change");
         }
         Err(error) => {
             let found = format!("{name} was changed and is not valid: {error}");

@@ -1,0 +1,111 @@
+//! `serve --watch`: notices that the configuration, or a file that it names, has changed.
+//! Never: a reload of a file that is still written; it has to be the same at two looks.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Settings, input_files};
+
+/// The facts of a file that change with its content. A link is followed, so a mounted directory of
+/// Kubernetes, whose link is replaced, counts as changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    changed: (i64, i64),
+    size: u64,
+}
+
+type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
+
+/// The files of the configuration in force.
+#[derive(Debug)]
+pub(crate) struct FileWatch {
+    /// As the server has read them.
+    read: Stamps,
+    /// At the newest look.
+    seen: Stamps,
+}
+
+impl FileWatch {
+    /// Watches the files of these settings, as they are now.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self::over(input_files(settings).into_iter().map(|(_, path)| path))
+    }
+
+    fn over<'a>(files: impl Iterator<Item = &'a Path>) -> Self {
+        let read: Stamps = files.map(|path| (path.to_path_buf(), stamp(path))).collect();
+        Self { seen: read.clone(), read }
+    }
+
+    /// The files are read after this call: a change from now on counts.
+    pub(crate) fn mark_read(&mut self) {
+        self.read.iter_mut().for_each(|(path, read)| *read = stamp(path));
+        self.seen.clone_from(&self.read);
+    }
+
+    /// Watches the files of other settings from now on. Those that were watched before keep their
+    /// marks.
+    pub(crate) fn follow(&mut self, settings: &Settings) {
+        let newer = Self::new(settings).read;
+        let marked = |(path, now)| {
+            let read = self.read.get(&path).copied().unwrap_or(now);
+            (path, read)
+        };
+        self.read = newer.into_iter().map(marked).collect();
+        self.seen.clone_from(&self.read);
+    }
+
+    /// Whether a file has changed since it was read, and not since the last look.
+    pub(crate) fn has_changed(&mut self) -> bool {
+        let now: Stamps = self.read.keys().map(|path| (path.clone(), stamp(path))).collect();
+        let is_settled = now == self.seen;
+        let has_changed = is_settled && now != self.read;
+        if has_changed {
+            self.read.clone_from(&now);
+        }
+        self.seen = now;
+        has_changed
+    }
+}
+
+/// The facts of a file; `None` if it cannot be read.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let facts: Metadata = std::fs::metadata(path).ok()?;
+    Some(Stamp {
+        file: (facts.dev(), facts.ino()),
+        changed: (facts.mtime(), facts.mtime_nsec()),
+        size: facts.len(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn change_is_noticed_once_when_the_file_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("a.toml"), folder.path().join("b.pem"));
+        std::fs::write(&file, "old").unwrap();
+        let mut watch = FileWatch::over([file.as_path(), other.as_path()].into_iter());
+        assert!(!watch.has_changed());
+        std::fs::write(&file, "a part of").unwrap();
+        assert!(!watch.has_changed(), "it can still be written");
+        std::fs::write(&file, "a part of the new text").unwrap();
+        assert!(!watch.has_changed(), "it was still written");
+        assert!(watch.has_changed());
+        assert!(!watch.has_changed(), "it was read");
+        // A file that appears, another inode with the same size, and a file that is gone.
+        std::fs::write(&other, "key").unwrap();
+        assert_eq!([watch.has_changed(), watch.has_changed()], [false, true]);
+        let next = folder.path().join("next");
+        std::fs::write(&next, "yek").unwrap();
+        std::fs::rename(&next, &other).unwrap();
+        assert_eq!([watch.has_changed(), watch.has_changed()], [false, true]);
+        std::fs::remove_file(&other).unwrap();
+        assert_eq!([watch.has_changed(), watch.has_changed()], [false, true]);
+        assert!(!watch.has_changed());
+    }
+}
