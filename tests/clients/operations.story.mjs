@@ -199,7 +199,8 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await page.setViewportSize({ width: 390, height: 844 });
     await show("connections");
     const count = () => page.locator("main li[data-row]").count();
-    await page.getByText("chief", { exact: true }).first().waitFor();
+    // The administrator and the user.
+    await page.locator("main li[data-row]").nth(1).waitFor();
     const before = await count();
     await page.getByLabel("User name or id").fill("LINDA");
     await page.keyboard.press("Enter");

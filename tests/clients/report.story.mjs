@@ -55,7 +55,12 @@ describe("a page that violates its policy", () => {
     const sink = await record("require-trusted-types-for");
     assert.equal(sink.labels.blocked, "trusted-types-sink");
     assert.doesNotMatch(JSON.stringify(server.records()), /secret-/);
-    assert.ok(complaints.some((text) => text.startsWith("CSP: img-src")));
+    // The page reports to the test by itself, perhaps after the server has the record.
+    const isReported = () => complaints.some((text) => text.startsWith("CSP: img-src"));
+    for (const until = Date.now() + 10_000; !isReported() && Date.now() < until;) {
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+    }
+    assert.ok(isReported());
     await close();
   });
 });

@@ -2,11 +2,12 @@
 //! Never: a decision about a client.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use portcullis_audit::{Alerts, Follower};
-use portcullis_guard::{BlockRules, ReferenceFacts, ReferenceKey};
+use portcullis_guard::{ReferenceFacts, ReferenceKey};
 use portcullis_model::{ConnectionId, Denial, Now, RoleTable};
 use portcullis_server::Services;
 use portcullis_store::Store;
@@ -27,8 +28,8 @@ use crate::self_audit::run::SelfAudit;
 pub struct StoredState {
     /// Users, sessions and blocks.
     pub store: Arc<dyn Store>,
-    /// The addresses that cannot be blocked.
-    pub rules: BlockRules,
+    /// The address of the private listener, which cannot be blocked.
+    pub private: Option<IpAddr>,
     /// The names of roles.
     pub roles: RoleTable,
     /// The maker of invitations.

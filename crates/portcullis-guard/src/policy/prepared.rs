@@ -2,6 +2,7 @@
 //! Never: a partial change.
 
 use crate::authorization::action::Action;
+use crate::gate::Gate;
 use crate::policy::current::Policy;
 
 /// Options that are valid for a gate. [`Gate::apply`] puts them in force.
@@ -17,6 +18,13 @@ impl PreparedOptions {
     #[must_use]
     pub fn actions(&self) -> Vec<Action> {
         self.policy.actions()
+    }
+
+    /// Whether a role has privileged rights with these options that it has not in the gate now.
+    #[must_use]
+    pub fn adds_privileges(&self, gate: &Gate) -> bool {
+        let now = gate.policy.load().privileged;
+        now.union(self.policy.privileged) != now
     }
 }
 

@@ -53,10 +53,12 @@ pub(super) async fn start(
             account.new_order(&NewOrder::new(&identifiers).replaces(replaces.clone())).await
         });
         match started.await {
-            // An authority that does not know the certificate can still issue another one.
+            // An authority that does not accept the former certificate, such as one that another
+            // account has ordered, can still issue another one.
             Err(Error::Unsupported(_) | Error::Other(_)) => {}
             Err(Error::Api(problem))
-                if has_type(&problem, "alreadyReplaced") || has_type(&problem, "malformed") => {}
+                if !has_type(&problem, "rateLimited")
+                    && !has_type(&problem, "accountDoesNotExist") => {}
             started => return started,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use crate::reload::live::is_live;
+use crate::reload::live::{is_live, is_right};
 
 /// Longest value in a difference, in characters.
 const VALUE_MAX_CHARS: usize = 200;
@@ -63,6 +63,22 @@ fn add(prefix: &str, table: &Table, keys: &mut BTreeMap<String, Value>) {
 
 /// The keys that differ, in alphabetical order.
 pub(crate) fn changes(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> Vec<Change> {
+    changes_by(old, new, |key| is_live(key, old, new))
+}
+
+/// The same when the rights of roles need a restart.
+pub(crate) fn changes_but_rights(
+    old: &BTreeMap<String, Value>,
+    new: &BTreeMap<String, Value>,
+) -> Vec<Change> {
+    changes_by(old, new, |key| !is_right(key) && is_live(key, old, new))
+}
+
+fn changes_by(
+    old: &BTreeMap<String, Value>,
+    new: &BTreeMap<String, Value>,
+    is_live: impl Fn(&str) -> bool,
+) -> Vec<Change> {
     let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
     names.sort();
     names.dedup();
@@ -72,7 +88,7 @@ pub(crate) fn changes(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Valu
             key: key.clone(),
             old: old.get(key).map(shown),
             new: new.get(key).map(shown),
-            effect: if is_live(key, old, new) { Effect::Now } else { Effect::Restart },
+            effect: if is_live(key) { Effect::Now } else { Effect::Restart },
         })
         .collect()
 }
@@ -81,11 +97,12 @@ pub(crate) fn changes(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Valu
 pub(crate) fn in_force(
     old: &BTreeMap<String, Value>,
     new: &BTreeMap<String, Value>,
+    changes: &[Change],
 ) -> BTreeMap<String, Value> {
     let mut result = old.clone();
-    for change in changes(old, new).into_iter().filter(|change| change.effect == Effect::Now) {
+    for change in changes.iter().filter(|change| change.effect == Effect::Now) {
         match new.get(&change.key) {
-            Some(value) => result.insert(change.key, value.clone()),
+            Some(value) => result.insert(change.key.clone(), value.clone()),
             None => result.remove(&change.key),
         };
     }

@@ -31,8 +31,6 @@ pub(super) const LIVE: &[&str] = &[
     "origin.without_origin",
     "rate.",
     "replay.",
-    "session.absolute_s",
-    "session.idle_s",
     "spam.",
     "tls.certificate_file",
     "tls.key_file",
@@ -43,14 +41,36 @@ pub(super) const LIVE: &[&str] = &[
 /// Keys below [`LIVE`] that need a restart: a table has its size from them.
 const FIXED: &[&str] = &["rate.ticket_per_user"];
 
+/// Keys that name the hosts of a certificate by ACME, which is ordered for those of the start.
+const OF_ACME: &[&str] = &["listen.hosts", "origin.allowed"];
+
+/// Whether the profile and the kind of TLS are the same. Otherwise every key needs a restart: most
+/// values follow from the profile, and some of these are in force since the start.
+pub(crate) fn is_same_kind(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> bool {
+    ["profile", "tls.mode"].iter().all(|key| old.get(*key) == new.get(*key))
+}
+
+/// Whether a key is about the rights of roles.
+pub(crate) fn is_right(key: &str) -> bool {
+    ["role.", "access."].iter().any(|section| key.starts_with(section))
+}
+
+/// Whether the server orders its certificate itself.
+pub(crate) fn is_acme(keys: &BTreeMap<String, Value>) -> bool {
+    keys.get("tls.mode").and_then(Value::as_str) == Some("acme")
+}
+
 /// Whether a changed key takes effect at once.
 pub(crate) fn is_live(
     key: &str,
     old: &BTreeMap<String, Value>,
     new: &BTreeMap<String, Value>,
 ) -> bool {
+    if !is_same_kind(old, new) || (is_acme(new) && OF_ACME.contains(&key)) {
+        return false;
+    }
     // Other parts know the names of roles since the start.
-    if ["role.", "access."].iter().any(|section| key.starts_with(section)) {
+    if is_right(key) {
         return role_names(old).eq(role_names(new));
     }
     if let Some(rest) = key.strip_prefix("token.issuer.") {
@@ -72,6 +92,9 @@ pub(crate) fn is_issuer_live(
     new: &BTreeMap<String, Value>,
 ) -> bool {
     let of = |name: &str| format!("token.issuer.{issuer}.{name}");
+    if !is_same_kind(old, new) {
+        return false;
+    }
     let fetched = of("jwks_url");
     let algorithm = of("algorithm");
     is_in_both(&algorithm, old, new)

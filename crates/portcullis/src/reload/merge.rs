@@ -28,7 +28,6 @@ pub(crate) fn merge(in_force: &GateOptions, newer: &GateOptions) -> GateOptions 
         when_user_full: newer.when_user_full,
         observe: newer.observe.clone(),
         penalty: newer.penalty,
-        session_timeouts: newer.session_timeouts,
         replay: newer.replay.clone(),
         links_allowed: newer.links_allowed,
         markup: newer.markup,
@@ -39,12 +38,19 @@ pub(crate) fn merge(in_force: &GateOptions, newer: &GateOptions) -> GateOptions 
 }
 
 /// The settings in force after a reload, for the checks of the regular audit. `options` are those
-/// of the gate in force.
+/// of the gate in force; `is_live`: the issuers whose rules and keys were replaced.
 pub(crate) fn merge_settings(
     in_force: Settings,
     newer: Settings,
     options: &GateOptions,
+    is_live: impl Fn(&str) -> bool,
 ) -> Settings {
+    let mut identity = in_force.identity;
+    let mut issuers = in_force.gate.issuers;
+    identity.issuers.retain(|facts| !is_live(&facts.issuer));
+    identity.issuers.extend(newer.identity.issuers.into_iter().filter(|it| is_live(&it.issuer)));
+    issuers.retain(|issuer| !is_live(&issuer.issuer));
+    issuers.extend(newer.gate.issuers.into_iter().filter(|issuer| is_live(&issuer.issuer)));
     let tls = match (in_force.tls, newer.tls) {
         (TlsSettings::Files(old), TlsSettings::Files(new)) => {
             TlsSettings::Files(TlsFiles { client_ca: old.client_ca, ..new })
@@ -61,7 +67,8 @@ pub(crate) fn merge_settings(
     Settings {
         tls,
         audit,
-        gate: GateOptions { issuers: in_force.gate.issuers, ..options.clone() },
+        identity,
+        gate: GateOptions { issuers, ..options.clone() },
         origins: newer.origins,
         ..in_force
     }

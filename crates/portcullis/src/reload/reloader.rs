@@ -7,13 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use portcullis_audit::{Audit, Outcome, Record};
-use portcullis_guard::{Gate, Issuer, PreparedOptions};
+use portcullis_guard::{Gate, GateOptions, Issuer, PreparedOptions};
 use portcullis_model::{Clock, Code, Now};
 use toml::Value;
 
 use crate::config::{Settings, Sources, Warning, summary_table, weakenings};
-use crate::reload::change::{Change, Effect, changes, flatten, in_force};
-use crate::reload::live::is_issuer_live;
+use crate::reload::change::{Change, Effect, changes, changes_but_rights, flatten, in_force};
+use crate::reload::live::{is_acme, is_issuer_live, is_same_kind};
 use crate::reload::merge::{merge, merge_settings};
 use crate::start::output_files::ALERT_STATE;
 use crate::start::self_audit::ServerFacts;
@@ -82,11 +82,22 @@ struct InForce {
     public: std::net::SocketAddr,
 }
 
+/// Keys and values of a configuration.
+type Keys = BTreeMap<String, Value>;
+
+/// Whether changed rights of roles take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rights {
+    Live,
+    Restart,
+}
+
 /// A configuration that was read and checked.
 struct CheckedConfiguration {
     settings: Settings,
     keys: BTreeMap<String, Value>,
     options: PreparedOptions,
+    rights: Rights,
     certificate: Option<ReadCertificate>,
     warnings: Vec<String>,
 }
@@ -127,17 +138,20 @@ impl Reloader {
     fn run(&self, mode: ReloadMode, now: Now) -> Result<Reload> {
         let mut state = self.state.lock();
         let checked = self.check(&state, mode, now)?;
-        let changes = changes(&state.keys, &checked.keys);
+        let changes = match checked.rights {
+            Rights::Live => changes(&state.keys, &checked.keys),
+            Rights::Restart => changes_but_rights(&state.keys, &checked.keys),
+        };
         let known = &state.warnings;
         let is_new = |text: &&String| !known.contains(text);
         let reload =
             Reload { changes, warnings: checked.warnings.iter().filter(is_new).cloned().collect() };
         if mode == ReloadMode::Apply {
-            let keys = in_force(&state.keys, &checked.keys);
+            let keys = in_force(&state.keys, &checked.keys, &reload.changes);
             let warnings = checked.warnings.clone();
-            let settings = checked.settings.clone();
+            let (settings, newer) = (checked.settings.clone(), checked.keys.clone());
             self.apply(&state, checked)?;
-            self.renew_facts(settings, &reload);
+            self.renew_facts(settings, (&state.keys, &newer), &reload);
             *state = InForce { keys, warnings, ..*state };
         }
         Ok(reload)
@@ -146,15 +160,20 @@ impl Reloader {
     /// Reads and checks everything; changes nothing.
     fn check(&self, state: &InForce, mode: ReloadMode, now: Now) -> Result<CheckedConfiguration> {
         let mut settings = Settings::read(&self.sources)?;
+        let former = self.targets.facts.settings().and_then(|former| former.file);
+        if let (Some(file), None) = (former, &settings.file) {
+            // Without the file, the defaults of development would be the new configuration.
+            anyhow::bail!("{} does not exist: put it back", file.display());
+        }
         let findings = validate_in_server(&settings, now)?;
-        let gate = &self.targets.gate;
         let read = settings.clone();
         settings.settle(state.public);
-        let options = gate.prepare(merge(&gate.options(), &settings.gate))?;
+        let (options, rights) = self.prepare(state, &settings, &read)?;
         let actions = options.actions();
         let keys = flatten(&summary_table(&read, &actions));
+        let is_same_kind = is_same_kind(&state.keys, &keys);
         let certificate = match (&self.targets.tls, mode) {
-            (Some(tls), ReloadMode::Apply) => {
+            (Some(tls), ReloadMode::Apply) if is_same_kind => {
                 tls.read_again(&settings.tls, &settings.server_names(), now)?
             }
             (Some(_) | None, _) => None,
@@ -162,7 +181,36 @@ impl Reloader {
         let found = findings.warnings.iter().filter(|warning| warning.key != "listen");
         let mut warnings: Vec<String> = found.map(ToString::to_string).collect();
         warnings.extend(texts(&weakenings(&read, &actions)?));
-        Ok(CheckedConfiguration { settings, keys, options, certificate, warnings })
+        Ok(CheckedConfiguration { settings, keys, options, rights, certificate, warnings })
+    }
+
+    /// The options of the gate with the new values of the keys that take effect at once.
+    ///
+    /// A role that gets privileged rights needs a second factor, which connections show when they
+    /// sign in: then all rights wait for the restart.
+    fn prepare(
+        &self,
+        state: &InForce,
+        settings: &Settings,
+        read: &Settings,
+    ) -> Result<(PreparedOptions, Rights)> {
+        let gate = &self.targets.gate;
+        let before = gate.options();
+        let newer = flatten(&summary_table(read, &[]));
+        if !is_same_kind(&state.keys, &newer) {
+            return Ok((gate.prepare(GateOptions::clone(&before))?, Rights::Restart));
+        }
+        let mut merged = merge(&before, &settings.gate);
+        if is_acme(&newer) {
+            merged.hosts.clone_from(&before.hosts);
+            merged.origins.clone_from(&before.origins);
+        }
+        let options = gate.prepare(merged.clone())?;
+        if !options.adds_privileges(gate) {
+            return Ok((options, Rights::Live));
+        }
+        merged.roles = before.roles.clone();
+        Ok((gate.prepare(merged)?, Rights::Restart))
     }
 
     /// Applies a checked configuration. Keys of issuers come first, because only they can fail.
@@ -181,7 +229,8 @@ impl Reloader {
         if let (Some(tls), Some(certificate)) = (&targets.tls, checked.certificate) {
             tls.replace(certificate);
         }
-        if let Some(alerts) = targets.audit.alerts() {
+        let is_same_kind = is_same_kind(&state.keys, &checked.keys);
+        if let Some(alerts) = targets.audit.alerts().filter(|_| is_same_kind) {
             let state_file = checked.settings.storage.data.join(ALERT_STATE);
             let options = checked.settings.audit.alert.options(state_file, &targets.clock);
             alerts.replace_rules(&options);
@@ -190,10 +239,15 @@ impl Reloader {
     }
 
     /// Lets the regular audit check what is in force now.
-    fn renew_facts(&self, newer: Settings, reload: &Reload) {
+    fn renew_facts(&self, newer: Settings, (old, new): (&Keys, &Keys), reload: &Reload) {
         let gate = &self.targets.gate;
         let Some(former) = self.targets.facts.settings() else { return };
-        let settings = merge_settings(former, newer, &gate.options());
+        let settings = if is_same_kind(old, new) {
+            let is_live = |issuer: &str| is_issuer_live(issuer, old, new);
+            merge_settings(former, newer, &gate.options(), is_live)
+        } else {
+            former
+        };
         let weakened = weakenings(&settings, &gate.authorization().actions());
         let waiting = reload.changes.iter().filter(|change| change.effect == Effect::Restart);
         let waiting = waiting.map(|change| change.key.clone()).collect();

@@ -45,7 +45,7 @@ fn changed_key_is_named_with_its_effect() {
         ("[message]\nsize_max_bytes = 9000", "message.size_max_bytes", Effect::Restart),
         ("[alert]\nstorm_keys = 30", "alert.storm_keys", Effect::Now),
         ("[alert.rule.A2]\ncount = 30", "alert.rule.A2.thresholds.0.count", Effect::Now),
-        ("[session]\nidle_s = 600", "session.idle_s", Effect::Now),
+        ("[session]\nidle_s = 600", "session.idle_s", Effect::Restart),
         ("[session]\nlogins_per_user = 9", "session.logins_per_user", Effect::Restart),
         ("[audit]\nkeep_days = 30", "audit.keep_days", Effect::Restart),
         ("[hsts]\nmax_age_s = 63072001", "hsts.max_age_s", Effect::Restart),
@@ -93,7 +93,7 @@ fn key_that_needs_a_restart_is_named_again_until_the_restart() {
     let table = |text: &str| flatten(&summary_table(&read(text), &[]));
     let added = "[audit]\nkeep_days = 30\n[rate]\nlogin_per_user = \"20/1m\"\n";
     let (old, new) = (table(BASE), table(&format!("{BASE}\n{added}")));
-    let after = in_force(&old, &new);
+    let after = in_force(&old, &new, &changes(&old, &new));
     let keys = |changes: Vec<Change>| changes.into_iter().map(|change| change.key);
     assert_eq!(
         keys(changes(&old, &new)).collect::<Vec<_>>(),
@@ -101,6 +101,20 @@ fn key_that_needs_a_restart_is_named_again_until_the_restart() {
     );
     assert_eq!(keys(changes(&after, &new)).collect::<Vec<_>>(), ["audit.keep_days"]);
     assert_eq!(keys(changes(&after, &old)).collect::<Vec<_>>(), ["rate.login_per_user"]);
+}
+
+#[test]
+fn other_profile_or_kind_of_tls_needs_a_restart_for_every_key() {
+    let table = |text: &str| flatten(&summary_table(&read(text), &[]));
+    let rate = format!("{BASE}\n[rate]\nlogin_per_user = \"20/1m\"\n");
+    let strict = rate.replace("\"production\"", "\"strict\"");
+    let files = "[tls]\ncertificate_file = \"a.pem\"\nkey_file = \"a.key\"\n";
+    let files = rate.replace("[tls]\nmode = \"off\"\n", files);
+    for other in [strict, files] {
+        let changes = changes(&table(BASE), &table(&other));
+        assert!(changes.iter().any(|change| change.key == "rate.login_per_user"), "{changes:?}");
+        assert!(changes.iter().all(|change| change.effect == Effect::Restart), "{changes:?}");
+    }
 }
 
 /// Every option that a key needs a restart for stays, and every other one is taken over.

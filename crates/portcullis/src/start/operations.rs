@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use portcullis_accounts::{ServerSecret, make_invitation};
 use portcullis_admin::{Desk, InvitationMaker, StoredState, install_operations};
-use portcullis_guard::BlockRules;
 use portcullis_model::RoleTable;
 use portcullis_server::Builder;
 use portcullis_store::Store;
@@ -22,13 +21,12 @@ pub(super) fn install(
     desk: &Arc<Desk>,
 ) -> Result<(), ConfigError> {
     let private = settings.server.private.map(|address| address.ip());
-    let rules = BlockRules::new(&settings.gate.proxies, private).map_err(ConfigError::Gate)?;
     let invitations = InvitationMaker {
         make: make_invitation,
         page: format!("{}/", settings.page_url()),
         registration: settings.identity.accounts.registration_name(),
     };
-    desk.attach_store(StoredState { store: Arc::clone(store), rules, roles, invitations });
+    desk.attach_store(StoredState { store: Arc::clone(store), private, roles, invitations });
     let keys = std::iter::once(secret.reference()).chain(secret.former_references());
     desk.attach_references(keys.collect());
     install_operations(builder, desk).map_err(ConfigError::Gate)

@@ -128,7 +128,7 @@ fn t274_signal_applies_limits_to_connections_that_are_open() {
     let mut socket = SioClient::connect(&server, &ann.token);
     let list = |socket: &mut SioClient| socket.ask("room:list", &json!({}));
     assert_eq!(list(&mut socket)["ok"], true);
-    edit(&server, "[rate]\n", "[rate]\nmessage_per_user = \"1/3600s\"\n");
+    edit(&server, "[rate]\n", "[rate]\nmessage_per_user = \"1/20s\"\n");
     let mark = server.records.mark();
     server.signal("HUP");
     assert_eq!(message(&reload_record(&server, mark, "success")), "applied: rate.message_per_user");
@@ -137,7 +137,7 @@ fn t274_signal_applies_limits_to_connections_that_are_open() {
         (answer["ok"] == false).then_some(answer)
     });
     assert_eq!(rejected["error"]["code"], "RATE_LIMIT_EXCEEDED");
-    edit(&server, "message_per_user = \"1/3600s\"\n", "");
+    edit(&server, "message_per_user = \"1/20s\"\n", "");
     server.signal("HUP");
     until("the default again", || (list(&mut socket)["ok"] == true).then_some(()));
 }
@@ -196,4 +196,25 @@ fn t274_rules_of_alerts_and_rights_of_roles_are_replaced() {
         record["rule"]["name"] == "alert"
             && record["message"].as_str().is_some_and(|text| text.starts_with("A2 "))
     });
+}
+
+#[test]
+fn t274_role_that_would_become_privileged_needs_a_restart() {
+    let more = "[[role]]\nname = \"helpers\"\nactions = []\n";
+    let server = start(&Config { more: String::from(more), ..Config::default() });
+    edit(&server, "actions = []", "actions = [\"user:kick\"]");
+    let printed = done(&server, &["reload"], "");
+    assert!(printed.contains("role.helpers.actions: "), "{printed}");
+    assert!(printed.contains("0 changes applied"), "{printed}");
+}
+
+#[test]
+fn t274_configuration_that_vanishes_is_not_replaced_by_defaults() {
+    let server = start(&Config::default().production());
+    let mark = server.records.mark();
+    std::fs::remove_file(file(&server)).unwrap();
+    server.signal("HUP");
+    let record = reload_record(&server, mark, "failure");
+    assert!(message(&record).contains("portcullis.toml"), "{record}");
+    assert_eq!(status_of_page(&server, Config::PAGE), 101);
 }

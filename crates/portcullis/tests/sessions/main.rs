@@ -39,6 +39,7 @@ pub(crate) fn unlimited() -> Config {
     let lines = [
         "message_per_user = \"100000/60s\"",
         "message_per_connection = \"100000/60s\"",
+        "namespace_per_user = \"100000/60s\"",
         "ticket_per_user = \"100000/60s\"",
         "login_per_user = \"100000/60s\"",
         "event_per_user = { \"chat:send\" = \"100000/60s\", \"room:create\" = \"100000/60s\", \

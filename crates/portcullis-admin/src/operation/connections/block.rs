@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portcullis_audit::utc;
-use portcullis_guard::{BlockFault, BlockedNetwork, Event, Rule};
+use portcullis_guard::{BlockFault, BlockRules, BlockedNetwork, Event, Rule};
 use portcullis_model::limits::{BLOCK_MAX_S, BLOCKS_MAX};
 use portcullis_model::{BlockScope, Denial};
 use portcullis_server::{ConnectionSelection, Reply};
@@ -48,7 +48,11 @@ impl Operation for AddressBlock {
         let scope = read_scope(self.scope.as_deref())?;
         let network = read_network(&self.prefix)?;
         let stored = desk.stored()?;
-        stored.rules.check(network, own_address(&call)).map_err(fault)?;
+        // A reload can replace the proxies.
+        let proxies = &call.services.gate.options().proxies;
+        let rules =
+            BlockRules::new(proxies, stored.private).map_err(|_| Denial::Internal("proxies"))?;
+        rules.check(network, own_address(&call)).map_err(fault)?;
         if scope == BlockScope::All {
             call.check_login_age(ALL_CLIENTS_LOGIN_MAX_AGE_S)?;
         }

@@ -136,7 +136,7 @@ impl Alerts {
     }
 
     /// Replaces rules and times, for all records from now on. Open alerts and silences stay, and an
-    /// open alert of a rule that is gone ends as usual; counts below a threshold start again.
+    /// open alert of a rule that is gone is dropped; counts below a threshold start again.
     ///
     /// The file of the state, the node and the clock stay those of the start.
     pub fn replace_rules(&self, options: &AlertOptions) {

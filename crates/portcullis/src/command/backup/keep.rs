@@ -16,8 +16,9 @@ pub(crate) const NAME_START: &str = "portcullis-";
 /// The end of the name of a backup that is being deleted.
 const EXPIRED: &str = ".expired";
 
-/// Keeps the newest backups of a directory; `keep` is at least 1.
-pub(super) fn keep_newest(directory: &Path, keep: usize) -> Result<()> {
+/// Keeps the newest backups of a directory; `keep` is at least 1. `made` is the one made now: it is
+/// kept also if others have later times, because a clock was ahead when they were made.
+pub(super) fn keep_newest(directory: &Path, keep: usize, made: &Path) -> Result<()> {
     let (mut backups, mut expired) = (Vec::new(), Vec::new());
     let entries = fs::read_dir(directory);
     for entry in entries.with_context(|| format!("cannot read {}", directory.display()))? {
@@ -36,12 +37,13 @@ pub(super) fn keep_newest(directory: &Path, keep: usize) -> Result<()> {
             && let Ok(manifest) = Manifest::read(&entry.path())
             && manifest.content == Content::Data
         {
-            backups.push((manifest.time, entry.path()));
+            let is_made = entry.path() == made;
+            backups.push((is_made, manifest.time, entry.path()));
         }
     }
     backups.sort();
     let old = backups.len().saturating_sub(keep);
-    for (_, path) in backups.into_iter().take(old) {
+    for (_, _, path) in backups.into_iter().take(old) {
         match expire(&path) {
             Ok(path) => expired.push(path),
             Err(error) => errln!("warning: {} is kept: {error:#}", path.display()),
@@ -151,7 +153,7 @@ mod tests {
         let expired = at("portcullis-0.expired");
         fs::rename(backup(directory.path(), 0), &expired).unwrap();
         fs::remove_file(expired.join("portcullis.db")).unwrap();
-        keep_newest(directory.path(), 2).unwrap();
+        keep_newest(directory.path(), 2, &paths[5]).unwrap();
         for (path, expect) in [
             (paths[0].clone(), false),
             (paths[1].join("portcullis.db"), true),
@@ -166,5 +168,13 @@ mod tests {
         ] {
             assert_eq!(fs::symlink_metadata(&path).is_ok(), expect, "{}", path.display());
         }
+    }
+
+    #[test]
+    fn backup_made_now_is_kept_although_others_have_later_times() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = [3, 20, 21].map(|day| backup(directory.path(), day));
+        keep_newest(directory.path(), 2, &paths[0]).unwrap();
+        assert_eq!(paths.map(|path| path.exists()), [true, false, true]);
     }
 }

@@ -74,9 +74,9 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
     let ids = field_key_ids(installation)?;
     let schema = copy_database(installation, &mut backup)?;
     let time = seconds(installation);
+    check_unchanged(&ids, &field_key_ids(installation)?)?;
     if let Some(mut keys) = keys {
         copy_keys(settings, &mut keys)?;
-        check_unchanged(&ids, &field_key_ids(installation)?)?;
         keys.finish(Manifest::new(Content::Keys, schema, &time, &ids))?;
     }
     let manifest = backup.finish(Manifest::new(Content::Data, schema, &time, &ids))?;
@@ -84,7 +84,7 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
     record(installation, &manifest);
     print(&target, arguments, &manifest)?;
     if let (Some(into), Some(keep)) = (&arguments.into, arguments.keep) {
-        keep_newest(into, usize::from(keep.get()))?;
+        keep_newest(into, usize::from(keep.get()), &target)?;
     }
     Ok(())
 }
