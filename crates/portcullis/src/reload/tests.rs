@@ -107,7 +107,7 @@ fn key_that_needs_a_restart_is_named_again_until_the_restart() {
 fn other_profile_or_kind_of_tls_needs_a_restart_for_every_key() {
     let table = |text: &str| flatten(&summary_table(&read(text), &[]));
     let rate = format!("{BASE}\n[rate]\nlogin_per_user = \"20/1m\"\n");
-    let strict = rate.replace("\"production\"", "\"strict\"");
+    let strict = rate.replace("\"production\"", "\"strict\"") + "[admin]\npage = false\n";
     let files = "[tls]\ncertificate_file = \"a.pem\"\nkey_file = \"a.key\"\n";
     let files = rate.replace("[tls]\nmode = \"off\"\n", files);
     for other in [strict, files] {
