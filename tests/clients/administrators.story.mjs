@@ -62,6 +62,8 @@ describe("administrators and auditors on the dashboard", () => {
   const confirm = async (title) => {
     const dialog = page.getByRole("dialog", { name: title });
     await dialog.getByLabel("Reason").fill(REASON);
+    // The form can be sent once the effect is shown.
+    await dialog.locator("button[type=submit]:enabled").waitFor();
     await page.keyboard.press("Enter");
     await page.getByText(`Done: ${title}.`).waitFor();
   };

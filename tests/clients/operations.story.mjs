@@ -56,6 +56,8 @@ describe("T-408: operations of the dashboard on the real server", () => {
     const dialog = page.getByRole("dialog", { name: title });
     if (effect !== undefined) await dialog.getByText(effect).waitFor();
     await dialog.getByLabel("Reason").fill("a story of the dashboard");
+    // The form can be sent once the effect is shown.
+    await dialog.locator("button[type=submit]:enabled").waitFor();
     await page.keyboard.press("Enter");
     await page.getByText(`Done: ${title}.`).waitFor();
     // The server writes records beside the answer, not before it.
