@@ -11,6 +11,7 @@ use crate::authorization::permit::Permit;
 use crate::authorization::replay::{self, Envelope, SignatureInput};
 use crate::authorization::request::{EventBody, EventRequest};
 use crate::authorization::sealing::{self, PlainFields};
+use crate::content::cleaner::CleanText;
 use crate::directory::tables::Directory;
 use crate::limits::limiter::Limiter;
 use crate::payload::attachment;
@@ -66,6 +67,14 @@ impl Authorization {
             directory: Arc::clone(directory),
             policy: Arc::clone(policy),
         }
+    }
+
+    /// Cleans a text that does not come in an event, by the options in force.
+    ///
+    /// # Errors
+    /// [`Denial::Schema`] with the field and the rule that the text breaks.
+    pub fn clean_message(&self, field: &'static str, raw: &str) -> Result<CleanText, Denial> {
+        self.policy.load().cleaner().message(field, raw)
     }
 
     /// Decides about one message; a rejected message counts too.
