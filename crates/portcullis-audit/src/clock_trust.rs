@@ -64,7 +64,7 @@ impl ClockTrust {
     /// Whether files can be removed, and personal parts erased, for their age now.
     ///
     /// At the first start of all the only sign of a wrong clock is that files are overdue; later
-    /// starts compare the clock with the stored time. It is called once a minute.
+    /// starts compare the clock with the stored time. Call it once a minute.
     pub(crate) fn is_trusted(&self, now: Now, is_overdue: bool) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let monotonic_ms = i64::try_from(now.monotonic_ms).unwrap_or(i64::MAX);

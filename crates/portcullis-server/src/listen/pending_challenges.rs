@@ -164,7 +164,7 @@ mod tests {
             assert_eq!(challenges.http_content(other), None, "{other}");
         }
         challenges.clear();
-        assert_eq!(challenges.http_content(path), None, "it is no longer pending");
+        assert_eq!(challenges.http_content(path), None, "the challenge has ended");
     }
 
     #[test]
@@ -228,6 +228,6 @@ mod tests {
             assert!(challenges.tls_config(&validation[..length]).is_none(), "{length}");
         }
         challenges.clear();
-        assert!(challenges.tls_config(&validation).is_none(), "it is no longer pending");
+        assert!(challenges.tls_config(&validation).is_none(), "the challenge has ended");
     }
 }

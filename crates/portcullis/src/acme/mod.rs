@@ -9,7 +9,7 @@ mod challenge; // the answer to a challenge
 mod renewal_info; // the window that the authority suggests (RFC 9773)
 pub(crate) mod account; // the account and its key
 mod transport; // requests to the authority
-mod failure; // why there is no certificate, for people
+mod failure; // faults of an order, in words for the operator
 pub(crate) mod stored; // the certificate and its key in the data directory
 pub(crate) mod temporary; // a certificate of the server's own until there is one
 mod state; // times for metrics

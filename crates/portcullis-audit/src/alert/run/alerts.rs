@@ -150,7 +150,7 @@ impl Alerts {
             ..options.clone()
         };
         let mut engine = lock(&shared.engine);
-        // What waits is evaluated by the rules so far.
+        // The rules so far evaluate the notes that wait.
         let mut pending = shared.queues.spare();
         for queue in 0..QUEUES {
             shared.queues.exchange(queue, &mut pending);

@@ -48,7 +48,7 @@ pub(super) struct Key {
     pub(super) place: KeyPlace,
 }
 
-/// What holds when a key is not set.
+/// The default of a key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum DefaultOf {
     /// Nothing.
