@@ -12,7 +12,7 @@ use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
     self, AlertCommand, AuditCommand, BackupArguments, BlockCommand, DoctorArguments,
-    HealthArguments, InstallationArguments, KeysCommand, LimitsCommand, ReloadArguments,
+    DrillArguments, HealthArguments, InstallationArguments, KeysCommand, LimitsCommand, ReloadArguments,
     RestoreArguments, RoomCommand, StateCommand, TokenCommand, UserCommand,
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
@@ -119,6 +119,13 @@ enum Command {
         server: InstallationArguments,
         #[command(flatten)]
         arguments: DoctorArguments,
+    },
+    /// Runs attack cases against the own deployment, and reports what to fix.
+    Drill {
+        #[command(flatten)]
+        server: InstallationArguments,
+        #[command(flatten)]
+        arguments: DrillArguments,
     },
     /// Writes a backup of the database, the security log and the configuration.
     Backup {
@@ -233,6 +240,9 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Restore { server, arguments }) => command::restore(&server, &arguments),
         Some(Command::Doctor { server, arguments }) => {
             return exit(command::doctor(&server, &arguments));
+        }
+        Some(Command::Drill { server, arguments }) => {
+            return exit(command::drill(&server, &arguments));
         }
         Some(Command::RunProgram { command }) => run_program(&command).map_err(Into::into),
         Some(Command::Audit { server, command }) => {

@@ -9,6 +9,7 @@ mod config; // the configuration file and its settings
 mod setup; // commands for a new configuration: definitions of keys, a first file
 mod start; // checks, wiring, output, signals
 mod doctor; // the checks of the regular audit
+mod drill; // attack cases against the own deployment
 mod block_on; // asynchronous work of a command or a check
 mod feed_dispatch; // forwards committed changes to accounts and chat
 mod sealing; // seals fields of the store

@@ -310,7 +310,8 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         | Code::LogReplaced
         | Code::LogRemoved | Code::LogErased | Code::DiskSlow
         | Code::LogEpoch | Code::LogCheckpoint | Code::LogHeartbeat | Code::LogTruncated
-        | Code::LogTorn | Code::AuditReport | Code::AuditFinding => ("process", "info"),
+        | Code::LogTorn | Code::AuditReport | Code::AuditFinding
+        | Code::DrillStarted | Code::DrillEnded => ("process", "info"),
         Code::BackupCreated | Code::BackupRestored => ("database", "info"),
         Code::AlertFired | Code::AlertResolved => ("intrusion_detection", "info"),
         Code::AlertSilenced | Code::AlertAcknowledged | Code::BlockEnded

@@ -179,6 +179,10 @@ codes! {
         "A backup was written.";
     BackupRestored, "backup_restored", Operation, Warning,
         "A backup was restored: data are as of its time, and all sessions ended.";
+    DrillStarted, "drill_started", Operation, Warning,
+        "An operator started a drill: attack cases against this server.";
+    DrillEnded, "drill_ended", Operation, Info,
+        "A drill ended; the text has the number of cases that passed and failed.";
     IssuerKeys, "issuer_keys", Service, Info,
         "The keys of an issuer were fetched, or could not be.";
     SpamDetected, "spam_detected", Rejection, Warning,

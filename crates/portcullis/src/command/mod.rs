@@ -12,6 +12,7 @@ mod restore; // portcullis restore
 mod alert; // portcullis alert: channels, alerts, silences
 mod digest; // portcullis alert digest
 mod doctor; // portcullis doctor
+mod drill; // portcullis drill
 mod private_request; // requests to the private listener of the server
 mod reload; // portcullis reload, on a running server
 mod operate; // portcullis limits, state and health, on a running server
@@ -33,6 +34,7 @@ pub(crate) use self::audit::AuditCommand;
 pub(crate) use self::backup::BackupArguments;
 pub(crate) use self::block::BlockCommand;
 pub(crate) use self::doctor::DoctorArguments;
+pub(crate) use self::drill::DrillArguments;
 use self::installation::Installation;
 pub(crate) use self::installation::InstallationArguments;
 pub(crate) use self::keys::KeysCommand;
@@ -127,6 +129,11 @@ pub(crate) fn backup(server: &InstallationArguments, arguments: &BackupArguments
 /// Runs `portcullis restore`.
 pub(crate) fn restore(server: &InstallationArguments, arguments: &RestoreArguments) -> Result<()> {
     restore::run(&Installation::read(server)?, arguments)
+}
+
+/// Runs `portcullis drill`.
+pub(crate) fn drill(server: &InstallationArguments, arguments: &DrillArguments) -> Result<ExitCode> {
+    drill::run(server, arguments)
 }
 
 /// Runs `portcullis doctor`.

@@ -19,4 +19,5 @@ pub(crate) mod reload_route; // the reload on the private listener
 pub(crate) mod operations; // operations of administrators
 pub(crate) mod self_audit; // the regular audit of the running server
 pub(crate) mod backups; // copies of the database for backups, and their age
+pub(crate) mod drill_routes; // the proof and the control of a drill
 pub(crate) mod certificate_watch; // reminders and alerts before the certificate expires

@@ -37,7 +37,7 @@ use crate::start::signals::{Signals, end_within};
 use crate::start::supervisor::Supervisor;
 use crate::start::syslog;
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
-use crate::start::{alert_channels, backups, operations, reload_route, self_audit};
+use crate::start::{alert_channels, backups, drill_routes, operations, reload_route, self_audit};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
 
@@ -256,6 +256,7 @@ impl Parts {
         let (store, secret) = (&self.store, &self.secret);
         operations::install(&mut builder, settings, store, secret, roles.clone(), desk)?;
         backups::install(&mut builder, settings, store, clock);
+        drill_routes::install(&mut builder);
         let accounts: Arc<dyn AccountStore> = self.store.clone();
         let parts = AccountParts { store: accounts, keys: self.keys, secret: self.secret, roles };
         portcullis_accounts::install(&mut builder, parts, options)?;

@@ -14,6 +14,7 @@ mod operations; // operations of administrators, by both ways
 mod changes; // operations that change something
 mod connections; // open connections, listed and closed
 mod doctor; // checks of the installation
+mod drill; // attack cases against the own deployment
 mod blocks; // networks that an operator blocks
 mod invitations; // invitations of administrators
 mod keys; // rotated, revoked, sealed anew

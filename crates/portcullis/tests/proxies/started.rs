@@ -38,7 +38,16 @@ pub(crate) struct Behind {
 }
 
 impl Behind {
-    pub(crate) fn start(kind: Kind, mut config: Config) -> Self {
+    pub(crate) fn start(kind: Kind, config: Config) -> Self {
+        Self::start_changed(kind, config, |_| Vec::new())
+    }
+
+    /// As [`Behind::start`], with pieces of the proxy's configuration replaced.
+    pub(crate) fn start_changed(
+        kind: Kind,
+        mut config: Config,
+        changes: impl Fn(&TestServer) -> Vec<(&'static str, String)>,
+    ) -> Self {
         config.plaintext = kind != Kind::HaproxyThrough;
         config.listen.push(String::from("trusted_proxies = [\"127.0.0.1\"]"));
         if kind == Kind::HaproxyThrough {
@@ -46,13 +55,13 @@ impl Behind {
         }
         let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &config.production());
         let files = tempfile::tempdir().unwrap();
-        let made = generate_simple_self_signed([String::from("localhost")]).unwrap();
+        let made = generate_simple_self_signed(["localhost", NAME].map(String::from)).unwrap();
         let CertifiedKey { cert, signing_key } = made;
         std::fs::write(files.path().join("c.pem"), cert.pem()).unwrap();
         std::fs::write(files.path().join("c.key"), signing_key.serialize_pem()).unwrap();
         let both = cert.pem() + &signing_key.serialize_pem();
         std::fs::write(files.path().join("both.pem"), both).unwrap();
-        let (proxy, address) = start(kind, server.public, files.path());
+        let (proxy, address) = start(kind, server.public, files.path(), &changes(&server));
         Self { kind, proxy, server, address, shown: cert.der().clone(), files }
     }
 
@@ -65,6 +74,16 @@ impl Behind {
             }
             Kind::HaproxyThrough => Connection::open_through(&self.server, self.address, source),
         }
+    }
+
+    /// Where clients connect.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The file of the certificate that clients trust.
+    pub(crate) fn authority(&self) -> String {
+        at(self.files.path(), "c.pem")
     }
 
     /// What the proxy has written: its output, and nginx's access log.
@@ -97,11 +116,19 @@ impl Drop for Behind {
     }
 }
 
-fn start(kind: Kind, server: SocketAddr, files: &Path) -> (Child, SocketAddr) {
+/// Pieces of a proxy's configuration, and what replaces them.
+type Changes = [(&'static str, String)];
+
+fn start(
+    kind: Kind,
+    server: SocketAddr,
+    files: &Path,
+    changes: &Changes,
+) -> (Child, SocketAddr) {
     // A port that was free a moment ago may be taken by the time the proxy asks for it.
     for _ in 0..10 {
         let ports = [free_port(), free_port()];
-        let mut proxy = spawn(kind, server, files, ports);
+        let mut proxy = spawn(kind, server, files, ports, changes);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports[0]));
         if is_up(&mut proxy, address) {
             return (proxy, address);
@@ -134,7 +161,13 @@ pub(crate) fn is_up(proxy: &mut Child, address: SocketAddr) -> bool {
     })
 }
 
-fn spawn(kind: Kind, server: SocketAddr, files: &Path, [port, other]: [u16; 2]) -> Child {
+fn spawn(
+    kind: Kind,
+    server: SocketAddr,
+    files: &Path,
+    [port, other]: [u16; 2],
+    changed: &Changes,
+) -> Child {
     let at = |name| at(files, name);
     let (text, name) = match kind {
         Kind::Nginx => (
@@ -173,7 +206,8 @@ fn spawn(kind: Kind, server: SocketAddr, files: &Path, [port, other]: [u16; 2]) 
             (replaced(HAPROXY, &changes), "haproxy")
         }
     };
-    run(name, &text, files)
+    let changed: Vec<_> = changed.iter().map(|(from, to)| (*from, to.as_str())).collect();
+    run(name, &replaced(&text, &changed), files)
 }
 
 /// Starts a proxy with a configuration; what it writes goes to `output.log`.

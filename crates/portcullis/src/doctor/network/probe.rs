@@ -7,18 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_server::ProxyProtocol;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
-    SupportedProtocolVersion,
-};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConnection, StreamOwned, SupportedProtocolVersion};
+use rustls_pki_types::ServerName;
 
 use crate::config::{TlsFiles, TlsSettings};
 use crate::doctor::examination::Examination;
 use crate::tls::certificate::is_loopback;
+use crate::tls::probe_client::{HANDSHAKE, old_hello, unverified_config};
 
 /// Time for each step of a connection.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -96,13 +91,7 @@ impl Listener {
         name: &str,
         versions: &[&'static SupportedProtocolVersion],
     ) -> io::Result<TlsStream> {
-        let provider = Arc::new(default_provider());
-        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(versions)
-            .map_err(io::Error::other)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth();
+        let config = unverified_config(versions).map_err(io::Error::other)?;
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(connection, self.connect()?);
@@ -125,7 +114,7 @@ impl Listener {
     /// Sends a hello of TLS 1.1; returns whether the server accepts it.
     pub(super) fn accepts_tls_1_1(&self) -> io::Result<bool> {
         let mut socket = self.connect()?;
-        socket.write_all(&hello_of_tls_1_1())?;
+        socket.write_all(&old_hello(2))?;
         let mut kind = [0];
         match socket.read(&mut kind) {
             Ok(1) => Ok(kind == [HANDSHAKE]),
@@ -204,62 +193,6 @@ fn bare(host: &str) -> &str {
         return rest.split_once(']').map_or(rest, |(address, _)| address);
     }
     host.rsplit_once(':').map_or(host, |(name, _)| name)
-}
-
-/// The type of a TLS record with a handshake message.
-const HANDSHAKE: u8 = 22;
-
-/// A ClientHello of TLS 1.1 (RFC 4346 section 7.4.1.2), with suites that servers had then.
-fn hello_of_tls_1_1() -> Vec<u8> {
-    let mut body = vec![3, 2];
-    body.extend_from_slice(&[0x5a; 32]);
-    // No session; four suites; no compression; no extensions.
-    body.extend_from_slice(&[0, 0, 8, 0xc0, 0x13, 0xc0, 0x09, 0, 0x2f, 0, 0x35, 1, 0]);
-    let length = u8::try_from(body.len()).unwrap_or(u8::MAX);
-    let mut hello = vec![HANDSHAKE, 3, 1, 0, length + 4, 1, 0, 0, length];
-    hello.extend(body);
-    hello
-}
-
-/// Reads the certificate without a decision about it; the server proves that it has the key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

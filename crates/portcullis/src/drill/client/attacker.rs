@@ -1,0 +1,232 @@
+//! What an attack case gets: connections to the target, facts, and the server's own view.
+//! Never: a connection beyond the bounds; a limit of the server taken for the guard of a case.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::Result;
+use portcullis_model::Secret;
+use portcullis_server::random_id;
+use rustls::ClientConfig;
+use rustls_pki_types::CertificateDer;
+
+use super::answer::Answer;
+use super::budget::Budget;
+use super::connection::{Connection, ReadOutcome};
+use super::facts::Facts;
+use super::request::{Request, SOCKET_PATH};
+use super::target::Target;
+use super::websocket::WebSocket;
+use crate::drill::proof::{self, ProofRequest};
+
+/// The private listener of the server, as a drill uses it.
+pub(crate) trait Control {
+    /// Lifts the limits of the drill's own address.
+    fn reset_limits(&mut self) -> Result<()>;
+    /// The address that the server saw for a challenge, if the challenge arrived.
+    fn address_of(&mut self, challenge: &str) -> Result<Option<IpAddr>>;
+}
+
+/// The id and the key of the drill, from the private listener.
+pub(crate) struct DrillKey {
+    pub(crate) id: String,
+    pub(crate) key: Secret<String>,
+}
+
+/// The reason why a case could not be tried.
+#[derive(Debug)]
+pub(crate) struct Obstacle(pub(crate) String);
+
+impl From<std::io::Error> for Obstacle {
+    fn from(error: std::io::Error) -> Self {
+        Self(format!("no connection: {error}"))
+    }
+}
+
+impl From<anyhow::Error> for Obstacle {
+    fn from(error: anyhow::Error) -> Self {
+        Self(format!("{error:#}"))
+    }
+}
+
+/// The outcome of a WebSocket handshake.
+pub(crate) enum Upgrade {
+    Open(WebSocket),
+    Rejected(Answer),
+}
+
+/// The outcome of a request for a proof.
+pub(crate) struct Sighting {
+    pub(crate) answer: Answer,
+    /// Whether the answer has the right proof.
+    pub(crate) is_proven: bool,
+    /// The address that the server saw; `None` if the challenge did not arrive.
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// The target, and everything that a case can do to it.
+pub(crate) struct Attacker<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) facts: &'a Facts,
+    key: &'a DrillKey,
+    control: &'a mut dyn Control,
+    budget: Budget,
+}
+
+impl<'a> Attacker<'a> {
+    pub(crate) fn new(
+        target: &'a Target,
+        facts: &'a Facts,
+        key: &'a DrillKey,
+        control: &'a mut dyn Control,
+    ) -> Self {
+        Self { target, facts, key, control, budget: Budget::new() }
+    }
+
+    pub(crate) fn connections(&self) -> u32 {
+        self.budget.connections()
+    }
+
+    fn connect(&mut self) -> Result<Connection, Obstacle> {
+        self.connect_with(&Arc::clone(&self.facts.tls.unverified))
+    }
+
+    fn connect_with(&mut self, config: &Arc<ClientConfig>) -> Result<Connection, Obstacle> {
+        self.budget.take().map_err(Obstacle)?;
+        Ok(Connection::open(self.target, config)?)
+    }
+
+    /// Opens a connection without TLS to a port of the target.
+    pub(crate) fn connect_plain(&mut self, port: u16) -> Result<Connection, Obstacle> {
+        self.budget.take().map_err(Obstacle)?;
+        Ok(Connection::plain(SocketAddr::new(self.target.ip(), port))?)
+    }
+
+    /// The certificates of the target, and the error of a client that verifies them.
+    pub(crate) fn certificates(
+        &mut self,
+    ) -> Result<(Vec<CertificateDer<'static>>, Option<String>), Obstacle> {
+        let sent = self.connect()?.certificates();
+        let verified = self.connect_with(&Arc::clone(&self.facts.tls.verified));
+        Ok((sent, verified.err().map(|Obstacle(why)| why)))
+    }
+
+    /// Sends a request once, and reads its answer.
+    pub(crate) fn ask_once(&mut self, request: &Request) -> Result<Answer, Obstacle> {
+        let mut connection = self.connect()?;
+        connection.send(&request.bytes(self.target));
+        Ok(Answer::read(&mut connection))
+    }
+
+    /// Sends a request; one that a rate or a block rejects is sent again with lifted limits.
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Answer, Obstacle> {
+        let first = self.ask_once(request)?;
+        if !is_limited(&first) {
+            return Ok(first);
+        }
+        self.control.reset_limits()?;
+        let second = self.ask_once(request)?;
+        if is_limited(&second) {
+            return Err(limited(&second));
+        }
+        Ok(second)
+    }
+
+    /// Sends a handshake; as [`Attacker::ask`].
+    pub(crate) fn upgrade(&mut self, request: &Request) -> Result<Upgrade, Obstacle> {
+        for is_last in [false, true] {
+            let mut connection = self.connect()?;
+            connection.send(&request.bytes(self.target));
+            let answer = Answer::read(&mut connection);
+            if answer.status() == 101 {
+                return Ok(Upgrade::Open(WebSocket(connection)));
+            }
+            if !is_limited(&answer) {
+                return Ok(Upgrade::Rejected(answer));
+            }
+            if is_last {
+                return Err(limited(&answer));
+            }
+            self.control.reset_limits()?;
+        }
+        Err(Obstacle(String::from("the handshake was not answered")))
+    }
+
+    /// Opens a socket as the page of the operator does.
+    pub(crate) fn open_socket(&mut self) -> Result<WebSocket, Obstacle> {
+        let request = Request::upgrade(SOCKET_PATH).origin(Some(&self.facts.page));
+        match self.upgrade(&request)? {
+            Upgrade::Open(socket) => Ok(socket),
+            Upgrade::Rejected(answer) => {
+                Err(Obstacle(format!("no socket could be opened: {}", answer.words())))
+            }
+        }
+    }
+
+    /// Sends bytes on a connection of their own; returns everything that comes back.
+    pub(crate) fn exchange(&mut self, bytes: &[u8]) -> Result<(Vec<u8>, ReadOutcome), Obstacle> {
+        let mut connection = self.connect()?;
+        connection.send(bytes);
+        let outcome = connection.read_all();
+        Ok((std::mem::take(&mut connection.buffer), outcome))
+    }
+
+    /// A request for a proof, and its challenge.
+    pub(crate) fn proof_request(&self) -> Result<(Request, String), Obstacle> {
+        let challenge = random_id::<16>();
+        let challenge =
+            challenge.map_err(|_| Obstacle(String::from("the system has no random numbers")))?;
+        let body = ProofRequest { drill: self.key.id.clone(), challenge: challenge.clone() };
+        let body = serde_json::to_vec(&body).map_err(|error| Obstacle(error.to_string()))?;
+        Ok((Request::post(proof::PATH, &body), challenge))
+    }
+
+    /// The address that the server saw for a challenge.
+    pub(crate) fn address_of(&mut self, challenge: &str) -> Result<Option<IpAddr>, Obstacle> {
+        Ok(self.control.address_of(challenge)?)
+    }
+
+    /// Requests a proof, with a change of the request; what the server saw of it.
+    pub(crate) fn sight(
+        &mut self,
+        change: impl FnOnce(Request) -> Request,
+    ) -> Result<Sighting, Obstacle> {
+        let (request, challenge) = self.proof_request()?;
+        let answer = self.ask(&change(request))?;
+        let address = self.address_of(&challenge)?;
+        let is_proven = self.is_proven(&answer, &challenge);
+        Ok(Sighting { answer, is_proven, address })
+    }
+
+    /// Requests the first proof: nothing else is sent, whatever the answer is.
+    pub(crate) fn first_proof(&mut self) -> Result<(Answer, bool), Obstacle> {
+        let (request, challenge) = self.proof_request()?;
+        let answer = self.ask_once(&request)?;
+        let is_proven = self.is_proven(&answer, &challenge);
+        Ok((answer, is_proven))
+    }
+
+    fn is_proven(&self, answer: &Answer, challenge: &str) -> bool {
+        let Some(response) = answer.response().filter(|response| response.status == 200) else {
+            return false;
+        };
+        let body = serde_json::from_slice::<serde_json::Value>(&response.body).ok();
+        let proof = body.as_ref().and_then(|body| body.get("proof")?.as_str());
+        proof.is_some_and(|proof| proof::is_proven(&self.key.key, challenge, proof))
+    }
+
+    /// Lifts the limits of the drill's own address.
+    pub(crate) fn reset_limits(&mut self) -> Result<(), Obstacle> {
+        Ok(self.control.reset_limits()?)
+    }
+}
+
+/// Whether a rate, a block or a full server is the reason of an answer.
+pub(crate) fn is_limited(answer: &Answer) -> bool {
+    matches!(answer.status(), 429 | 503)
+}
+
+fn limited(answer: &Answer) -> Obstacle {
+    let status = answer.status();
+    Obstacle(format!("a limit answered with status {status}, also after the server lifted its own"))
+}

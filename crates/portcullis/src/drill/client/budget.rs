@@ -1,0 +1,60 @@
+//! The bounds of a drill: connections, time, and pauses between connections.
+//! Never: a flood; a drill sends less than a busy browser.
+
+use std::thread;
+use std::time::Duration;
+
+use portcullis_model::Moment;
+
+/// Most connections of a drill.
+pub(crate) const CONNECTIONS_MAX: u32 = 300;
+/// Longest time of a drill; the server ends it after two minutes.
+pub(crate) const TIME_MAX: Duration = Duration::from_secs(60);
+/// The pause before each connection: 40 connections a second at most.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// The connections and the time that are left.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    connections: u32,
+    started: Moment,
+}
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Self { connections: 0, started: Moment::now() }
+    }
+
+    /// Takes one connection, after a pause; the reason if none is left.
+    pub(crate) fn take(&mut self) -> Result<(), String> {
+        if self.connections >= CONNECTIONS_MAX {
+            return Err(format!("the drill has opened {CONNECTIONS_MAX} connections, the most"));
+        }
+        if Moment::now().since(self.started) >= TIME_MAX {
+            return Err(format!("the drill has run for {} s, the longest", TIME_MAX.as_secs()));
+        }
+        self.connections += 1;
+        thread::sleep(PAUSE);
+        Ok(())
+    }
+
+    /// The connections that were opened.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budget_ends_with_its_connections_and_its_time() {
+        let mut budget = Budget { connections: CONNECTIONS_MAX - 1, started: Moment::now() };
+        assert_eq!(budget.take(), Ok(()));
+        assert!(budget.take().unwrap_err().contains("300 connections"));
+        let mut late = Budget { connections: 0, started: Moment::now() };
+        assert_eq!(late.take(), Ok(()));
+        assert_eq!(late.connections(), 1);
+    }
+}

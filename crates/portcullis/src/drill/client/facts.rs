@@ -1,0 +1,61 @@
+//! What a drill knows about the server from its configuration and its keys.
+//! Never: a secret in a report.
+
+use std::sync::Arc;
+
+use portcullis_model::Secret;
+use rustls::ClientConfig;
+
+/// The facts that the cases need.
+pub(crate) struct Facts {
+    /// A page that can connect, from `origin.allowed`.
+    pub(crate) page: String,
+    pub(crate) limits: LimitFacts,
+    pub(crate) tls: TlsFacts,
+    pub(crate) tokens: TokenFacts,
+    pub(crate) polling: bool,
+    pub(crate) dashboard: DashboardFact,
+}
+
+/// The limits that cases go beyond.
+pub(crate) struct LimitFacts {
+    /// `rate.connect_per_prefix`: how many connect at once.
+    pub(crate) connects: u32,
+    pub(crate) is_observed: bool,
+    pub(crate) message_max_bytes: u32,
+    pub(crate) body_max_bytes: usize,
+}
+
+/// TLS as clients use it.
+pub(crate) struct TlsFacts {
+    /// Verifies the certificate as a client does.
+    pub(crate) verified: Arc<ClientConfig>,
+    /// Accepts every certificate; the case about certificates decides.
+    pub(crate) unverified: Arc<ClientConfig>,
+    /// The port for plain text, if one is known.
+    pub(crate) plain_port: Option<u16>,
+    pub(crate) now_unix_s: i64,
+    /// What an operator does when the certificate expires soon.
+    pub(crate) renewal: &'static str,
+}
+
+/// Texts for tokens that a server has to reject, and a token of a test user.
+pub(crate) struct TokenFacts {
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    /// Signed by this server, and expired.
+    pub(crate) expired: Option<Secret<String>>,
+    /// Of a test user, from standard input.
+    pub(crate) test: Option<Secret<String>>,
+}
+
+/// For which clients the dashboard exists on the host of the chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DashboardFact {
+    /// For none: it is off, or has a host of its own.
+    Absent,
+    /// For some networks.
+    SomeNetworks,
+    /// For every client.
+    Everyone,
+}

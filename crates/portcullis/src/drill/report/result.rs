@@ -1,0 +1,192 @@
+//! The result of each case, and of the whole drill.
+//! Never: text of the target without a bound, or with control characters.
+
+use serde::Serialize;
+
+use crate::drill::cases::case::{Case, CaseOutcome, Verdict};
+use crate::drill::client::attacker::Obstacle;
+
+/// Longest text of a result, in characters.
+const TEXT_MAX_CHARS: usize = 300;
+
+/// Whether the target withstood a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CaseStatus {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+impl CaseStatus {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// The result of a case.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CaseResult {
+    pub(crate) id: &'static str,
+    pub(crate) group: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) threat: &'static str,
+    pub(crate) sent: &'static str,
+    pub(crate) expected: &'static str,
+    pub(crate) result: CaseStatus,
+    /// What the target did; the reason of a skipped case.
+    pub(crate) seen: String,
+    /// What to do, for a failed case.
+    pub(crate) fix: Option<&'static str>,
+}
+
+impl CaseResult {
+    pub(crate) fn new(group: &'static str, case: &Case, outcome: CaseOutcome) -> Self {
+        let (result, seen, fix) = match outcome {
+            Ok(Verdict::Pass { seen }) => (CaseStatus::Passed, seen, None),
+            Ok(Verdict::Fail { seen, fix }) => {
+                (CaseStatus::Failed, seen, Some(fix.unwrap_or(case.fix)))
+            }
+            Ok(Verdict::Skip { why }) | Err(Obstacle(why)) => (CaseStatus::Skipped, why, None),
+        };
+        Self {
+            id: case.id,
+            group,
+            name: case.name,
+            threat: case.threat,
+            sent: case.sent,
+            expected: case.expected,
+            result,
+            seen: bounded(&seen),
+            fix,
+        }
+    }
+}
+
+/// An alert that fired while the drill ran.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct FiredAlert {
+    pub(crate) rule: String,
+    pub(crate) title: String,
+    pub(crate) severity: String,
+}
+
+/// How many cases had each result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct ResultCounts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+/// The report of a drill.
+#[derive(Debug, Serialize)]
+pub(crate) struct DrillReport {
+    /// The version of this format.
+    pub(crate) format: u32,
+    pub(crate) version: &'static str,
+    pub(crate) target: String,
+    pub(crate) address: String,
+    pub(crate) started: String,
+    pub(crate) ended: String,
+    pub(crate) connections: u32,
+    pub(crate) counts: ResultCounts,
+    pub(crate) cases: Vec<CaseResult>,
+    pub(crate) alerts: Vec<FiredAlert>,
+}
+
+impl DrillReport {
+    /// The cases that failed.
+    pub(crate) fn failed(&self) -> impl Iterator<Item = &CaseResult> {
+        self.cases.iter().filter(|case| case.result == CaseStatus::Failed)
+    }
+}
+
+impl ResultCounts {
+    pub(crate) fn of(cases: &[CaseResult]) -> Self {
+        let count = |status| cases.iter().filter(|case| case.result == status).count();
+        Self {
+            passed: count(CaseStatus::Passed),
+            failed: count(CaseStatus::Failed),
+            skipped: count(CaseStatus::Skipped),
+        }
+    }
+}
+
+/// A text of the target: bounded, and without characters that change a terminal or a line.
+pub(crate) fn bounded(text: &str) -> String {
+    let mut chars = text.chars();
+    let visible = |char: char| if is_harmful(char) { '\u{fffd}' } else { char };
+    let mut bounded: String = chars.by_ref().take(TEXT_MAX_CHARS).map(visible).collect();
+    if chars.next().is_some() {
+        bounded.push('…');
+    }
+    bounded
+}
+
+/// Control characters, and those that change the direction of text (Unicode, UAX 9).
+fn is_harmful(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}')
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::drill::cases::GROUPS;
+    use crate::drill::cases::case::{fail, fail_with, pass, skip};
+
+    /// A report with a case of each result, and hostile text of the target.
+    pub(crate) fn report() -> DrillReport {
+        let group = &GROUPS[0];
+        let outcomes = [
+            Ok(pass("fine")),
+            Ok(fail("<script>alert(1)</script>\u{1b}[31m")),
+            Ok(skip("not possible")),
+            Err(Obstacle(String::from("no connection"))),
+        ];
+        let cases = group.cases.iter().zip(outcomes);
+        let cases: Vec<_> =
+            cases.map(|(case, outcome)| CaseResult::new(group.name, case, outcome)).collect();
+        DrillReport {
+            format: 1,
+            version: "0.1.0",
+            target: String::from("https://chat.example"),
+            address: String::from("192.0.2.1:443"),
+            started: String::from("2026-11-30T05:00:00.000Z"),
+            ended: String::from("2026-11-30T05:00:09.000Z"),
+            connections: 150,
+            counts: ResultCounts::of(&cases),
+            cases,
+            alerts: vec![FiredAlert {
+                rule: String::from("A1"),
+                title: String::from("<b>hostile</b>"),
+                severity: String::from("medium"),
+            }],
+        }
+    }
+
+    #[test]
+    fn results_are_counted_and_have_a_remedy_when_they_failed() {
+        let report = report();
+        assert_eq!(report.counts, ResultCounts { passed: 1, failed: 1, skipped: 2 });
+        let failed: Vec<_> = report.failed().map(|case| (case.id, case.fix.is_some())).collect();
+        assert_eq!(failed, [("tls-old-versions", true)]);
+        let case = &GROUPS[0].cases[0];
+        let own = CaseResult::new("TLS", case, Ok(fail_with("x", "another remedy")));
+        assert_eq!(own.fix, Some("another remedy"));
+    }
+
+    #[test]
+    fn text_of_the_target_is_bounded_and_harmless() {
+        assert_eq!(bounded("a\r\n\u{1b}[31mb\u{202e}c"), "a\u{fffd}\u{fffd}\u{fffd}[31mb\u{fffd}c");
+        let long = bounded(&"ä".repeat(1_000));
+        assert_eq!(long.chars().count(), TEXT_MAX_CHARS + 1);
+        assert_eq!(bounded("short"), "short");
+    }
+}

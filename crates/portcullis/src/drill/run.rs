@@ -1,0 +1,43 @@
+//! Runs a drill: first the proof, then all cases in their order.
+//! Never: a case before the target has proven that it is the operator's server.
+
+use anyhow::{Result, bail};
+
+use super::cases::GROUPS;
+use super::client::answer::Answer;
+use super::client::attacker::{Attacker, Obstacle};
+use super::report::result::CaseResult;
+
+/// Requests the proof of the target; an error says why no attack is sent.
+pub(crate) fn require_proof(attacker: &mut Attacker<'_>) -> Result<()> {
+    const CAUSES: &str = "no attack was sent. Check that the address is that of this server, that \
+                          the proxy forwards /.well-known/portcullis-drill and Host to it, and \
+                          that --config and --data are those of the server";
+    let target = format!("{} ({})", attacker.target.origin, attacker.target.address);
+    match attacker.first_proof() {
+        Ok((_, true)) => Ok(()),
+        Ok((Answer::Response(response), false)) if response.status == 200 => {
+            bail!("{target} answers without the right proof: it is another server; {CAUSES}")
+        }
+        Ok((answer, false)) => {
+            bail!("{target} does not prove that it is this server: {}; {CAUSES}", answer.words())
+        }
+        Err(Obstacle(why)) => bail!("{target} cannot be reached: {why}; {CAUSES}"),
+    }
+}
+
+/// Runs all cases; each result is passed on at once.
+pub(crate) fn run_cases(
+    attacker: &mut Attacker<'_>,
+    mut report: impl FnMut(&CaseResult) -> Result<()>,
+) -> Result<Vec<CaseResult>> {
+    let mut results = Vec::new();
+    for group in GROUPS {
+        for case in group.cases {
+            let result = CaseResult::new(group.name, case, (case.run)(attacker));
+            report(&result)?;
+            results.push(result);
+        }
+    }
+    Ok(results)
+}

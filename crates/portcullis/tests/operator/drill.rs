@@ -1,0 +1,177 @@
+//! `portcullis drill`: a healthy server, a limit that only counts, targets that are not the server.
+//! Never: an attack on a target without a proof.
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use portcullis_test::{Config, Connection, Request, TestServer, sign_up};
+use serde_json::{Value, json};
+
+use crate::start;
+
+/// The limits of production, and a dashboard on a host of its own.
+fn config() -> Config {
+    Config {
+        rate: Vec::new(),
+        capacity: vec![String::from("connections_total = 1000")],
+        issuer: false,
+        more: String::from("[admin]\nhost = \"admin.chat.example\"\n"),
+        ..Config::default()
+    }
+    .production()
+}
+
+/// Runs the drill against the server itself; returns its exit code and the report.
+fn drill(server: &TestServer, more: &[&str], input: &str) -> (Option<i32>, Value) {
+    let (address, authority) = (server.public.to_string(), server.authority.clone().unwrap());
+    let mut arguments = vec!["drill", "--connect", &address, "--json"];
+    arguments.extend(["--ca", authority.to_str().unwrap()]);
+    arguments.extend(more);
+    let output = server.operate(&arguments, input);
+    let report = serde_json::from_slice(&output.stdout);
+    let report = report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), report)
+}
+
+/// The cases with a result, by id.
+fn cases<'a>(report: &'a Value, result: &str) -> Vec<&'a str> {
+    let cases = report["cases"].as_array().unwrap().iter();
+    let cases = cases.filter(|case| case["result"] == result);
+    cases.map(|case| case["id"].as_str().unwrap()).collect()
+}
+
+/// Requests an operation with the operator's key.
+fn operate(server: &TestServer, name: &str) -> Value {
+    Request::post(server, &format!("/admin/v1/drill/{name}"), "{}")
+        .header("X-Portcullis-Operator", &server.operator_key())
+        .ask_private(server)
+        .json()
+}
+
+/// Requests a proof for a drill; the status, and what the server sent.
+fn prove(server: &TestServer, drill: &Value) -> (u16, Value) {
+    let body = json!({ "drill": drill, "challenge": "c1" }).to_string();
+    let request = Request::post(server, "/.well-known/portcullis-drill", &body);
+    let answer = request.with("Host", "chat.example").ask(server);
+    (answer.status, answer.json())
+}
+
+#[test]
+fn drill_of_a_healthy_server_passes_every_case_and_is_recorded() {
+    let server = start(&config());
+    let ann = sign_up(&server, "ann");
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("report");
+    let more = ["--with-token", "--report", folder.to_str().unwrap()];
+    let (code, report) = drill(&server, &more, &ann.token);
+    assert_eq!(cases(&report, "failed"), Vec::<&str>::new(), "{report:#}");
+    // The drill comes from the machine of the server, as a proxy on it does.
+    assert_eq!(cases(&report, "skipped"), ["address-of-client"], "{report:#}");
+    assert_eq!(code, Some(0));
+    let connections = report["connections"].as_u64().unwrap();
+    assert!(connections < 250, "{connections}");
+    for code in ["drill_started", "drill_ended"] {
+        let _record = server.records.wait_for(|record| record["event"]["code"] == code);
+    }
+    let foreign = server.records.wait_for_rule("origin_rejected");
+    assert!(foreign["user_agent"]["original"].as_str().unwrap().starts_with("portcullis-drill/"));
+    let page = std::fs::read_to_string(folder.join("drill-report.html")).unwrap();
+    assert!(page.contains("0 failed") && !page.contains("<script"), "{page}");
+    let file = std::fs::read(folder.join("drill-report.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&file).unwrap(), report);
+    // Its address is as free as before.
+    let upgrade = Request::upgrade(&server, "/socket.io/?EIO=4&transport=websocket");
+    let answer = upgrade.with("Host", "chat.example").ask_on(&mut Connection::open(&server));
+    assert_eq!(answer.status, 101);
+    // No token or key is in the report.
+    let text = report.to_string();
+    assert!(!text.contains(&ann.token) && !text.contains(&server.operator_key()));
+}
+
+#[test]
+fn drill_names_a_limit_that_only_counts() {
+    let mut config = config();
+    config.rate = vec![String::from("observe = [\"connect_per_prefix\"]")];
+    let server = start(&config);
+    let (code, report) = drill(&server, &[], "");
+    assert_eq!(cases(&report, "failed"), ["limit-connects"], "{report:#}");
+    let cases = report["cases"].as_array().unwrap();
+    let case = cases.iter().find(|case| case["id"] == "limit-connects").unwrap();
+    assert!(case["fix"].as_str().unwrap().contains("rate.observe"), "{case}");
+    assert_eq!(code, Some(3));
+}
+
+#[test]
+fn target_without_the_proof_gets_one_request_and_no_attack() {
+    let server = start(&config());
+    for (answer, expect) in [
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "status 404"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"proof\":\"AAAA\"}", "another server"),
+        ("", "the connection was closed"),
+    ] {
+        let target = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", target.local_addr().unwrap());
+        let other = thread::spawn(move || {
+            let (mut socket, _) = target.accept().unwrap();
+            let mut lines = Vec::new();
+            for line in BufReader::new(socket.try_clone().unwrap()).lines() {
+                match line.unwrap() {
+                    line if line.is_empty() => break,
+                    line => lines.push(line),
+                }
+            }
+            socket.write_all(answer.as_bytes()).unwrap();
+            (target, lines)
+        });
+        let output = server.operate(&["drill", &url], "");
+        let (target, lines) = other.join().unwrap();
+        assert_eq!(lines[0], "POST /.well-known/portcullis-drill HTTP/1.1");
+        target.set_nonblocking(true).unwrap();
+        let second = target.accept().map(drop).map_err(|error| error.kind());
+        assert_eq!(second, Err(ErrorKind::WouldBlock), "a second connection");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(expect) && error.contains("no attack was sent"), "{error}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{error}");
+    }
+    let _ended = server.records.wait_for(|record| record["event"]["code"] == "drill_ended");
+}
+
+#[test]
+fn proof_exists_only_for_the_open_drill() {
+    let server = start(&config());
+    assert_eq!(prove(&server, &json!("x")).0, 404, "no drill is open");
+    for name in ["status", "reset", "end"] {
+        assert_eq!(operate(&server, name)["error"]["code"], "drill_closed", "{name}");
+    }
+    let opened = operate(&server, "start");
+    assert_eq!(opened["ok"], true, "{opened}");
+    assert_eq!(operate(&server, "start")["error"]["code"], "drill_running");
+    assert_eq!(operate(&server, "reset")["error"]["code"], "drill_unproven");
+    assert_eq!(prove(&server, &json!("x")).0, 404, "another drill");
+    let (status, proof) = prove(&server, &opened["id"]);
+    assert_eq!(status, 200, "{proof}");
+    assert_ne!(proof["proof"], opened["key"]);
+    let sightings = operate(&server, "status")["sightings"].clone();
+    assert_eq!(sightings, json!([{ "challenge": "c1", "address": "127.0.0.1" }]));
+    for number in 0..21 {
+        let answer = operate(&server, "reset");
+        assert_eq!(answer["ok"], number < 20, "{number}: {answer}");
+    }
+    assert_eq!(operate(&server, "end")["ok"], true);
+    assert_eq!(prove(&server, &opened["id"]).0, 404, "the drill has ended");
+}
+
+#[test]
+fn drill_without_a_server_sends_nothing() {
+    let mut server = start(&config());
+    let _status = server.terminate();
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    target.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", target.local_addr().unwrap());
+    let output = server.operate(&["drill", &url], "");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("nothing was sent"), "{error}");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(target.accept().map(drop).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+}
