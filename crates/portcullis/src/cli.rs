@@ -12,8 +12,8 @@ use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
     self, AlertCommand, AuditCommand, BackupArguments, BlockCommand, DoctorArguments,
-    DrillArguments, HealthArguments, InstallationArguments, KeysCommand, LimitsCommand, ReloadArguments,
-    RestoreArguments, RoomCommand, StateCommand, TokenCommand, UserCommand,
+    DrillArguments, HealthArguments, InstallationArguments, KeysCommand, LimitsCommand,
+    ReloadArguments, RestoreArguments, RoomCommand, StateCommand, TokenCommand, UserCommand,
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::manual;

@@ -296,8 +296,7 @@ fn category_and_type(code: Code) -> (&'static str, &'static str) {
         Code::SysShutdown | Code::SysCrash => ("process", "end"),
         Code::SysReload | Code::CertificateRenewal
         | Code::SysOverload
-        | Code::SysMonitorDisabled
-        | Code::SysMonitorEnabled
+        | Code::SysMonitorDisabled | Code::SysMonitorEnabled
         | Code::TableNearlyFull
         | Code::DegradationStateChanged
         | Code::StorageStateChanged

@@ -132,7 +132,10 @@ pub(crate) fn restore(server: &InstallationArguments, arguments: &RestoreArgumen
 }
 
 /// Runs `portcullis drill`.
-pub(crate) fn drill(server: &InstallationArguments, arguments: &DrillArguments) -> Result<ExitCode> {
+pub(crate) fn drill(
+    server: &InstallationArguments,
+    arguments: &DrillArguments,
+) -> Result<ExitCode> {
     drill::run(server, arguments)
 }
 

@@ -19,8 +19,7 @@ fn config() -> Config {
 /// Runs the drill through the proxy; returns its exit code and the report.
 fn drill(behind: &Behind) -> (Option<i32>, Value) {
     let (url, connect) = (format!("https://{NAME}"), behind.address().to_string());
-    let arguments =
-        ["drill", &url, "--connect", &connect, "--ca", &behind.authority(), "--json"];
+    let arguments = ["drill", &url, "--connect", &connect, "--ca", &behind.authority(), "--json"];
     let output = behind.server.operate(&arguments, "");
     let report = serde_json::from_slice(&output.stdout);
     let report = report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
@@ -81,6 +80,7 @@ fn drill_finds_each_careless_line_of_a_proxy_and_names_its_remedy() {
         ("origin-polling", "forward Origin unchanged"),
         ("cors-preflight", "add_header"),
         ("cors-foreign", "add_header"),
+        ("cors-own-page", "unchanged"),
         ("host-foreign", "proxy_set_header Host $host;"),
         ("address-x-forwarded-for", "$proxy_add_x_forwarded_for"),
         ("header-csp-page", "proxy_hide_header"),

@@ -119,12 +119,7 @@ impl Drop for Behind {
 /// Pieces of a proxy's configuration, and what replaces them.
 type Changes = [(&'static str, String)];
 
-fn start(
-    kind: Kind,
-    server: SocketAddr,
-    files: &Path,
-    changes: &Changes,
-) -> (Child, SocketAddr) {
+fn start(kind: Kind, server: SocketAddr, files: &Path, changes: &Changes) -> (Child, SocketAddr) {
     // A port that was free a moment ago may be taken by the time the proxy asks for it.
     for _ in 0..10 {
         let ports = [free_port(), free_port()];

@@ -143,9 +143,8 @@ fn unsigned(attacker: &Attacker<'_>, header: &Value) -> String {
 
 fn key_confusion(attacker: &mut Attacker<'_>) -> CaseOutcome {
     let answer = attacker.ask(&Request::get("/.well-known/jwks.json"))?;
-    let keys = answer.response().and_then(|response| {
-        serde_json::from_slice::<Value>(&response.body).ok()
-    });
+    let keys =
+        answer.response().and_then(|response| serde_json::from_slice::<Value>(&response.body).ok());
     let key = keys.as_ref().and_then(|keys| keys.pointer("/keys/0"));
     let text = |name: &str| key.and_then(|key| key.get(name)?.as_str());
     let (Some(public), Some(id)) = (text("x"), text("kid")) else {

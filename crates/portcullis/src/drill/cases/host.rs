@@ -42,8 +42,8 @@ pub(super) const GROUP: Group = Group {
             threat: "false links and poisoned caches",
             sent: "GET / with X-Forwarded-Host: drill.invalid",
             expected: "a response that does not contain the name",
-            fix: "no part in front may use X-Forwarded-Host of clients: remove it in the proxy with \
-                  proxy_set_header X-Forwarded-Host \"\";",
+            fix: "no part in front may use X-Forwarded-Host of clients: remove it in the proxy \
+                  with proxy_set_header X-Forwarded-Host \"\";",
             run: forwarded_host,
         },
     ],

@@ -68,8 +68,7 @@ pub(super) const GROUP: Group = Group {
 };
 
 fn connects(attacker: &mut Attacker<'_>) -> CaseOutcome {
-    let (most, is_observed) =
-        (attacker.facts.limits.connects, attacker.facts.limits.is_observed);
+    let (most, is_observed) = (attacker.facts.limits.connects, attacker.facts.limits.is_observed);
     if most >= ATTEMPTS_MAX {
         return Ok(skip(format!(
             "rate.connect_per_prefix permits {most} at once, and a drill tries {ATTEMPTS_MAX}"
@@ -87,10 +86,9 @@ fn connects(attacker: &mut Attacker<'_>) -> CaseOutcome {
         }
         let wait = answer.response().and_then(|response| response.header("retry-after"));
         return Ok(match wait {
-            Some(wait) => pass(format!(
-                "attempt {attempt}: {}, Retry-After: {wait}",
-                answer.words()
-            )),
+            Some(wait) => {
+                pass(format!("attempt {attempt}: {}, Retry-After: {wait}", answer.words()))
+            }
             None => fail_with(
                 format!("attempt {attempt}: {}, without Retry-After", answer.words()),
                 "let the proxy pass Retry-After on, so that clients wait before they try again",

@@ -44,7 +44,8 @@ mod tests {
         assert_eq!(ids.len(), cases.len());
         assert!(cases.len() >= 50, "{}", cases.len());
         for case in cases {
-            let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            let is_word =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             assert!(case.id.bytes().all(is_word), "{}", case.id);
             for text in [case.name, case.threat, case.sent, case.expected, case.fix] {
                 assert!(text.len() > 3 && text.len() <= 300, "{}: {text:?}", case.id);

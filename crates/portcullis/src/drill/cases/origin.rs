@@ -7,10 +7,12 @@ use crate::drill::client::request::{POLLING_PATH, Request, SOCKET_PATH};
 
 /// The origin of another site; no such name can exist (RFC 2606 section 2).
 pub(super) const FOREIGN: &str = "https://drill.invalid";
+/// The header by which a page of another origin can read an answer (Fetch, section 3.2).
+const ALLOW: &str = "access-control-allow-origin";
 const HIJACKING: &str = "a page of another site connects (cross-site WebSocket hijacking)";
 const OF_CLIENT: &str = "let the proxy forward Origin unchanged: do not set it with \
-                         proxy_set_header in nginx or set-header in HAProxy; list your pages only in \
-                         origin.allowed";
+                         proxy_set_header in nginx or set-header in HAProxy; list your pages only \
+                         in origin.allowed";
 
 pub(super) const GROUP: Group = Group {
     name: "pages of other sites",
@@ -81,9 +83,7 @@ pub(super) const GROUP: Group = Group {
             run: |attacker| {
                 let answer = attacker.ask(&Request::get(POLLING_PATH).origin(Some(FOREIGN)))?;
                 let response = answer.response();
-                let allow = response.and_then(|response| {
-                    response.header("access-control-allow-origin").map(String::from)
-                });
+                let allow = response.and_then(|response| response.headers(ALLOW));
                 Ok(match allow {
                     Some(allow) => fail(format!("Access-Control-Allow-Origin: {allow}")),
                     None => rejected(&answer),
@@ -150,17 +150,17 @@ fn allowed_origin(
 ) -> CaseOutcome {
     let answer = attacker.ask(request)?;
     let Some(response) = answer.response() else { return Ok(skip(answer.words())) };
-    let allow = response.header("access-control-allow-origin");
-    let varies = response.header("vary").is_some_and(|vary| {
-        vary.split(',').any(|name| name.trim().eq_ignore_ascii_case("origin"))
-    });
-    Ok(judge_allowed(allow, varies, expect))
+    let allow = response.headers(ALLOW);
+    let vary = response.headers("vary").unwrap_or_default();
+    let varies = vary.split(',').any(|name| name.trim().eq_ignore_ascii_case("origin"));
+    Ok(judge_allowed(allow.as_deref(), varies, expect))
 }
 
 /// For a page of another site (`expect` is `None`), a permission for another origin has no effect.
 fn judge_allowed(allow: Option<&str>, varies: bool, expect: Option<&str>) -> Verdict {
     let seen = format!("Access-Control-Allow-Origin: {}", allow.unwrap_or("none"));
-    let is_foreign = matches!(allow, Some("*" | FOREIGN | "null"));
+    let mut allowed = allow.into_iter().flat_map(|allow| allow.split(", "));
+    let is_foreign = allowed.any(|origin| matches!(origin, "*" | FOREIGN | "null"));
     match expect {
         None if is_foreign => fail(seen),
         None => pass(seen),
@@ -181,6 +181,8 @@ mod tests {
             (None, true, None, true),
             (Some(own), true, None, true),
             (Some("*"), true, None, false),
+            (Some("https://chat.example, *"), true, None, false),
+            (Some("https://chat.example, *"), true, Some(own), false),
             (Some(FOREIGN), true, None, false),
             (Some(own), true, Some(own), true),
             (Some(own), false, Some(own), false),

@@ -125,8 +125,10 @@ fn packet(attacker: &mut Attacker<'_>, packet: &str) -> CaseOutcome {
 
 fn undeclared(attacker: &mut Attacker<'_>) -> CaseOutcome {
     let Some(token) = attacker.facts.tokens.test.clone() else {
-        return Ok(skip("no token of a test user: portcullis token make NAME | portcullis drill \
-                        --with-token"));
+        return Ok(skip(
+            "no token of a test user: portcullis token make NAME | portcullis drill \
+                        --with-token",
+        ));
     };
     if attacker.target.has_tls && attacker.certificates()?.1.is_some() {
         return Ok(skip("the certificate is not valid, so the token is not sent"));

@@ -68,7 +68,7 @@ pub(super) const GROUP: Group = Group {
             id: "smuggling-bare-lf",
             name: "a line that ends with LF alone",
             threat: THREAT,
-            sent: "a POST with Transfer-Encoding behind a bare LF, and a hidden request in its body",
+            sent: "a POST with Transfer-Encoding behind a bare LF, and a hidden request in it",
             expected: EXPECTED,
             fix: FIX,
             run: |attacker| {
@@ -111,11 +111,7 @@ fn plain(attacker: &mut Attacker<'_>, headers: fn(usize) -> String) -> CaseOutco
     send(attacker, headers, b"")
 }
 
-fn send(
-    attacker: &mut Attacker<'_>,
-    headers: fn(usize) -> String,
-    start: &[u8],
-) -> CaseOutcome {
+fn send(attacker: &mut Attacker<'_>, headers: fn(usize) -> String, start: &[u8]) -> CaseOutcome {
     let (hidden, challenge) = attacker.proof_request()?;
     let body = [start, &hidden.bytes(attacker.target)].concat();
     let head = format!(
@@ -155,7 +151,11 @@ mod tests {
         let two = one.repeat(2);
         for (answers, is_seen, expect) in [
             (&one, false, "status 400, answers: 1"),
-            (&two, true, "status 400, answers: 2: proxy and server agree that there are two requests"),
+            (
+                &two,
+                true,
+                "status 400, answers: 2: proxy and server agree that there are two requests",
+            ),
             (&Vec::new(), false, "no answer"),
         ] {
             assert_eq!(judge(answers, is_seen), pass(expect));

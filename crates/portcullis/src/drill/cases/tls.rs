@@ -74,7 +74,10 @@ fn plain_text(attacker: &mut Attacker<'_>) -> CaseOutcome {
         return Ok(fail(format!("the TLS port serves plain text: {}", answer.words())));
     }
     let Some(port) = attacker.facts.tls.plain_port else {
-        return Ok(pass(format!("the TLS port: {}; no port of plain text is known", answer.words())));
+        return Ok(pass(format!(
+            "the TLS port: {}; no port of plain text is known",
+            answer.words()
+        )));
     };
     let Ok(mut connection) = attacker.connect_plain(port) else {
         return Ok(pass(format!("port {port} accepts no connection")));

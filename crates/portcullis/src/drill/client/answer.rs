@@ -11,7 +11,7 @@ const HEADERS_MAX: usize = 100;
 pub(crate) struct Response {
     pub(crate) status: u16,
     /// Names are in lower case.
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -30,6 +30,13 @@ impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers.find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a header, separated by commas; `None` without the header.
+    pub(crate) fn headers(&self, name: &str) -> Option<String> {
+        let named = self.headers.iter().filter(|(own, _)| own == name);
+        let values: Vec<&str> = named.map(|(_, value)| value.as_str()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
     }
 
     /// Whether a header or the body contains a text.
@@ -149,6 +156,8 @@ mod tests {
         let (response, length) = parse_head(head).unwrap();
         assert_eq!((response.status, length), (403, head.len()));
         assert_eq!(response.header("x-a"), Some("b"));
+        assert_eq!(response.headers("x-a").as_deref(), Some("b, c"));
+        assert_eq!(response.headers("x-b"), None);
         assert!(response.contains("c") && !response.contains("d"));
         for partial in [&head[..10], b"".as_slice(), b"SSH-2.0-x\r\n"] {
             assert!(parse_head(partial).is_none());

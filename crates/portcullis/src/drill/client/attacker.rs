@@ -58,8 +58,6 @@ pub(crate) enum Upgrade {
 /// The outcome of a request for a proof.
 pub(crate) struct Sighting {
     pub(crate) answer: Answer,
-    /// Whether the answer has the right proof.
-    pub(crate) is_proven: bool,
     /// The address that the server saw; `None` if the challenge did not arrive.
     pub(crate) address: Option<IpAddr>,
 }
@@ -194,8 +192,7 @@ impl<'a> Attacker<'a> {
         let (request, challenge) = self.proof_request()?;
         let answer = self.ask(&change(request))?;
         let address = self.address_of(&challenge)?;
-        let is_proven = self.is_proven(&answer, &challenge);
-        Ok(Sighting { answer, is_proven, address })
+        Ok(Sighting { answer, address })
     }
 
     /// Requests the first proof: nothing else is sent, whatever the answer is.

@@ -67,7 +67,7 @@ impl Connection {
         sent.iter().map(|certificate| certificate.clone().into_owned()).collect()
     }
 
-    /// Sends bytes. A target that has closed the connection is no error: its answer counts.
+    /// Sends bytes. If the target has closed the connection, its answer counts.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let _closed = match &mut self.stream {
             Stream::Plain(socket) => socket.write_all(bytes),

@@ -84,7 +84,10 @@ impl WebSocket {
     }
 
     /// Reads texts until one is found, or until the end: the text, and whether the socket is open.
-    pub(crate) fn read_until(&mut self, found: impl Fn(&str) -> bool) -> (Option<String>, SocketEnd) {
+    pub(crate) fn read_until(
+        &mut self,
+        found: impl Fn(&str) -> bool,
+    ) -> (Option<String>, SocketEnd) {
         for _ in 0..FRAMES_MAX {
             let frame = match self.next_frame() {
                 Ok(frame) => frame,

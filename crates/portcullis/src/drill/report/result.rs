@@ -130,9 +130,13 @@ pub(crate) fn bounded(text: &str) -> String {
 
 /// Control characters, and those that change the direction of text (Unicode, UAX 9).
 fn is_harmful(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}')
+    const RANGES: [(char, char); 4] = [
+        ('\u{200b}', '\u{200f}'),
+        ('\u{202a}', '\u{202e}'),
+        ('\u{2060}', '\u{206f}'),
+        ('\u{feff}', '\u{feff}'),
+    ];
+    char.is_control() || RANGES.iter().any(|(first, last)| (*first..=*last).contains(&char))
 }
 
 #[cfg(test)]
