@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use ipnet::IpNet;
 use portcullis_accounts::{AccessClaims, AccountOptions, SigningKeys};
 use portcullis_audit::{Audit, utc};
 use portcullis_guard::is_app_origin;
@@ -59,6 +60,9 @@ pub(crate) struct DrillArguments {
     /// Connects to this address in place of the address of the name.
     #[arg(long, value_name = "ADDR")]
     connect: Option<SocketAddr>,
+    /// Sends from this address of the machine.
+    #[arg(long, value_name = "IP")]
+    source: Option<IpAddr>,
     /// Reads a token of a test user from standard input, for cases of signed-in users.
     #[arg(long)]
     with_token: bool,
@@ -68,7 +72,7 @@ pub(crate) struct DrillArguments {
 pub(super) fn run(server: &InstallationArguments, arguments: &DrillArguments) -> Result<ExitCode> {
     let installation = Installation::read(server)?;
     let url = arguments.url.clone().unwrap_or_else(|| installation.settings.page_url());
-    let target = Target::read(&url, arguments.connect)?;
+    let target = Target { source: arguments.source, ..Target::read(&url, arguments.connect)? };
     let facts = read_facts(&installation, arguments, &target)?;
     if let Some(directory) = &arguments.report {
         files::prepare(directory)?;
@@ -228,14 +232,20 @@ fn read_facts(
         limits: LimitFacts {
             connects: gate.connect_per_prefix.count,
             is_observed: gate.observe.iter().any(|limit| limit == "connect_per_prefix"),
-            message_max_bytes: gate.message_max_bytes,
+            message_max_bytes: settings.server.message_max_bytes,
             body_max_bytes: settings.server.body_max_bytes,
         },
         tls: tls_facts(installation, arguments, target)?,
         tokens: token_facts(installation, test.transpose()?),
+        proxies: gate.proxies.trusted.iter().filter_map(|text| network(text)).collect(),
         polling: gate.polling,
         dashboard: dashboard(&settings),
     })
+}
+
+/// A network, or the network of one address.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 fn dashboard(settings: &Settings) -> DashboardFact {

@@ -14,6 +14,10 @@ const FIX: &str = "let the proxy append to the header or replace it: proxy_set_h
                    X-Forwarded-For $proxy_add_x_forwarded_for; in nginx, option forwardfor in \
                    HAProxy; list only your own proxies in listen.trusted_proxies";
 
+const UNSEEN: &str = "the request did not reach the server";
+const OWN_PROXY: &str = "the drill has an address of listen.trusted_proxies: run it with --source \
+                         and another address of this machine";
+
 pub(super) const GROUP: Group = Group {
     name: "addresses of clients",
     cases: &[
@@ -65,28 +69,40 @@ pub(super) const GROUP: Group = Group {
 };
 
 fn of_client(attacker: &mut Attacker<'_>) -> CaseOutcome {
-    let Some(seen) = seen_with(attacker, &[])? else {
-        return Ok(skip("the proof did not reach the server"));
-    };
-    Ok(judge_own(seen, attacker.target.ip()))
+    let Some(seen) = seen_with(attacker, &[])? else { return Ok(skip(UNSEEN)) };
+    let local = attacker.local_ip();
+    Ok(judge_own(seen, attacker.facts.is_proxy(seen), (local, attacker.target.ip())))
 }
 
-/// A client that is not on this machine cannot have an address of this machine.
-fn judge_own(seen: IpAddr, target: IpAddr) -> Verdict {
-    if target.to_canonical().is_loopback() {
-        return skip("the drill runs on the machine of the target, as a proxy can");
-    }
-    match seen.to_canonical().is_loopback() {
-        true => fail(format!("the server sees {seen}, an address of its own machine")),
-        false => pass(format!("the server sees {seen}")),
+/// Between client and server, addresses can be translated, so another address is no fault by
+/// itself. One of a proxy, of the target or of an inner network is.
+fn judge_own(seen: IpAddr, is_proxy: bool, (local, target): (Option<IpAddr>, IpAddr)) -> Verdict {
+    let (seen, target) = (seen.to_canonical(), target.to_canonical());
+    let own = local == Some(seen);
+    let words = format!("the server sees {seen}");
+    let is_inner = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
+    };
+    match (is_proxy, own) {
+        (true, true) => skip(OWN_PROXY),
+        (true, false) => fail(format!("{words}, an address of listen.trusted_proxies")),
+        (false, true) => pass(words),
+        (false, false) if seen == target || (is_inner(seen) && !is_inner(target)) => {
+            fail(format!("{words}, which is not an address of this client"))
+        }
+        (false, false) => pass(words),
     }
 }
 
 fn forged(attacker: &mut Attacker<'_>, headers: &[(&str, &str)]) -> CaseOutcome {
     let (Some(without), Some(with)) = (seen_with(attacker, &[])?, seen_with(attacker, headers)?)
     else {
-        return Ok(skip("the proof did not reach the server"));
+        return Ok(skip(UNSEEN));
     };
+    if attacker.facts.is_proxy(without) && attacker.local_ip() == Some(without.to_canonical()) {
+        return Ok(skip(OWN_PROXY));
+    }
     Ok(match without == with {
         true => pass(format!("the server sees {with}")),
         false => fail(format!("the server sees {with}, and {without} without the header")),
@@ -109,12 +125,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_of_the_own_machine_is_not_that_of_a_client_elsewhere() {
+    fn address_of_a_proxy_is_not_that_of_a_client() {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let verdict = |seen: &str, target: &str| judge_own(ip(seen), ip(target));
-        assert!(matches!(verdict("127.0.0.1", "192.0.2.1"), Verdict::Fail { .. }));
-        assert!(matches!(verdict("::ffff:127.0.0.1", "192.0.2.1"), Verdict::Fail { .. }));
-        assert!(matches!(verdict("198.51.100.1", "192.0.2.1"), Verdict::Pass { .. }));
-        assert!(matches!(verdict("127.0.0.1", "127.0.0.1"), Verdict::Skip { .. }));
+        // Seen, a trusted proxy, of this machine, the target; the first letter of the verdict.
+        for (seen, is_proxy, local, target, expect) in [
+            ("198.51.100.1", false, "198.51.100.1", "192.0.2.1", 'P'),
+            ("198.51.100.1", false, "10.0.0.5", "192.0.2.1", 'P'),
+            ("127.0.0.1", false, "127.0.0.1", "127.0.0.1", 'P'),
+            ("10.0.0.9", false, "10.0.0.5", "10.0.0.1", 'P'),
+            ("127.0.0.1", false, "198.51.100.1", "192.0.2.1", 'F'),
+            ("::ffff:127.0.0.1", false, "198.51.100.1", "192.0.2.1", 'F'),
+            ("192.0.2.1", false, "198.51.100.1", "192.0.2.1", 'F'),
+            ("10.0.0.9", false, "198.51.100.1", "192.0.2.1", 'F'),
+            ("10.0.0.9", true, "10.0.0.5", "10.0.0.1", 'F'),
+            ("127.0.0.1", true, "127.0.0.1", "127.0.0.1", 'S'),
+        ] {
+            let verdict = judge_own(ip(seen), is_proxy, (Some(ip(local)), ip(target)));
+            assert_eq!(format!("{verdict:?}").chars().next(), Some(expect), "{seen} {target}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What an attack case gets: connections to the target, facts, and the server's own view.
 //! Never: a connection beyond the bounds; a limit of the server taken for the guard of a case.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -69,6 +69,7 @@ pub(crate) struct Attacker<'a> {
     key: &'a DrillKey,
     control: &'a mut dyn Control,
     budget: Budget,
+    local: Option<IpAddr>,
 }
 
 impl<'a> Attacker<'a> {
@@ -78,11 +79,16 @@ impl<'a> Attacker<'a> {
         key: &'a DrillKey,
         control: &'a mut dyn Control,
     ) -> Self {
-        Self { target, facts, key, control, budget: Budget::new() }
+        Self { target, facts, key, control, budget: Budget::new(), local: None }
     }
 
     pub(crate) fn connections(&self) -> u32 {
         self.budget.connections()
+    }
+
+    /// The address of this machine on the newest connection.
+    pub(crate) fn local_ip(&self) -> Option<IpAddr> {
+        self.local
     }
 
     fn connect(&mut self) -> Result<Connection, Obstacle> {
@@ -91,13 +97,15 @@ impl<'a> Attacker<'a> {
 
     fn connect_with(&mut self, config: &Arc<ClientConfig>) -> Result<Connection, Obstacle> {
         self.budget.take().map_err(Obstacle)?;
-        Ok(Connection::open(self.target, config)?)
+        let connection = Connection::open(self.target, config)?;
+        self.local = connection.local_ip();
+        Ok(connection)
     }
 
     /// Opens a connection without TLS to a port of the target.
     pub(crate) fn connect_plain(&mut self, port: u16) -> Result<Connection, Obstacle> {
         self.budget.take().map_err(Obstacle)?;
-        Ok(Connection::plain(SocketAddr::new(self.target.ip(), port))?)
+        Ok(Connection::plain(self.target, port)?)
     }
 
     /// The certificates of the target, and the error of a client that verifies them.

@@ -2,12 +2,13 @@
 //! Never: a connection to another machine; more bytes in memory than a bound.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::CertificateDer;
+use socket2::{Domain, Socket, Type};
 
 use super::target::Target;
 
@@ -42,22 +43,32 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Opens a connection in plain text to a port of the target.
-    pub(crate) fn plain(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { stream: Stream::Plain(connect(address)?), buffer: Vec::new(), read_bytes: 0 })
+    pub(crate) fn plain(target: &Target, port: u16) -> io::Result<Self> {
+        let socket = connect(SocketAddr::new(target.ip(), port), target.source)?;
+        Ok(Self { stream: Stream::Plain(socket), buffer: Vec::new(), read_bytes: 0 })
     }
 
     /// Opens a connection, and completes the TLS handshake if there is one.
     pub(crate) fn open(target: &Target, config: &Arc<ClientConfig>) -> io::Result<Self> {
         if !target.has_tls {
-            return Self::plain(target.address);
+            return Self::plain(target, target.address.port());
         }
         let client = ClientConnection::new(Arc::clone(config), target.name.clone());
         let client = client.map_err(io::Error::other)?;
-        let mut stream = StreamOwned::new(client, connect(target.address)?);
+        let mut stream = StreamOwned::new(client, connect(target.address, target.source)?);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
         Ok(Self { stream: Stream::Tls(Box::new(stream)), buffer: Vec::new(), read_bytes: 0 })
+    }
+
+    /// The address of this machine, as far as the system knows it.
+    pub(crate) fn local_ip(&self) -> Option<IpAddr> {
+        let socket = match &self.stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => &stream.sock,
+        };
+        socket.local_addr().ok().map(|address| address.ip().to_canonical())
     }
 
     /// The certificates that the target sent.
@@ -111,8 +122,13 @@ impl Connection {
     }
 }
 
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = TcpStream::connect_timeout(&address, TIMEOUT)?;
+fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
+    socket.connect_timeout(&address.into(), TIMEOUT)?;
+    let socket = TcpStream::from(socket);
     socket.set_read_timeout(Some(TIMEOUT))?;
     socket.set_write_timeout(Some(TIMEOUT))?;
     socket.set_nodelay(true)?;

@@ -1,8 +1,10 @@
 //! What a drill knows about the server from its configuration and its keys.
 //! Never: a secret in a report.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use portcullis_model::Secret;
 use rustls::ClientConfig;
 
@@ -13,8 +15,17 @@ pub(crate) struct Facts {
     pub(crate) limits: LimitFacts,
     pub(crate) tls: TlsFacts,
     pub(crate) tokens: TokenFacts,
+    /// The networks of `listen.trusted_proxies`.
+    pub(crate) proxies: Vec<IpNet>,
     pub(crate) polling: bool,
     pub(crate) dashboard: DashboardFact,
+}
+
+impl Facts {
+    /// Whether an address is one of `listen.trusted_proxies`.
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(&address.to_canonical()))
+    }
 }
 
 /// The limits that cases go beyond.
@@ -22,6 +33,7 @@ pub(crate) struct LimitFacts {
     /// `rate.connect_per_prefix`: how many connect at once.
     pub(crate) connects: u32,
     pub(crate) is_observed: bool,
+    /// The largest WebSocket message.
     pub(crate) message_max_bytes: u32,
     pub(crate) body_max_bytes: usize,
 }

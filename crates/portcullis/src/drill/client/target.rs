@@ -17,6 +17,8 @@ pub(crate) struct Target {
     /// The name in the certificate.
     pub(crate) name: ServerName<'static>,
     pub(crate) address: SocketAddr,
+    /// The address of this machine from which the drill sends; `None` lets the system choose.
+    pub(crate) source: Option<IpAddr>,
     pub(crate) has_tls: bool,
 }
 
@@ -56,6 +58,7 @@ impl Target {
             host: authority.to_string(),
             name: server_name,
             address,
+            source: None,
             has_tls,
         })
     }
