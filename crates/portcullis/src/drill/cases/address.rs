@@ -74,8 +74,8 @@ fn of_client(attacker: &mut Attacker<'_>) -> CaseOutcome {
     Ok(judge_own(seen, attacker.facts.is_proxy(seen), (local, attacker.target.ip())))
 }
 
-/// Between client and server, addresses can be translated, so another address is no fault by
-/// itself. One of a proxy, of the target or of an inner network is.
+/// Between client and server, addresses can be translated, so not every other address is a
+/// fault. One of a proxy, of the target or of an inner network is.
 fn judge_own(seen: IpAddr, is_proxy: bool, (local, target): (Option<IpAddr>, IpAddr)) -> Verdict {
     let (seen, target) = (seen.to_canonical(), target.to_canonical());
     let own = local == Some(seen);
