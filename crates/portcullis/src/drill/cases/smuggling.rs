@@ -128,9 +128,9 @@ fn send(attacker: &mut Attacker<'_>, headers: fn(usize) -> String, start: &[u8])
 /// A hidden request is smuggled if it was processed, and the client did not get its answer: then
 /// the proxy took both for one.
 fn judge(answers: &[u8], is_seen: bool) -> Verdict {
-    let count = memchr::memmem::find_iter(answers, b"HTTP/1.").count();
-    let first = answers.get(9..12).filter(|_| count > 0).map(String::from_utf8_lossy);
-    let words = match first {
+    let statuses = statuses(answers);
+    let count = statuses.len();
+    let words = match statuses.first() {
         Some(status) => format!("status {status}, answers: {count}"),
         None => String::from("no answer"),
     };
@@ -139,6 +139,16 @@ fn judge(answers: &[u8], is_seen: bool) -> Verdict {
         (true, _) => pass(format!("{words}: proxy and server agree that there are two requests")),
         (false, _) => pass(words),
     }
+}
+
+/// The status of each response: `HTTP/1.x`, a space and three digits.
+fn statuses(answers: &[u8]) -> Vec<u16> {
+    let at = memchr::memmem::find_iter(answers, b"HTTP/1.");
+    let status = |at: usize| {
+        let rest = answers.get(at + 8..at + 12)?.strip_prefix(b" ")?;
+        std::str::from_utf8(rest).ok()?.parse().ok()
+    };
+    at.filter_map(status).collect()
 }
 
 #[cfg(test)]
@@ -156,6 +166,7 @@ mod tests {
                 true,
                 "status 400, answers: 2: proxy and server agree that there are two requests",
             ),
+            (&[&one[..], b"not HTTP/1.1, or HTTP/1.1 x"].concat(), false, "status 400, answers: 1"),
             (&Vec::new(), false, "no answer"),
         ] {
             assert_eq!(judge(answers, is_seen), pass(expect));
