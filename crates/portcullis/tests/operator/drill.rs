@@ -29,9 +29,8 @@ fn drill(server: &TestServer, more: &[&str], input: &str) -> (Option<i32>, Value
     arguments.extend(["--ca", authority.to_str().unwrap()]);
     arguments.extend(more);
     let output = server.operate(&arguments, input);
-    let report = serde_json::from_slice(&output.stdout);
-    let report = report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    (output.status.code(), report)
+    assert!(!output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
 }
 
 /// The cases with a result, by id.
