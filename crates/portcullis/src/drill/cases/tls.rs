@@ -1,6 +1,8 @@
 //! TLS: plain text, old versions, the certificate, HSTS.
 //! Never: a secret in plain text; the requests have none.
 
+use rustls_pki_types::ServerName;
+
 use super::case::{Case, CaseOutcome, Group, Verdict, fail, fail_with, pass, rejected, skip};
 use crate::drill::client::answer::Answer;
 use crate::drill::client::attacker::Attacker;
@@ -137,6 +139,9 @@ fn certificate(attacker: &mut Attacker<'_>) -> CaseOutcome {
 fn hsts(attacker: &mut Attacker<'_>) -> CaseOutcome {
     if !attacker.target.has_tls {
         return Ok(skip(NO_TLS));
+    }
+    if matches!(attacker.target.name, ServerName::IpAddress(_)) {
+        return Ok(skip("browsers ignore HSTS of IP addresses (RFC 6797 section 8.1.1)"));
     }
     let answer = attacker.ask(&Request::get("/"))?;
     let Some(response) = answer.response() else { return Ok(skip(answer.words())) };
