@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use portcullis_model::Secret;
 
-/// The largest file that is read.
-const SIZE_MAX_BYTES: u64 = 16 * 1024;
+/// The largest file that is read: a certificate with 100 long names, and its chain.
+const SIZE_MAX_BYTES: u64 = 256 * 1024;
 /// The bits that let other users read, write or run a file.
 const OTHERS: u32 = 0o077;
 
@@ -184,7 +184,7 @@ mod tests {
     fn file_over_the_size_limit_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
-        replace(&path, &vec![0; 16 * 1024 + 1], "a").unwrap();
+        replace(&path, &vec![0; SIZE_MAX_BYTES as usize + 1], "a").unwrap();
         assert!(matches!(read(&path), Err(PrivateFileError::TooLarge(_))));
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod task; // the periodic task: when, and what follows
 pub(crate) mod schedule; // the times of renewals and of further attempts
+pub(crate) mod last_failure; // the last failed attempt, for the next start
 mod attempt; // one attempt, from the account to the certificate in use
 mod order; // one order: authorizations, challenges, the certificate
 mod challenge; // the answer to a challenge

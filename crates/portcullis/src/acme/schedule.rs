@@ -12,7 +12,7 @@ const RETRY_FIRST_S: u64 = 2 * 60;
 /// The longest wait after a failure.
 const RETRY_MAX_S: u64 = 12 * HOUR_S;
 /// The waits after the authority reported a rate limit. Their limits are of hours to a week.
-const RATE_LIMITED_S: (u64, u64) = (6 * HOUR_S, 24 * HOUR_S);
+pub(super) const RATE_LIMITED_S: (u64, u64) = (6 * HOUR_S, 24 * HOUR_S);
 /// The shortest wait after a success: a wrong clock causes no loop of orders.
 const AFTER_SUCCESS_S: u64 = HOUR_S;
 
@@ -88,6 +88,11 @@ impl Plan {
     /// After a wait.
     pub(crate) fn after_failure(wait_s: u64, now: Now) -> Self {
         Self { due_unix_s: i64::MIN, not_before_ms: after(now, wait_s) }
+    }
+
+    /// Not before a wait has passed.
+    pub(crate) fn not_before(self, wait_s: u64, now: Now) -> Self {
+        Self { not_before_ms: self.not_before_ms.max(after(now, wait_s)), ..self }
     }
 
     /// Changes the wall-clock time only.

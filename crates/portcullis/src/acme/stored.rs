@@ -99,7 +99,8 @@ impl IssuedCertificate {
         let path = data.join(CERTIFICATE_FILE);
         private_file::replace(&path, self.text.expose(), suffix).map_err(|error| {
             AcmeFailure::new(&format!(
-                "the new certificate is in use, but it cannot be stored: {error}"
+                "the new certificate is in use, but it cannot be stored, which is tried again each \
+                 minute: {error}"
             ))
         })
     }

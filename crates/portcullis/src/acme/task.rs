@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::acme::attempt::Authority;
 use crate::acme::failure::AcmeFailure;
+use crate::acme::last_failure::LastFailure;
 use crate::acme::renewal_info::USUAL_WAIT_S;
 use crate::acme::schedule::{Jitter, Plan, moment_of_window, renewal_unix_s, retry_wait_s};
 use crate::acme::state::AcmeState;
@@ -22,6 +23,8 @@ use crate::tls::server_config::{ReadCertificate, Tls};
 
 /// The interval between two reads of the clock.
 const EVERY_MS: u64 = 1_000;
+/// The interval between two attempts to store a certificate.
+const STORE_AGAIN_MS: u64 = 60_000;
 
 /// Adds the task, its metrics and its part of `/ready` if `tls.mode` is `acme`.
 pub(crate) fn install(
@@ -108,6 +111,8 @@ struct AcmeTask {
     failures: u32,
     /// When the authority is asked for its window, on the monotonic clock.
     window_due_ms: u64,
+    /// A certificate in use that could not be stored, and when that is tried again.
+    not_stored: Option<(Arc<IssuedCertificate>, u64)>,
 }
 
 impl AcmeTask {
@@ -129,11 +134,19 @@ impl AcmeTask {
         if current.is_some() {
             parts.state.set_stored();
         }
-        Self { authority, parts, plan, current, failures: 0, window_due_ms: now.monotonic_ms }
+        let (failures, plan) = after_restart(&authority, plan, now);
+        let window_due_ms = now.monotonic_ms;
+        Self { authority, parts, plan, current, failures, window_due_ms, not_stored: None }
     }
 
     async fn step(&mut self) {
         let now = self.parts.clock.now();
+        if let Some((issued, due_ms)) = self.not_stored.take() {
+            match now.monotonic_ms >= due_ms {
+                true => self.store(issued, now).await,
+                false => self.not_stored = Some((issued, due_ms)),
+            }
+        }
         if self.plan.is_due(now) {
             self.attempt().await;
         } else if now.monotonic_ms >= self.window_due_ms {
@@ -156,31 +169,40 @@ impl AcmeTask {
         }
     }
 
-    /// Stores the certificate, and uses it even if that fails.
+    /// Uses the certificate, and stores it.
     async fn succeed(&mut self, issued: IssuedCertificate, now: Now) {
         let current = Current::new(&issued);
         let read = ReadCertificate::new(issued.key.clone(), issued.validity);
-        let data = self.authority.data.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            let suffix = portcullis_server::random_id::<8>();
-            let suffix = suffix.map_err(|_| AcmeFailure::new("the system has no randomness"))?;
-            issued.write(&data, &suffix)
-        });
-        if let Ok(Err(failure)) = written.await {
-            tracing::error!(error = failure.text, "the certificate is lost at a restart");
-            self.record(Outcome::Failure, failure.text, now);
-        }
         self.parts.certificate.replace(read);
         self.parts.state.set_success(now.unix_s());
         let due = renewal_unix_s(current.validity, current.jitter);
         self.plan = Plan::after_success(due, now);
         self.failures = 0;
+        LastFailure::forget(&self.authority.data);
         self.window_due_ms = now.monotonic_ms;
         let until = day(current.validity.until_unix_s);
         self.current = Some(current);
         let names = self.authority.names.join(" ");
         tracing::info!(names, until, "the authority issued a certificate, which is in use");
         self.record(Outcome::Success, format!("{names}, valid until {until}"), now);
+        self.store(Arc::new(issued), now).await;
+    }
+
+    /// Stores a certificate for the next start; if that fails, again after a minute.
+    async fn store(&mut self, issued: Arc<IssuedCertificate>, now: Now) {
+        let data = self.authority.data.clone();
+        let of_thread = Arc::clone(&issued);
+        let written = tokio::task::spawn_blocking(move || {
+            let suffix = portcullis_server::random_id::<8>();
+            let suffix = suffix.map_err(|_| AcmeFailure::new("the system has no randomness"))?;
+            of_thread.write(&data, &suffix)
+        });
+        let ended = |_| Err(AcmeFailure::new("the thread that stores the certificate ended"));
+        if let Err(failure) = written.await.unwrap_or_else(ended) {
+            tracing::error!(error = failure.text, "the certificate would be lost at a restart");
+            self.record(Outcome::Failure, failure.text, now);
+            self.not_stored = Some((issued, now.monotonic_ms.saturating_add(STORE_AGAIN_MS)));
+        }
     }
 
     fn fail(&mut self, failure: &AcmeFailure, now: Now) {
@@ -189,7 +211,17 @@ impl AcmeTask {
         let wait_s = retry_wait_s(self.failures, failure.kind, retry_after_s, random());
         self.plan = Plan::after_failure(wait_s, now);
         self.parts.state.set_failure(now.unix_s());
-        let next = utc(self.plan.next_unix_s(now).saturating_mul(1_000));
+        let next_unix_s = self.plan.next_unix_s(now);
+        let last = LastFailure {
+            directory: self.authority.settings.directory.clone(),
+            names: self.authority.names.clone(),
+            failures: self.failures,
+            at_unix_s: now.unix_s(),
+            next_unix_s,
+            is_rate_limited: LastFailure::is_limited(failure.kind),
+        };
+        last.keep(&self.authority.data);
+        let next = utc(next_unix_s.saturating_mul(1_000));
         tracing::error!(
             error = failure.text,
             failures = self.failures,
@@ -221,6 +253,21 @@ impl AcmeTask {
         record.detail = Some(detail);
         self.parts.audit.record(record, now);
     }
+}
+
+/// The failures before the start, and a plan that keeps to the wait after the last one.
+///
+/// With another authority or other names, nothing of before counts.
+fn after_restart(authority: &Authority, plan: Plan, now: Now) -> (u32, Plan) {
+    let last = LastFailure::find(&authority.data).filter(|last| {
+        last.directory == authority.settings.directory && last.names == authority.names
+    });
+    let Some(last) = last else { return (0, plan) };
+    let wait_s = last.wait_s(now);
+    if wait_s > 0 {
+        tracing::warn!(wait_s, "an attempt before the start failed: the next one waits");
+    }
+    (last.failures, plan.not_before(wait_s, now))
 }
 
 /// Spreads the times of servers; without randomness, they have no random part.

@@ -56,7 +56,7 @@ impl Installation {
     pub(crate) fn open(&self) -> Result<(SqliteOperatorStore, RoleTable)> {
         let path = &self.settings.storage.database;
         if !path.exists() {
-            bail!("there is no database at {}: start the server once", path.display());
+            bail!("{} does not exist: start the server once", path.display());
         }
         let log = SealLog::new(Arc::clone(&self.clock));
         let seal =

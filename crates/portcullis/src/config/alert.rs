@@ -108,7 +108,7 @@ struct CustomSection {
     #[schemars(extend("x-default" = []))]
     #[serde(default)]
     rule: Vec<String>,
-    /// What it counts by: `all`, `user`, `name`, `prefix`, `origin`, `room` or `connection`.
+    /// The key of its counts: `all`, `user`, `name`, `prefix`, `origin`, `room` or `connection`.
     #[schemars(extend("examples" = ["user"]))]
     key: String,
     /// Records after which it fires.

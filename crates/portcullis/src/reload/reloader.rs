@@ -233,7 +233,9 @@ impl Reloader {
         if let Some(alerts) = targets.audit.alerts().filter(|_| is_same_kind) {
             let state_file = checked.settings.storage.data.join(ALERT_STATE);
             let options = checked.settings.audit.alert.options(state_file, &targets.clock);
-            alerts.replace_rules(&options);
+            if !alerts.replace_rules(&options) {
+                tracing::warn!("open alerts of the last second can be lost");
+            }
         }
         Ok(())
     }

@@ -54,9 +54,19 @@ pub(super) struct LoginArguments {
 /// Where TLS ends.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct TlsArguments {
-    /// Where TLS ends: files (here, with your certificate) or proxy (a proxy on this machine).
+    /// Where TLS ends: acme (here, with a certificate that the server gets itself), files (here, with
+    /// your certificate) or proxy (a proxy on this machine).
     #[arg(long, value_name = "KIND", value_parser = TlsKind::parse)]
     pub(super) tls: Option<TlsKind>,
+    /// With --tls acme: you agree to the terms of Let's Encrypt (https://letsencrypt.org/repository).
+    #[arg(long)]
+    pub(super) agree_terms: bool,
+    /// With --tls acme: the address to which the authority writes.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) acme_email: Option<String>,
+    /// With --tls acme: certificates for tests, which no client trusts.
+    #[arg(long)]
+    pub(super) acme_staging: bool,
     /// With --tls files: the certificate chain in PEM; /etc/portcullis/tls.crt by default.
     #[arg(long, value_name = "PEM")]
     pub(super) certificate: Option<PathBuf>,
@@ -66,4 +76,16 @@ pub(super) struct TlsArguments {
     /// The address of a proxy that forwards connections, such as 127.0.0.1; can be repeated.
     #[arg(long, value_name = "ADDRESS")]
     pub(super) proxy: Vec<String>,
+}
+
+impl TlsArguments {
+    /// The first option that only `--tls acme` has.
+    pub(super) fn first_of_acme(&self) -> Option<&'static str> {
+        let set = [
+            ("--agree-terms", self.agree_terms),
+            ("--acme-email", self.acme_email.is_some()),
+            ("--acme-staging", self.acme_staging),
+        ];
+        set.into_iter().find(|(_, is_set)| *is_set).map(|(flag, _)| flag)
+    }
 }

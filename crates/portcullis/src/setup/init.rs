@@ -37,10 +37,12 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<()> {
 }
 
 /// Keys, and the options that set them.
-const OPTIONS: [(&str, &str); 7] = [
+const OPTIONS: [(&str, &str); 9] = [
     ("origin.allowed", "--origin"),
     ("tls.certificate_file", "--certificate"),
     ("tls.key_file", "--key"),
+    ("tls.acme_email", "--acme-email"),
+    ("tls.mode", "--tls"),
     ("listen.trusted_proxies", "--proxy"),
     ("token.issuer.jwks_url", "--jwks-url"),
     ("token.issuer.algorithm", "--algorithm"),
@@ -60,11 +62,16 @@ fn name_option(error: Error) -> Error {
 /// What to do with the file.
 fn next_steps(plan: &Plan, file: &Path) -> String {
     let mut steps = Vec::new();
-    if let TlsPlan::Proxy(_) = &plan.tls {
-        steps.push(format!(
+    match &plan.tls {
+        TlsPlan::Acme(_) => steps.push(format!(
+            "Let {} lead to this machine (DNS), and open the ports 80 and 443.",
+            plan.domain
+        )),
+        TlsPlan::Files { .. } => {}
+        TlsPlan::Proxy(_) => steps.push(format!(
             "Let your proxy forward https://{} to 127.0.0.1:8443. docs/proxies.md has examples.",
             plan.domain
-        ));
+        )),
     }
     if file == Path::new(PACKAGED) {
         steps.push(String::from("Check it: sudo portcullisctl check"));
@@ -77,7 +84,7 @@ fn next_steps(plan: &Plan, file: &Path) -> String {
         let shown = file.display();
         steps.push(format!("Check it: portcullis check --config {shown}"));
         let port = match &plan.tls {
-            TlsPlan::Files { .. } => " (as root, or as a service: port 443 needs a privilege)",
+            TlsPlan::Acme(_) | TlsPlan::Files { .. } => " (as root, or as a service: port 443 needs a privilege)",
             TlsPlan::Proxy(_) => "",
         };
         steps.push(format!("Start the server: portcullis serve --config {shown}{port}"));

@@ -50,6 +50,7 @@ pub(super) struct IssuerPlan {
 /// Where TLS ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TlsPlan {
+    Acme(AcmePlan),
     Files {
         certificate: PathBuf,
         key: PathBuf,
@@ -58,6 +59,15 @@ pub(super) enum TlsPlan {
     },
     /// At proxies on this machine.
     Proxy(Vec<String>),
+}
+
+/// A certificate that the server gets itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct AcmePlan {
+    pub(super) email: Option<String>,
+    pub(super) is_staging: bool,
+    /// Proxies that forward connections, also on other machines.
+    pub(super) proxies: Vec<String>,
 }
 
 /// The words of `--login`.
@@ -80,6 +90,7 @@ impl LoginKind {
 /// The words of `--tls`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TlsKind {
+    Acme,
     Files,
     Proxy,
 }
@@ -89,11 +100,8 @@ impl TlsKind {
         match text {
             "files" => Ok(Self::Files),
             "proxy" => Ok(Self::Proxy),
-            "acme" => {
-                let mend = "get a certificate with a program such as certbot, and use files";
-                Err(ConfigError::unavailable("--tls", "acme", mend))
-            }
-            _ => Err(ConfigError::no_such_choice("--tls", text, "write files or proxy")),
+            "acme" => Ok(Self::Acme),
+            _ => Err(ConfigError::no_such_choice("--tls", text, "write acme, files or proxy")),
         }
     }
 }
@@ -216,10 +224,26 @@ fn required(flag: &str, value: &Option<String>, mend: &str) -> Result<String, Co
 
 impl TlsPlan {
     pub(super) fn from_arguments(arguments: &TlsArguments) -> Result<Self, ConfigError> {
-        let TlsArguments { tls, certificate, key, proxy } = arguments;
+        let TlsArguments { tls, certificate, key, proxy, .. } = arguments;
         let has_files = certificate.is_some() || key.is_some();
-        let usual = if has_files || proxy.is_empty() { TlsKind::Files } else { TlsKind::Proxy };
-        match tls.unwrap_or(usual) {
+        let first_of_acme = arguments.first_of_acme();
+        let usual = match (has_files, first_of_acme) {
+            (false, Some(_)) => TlsKind::Acme,
+            (false, None) if !proxy.is_empty() => TlsKind::Proxy,
+            _ => TlsKind::Files,
+        };
+        let kind = tls.unwrap_or(usual);
+        if let (Some(flag), TlsKind::Files | TlsKind::Proxy) = (first_of_acme, kind) {
+            let why = "the server gets a certificate itself only with --tls acme";
+            return Err(ConfigError::refused(flag, "set", why, "remove it, or use --tls acme"));
+        }
+        match kind {
+            TlsKind::Acme | TlsKind::Proxy if has_files => {
+                let why = "the certificate is your own only with --tls files";
+                let mend = "remove --certificate and --key, or use --tls files";
+                Err(ConfigError::refused("--certificate", "set", why, mend))
+            }
+            TlsKind::Acme => Self::acme(arguments),
             TlsKind::Files => {
                 let file = |path: &Option<PathBuf>, usual: &str| {
                     absolute(path.as_deref().unwrap_or(Path::new(usual)))
@@ -227,13 +251,22 @@ impl TlsPlan {
                 let (certificate, key) = (file(certificate, CERTIFICATE), file(key, KEY));
                 Ok(Self::Files { certificate, key, proxies: networks(proxy)? })
             }
-            TlsKind::Proxy if has_files => {
-                let why = "with --tls proxy, the proxy has the certificate";
-                let mend = "remove --certificate and --key, or use --tls files";
-                Err(ConfigError::refused("--certificate", "set", why, mend))
-            }
             TlsKind::Proxy => Self::proxies(proxy),
         }
+    }
+
+    /// A certificate of Let's Encrypt, with whose terms the operator agrees.
+    fn acme(arguments: &TlsArguments) -> Result<Self, ConfigError> {
+        if !arguments.agree_terms {
+            let why = "Let's Encrypt issues certificates only to operators who agree to its terms";
+            let mend = "read https://letsencrypt.org/repository, and add --agree-terms";
+            return Err(ConfigError::refused("--agree-terms", "missing", why, mend));
+        }
+        Ok(Self::Acme(AcmePlan {
+            email: arguments.acme_email.clone(),
+            is_staging: arguments.acme_staging,
+            proxies: networks(&arguments.proxy)?,
+        }))
     }
 
     /// TLS ends at these proxies, which have to be on this machine.

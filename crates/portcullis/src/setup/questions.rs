@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use portcullis_model::Now;
 
-use super::arguments::InitArguments;
+use super::arguments::{InitArguments, TlsArguments};
 use super::plan::{
     ALGORITHM, CERTIFICATE, IssuerPlan, KEY, LOOPBACK, Login, LoginKind, Plan, TlsKind, TlsPlan,
     absolute, jwks_url_of,
@@ -106,14 +106,20 @@ impl<R: BufRead, W: Write> Terminal<R, W> {
     fn tls(&mut self, plan: &mut Plan, arguments: &InitArguments) -> Result<()> {
         let given = &arguments.tls;
         let is_file = given.certificate.is_some() || given.key.is_some();
-        let kind = match given.tls.or(is_file.then_some(TlsKind::Files)) {
+        let is_acme = given.first_of_acme().is_some();
+        let known = is_file.then_some(TlsKind::Files).or(is_acme.then_some(TlsKind::Acme));
+        let kind = match given.tls.or(known) {
             Some(kind) => kind,
             None => {
-                let question = "Where TLS ends: files (here, with your certificate) or proxy (a \
-                                proxy on this machine)";
-                self.ask(question, Some("files"), |text| Ok(TlsKind::parse(text)?))?
+                let question = "Where TLS ends: acme (here, with a certificate of Let's Encrypt, \
+                                which the server gets itself), files (here, with your \
+                                certificate) or proxy (a proxy on this machine)";
+                self.ask(question, Some("acme"), |text| Ok(TlsKind::parse(text)?))?
             }
         };
+        if kind == TlsKind::Acme {
+            return self.acme(plan, given);
+        }
         if kind == TlsKind::Proxy {
             let question = "Address from which the proxy connects";
             let given = (!given.proxy.is_empty()).then(|| given.proxy.join(" "));
@@ -149,6 +155,27 @@ impl<R: BufRead, W: Write> Terminal<R, W> {
                 Err(error) => self.explain(&error)?,
             }
         }
+    }
+
+    fn acme(&mut self, plan: &mut Plan, given: &TlsArguments) -> Result<()> {
+        let mut arguments = TlsArguments { tls: Some(TlsKind::Acme), ..given.clone() };
+        if !arguments.agree_terms {
+            let question = "Do you agree to the terms of Let's Encrypt \
+                            (https://letsencrypt.org/repository): yes or no";
+            arguments.agree_terms = self.ask(question, None, |text| match text {
+                "yes" => Ok(true),
+                "no" => Ok(false),
+                _ => anyhow::bail!("write yes or no"),
+            })?;
+        }
+        plan.tls = TlsPlan::from_arguments(&arguments)?;
+        let question = "Address to which the authority writes";
+        self.improve_unless(given.acme_email.clone(), question, "none", plan, |plan, text| {
+            if let TlsPlan::Acme(acme) = &mut plan.tls {
+                acme.email = (text != "none").then(|| String::from(text));
+            }
+            Ok(())
+        })
     }
 
     fn admin_host(&mut self, plan: &mut Plan, arguments: &InitArguments) -> Result<()> {

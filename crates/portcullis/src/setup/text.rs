@@ -3,14 +3,15 @@
 
 use std::path::Path;
 
-use super::plan::{IssuerPlan, Login, Plan, TlsPlan};
+use super::plan::{AcmePlan, IssuerPlan, Login, Plan, TlsPlan};
 
 /// The file.
 pub(super) fn render(plan: &Plan) -> String {
     let mut text = format!(
         "# The configuration of Portcullis for {}, written by `portcullis init`.
 #
-# After a change, check the file with `portcullis check`, and restart the server.
+# After a change, check the file with `portcullis check`, then use it with `portcullis reload`, which
+# says what needs a restart.
 # `portcullis config example` prints all keys with their descriptions and defaults.
 profile = \"production\"
 ",
@@ -32,17 +33,30 @@ const AUDIT: &str = "
 stdout = false
 ";
 
-fn listen(plan: &Plan) -> String {
-    let mut text = String::from("\n[listen]\n");
-    match &plan.tls {
-        TlsPlan::Files { proxies, .. } => {
-            text.push_str(
-                "# All addresses of this machine, IPv4 and IPv6.
+/// Addresses of a server that ends TLS itself.
+const OWN_TLS: &str = "# All addresses of this machine, IPv4 and IPv6.
 public = \"[::]:443\"
 # Health, metrics and operators' requests, for programs on this machine only. Below 1024, so that no
 # other user can listen there while the server is down.
 private = \"127.0.0.1:943\"
-# Redirects plain http:// requests for pages to https://.
+";
+
+fn listen(plan: &Plan) -> String {
+    let mut text = String::from("\n[listen]\n");
+    match &plan.tls {
+        TlsPlan::Acme(AcmePlan { proxies, .. }) => {
+            text.push_str(OWN_TLS);
+            text.push_str(
+                "# The authority validates the name here. Redirects plain http:// requests to https://.
+redirect = \"[::]:80\"
+",
+            );
+            text.push_str(&trusted(proxies));
+        }
+        TlsPlan::Files { proxies, .. } => {
+            text.push_str(OWN_TLS);
+            text.push_str(
+                "# Redirects plain http:// requests for pages to https://.
 #redirect = \"[::]:80\"
 ",
             );
@@ -92,6 +106,7 @@ fn origin(plan: &Plan) -> String {
 
 fn tls(tls: &TlsPlan) -> String {
     match tls {
+        TlsPlan::Acme(acme) => certificate_of_authority(acme),
         TlsPlan::Files { certificate, key, .. } => format!(
             "
 [tls]
@@ -111,6 +126,34 @@ mode = \"off\"
 ",
         ),
     }
+}
+
+fn certificate_of_authority(acme: &AcmePlan) -> String {
+    let mut text = String::from(
+        "
+[tls]
+# The server gets its certificate from Let's Encrypt, and renews it. The name has to lead to this
+# machine, and port 80 has to be open.
+mode = \"acme\"
+acme_terms_agreed = true
+",
+    );
+    if let Some(email) = &acme.email {
+        text.push_str(&format!("acme_email = {}\n", quoted(email)));
+    }
+    match acme.is_staging {
+        true => text.push_str(
+            "# For tests: no client trusts these certificates. Remove the line when they arrive.
+acme_staging = true
+",
+        ),
+        false => text.push_str(
+            "# First tries without limits, with certificates that no client trusts:
+#acme_staging = true
+",
+        ),
+    }
+    text
 }
 
 fn login(login: &Login) -> String {

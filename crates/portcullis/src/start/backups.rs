@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use portcullis_audit::parse_utc;
 use portcullis_model::{Clock, Denial};
-use portcullis_server::{Builder, Reply};
+use portcullis_server::{Builder, Reply, random_id};
 use portcullis_store::{CopyProgress, CopyState, Store, StoreError};
 use rustix::fs::statvfs;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::config::{Settings, StorageSettings};
@@ -25,14 +26,35 @@ const RESERVE_BYTES: u64 = 256 * MIB;
 const RESERVE_DIVISOR: u64 = 8;
 const MIB: u64 = 1024 * 1024;
 
+/// Time after the last question about a complete copy until another backup may replace it.
+const UNUSED_MS: u64 = 60_000;
+
 /// An operation of a backup.
-type BackupOperation = fn(&BackupDesk) -> Result<Reply, Denial>;
+type BackupOperation = fn(&BackupDesk, &str) -> Result<Reply, Denial>;
+
+/// The payload of an operation.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    /// The id of the copy, which `backup/start` returns.
+    #[serde(default)]
+    id: String,
+}
 
 /// The copy of the database that a command has requested.
 struct BackupDesk {
     store: Arc<dyn Store>,
     storage: StorageSettings,
-    current: Mutex<Option<Arc<CopyProgress>>>,
+    clock: Arc<dyn Clock>,
+    current: Mutex<Option<RequestedCopy>>,
+}
+
+/// A copy, in a directory of its own, so that no command touches that of another one.
+struct RequestedCopy {
+    id: String,
+    progress: Arc<CopyProgress>,
+    /// When its command asked about it for the last time.
+    asked_ms: u64,
 }
 
 /// Installs the operations of backups on the private listener, and the metric.
@@ -52,9 +74,10 @@ pub(super) fn install(
         tracing::warn!(%error, "{staging} of an earlier backup cannot be removed: delete it");
     }
     let store = Arc::clone(store);
-    let desk = Arc::new(BackupDesk { store, storage, current: Mutex::default() });
+    let clock = Arc::clone(clock);
+    let desk = Arc::new(BackupDesk { store, storage, clock, current: Mutex::default() });
     let routes: [(&str, BackupOperation); 3] = [
-        ("backup/start", BackupDesk::start),
+        ("backup/start", |desk, _| desk.start()),
         ("backup/status", BackupDesk::status),
         ("backup/discard", BackupDesk::discard),
     ];
@@ -63,8 +86,8 @@ pub(super) fn install(
         builder.private_route(String::from(path), move |_services, body| {
             let desk = Arc::clone(&desk);
             async move {
-                check_empty(&body)?;
-                let operated = tokio::task::spawn_blocking(move || operation(&desk)).await;
+                let id = copy_id(&body)?;
+                let operated = tokio::task::spawn_blocking(move || operation(&desk, &id)).await;
                 operated.unwrap_or(Err(Denial::Internal("backup")))
             }
         });
@@ -83,43 +106,55 @@ fn age_s(note: &Path, now_unix_ms: i64) -> i64 {
     at_unix_ms.map_or(-1, |at| now_unix_ms.saturating_sub(at).max(0) / 1_000)
 }
 
-fn check_empty(body: &Bytes) -> Result<(), Denial> {
-    if body.is_empty() || body.as_ref() == b"{}" {
-        return Ok(());
-    }
-    Err(Denial::app("payload_invalid", "this operation has no members: send {}"))
+/// Reads the id of a copy; empty if the payload has none.
+fn copy_id(body: &Bytes) -> Result<String, Denial> {
+    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    let request: Result<Request, _> = serde_json::from_slice(body);
+    request
+        .map(|request| request.id)
+        .map_err(|error| Denial::app("payload_invalid", error.to_string()))
 }
 
 impl BackupDesk {
     fn start(&self) -> Result<Reply, Denial> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|copy| matches!(copy.state(), CopyState::Running)) {
+        if current.as_ref().is_some_and(|copy| self.is_used(copy)) {
             let why = "another backup copies the database: wait until it has ended";
             return Err(Denial::app("backup_running", why));
         }
         self.check_space()?;
-        let staging = self.staging();
         let unusable = |error: std::io::Error| {
             let why = format!("cannot use {BACKUP_STAGING} in the data directory: {error}");
             Denial::app("backup_failed", why)
         };
-        remove_staging(&staging).map_err(unusable)?;
-        DirBuilder::new().mode(0o700).create(&staging).map_err(unusable)?;
-        let started = self.store.start_copy(&staging.join(COPY_NAME));
-        *current = Some(started.map_err(|error| failed(&error))?);
-        Ok(Reply::ok())
+        *current = None;
+        remove_staging(&self.staging()).map_err(unusable)?;
+        let id = random_id::<8>()?;
+        let folder = self.staging().join(&id);
+        let created = DirBuilder::new().mode(0o700).recursive(true).create(&folder);
+        created.map_err(unusable)?;
+        let started = self.store.start_copy(&folder.join(COPY_NAME));
+        let progress = started.map_err(|error| failed(&error))?;
+        let reply = Reply::fields(&json!({ "id": id }));
+        *current = Some(RequestedCopy { id, progress, asked_ms: self.now_ms() });
+        Ok(reply)
     }
 
-    fn status(&self) -> Result<Reply, Denial> {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(copy) = current.as_ref() else {
-            return Err(Denial::app(
-                "backup_missing",
-                "no backup was started, or it was discarded",
-            ));
-        };
-        let (copied, total) = copy.pages();
-        let state = match copy.state() {
+    /// Whether a command waits for the copy, or is moving it.
+    fn is_used(&self, copy: &RequestedCopy) -> bool {
+        match copy.progress.state() {
+            CopyState::Running => true,
+            CopyState::Complete => self.now_ms().saturating_sub(copy.asked_ms) < UNUSED_MS,
+            CopyState::Failed(_) => false,
+        }
+    }
+
+    fn status(&self, id: &str) -> Result<Reply, Denial> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let copy = current.as_mut().filter(|copy| copy.id == id).ok_or_else(missing)?;
+        copy.asked_ms = self.now_ms();
+        let (copied, total) = copy.progress.pages();
+        let state = match copy.progress.state() {
             CopyState::Running => "running",
             CopyState::Complete => "complete",
             CopyState::Failed(error) => return Err(failed(&error)),
@@ -128,10 +163,13 @@ impl BackupDesk {
     }
 
     /// Ends the copy, if it still runs, and removes it.
-    fn discard(&self) -> Result<Reply, Denial> {
+    fn discard(&self, id: &str) -> Result<Reply, Denial> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_none_or(|copy| copy.id != id) {
+            return Err(missing());
+        }
         if let Some(copy) = current.take() {
-            copy.cancel();
+            copy.progress.cancel();
         }
         remove_staging(&self.staging()).map_err(|error| {
             let why = format!("cannot remove {BACKUP_STAGING} in the data directory: {error}");
@@ -142,6 +180,10 @@ impl BackupDesk {
 
     fn staging(&self) -> PathBuf {
         self.storage.data.join(BACKUP_STAGING)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock.now().monotonic_ms
     }
 
     /// Rejects a copy that would use up the space of the server itself.
@@ -170,6 +212,11 @@ fn database_bytes(database: &Path) -> u64 {
     log.push("-wal");
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |facts| facts.len());
     size(database).saturating_add(size(Path::new(&log)))
+}
+
+fn missing() -> Denial {
+    let why = "there is no copy with this id: it was discarded, or never started";
+    Denial::app("backup_missing", why)
 }
 
 fn failed(error: &StoreError) -> Denial {

@@ -14,6 +14,10 @@ use crate::start::signals::{Signals, Wake};
 use crate::start::supervisor::Supervisor;
 use crate::tls::server_config::Tls;
 
+/// Ticks between two attempts after a failed reload, with `serve --watch`: the fault can be in a file
+/// that only the rejected configuration names, which is not watched.
+const TRY_AGAIN_TICKS: u32 = 6;
+
 /// The logs, whose files can be rotated.
 pub(super) struct Logs<'a> {
     pub(super) security: &'a Audit,
@@ -35,6 +39,8 @@ pub(super) struct MainLoop<'a> {
     pub(super) certificates: CertificateWatch,
     /// The files of the configuration, with `serve --watch`.
     pub(super) files: Option<FileWatch>,
+    /// Ticks since the newest reload, if it failed.
+    pub(super) failed_ticks: Option<u32>,
     pub(super) health: HealthReader,
     pub(super) clock: &'a dyn Clock,
 }
@@ -61,7 +67,8 @@ impl MainLoop<'_> {
     fn apply(&mut self) {
         self.files.iter_mut().for_each(FileWatch::mark_read);
         // The result is in both logs.
-        let _recorded = self.reloader.reload(ReloadMode::Apply);
+        let outcome = self.reloader.reload(ReloadMode::Apply);
+        self.failed_ticks = outcome.is_err().then_some(0);
         if let (Some(files), Some(settings)) = (&mut self.files, self.reloader.settings()) {
             files.follow(&settings);
         }
@@ -73,9 +80,18 @@ impl MainLoop<'_> {
         if let Some(tls) = &self.tls {
             self.certificates.check(tls, self.logs.security, now);
         }
-        if self.files.as_mut().is_some_and(FileWatch::has_changed) {
+        if self.files.as_mut().is_some_and(FileWatch::has_changed) || self.is_mended() {
             self.apply();
         }
         self.supervisor.show_status(&self.health);
+    }
+
+    /// Whether a configuration that was rejected has no fault any more.
+    fn is_mended(&mut self) -> bool {
+        let Some(ticks) = self.failed_ticks.as_mut().filter(|_| self.files.is_some()) else {
+            return false;
+        };
+        *ticks = ticks.saturating_add(1);
+        ticks.is_multiple_of(TRY_AGAIN_TICKS) && self.reloader.reload(ReloadMode::Preview).is_ok()
     }
 }

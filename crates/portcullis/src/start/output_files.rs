@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::acme::account::ACCOUNT_FILE;
+use crate::acme::last_failure::FAILURE_FILE;
 use crate::acme::stored::CERTIFICATE_FILE;
 use crate::config::{ConfigError, Settings, input_files};
 use crate::start::log_key;
@@ -22,6 +23,7 @@ const OWN_NAMES: [&str; 25] = [
     "tls.pem",
     "tls.key",
     ACCOUNT_FILE,
+    FAILURE_FILE,
     CERTIFICATE_FILE,
     LOG_NUMBERS,
     log_key::FILE_NAME,

@@ -133,7 +133,7 @@ fn inspect_restore(data: &Path) -> Result<(), ConfigError> {
         return Ok(());
     }
     let why = String::from("a restore of a backup did not end, so files of it are missing");
-    let mend = "run portcullis restore again, with --replace";
+    let mend = "run portcullis restore again: it first moves the old files back";
     Err(ConfigError::file("the data directory", data, why, mend))
 }
 

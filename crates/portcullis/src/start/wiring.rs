@@ -118,8 +118,18 @@ fn run(
     let certificates = CertificateWatch::new(&settings, clock.now());
     let files = launch.watch.then(|| FileWatch::new(&configured));
     let logs = Logs { security: &audit, access: access.as_ref() };
-    MainLoop { supervisor, reloader, logs, tls, certificates, files, health, clock: &*clock }
-        .run(signals);
+    MainLoop {
+        supervisor,
+        reloader,
+        logs,
+        tls,
+        certificates,
+        files,
+        failed_ticks: None,
+        health,
+        clock: &*clock,
+    }
+    .run(signals);
     supervisor.stopping();
     end_within(Duration::from_millis(settings.server.drain_ms) + AFTER_DRAIN);
     tracing::info!("stopping: clients are asked to reconnect later");

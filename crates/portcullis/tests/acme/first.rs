@@ -67,8 +67,13 @@ fn server_is_not_ready_until_its_authority_answers() {
     assert_eq!(answer.json()["parts"]["certificate"], json!("not_issued"));
     let temporary = shown(&server);
     assert!(!is_issued(&temporary) && contains(&temporary, b"Portcullis temporary certificate"));
-    assert!(counter(&server, "portcullis_acme_last_failure_seconds") > 0);
-    // The next attempt is minutes later.
+    let failed = counter(&server, "portcullis_acme_last_failure_seconds");
+    assert!(failed > 0);
+    // The next attempt is minutes later, also after a restart.
+    let server = server.restart();
+    let next = counter(&server, "portcullis_acme_next_attempt_seconds");
+    assert!((85..=125).contains(&(next - failed)), "{next} {failed}");
+    assert_eq!(counter(&server, "portcullis_acme_last_failure_seconds"), 0, "none since the start");
     authority.run(&[]);
     clock.pass(Duration::from_secs(3 * 60));
     wait_until_ready(&server);

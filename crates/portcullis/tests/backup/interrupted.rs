@@ -139,3 +139,30 @@ fn full_disk_of_a_backup_is_named_and_another_disk_can_be_used() {
     let restore = ["restore", text(&backup)];
     assert!(rejected(&machine, &restore).contains("field-keys.ring"), "the files are valid");
 }
+
+#[test]
+fn backups_at_the_same_time_do_not_touch_each_others_copy() {
+    let server = start();
+    let mut sender = Sender::new(&server);
+    sender.send_until(200);
+    let place = tempfile::tempdir().unwrap();
+    for round in 0..4 {
+        let paths = [0, 1, 2].map(|number| place.path().join(format!("{round}-{number}")));
+        let commands = paths.clone().map(|path| server.begin(&["backup", text(&path)]));
+        let mut written = 0;
+        for (command, path) in commands.into_iter().zip(&paths) {
+            let output = command.wait_with_output().unwrap();
+            if output.status.success() {
+                // The command has compared the copy with the checks of the database.
+                assert!(path.join("manifest.json").exists());
+                written += 1;
+            } else {
+                let error = String::from_utf8(output.stderr).unwrap();
+                assert!(error.contains("another backup copies the database"), "{error}");
+                assert!(!path.exists());
+            }
+        }
+        assert!(written > 0);
+    }
+    assert!(!server.data().join("backup-staging").exists());
+}

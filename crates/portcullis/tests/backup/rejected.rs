@@ -105,10 +105,10 @@ fn backup_that_does_not_fit_is_rejected_by_name() {
 
     // A restore that did not end: the server does not start on the rest of it.
     let mark = machine.data().join("restore.unfinished");
-    std::fs::write(&mark, "").unwrap();
+    std::fs::write(&mark, r#"{ "note": "", "files": [] }"#).unwrap();
     let error = rejected(&machine, &["serve"]);
     assert!(error.contains("a restore of a backup did not end"), "{error}");
-    done(&machine, &[&restore[..], &["--replace"]].concat());
+    assert!(done(&machine, &restore).contains("undone    an interrupted restore"));
     assert!(!mark.exists());
 }
 

@@ -151,6 +151,16 @@ fn stopped_server_is_restored_in_place_and_keeps_replaced_files() {
     assert!(done(&server, &["audit", "verify", "--key", key.trim()]).contains("sound"));
 }
 
+/// Writes the mark of a restore as if it had been killed after it had moved all files.
+fn interrupt(data: &Path) {
+    let aside = names(data).into_iter().find(|name| name.starts_with("before-restore-"));
+    let aside = data.join(aside.unwrap());
+    let replaced = |name: &str| json!({ "place": data.join(name), "aside": aside.join(name) });
+    let files: Vec<_> = names(&aside).iter().map(|name| replaced(name)).collect();
+    let mark = json!({ "note": "A restore has not ended.", "files": files });
+    std::fs::write(data.join("restore.unfinished"), mark.to_string()).unwrap();
+}
+
 // T-428
 #[test]
 fn t428_deleted_account_stays_deleted_when_a_backup_is_restored_in_place() {
@@ -163,7 +173,10 @@ fn t428_deleted_account_stays_deleted_when_a_backup_is_restored_in_place() {
     drop(sender);
     done(&server, &["user", "delete", "ann"]);
     assert!(server.terminate().success());
-    done(&server, &["restore", text(&backup), "--replace"]);
+    let restore = ["restore", text(&backup), "--replace"];
+    done(&server, &restore);
+    interrupt(&server.data());
+    assert!(done(&server, &restore).contains("undone    an interrupted restore"));
     let users = done(&server, &["user", "list"]);
     assert!(users.contains("root") && !users.contains("ann"), "{users}");
     let server = server.crash_and_restart();

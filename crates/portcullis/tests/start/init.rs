@@ -27,6 +27,10 @@ fn init(folder: &Path, arguments: &[&str]) -> Output {
 /// Checks the file that was written, on free ports.
 fn check(folder: &Path, place: &str) -> String {
     let mut check = command(folder, &["check", "--listen", "127.0.0.1:0"]);
+    let file = std::fs::read_to_string(folder.join("portcullis.toml")).unwrap();
+    if file.contains("\nredirect = \"[::]:80\"\n") {
+        check.env("PORTCULLIS__LISTEN__REDIRECT", "127.0.0.1:0");
+    }
     let output = check.env("PORTCULLIS__LISTEN__PRIVATE", "127.0.0.1:0").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{place}: {}", text(&output.stderr));
     text(&output.stdout)
@@ -39,7 +43,12 @@ fn written_file_passes_check_for_each_login_and_tls() {
     let proxies = ["--tls", "proxy", "--proxy", "127.0.0.1", "--proxy", "::1"];
     let far = ["--proxy", "10.0.0.0/8", "--tls", "files"];
     let url = ["--jwks-url", "https://id.example/keys", "--algorithm", "ES256"];
-    let cases: [(&[&[&str]], &[&str]); 8] = [
+    let acme = ["--agree-terms", "--acme-email", "ops@chat.example"];
+    let staging = ["--tls", "acme", "--agree-terms", "--acme-staging", "--proxy", "10.0.0.1"];
+    let cases: [(&[&[&str]], &[&str]); 11] = [
+        (&[&acme], &["mode = \"acme\"", "acme_email = \"ops@chat.example\""]),
+        (&[&acme, &admin, &page], &["acme_challenge = \"http-01\"", "admin.chat.example"]),
+        (&[&staging], &["acme_staging = true", "trusted_proxies = [\"10.0.0.1/32\"]"]),
         (&[&FILES], &["certificate_file", "mode = \"files\"", "registration = \"open\""]),
         (&[&FILES, &far], &["trusted_proxies = [\"10.0.0.0/8\"]", "mode = \"files\""]),
         (&[&["--tls", "proxy"]], &["mode = \"off\"", "trusted_proxies = [\"127.0.0.1\"]"]),
@@ -83,15 +92,19 @@ fn fault_in_an_option_is_explained_and_writes_nothing() {
         (&["--domain", "192.0.2.1"], "complete name"),
         (&["--domain", "chat example.org", "--tls", "proxy"], "letters, digits, hyphens and dots"),
         (&["--domain", "tchö.example", "--tls", "proxy"], "xn--"),
-        (&["--domain", "chat.example", "--tls", "acme"], "not available in this version"),
-        (&["--domain", "chat.example", "--tls", "none"], "write files or proxy"),
+        (&["--domain", "chat.example", "--tls", "acme"], "add --agree-terms"),
+        (&["--domain", "chat.example", "--agree-terms", "--acme-email", "ops"], "--acme-email: "),
+        (&["--domain", "chat.internal", "--agree-terms"], "--tls: "),
+        (&["--domain", "chat.example", "--tls", "files", "--acme-staging"], "use --tls acme"),
+        (&["--domain", "chat.example", "--tls", "acme", "--key", "good.key"], "your own only"),
+        (&["--domain", "chat.example", "--tls", "none"], "write acme, files or proxy"),
         (&["--domain", "chat.example", "--login", "ldap"], "write own or issuer"),
         (&["--domain", "chat.example", "--certificate", "none.pem"], "--certificate: "),
         (&["--domain", "chat.example", "--certificate", "good.pem", "--key", "other.key"], "key"),
         (&["--domain", "b.example", "--certificate", "good.pem", "--key", "good.key"], "b.example"),
         (
             &["--domain", "chat.example", "--tls", "proxy", "--key", "good.key"],
-            "has the certificate",
+            "your own only",
         ),
         (&["--domain", "chat.example", "--proxy", "10.0.0.1"], "on another machine"),
         (&["--domain", "chat.example", "--proxy", "proxy.example"], "not an IP address"),

@@ -10,6 +10,7 @@ use crate::alert::incident::storm::STORM;
 use crate::alert::incident::view::{ViewParts, suggestions};
 use crate::alert::input::key::KeyRef;
 use crate::alert::notification::{Acknowledgement, Alert, AlertKey, AlertSeverity, AlertState};
+use crate::alert::rule::rules::Rules;
 
 /// The line of a record is searched for so long.
 const LOCATE_MS: u64 = 5_000;
@@ -134,6 +135,19 @@ impl Engine {
         {
             incident.resolve(at_ms);
             self.policy.changed = true;
+        }
+        self.recount();
+    }
+
+    /// Resolves the open alerts of rules that `newer` does not have.
+    pub(crate) fn resolve_rules_without(&mut self, newer: &Rules, now: Now) {
+        self.time.now = now;
+        let at_ms = self.time.at_ms();
+        let groups = self.incidents.groups.values_mut();
+        for incident in self.incidents.by_key.values_mut().chain(groups) {
+            if newer.number(&incident.rule).is_none() {
+                incident.resolve(at_ms);
+            }
         }
         self.recount();
     }

@@ -12,11 +12,11 @@ use super::log_watch::LogWatch;
 use super::records;
 use super::sequences::Sequences;
 use super::state_file::StateFile;
-use super::{codec, state_file, thread};
+use super::{codec, replacement, state_file, thread};
 use crate::alert::engine::evaluation::Engine;
 use crate::alert::incident::silence::{Silence, SilenceError, SilenceRequest};
 use crate::alert::input::interest::Interest;
-use crate::alert::input::queues::{NoteQueues, QUEUES};
+use crate::alert::input::queues::NoteQueues;
 use crate::alert::input::subject::Subject;
 use crate::alert::notification::{Acknowledgement, Alert, AlertKey, AlertSeverity};
 use crate::alert::options::AlertOptions;
@@ -66,7 +66,7 @@ pub(crate) struct Shared {
 pub(crate) struct Stop {
     pub(crate) wanted: bool,
     pub(crate) done: bool,
-    /// A test makes the engine fail.
+    /// The engine has to start again: it failed outside of its thread, or a test wants it.
     pub(crate) fails: bool,
 }
 
@@ -136,37 +136,13 @@ impl Alerts {
     }
 
     /// Replaces rules and times, for all records from now on. Open alerts and silences stay, and an
-    /// open alert of a rule that is gone is dropped; counts below a threshold start again.
+    /// open alert of a rule that is gone is resolved; counts below a threshold start again.
     ///
-    /// The file of the state, the node and the clock stay those of the start.
-    pub fn replace_rules(&self, options: &AlertOptions) {
-        let shared = &self.shared;
-        let now = shared.clock.now();
-        let mut in_force = lock(&shared.options);
-        let newer = AlertOptions {
-            state_file: in_force.state_file.clone(),
-            node_name: in_force.node_name.clone(),
-            clock: Arc::clone(&in_force.clock),
-            ..options.clone()
-        };
-        let mut engine = lock(&shared.engine);
-        // The rules so far evaluate the notes that wait.
-        let mut pending = shared.queues.spare();
-        for queue in 0..QUEUES {
-            shared.queues.exchange(queue, &mut pending);
-            engine.take(&pending, now);
-            pending.clear();
-        }
-        let mut next = Engine::new(&newer, now, random());
-        if let Err(fault) = codec::decode(&codec::encode(&engine), &mut next) {
-            tracing::error!(line = fault.0, "the rules of alerts are not replaced");
-            return;
-        }
-        next.counts = engine.counts;
-        next.policy.changed = true;
-        shared.queues.replace_interest(Interest::new(&newer.rules));
-        *engine = next;
-        *in_force = newer;
+    /// The file of the state, the node and the clock stay those of the start. `false` if the engine
+    /// failed: it starts again with the new rules, and with its state of the last second.
+    #[must_use]
+    pub fn replace_rules(&self, options: &AlertOptions) -> bool {
+        replacement::replace_rules(&self.shared, options)
     }
 
     /// All open alerts, the most severe first; 1,024 and one for each rule at most.

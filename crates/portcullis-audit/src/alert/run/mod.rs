@@ -9,5 +9,6 @@ pub(crate) mod sequences; // the numbers of the lines of records
 pub(crate) mod codec; // the state as text
 pub(crate) mod codec_incident; // one alert as a line
 pub(crate) mod state_file; // the state on the disk
+mod replacement; // other rules while the engine runs
 #[cfg(test)]
 mod tests; // the engine behind a real log

@@ -1,6 +1,8 @@
 //! The engine behind a real log: threads, state file, records.
 //! Never: sleeps; tests wait for what the engine sends.
 
+mod replacement; // other rules while the engine runs
+
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -13,8 +15,6 @@ use crate::alert::incident::silence::SilenceRequest;
 use crate::alert::input::subject::{Privilege, Subject};
 use crate::alert::notification::{Acknowledgement, Alert, AlertSeverity};
 use crate::alert::options::AlertOptions;
-use crate::alert::rule::overrides::RuleOverride;
-use crate::alert::rule::rules::Rules;
 use crate::alert::sink::{AlertSink, SinkOutcome};
 use crate::audit::Audit;
 use crate::options::AuditOptions;
@@ -373,27 +373,4 @@ fn full_channel_is_counted_and_the_others_get_the_alert() {
     let counts = alerts.counts();
     assert_eq!((counts.rejected, counts.messages), (1, 1));
     assert_eq!((counts.evaluated, counts.dropped), (10, 0));
-}
-
-#[test]
-fn replaced_rules_count_from_now_on_and_keep_open_alerts() {
-    let folder = tempfile::tempdir().unwrap();
-    let world = World::open(folder.path(), &Arc::default());
-    let alerts = world.audit.alerts().unwrap();
-    world.guess(12);
-    let opened = world.inbox.wait("A2 firing");
-    let usual = AlertOptions::new(Arc::clone(&world.clock) as Arc<dyn Clock>);
-    let off = RuleOverride { id: String::from("A2"), disabled: true, thresholds: Vec::new() };
-    let rules = Rules::build(&[off], &[]).unwrap();
-    alerts.replace_rules(&AlertOptions { rules, ..usual.clone() });
-    world.guess_name("bob", 30);
-    alerts.replace_rules(&usual);
-    assert_eq!(alerts.open().iter().map(|alert| &alert.id).collect::<Vec<_>>(), [&opened.id]);
-    world.guess_name("cam", 12);
-    world.replace_log();
-    world.inbox.wait("A13 firing");
-    let keys = alerts.open().into_iter().filter(|alert| alert.rule == "A2");
-    let mut names: Vec<_> = keys.filter_map(|alert| Some(alert.key?.value)).collect();
-    names.sort();
-    assert_eq!(names, ["ada", "cam"], "bob was guessed while the rule was disabled");
 }

@@ -80,7 +80,7 @@ impl Worker {
         let turn = catch_unwind(AssertUnwindSafe(|| self.turn(stop, now)));
         match turn {
             Ok(alerts) => {
-                self.deliver(&alerts, now);
+                deliver(&self.shared, &alerts, now);
                 self.save(stop, now);
             }
             Err(_) => {
@@ -95,7 +95,7 @@ impl Worker {
     fn turn(&mut self, stop: Stop, now: Now) -> Vec<Arc<Alert>> {
         let shared = Arc::clone(&self.shared);
         let mut engine = lock(&shared.engine);
-        assert!(!stop.fails, "a test makes the engine fail");
+        assert!(!stop.fails, "the engine has to start again");
         let note = self.watch_log(&mut engine, now);
         self.watch_clock(&mut engine, now);
         engine.locate(now, |proof| {
@@ -136,24 +136,6 @@ impl Worker {
             let step = records::clock_step(step_ms);
             self.shared.queues.push(&step, &Subject::of(&step), RecordGroup::Reserved, now);
             self.shared.record(step, now);
-        }
-    }
-
-    fn deliver(&self, alerts: &[Arc<Alert>], now: Now) {
-        let sinks = lock(&self.shared.sinks).clone();
-        for alert in alerts {
-            self.shared.record(records::of_alert(alert), now);
-            for sink in &sinks {
-                let offered = catch_unwind(AssertUnwindSafe(|| sink.offer(alert)));
-                if !matches!(offered, Ok(SinkOutcome::Accepted)) {
-                    self.shared.rejected.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(
-                        channel = sink.name(),
-                        alert = alert.id,
-                        "an alert is not sent"
-                    );
-                }
-            }
         }
     }
 
@@ -201,5 +183,20 @@ impl Worker {
         self.shared.queues.push(&crash, &Subject::of(&crash), RecordGroup::Reserved, now);
         self.shared.record(crash, now);
         true
+    }
+}
+
+/// Records alerts, and offers them to all channels.
+pub(super) fn deliver(shared: &Shared, alerts: &[Arc<Alert>], now: Now) {
+    let sinks = lock(&shared.sinks).clone();
+    for alert in alerts {
+        shared.record(records::of_alert(alert), now);
+        for sink in &sinks {
+            let offered = catch_unwind(AssertUnwindSafe(|| sink.offer(alert)));
+            if !matches!(offered, Ok(SinkOutcome::Accepted)) {
+                shared.rejected.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(channel = sink.name(), alert = alert.id, "an alert is not sent");
+            }
+        }
     }
 }

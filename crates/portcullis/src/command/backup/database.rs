@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use portcullis_store::{StoppedDatabase, check_copy, inspect};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 pub(super) fn copy_database(installation: &Installation, backup: &mut NewDirectory) -> Result<u32> {
     let database = &installation.settings.storage.database;
     if !database.exists() {
-        bail!("there is no database at {}: start the server once", database.display());
+        bail!("{} does not exist: start the server once", database.display());
     }
     let copy = backup.path(DATABASE);
     if inspect(database)? {
@@ -42,29 +42,42 @@ pub(super) fn copy_database(installation: &Installation, backup: &mut NewDirecto
 }
 
 /// Discards the copy in the data directory, also after an error.
-struct StagedCopy<'a>(&'a Installation);
+struct StagedCopy<'a> {
+    installation: &'a Installation,
+    id: String,
+}
+
+impl StagedCopy<'_> {
+    fn ask(&self, operation: &str) -> Result<Value> {
+        operate(self.installation, operation, &json!({ "id": self.id }))
+    }
+}
 
 impl Drop for StagedCopy<'_> {
     fn drop(&mut self) {
         // The server removes it at its next start or backup in any case.
-        let _discarded = operate(self.0, "backup/discard", &json!({}));
+        let _discarded = self.ask("backup/discard");
     }
 }
 
 /// The server copies into its data directory, which alone it can write to; then it is moved.
 fn copy_running(installation: &Installation, backup: &NewDirectory) -> Result<()> {
-    operate(installation, "backup/start", &json!({}))
+    let started = operate(installation, "backup/start", &json!({}))
         .context("the running server cannot copy its database")?;
-    let _staged = StagedCopy(installation);
+    let id = started.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let names_folder = !id.is_empty() && !id.contains(['/', '.']);
+    ensure!(names_folder, "the server reports the id {id:?} of the copy: is it of this version?");
+    let staged = StagedCopy { installation, id };
     loop {
-        let status = operate(installation, "backup/status", &json!({}))?;
+        let status = staged.ask("backup/status")?;
         match status.get("state").and_then(Value::as_str) {
             Some("complete") => break,
             Some("running") => thread::sleep(AGAIN),
             other => bail!("the server reports the state {other:?} of the copy"),
         }
     }
-    let staged = installation.settings.storage.data.join(BACKUP_STAGING).join(COPY_NAME);
+    let folder = installation.settings.storage.data.join(BACKUP_STAGING).join(&staged.id);
+    let staged = folder.join(COPY_NAME);
     let copy = backup.path(DATABASE);
     match fs::rename(&staged, &copy) {
         Ok(()) => Ok(()),

@@ -1,5 +1,6 @@
 //! Deletes old backups of a directory, so that the newest N are kept.
-//! Never: a directory without a valid manifest of this program, or with other files in it.
+//! Never: a directory without a valid manifest of this program, one with other files in it, or the
+//! backup of another server.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,8 +18,9 @@ pub(crate) const NAME_START: &str = "portcullis-";
 const EXPIRED: &str = ".expired";
 
 /// Keeps the newest backups of a directory; `keep` is at least 1. `made` is the one made now: it is
-/// kept also if others have later times, because a clock was ahead when they were made.
-pub(super) fn keep_newest(directory: &Path, keep: usize, made: &Path) -> Result<()> {
+/// kept also if others have later times, because a clock was ahead when they were made. Backups of
+/// another `server` do not count.
+pub(super) fn keep_newest(directory: &Path, keep: usize, made: &Path, server: &str) -> Result<()> {
     let (mut backups, mut expired) = (Vec::new(), Vec::new());
     let entries = fs::read_dir(directory);
     for entry in entries.with_context(|| format!("cannot read {}", directory.display()))? {
@@ -36,6 +38,7 @@ pub(super) fn keep_newest(directory: &Path, keep: usize, made: &Path) -> Result<
         } else if name.starts_with(NAME_START)
             && let Ok(manifest) = Manifest::read(&entry.path())
             && manifest.content == Content::Data
+            && manifest.server == server
         {
             let is_made = entry.path() == made;
             backups.push((is_made, manifest.time, entry.path()));
@@ -126,6 +129,8 @@ mod tests {
     use super::*;
     use crate::command::backup::directory::NewDirectory;
 
+    const SERVER: &str = "log-key+1";
+
     fn backup(directory: &Path, day: u32) -> PathBuf {
         let path = directory.join(format!("{NAME_START}{day}"));
         let mut new = NewDirectory::create(&path).unwrap();
@@ -133,7 +138,8 @@ mod tests {
         new.copy("log/security.log", &mut "line\n".as_bytes()).unwrap();
         new.copy("portcullis.db", &mut "pages".as_bytes()).unwrap();
         let time = format!("2026-11-{day:02}T02:00:00Z");
-        new.finish(Manifest::new(Content::Data, 9, &time, &[])).unwrap();
+        let server = String::from(SERVER);
+        new.finish(Manifest { server, ..Manifest::new(Content::Data, 9, &time, &[]) }).unwrap();
         path
     }
 
@@ -153,7 +159,7 @@ mod tests {
         let expired = at("portcullis-0.expired");
         fs::rename(backup(directory.path(), 0), &expired).unwrap();
         fs::remove_file(expired.join("portcullis.db")).unwrap();
-        keep_newest(directory.path(), 2, &paths[5]).unwrap();
+        keep_newest(directory.path(), 2, &paths[5], SERVER).unwrap();
         for (path, expect) in [
             (paths[0].clone(), false),
             (paths[1].join("portcullis.db"), true),
@@ -174,7 +180,16 @@ mod tests {
     fn backup_made_now_is_kept_although_others_have_later_times() {
         let directory = tempfile::tempdir().unwrap();
         let paths = [3, 20, 21].map(|day| backup(directory.path(), day));
-        keep_newest(directory.path(), 2, &paths[0]).unwrap();
+        keep_newest(directory.path(), 2, &paths[0], SERVER).unwrap();
+        assert_eq!(paths.map(|path| path.exists()), [true, false, true]);
+    }
+    #[test]
+    fn backups_of_another_server_in_the_directory_are_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = [3, 20, 21].map(|day| backup(directory.path(), day));
+        let text = fs::read_to_string(paths[0].join(MANIFEST)).unwrap();
+        fs::write(paths[0].join(MANIFEST), text.replace(SERVER, "log-key+2")).unwrap();
+        keep_newest(directory.path(), 1, &paths[2], SERVER).unwrap();
         assert_eq!(paths.map(|path| path.exists()), [true, false, true]);
     }
 }

@@ -8,6 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::directory::NewDirectory;
+use crate::acme::account::ACCOUNT_FILE;
+use crate::acme::stored::CERTIFICATE_FILE;
 use crate::command::installation::Installation;
 use crate::config::{Settings, input_files};
 use crate::start::log_key;
@@ -19,8 +21,17 @@ pub(crate) const FIELD_KEYS: &str = "field-keys.ring";
 ///
 /// Not copied: `token-signing.ring` and `sessions.secret`. A restore ends all sessions and tokens,
 /// so they would only help a thief of the backup, who could sign in to the server with them.
-pub(crate) const KEY_FILES: [&str; 7] =
-    [FIELD_KEYS, log_key::FILE_NAME, CHAIN_STATE, "ca.pem", "ca.key", "tls.pem", "tls.key"];
+pub(crate) const KEY_FILES: [&str; 9] = [
+    FIELD_KEYS,
+    log_key::FILE_NAME,
+    CHAIN_STATE,
+    "ca.pem",
+    "ca.key",
+    "tls.pem",
+    "tls.key",
+    ACCOUNT_FILE,
+    CERTIFICATE_FILE,
+];
 /// The folder of files that the configuration names.
 const NAMED_FOLDER: &str = "files";
 

@@ -48,6 +48,9 @@ pub(crate) struct Manifest {
     pub(crate) schema: u32,
     /// The time of the backup.
     pub(crate) time: String,
+    /// The first key of the security log, which no other server has; empty if it has none yet.
+    #[serde(default)]
+    pub(crate) server: String,
     /// The ids of the keys that open sealed fields.
     pub(crate) field_keys: Vec<String>,
     pub(crate) files: Vec<ManifestFile>,
@@ -74,6 +77,7 @@ impl Manifest {
             version: String::from(env!("CARGO_PKG_VERSION")),
             schema,
             time: String::from(time),
+            server: String::new(),
             field_keys: field_keys.to_vec(),
             files: Vec::new(),
         }

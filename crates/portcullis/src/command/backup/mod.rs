@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use portcullis_audit::utc;
+use portcullis_audit::{root_keys, utc};
 use portcullis_seal::private_file;
 use portcullis_server::random_id;
 use portcullis_store::OperatorActionKind;
@@ -27,7 +27,7 @@ use self::log_files::copy_log;
 use self::manifest::{Content, Manifest};
 use super::installation::Installation;
 use crate::output::{counted, errln, outln};
-use crate::start::output_files::LAST_BACKUP;
+use crate::start::output_files::{CHAIN_CERTIFICATES, LAST_BACKUP};
 
 /// The name of the configuration file in a backup.
 pub(crate) const CONFIGURATION: &str = "portcullis.toml";
@@ -79,12 +79,14 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
         copy_keys(settings, &mut keys)?;
         keys.finish(Manifest::new(Content::Keys, schema, &time, &ids))?;
     }
-    let manifest = backup.finish(Manifest::new(Content::Data, schema, &time, &ids))?;
+    let server = first_log_key(&settings.storage.data);
+    let manifest = Manifest { server, ..Manifest::new(Content::Data, schema, &time, &ids) };
+    let manifest = backup.finish(manifest)?;
     note(installation, &time)?;
     record(installation, &manifest);
     print(&target, arguments, &manifest)?;
     if let (Some(into), Some(keep)) = (&arguments.into, arguments.keep) {
-        keep_newest(into, usize::from(keep.get()), &target)?;
+        keep_newest(into, usize::from(keep.get()), &target, &manifest.server)?;
     }
     Ok(())
 }
@@ -101,6 +103,12 @@ fn free_name(into: &Path, time: &str) -> PathBuf {
 fn seconds(installation: &Installation) -> String {
     let time = utc(installation.now().unix_ms);
     format!("{}Z", time.get(..19).unwrap_or_default())
+}
+
+/// The first key of the security log, which tells servers apart; empty if there is none.
+fn first_log_key(data: &Path) -> String {
+    let text = std::fs::read_to_string(data.join(CHAIN_CERTIFICATES)).unwrap_or_default();
+    root_keys(&text).first().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Notes the time for the regular audit and for the metric.

@@ -3,6 +3,7 @@
 
 mod source; // manifests and checked files
 mod staging; // the files before they are moved
+mod mark; // files that an interrupted restore has moved, and the way back
 mod swap; // old files aside, restored ones into place
 
 use std::fs;
@@ -50,6 +51,9 @@ pub(super) fn run(installation: &Installation, arguments: &RestoreArguments) -> 
     prepare_directory(&storage.data)?;
     // Until the end, no server can start.
     let _stopped = StoppedDatabase::lock(&storage.database)?;
+    if mark::undo(&storage.data)? {
+        outln!("undone    an interrupted restore: the files of before it are at their places again")?;
+    }
     if !arguments.replace {
         check_empty(storage)?;
     }

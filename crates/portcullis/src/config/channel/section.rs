@@ -13,7 +13,7 @@ pub(crate) struct ChannelSection {
     /// The unique name in logs and commands: 1 to 32 letters, digits, `_` and `-`.
     #[schemars(extend("examples" = ["operations"]))]
     pub(super) name: String,
-    /// What the channel does. A webhook, mail or command gets each message; Alertmanager and
+    /// The kind of the channel. A webhook, mail or command gets each message; Alertmanager and
     /// heartbeats get the whole state every minute.
     #[schemars(extend("enum" = ["webhook", "mail", "command", "alertmanager", "heartbeat"]))]
     #[schemars(extend("examples" = ["webhook"]))]

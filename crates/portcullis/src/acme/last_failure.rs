@@ -1,0 +1,125 @@
+//! The last failed attempt, kept in the data directory for the next start.
+//! Never: a server that restarts in a loop and uses up the limits of its authority.
+
+use std::path::Path;
+
+use portcullis_model::Now;
+use portcullis_seal::private_file::{self, PrivateFileError};
+use portcullis_server::random_id;
+use serde::{Deserialize, Serialize};
+
+use crate::acme::failure::FailureKind;
+use crate::acme::schedule::RATE_LIMITED_S;
+
+/// The file in the data directory.
+pub(crate) const FAILURE_FILE: &str = "acme-failure.json";
+/// The longest wait after a restart, from the attempt on: who has mended the cause and restarts the
+/// server does not wait for hours. Public authorities accept about five failures an hour for a name.
+const RESTART_WAIT_S: u64 = 15 * 60;
+
+/// The last failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LastFailure {
+    /// The directory of the authority, and the names. A restart with others waits for nothing.
+    pub(super) directory: String,
+    pub(super) names: Vec<String>,
+    /// Failures since the last success.
+    pub(super) failures: u32,
+    /// When it failed, and the time of the next attempt.
+    pub(super) at_unix_s: i64,
+    pub(super) next_unix_s: i64,
+    pub(super) is_rate_limited: bool,
+}
+
+impl LastFailure {
+    pub(super) fn is_limited(kind: FailureKind) -> bool {
+        matches!(kind, FailureKind::RateLimited)
+    }
+
+    /// Reads the note. An unreadable one is the same as none.
+    pub(super) fn find(data: &Path) -> Option<Self> {
+        let path = data.join(FAILURE_FILE);
+        let text = private_file::read(&path)
+            .inspect_err(|error| tracing::warn!(%error, "failures before the start are unknown"));
+        serde_json::from_slice(text.ok()??.expose()).ok()
+    }
+
+    /// Writes the note. Without it, only the wait over a restart is lost.
+    pub(super) fn keep(&self, data: &Path) {
+        let (Ok(suffix), Ok(text)) = (random_id::<8>(), serde_json::to_vec(self)) else { return };
+        warn(private_file::replace(&data.join(FAILURE_FILE), &text, &suffix));
+    }
+
+    /// Removes the note, after a success.
+    pub(super) fn forget(data: &Path) {
+        warn(private_file::remove(&data.join(FAILURE_FILE)));
+    }
+
+    /// The wait that is left after a restart, in seconds.
+    pub(super) fn wait_s(&self, now: Now) -> u64 {
+        let (most, until) = match self.is_rate_limited {
+            true => (RATE_LIMITED_S.1, self.next_unix_s),
+            false => {
+                let least = self.at_unix_s.saturating_add_unsigned(RESTART_WAIT_S);
+                (RESTART_WAIT_S, self.next_unix_s.min(least))
+            }
+        };
+        // A clock that was set makes no wait longer.
+        u64::try_from(until.saturating_sub(now.unix_s())).unwrap_or(0).min(most)
+    }
+}
+
+fn warn(written: Result<(), PrivateFileError>) {
+    if let Err(error) = written {
+        tracing::warn!(%error, "the time of the next attempt is lost at a restart");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(next_unix_s: i64, is_rate_limited: bool) -> LastFailure {
+        LastFailure {
+            directory: String::from("https://ca.example/dir"),
+            names: vec![String::from("chat.example")],
+            failures: 3,
+            at_unix_s: 10_000,
+            next_unix_s,
+            is_rate_limited,
+        }
+    }
+
+    #[test]
+    fn restart_waits_a_quarter_of_an_hour_and_all_of_a_rate_limit() {
+        for (next_unix_s, is_rate_limited, now_unix_s, expect) in [
+            (10_120, false, 10_005, 115),
+            (10_120, false, 10_121, 0),
+            (53_200, false, 10_005, 895),
+            (53_200, false, 11_000, 0),
+            (53_200, true, 10_005, 43_195),
+            // A clock that was set back or ahead.
+            (53_200, false, 0, 900),
+            (53_200, true, -1_000_000, 86_400),
+            (i64::MAX, true, i64::MAX, 0),
+        ] {
+            let now = Now { monotonic_ms: 0, unix_ms: now_unix_s.saturating_mul(1_000) };
+            let failure = failure(next_unix_s, is_rate_limited);
+            assert_eq!(failure.wait_s(now), expect, "{next_unix_s} {is_rate_limited} {now_unix_s}");
+        }
+    }
+
+    #[test]
+    fn note_is_read_after_it_was_written_and_gone_after_a_success() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(LastFailure::find(directory.path()), None);
+        failure(10_120, true).keep(directory.path());
+        assert_eq!(LastFailure::find(directory.path()), Some(failure(10_120, true)));
+        std::fs::write(directory.path().join(FAILURE_FILE), "{").unwrap();
+        assert_eq!(LastFailure::find(directory.path()), None);
+        LastFailure::forget(directory.path());
+        LastFailure::forget(directory.path());
+        assert_eq!(LastFailure::find(directory.path()), None);
+    }
+}
