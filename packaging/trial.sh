@@ -114,6 +114,39 @@ expect "the server after a reload" "$(systemctl is-active portcullis)" active
 expect "the process after a reload" "$(property MainPID)" "$process"
 journalctl -u portcullis -o cat | grep -q 'certificates were reloaded' || fail "no reload"
 
+step "reload with 1,000 connections"
+cat >> /etc/portcullis/portcullis.toml <<'END'
+
+[capacity]
+connections_per_user = 1100
+
+[rate]
+connect_per_prefix = "100000/60s"
+connect_known_per_prefix = "100000/60s"
+tls_per_prefix = "100000/60s"
+namespace_per_user = "100000/60s"
+message_per_user = "100000/60s"
+END
+portcullisctl reload > /tmp/reload
+grep -q 'capacity.connections_per_user' /tmp/reload || fail "the reload names no limit: $(cat /tmp/reload)"
+mkfifo /tmp/go
+python3 /root/trial-connections.py 1000 /root/tls.crt "$token" < /tmp/go > /tmp/connections &
+exec 3> /tmp/go
+for _ in $(seq 300); do
+    if grep -q connected /tmp/connections; then break; fi
+    sleep 0.2
+done
+grep -q connected /tmp/connections || fail "1,000 connections could not be opened"
+sed -i 's|^allowed = .*|allowed = ["https://chat.example", "https://app.example"]|' \
+    /etc/portcullis/portcullis.toml
+sed -i 's|^\[listen\]|[listen]\nhosts = ["chat.example"]|' /etc/portcullis/portcullis.toml
+portcullisctl reload | grep -q origin.allowed || fail "the reload names no origin"
+echo >&3
+exec 3>&-
+wait %1
+expect "connections that answer after the reload" "$(tail -1 /tmp/connections)" 1000
+expect "the process after both reloads" "$(property MainPID)" "$process"
+
 step "stop with a drain"
 systemctl stop portcullis
 expect "the result of the stop" "$(property Result) $(property ExecMainStatus)" "success 0"
@@ -141,6 +174,44 @@ until_active
 grep -q '^# changed by the operator' /etc/portcullis/portcullis.toml || fail "a change is lost"
 portcullisctl user list | grep -q ada || fail "the account is lost"
 portcullisctl audit verify --key "$(portcullisctl audit key)"
+
+step "a lost machine: restore, and sign in again"
+portcullisctl backup $backups/last --keys $backups/last-keys > /dev/null
+systemctl stop portcullis
+find /var/lib/portcullis -mindepth 1 -delete
+portcullisctl restore $backups/last --keys $backups/last-keys > /dev/null
+systemctl start portcullis
+token=$(request -H "$json" -d "{$account}" $page/auth/login | grep -o '"access_token":"[^"]*"' |
+    cut -d'"' -f4)
+sid=$(request "$polling" | grep -o '"sid":"[^"]*"' | cut -d'"' -f4)
+packets "40{\"token\":\"$token\"}" > /dev/null
+history=$(packets "422[\"chat:history\",{\"roomId\":\"$room\"}]")
+[[ "$history" == *'"hello"'* ]] || fail "the message is lost: $history"
+portcullisctl audit verify --key "$(portcullisctl audit key)"
+
+step "a certificate of an authority (pebble)"
+systemctl stop portcullis
+printf '{"pebble":{"listenAddress":"127.0.0.1:14000","managementListenAddress":"127.0.0.1:15000",
+    "certificate":"/root/acme.pem","privateKey":"/root/acme.key","httpPort":80,"tlsPort":443}}
+' > /root/pebble.json
+pebble-challtestsrv -defaultIPv4 127.0.0.1 -defaultIPv6 '' -http01 '' -https01 '' -tlsalpn01 '' \
+    -dns01 127.0.0.1:8053 -management 127.0.0.1:8055 > /dev/null 2>&1 &
+pebble -config /root/pebble.json -dnsserver 127.0.0.1:8053 > /dev/null 2>&1 &
+install -o root -g portcullis -m 644 /root/acme.pem /etc/portcullis/acme.pem
+portcullisctl init --force --domain chat.example --tls acme --agree-terms > /dev/null
+sed -i 's|^acme_terms_agreed.*|&\nacme_directory = "https://127.0.0.1:14000/dir"\
+acme_ca_file = "/etc/portcullis/acme.pem"|' /etc/portcullis/portcullis.toml
+portcullisctl check > /dev/null
+systemctl start portcullis
+for _ in $(seq 150); do
+    if portcullisctl health --ready > /dev/null 2>&1; then break; fi
+    sleep 0.2
+done
+portcullisctl health --ready || fail "no certificate: $(journalctl -u portcullis -o cat | tail -5)"
+curl --silent --show-error --fail --cacert /root/acme.pem https://127.0.0.1:15000/roots/0 > /root/root.pem
+curl --silent --show-error --fail --cacert /root/root.pem --resolve chat.example:443:127.0.0.1 \
+    $page/auth/login -H "$json" -H "Origin: $page" -d "{$account}" | grep -q access_token ||
+    fail "no sign-in with the certificate of the authority"
 
 step "remove keeps configuration and data"
 dpkg -r portcullis

@@ -12,7 +12,9 @@ use crate::install::{self, target};
 /// The release of Debian.
 const RELEASE: &str = "bookworm";
 /// Packages beside the smallest Debian.
-const PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,curl";
+const PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,curl,pebble,python3";
+/// The folder of the fresh Debian; another name for other packages, because it is made once.
+const BASE: &str = "base-with-pebble";
 /// The longest time of a trial in seconds.
 const TRIAL_MAX_S: &str = "300";
 /// Runs the script once, and stops the machine.
@@ -29,7 +31,10 @@ pub(crate) fn run(deb: &Path) -> Result<()> {
     let machine = machine(&folder)?;
     step("install and use the package in a fresh Debian");
     std::fs::copy(deb, machine.join("root/portcullis.deb")).context("copy the package")?;
-    std::fs::copy(root().join("packaging/trial.sh"), machine.join("root/trial.sh"))?;
+    for script in ["trial.sh", "trial-connections.py"] {
+        let from = root().join("packaging").join(script);
+        std::fs::copy(from, machine.join("root").join(script))?;
+    }
     std::fs::write(machine.join("etc/systemd/system/trial.service"), UNIT)?;
     let wanted = machine.join("etc/systemd/system/default.target.wants");
     std::fs::create_dir_all(&wanted)?;
@@ -65,7 +70,7 @@ fn lint(deb: &Path) -> Result<()> {
 
 /// A copy of a fresh Debian, which is made once.
 fn machine(folder: &Path) -> Result<PathBuf> {
-    let base = folder.join("base");
+    let base = folder.join(BASE);
     let machine = folder.join("machine");
     if !base.is_dir() {
         step("a fresh Debian");
@@ -87,15 +92,25 @@ fn machine(folder: &Path) -> Result<PathBuf> {
     Ok(machine)
 }
 
-/// Writes a certificate of its own authority for a day.
+/// Writes a certificate of the server, and one of the authority `pebble`.
 fn certificate(folder: &Path) -> Result<()> {
-    let request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
-    let name = ["-nodes", "-days", "60", "-subj", "/CN=chat.example"];
-    let extension = ["-addext", "subjectAltName=DNS:chat.example", "-keyout", "tls.key", "-out"];
-    let mut openssl = Command::new("openssl");
-    openssl.args(request).args(name).args(extension).arg("tls.crt").current_dir(folder);
-    let made = openssl.output().context("cannot start openssl")?;
-    let errors = String::from_utf8_lossy(&made.stderr);
-    ensure!(made.status.success(), "openssl cannot make a certificate: {errors}");
+    for (name, subject, address) in
+        [("tls", "chat.example", "DNS:chat.example"), ("acme", "127.0.0.1", "IP:127.0.0.1")]
+    {
+        let extensions = format!(
+            "[req]\ndistinguished_name = name\nx509_extensions = extensions\n[name]\n\
+             [extensions]\nsubjectAltName = {address}\nbasicConstraints = critical,CA:FALSE\n"
+        );
+        std::fs::write(folder.join("request.cnf"), extensions)?;
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-config", "request.cnf", "-newkey", "ec", "-pkeyopt"]);
+        openssl.args(["ec_paramgen_curve:P-256", "-nodes", "-days", "60", "-subj"]);
+        openssl.arg(format!("/CN={subject}")).args(["-keyout", &format!("{name}.key"), "-out"]);
+        let file = if name == "tls" { "tls.crt" } else { "acme.pem" };
+        let made = openssl.arg(file).current_dir(folder).output();
+        let made = made.context("cannot start openssl")?;
+        let errors = String::from_utf8_lossy(&made.stderr);
+        ensure!(made.status.success(), "openssl cannot make a certificate: {errors}");
+    }
     Ok(())
 }
