@@ -247,6 +247,9 @@ pub(super) fn health(installation: &Installation, arguments: &HealthArguments) -
     let (head, body) = response.split_once("\r\n\r\n").context("the response is not HTTP")?;
     let status = head.split(' ').nth(1).unwrap_or_default();
     anyhow::ensure!(status == "200", "the server responded with status {status}: {body}");
+    let answer: Option<Value> = serde_json::from_str(body).ok();
+    let is_own = answer.is_some_and(|answer| answer.get("status").is_some_and(Value::is_string));
+    anyhow::ensure!(is_own, "another program responds on {address}: check the address");
     Ok(outln!("{body}")?)
 }
 

@@ -1,7 +1,8 @@
 //! Messages to the service manager that starts the server: readiness, reload, watchdog, stop.
 //! Never: a real manager; a socket of the test receives what systemd would.
 
-use std::net::{SocketAddr, TcpStream};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as ManagerAddress, UnixDatagram};
 use std::path::Path;
@@ -167,4 +168,16 @@ fn health_command_succeeds_only_while_the_server_answers() {
     assert_eq!(server.stop(), Some(0));
     let (code, _, error) = health(&["--ready"]);
     assert!(code == Some(1) && error.contains("check that it runs"), "{code:?} {error}");
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let answering = std::thread::spawn(move || {
+        let (mut client, _) = other.accept().unwrap();
+        let _request = client.read(&mut [0; 1024]).unwrap();
+        let page = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+        client.write_all(page.as_bytes()).unwrap();
+    });
+    let output = run(directory.path(), &["health", "--listen", &address]);
+    answering.join().unwrap();
+    let error = text(&output.stderr);
+    assert!(!output.status.success() && error.contains("another program responds"), "{error}");
 }
