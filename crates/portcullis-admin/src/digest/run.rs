@@ -91,10 +91,14 @@ impl Digest {
             return;
         };
         let channels = letters.map_or(0, |send| send(&digest_id(now), &letter));
-        if channels == 0 {
-            tracing::warn!("no mail channel took the weekly digest");
-        } else {
-            tracing::info!(channels, "the weekly digest is sent");
+        if channels == 0 && !self.schedule().has_given_up() {
+            tracing::warn!("no mail channel took the weekly digest; it is tried again in an hour");
+            self.schedule().set_failed(services.clock.now());
+            return;
+        }
+        match channels {
+            0 => tracing::error!("no mail channel took the weekly digest: that of this week is lost"),
+            _ => tracing::info!(channels, "the weekly digest is sent"),
         }
         self.schedule().set_sent(services.clock.now());
         self.note_last();
