@@ -42,7 +42,9 @@ pub(super) const LIVE: &[&str] = &[
 const FIXED: &[&str] = &["rate.ticket_per_user"];
 
 /// Keys that name the hosts of a certificate by ACME, which is ordered for those of the start.
-const OF_ACME: &[&str] = &["listen.hosts", "origin.allowed"];
+const OF_ACME: &[&str] = &[HOSTS, "origin.allowed"];
+/// The names of the server; without the key, they come from the origins.
+const HOSTS: &str = "listen.hosts";
 
 /// Whether the profile and the kind of TLS are the same. Otherwise every key needs a restart: most
 /// values follow from the profile, and some of these are in force since the start.
@@ -55,9 +57,13 @@ pub(crate) fn is_right(key: &str) -> bool {
     ["role.", "access."].iter().any(|section| key.starts_with(section))
 }
 
-/// Whether the server orders its certificate itself.
-pub(crate) fn is_acme(keys: &BTreeMap<String, Value>) -> bool {
-    keys.get("tls.mode").and_then(Value::as_str) == Some("acme")
+/// Whether the server orders its certificate itself, and the new configuration can have other names.
+pub(crate) fn changes_acme_names(
+    old: &BTreeMap<String, Value>,
+    new: &BTreeMap<String, Value>,
+) -> bool {
+    let is_acme = new.get("tls.mode").and_then(Value::as_str) == Some("acme");
+    is_acme && (old.get(HOSTS).is_none() || old.get(HOSTS) != new.get(HOSTS))
 }
 
 /// Whether a changed key takes effect at once.
@@ -66,7 +72,7 @@ pub(crate) fn is_live(
     old: &BTreeMap<String, Value>,
     new: &BTreeMap<String, Value>,
 ) -> bool {
-    if !is_same_kind(old, new) || (is_acme(new) && OF_ACME.contains(&key)) {
+    if !is_same_kind(old, new) || (changes_acme_names(old, new) && OF_ACME.contains(&key)) {
         return false;
     }
     // Other parts know the names of roles since the start.

@@ -13,7 +13,7 @@ use toml::Value;
 
 use crate::config::{Settings, Sources, Warning, summary_table, weakenings};
 use crate::reload::change::{Change, Effect, changes, changes_but_rights, flatten, in_force};
-use crate::reload::live::{is_acme, is_issuer_live, is_same_kind};
+use crate::reload::live::{changes_acme_names, is_issuer_live, is_same_kind};
 use crate::reload::merge::{merge, merge_settings};
 use crate::start::output_files::ALERT_STATE;
 use crate::start::self_audit::ServerFacts;
@@ -201,7 +201,7 @@ impl Reloader {
             return Ok((gate.prepare(GateOptions::clone(&before))?, Rights::Restart));
         }
         let mut merged = merge(&before, &settings.gate);
-        if is_acme(&newer) {
+        if changes_acme_names(&state.keys, &newer) {
             merged.hosts.clone_from(&before.hosts);
             merged.origins.clone_from(&before.origins);
         }

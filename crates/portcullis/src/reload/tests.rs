@@ -117,6 +117,30 @@ fn other_profile_or_kind_of_tls_needs_a_restart_for_every_key() {
     }
 }
 
+#[test]
+fn origin_applies_at_once_unless_a_certificate_by_acme_takes_its_names_from_the_origins() {
+    let table = |text: &str| flatten(&summary_table(&read(text), &[]));
+    let acme = BASE.replace("mode = \"off\"", "mode = \"acme\"\nacme_terms_agreed = true");
+    let hosts = "[listen]\nhosts = [\"chat.example\"]\n";
+    let shop = "[\"https://chat.example\", \"https://shop.example\"]";
+    for (base, added, expect) in [
+        (BASE, "", Effect::Now),
+        (BASE, hosts, Effect::Now),
+        (&acme, "", Effect::Restart),
+        (&acme, hosts, Effect::Now),
+    ] {
+        let text = format!("{base}{added}");
+        let newer = text.replace("[\"https://chat.example\"]", shop);
+        let changes = changes(&table(&text), &table(&newer));
+        let effects: Vec<_> =
+            changes.iter().map(|change| (change.key.as_str(), change.effect)).collect();
+        assert_eq!(effects, [("origin.allowed", expect)], "{text}");
+    }
+    let more = hosts.replace("\"chat.example\"", "\"chat.example\", \"eu.chat.example\"");
+    let changes = changes(&table(&format!("{acme}{hosts}")), &table(&format!("{acme}{more}")));
+    assert!(changes.iter().all(|change| change.effect == Effect::Restart), "{changes:?}");
+}
+
 /// Every option that a key needs a restart for stays, and every other one is taken over.
 #[test]
 fn merged_options_are_new_except_those_that_need_a_restart() {

@@ -73,12 +73,8 @@ private = \"127.0.0.1:9443\"
             text.push_str(&trusted(proxies));
         }
     }
-    if !plan.origins.is_empty() {
-        text.push_str(&format!(
-            "# The name of this server, because not all pages come from it.\nhosts = [{}]\n",
-            quoted(&plan.domain)
-        ));
-    }
+    let name = quoted(&plan.domain);
+    text.push_str(&format!("# The names of this server.\nhosts = [{name}]\n"));
     text
 }
 

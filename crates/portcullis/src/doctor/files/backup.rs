@@ -1,11 +1,12 @@
 //! D6: the age of the last backup, by the file in which a backup notes its time.
-//! Never: a guess from other files; without a note, the check says that it cannot tell.
+//! Never: a guess from other files; without a note, there was no backup.
 
 use std::io::ErrorKind;
 
 use portcullis_admin::CheckBuilder;
 use portcullis_audit::parse_utc;
 
+use crate::config::Profile;
 use crate::doctor::examination::Examination;
 use crate::start::output_files::LAST_BACKUP;
 
@@ -20,10 +21,19 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
     let path = examination.settings.storage.data.join(LAST_BACKUP);
     let shown = path.display();
     match std::fs::read_to_string(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => check.skip(format!(
-            "no backup is noted: run portcullis backup, or write the time of each backup of \
-             another program to {shown}, as date -u +%FT%TZ prints it"
-        )),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let remedy = format!(
+                "run portcullis backup, or write the time of each backup of another program to \
+                 {shown}, as date -u +%FT%TZ prints it"
+            );
+            // A server for tries on one machine needs none.
+            match examination.settings.profile {
+                Profile::Development => check.skip(format!("no backup is noted: {remedy}")),
+                Profile::Production | Profile::Strict => {
+                    check.warn("never", "no backup was made yet", &remedy);
+                }
+            }
+        }
         Err(error) => check.skip(format!("{shown} cannot be read: {error}")),
         Ok(text) => check_note(&text, examination.now.unix_ms, check),
     }
