@@ -63,15 +63,15 @@ async def connect(context, token):
     return reader, writer
 
 
-async def asks(reader, writer):
-    """Whether the connection answers an event."""
-    await send_text(writer, '427["room:list",{}]')
+async def follow(reader, writer, answered):
+    """Answers pings, and counts the response to the event."""
     while True:
-        text = await asyncio.wait_for(read_text(reader), 30)
-        if text.startswith("437"):
-            return '"ok":true' in text
+        text = await read_text(reader)
         if text == "2":
             await send_text(writer, "3")
+        elif text.startswith("437"):
+            answered.set_result('"ok":true' in text)
+            return
 
 
 async def main():
@@ -80,16 +80,23 @@ async def main():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     context = ssl.create_default_context(cafile=ca_file)
-    connections = [await connect(context, token) for _ in range(count)]
+    connections = []
+    for _ in range(count):
+        reader, writer = await connect(context, token)
+        answered = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(follow(reader, writer, answered))
+        connections.append((writer, answered, task))
     print("connected", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
-    answered = 0
-    for reader, writer in connections:
+    ok = 0
+    for writer, answered, task in connections:
         try:
-            answered += await asks(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.TimeoutError) as error:
+            await send_text(writer, '427["room:list",{}]')
+            await asyncio.wait([answered, task], timeout=30, return_when=asyncio.FIRST_COMPLETED)
+            ok += answered.done() and answered.result()
+        except ConnectionError as error:
             print(f"lost: {error}", file=sys.stderr)
-    print(answered, flush=True)
+    print(ok, flush=True)
 
 
 asyncio.run(main())

@@ -139,8 +139,8 @@ done
 grep -q connected /tmp/connections || fail "1,000 connections could not be opened"
 sed -i 's|^allowed = .*|allowed = ["https://chat.example", "https://app.example"]|' \
     /etc/portcullis/portcullis.toml
-sed -i 's|^\[listen\]|[listen]\nhosts = ["chat.example"]|' /etc/portcullis/portcullis.toml
-portcullisctl reload | grep -q origin.allowed || fail "the reload names no origin"
+portcullisctl reload > /tmp/reload
+grep -q origin.allowed /tmp/reload || fail "the reload names no origin: $(cat /tmp/reload)"
 echo >&3
 exec 3>&-
 wait %1

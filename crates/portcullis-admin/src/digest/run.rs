@@ -91,14 +91,13 @@ impl Digest {
             return;
         };
         let channels = letters.map_or(0, |send| send(&digest_id(now), &letter));
-        if channels == 0 && !self.schedule().has_given_up() {
-            tracing::warn!("no mail channel took the weekly digest; it is tried again in an hour");
-            self.schedule().set_failed(services.clock.now());
+        if channels > 0 {
+            tracing::info!(channels, "the weekly digest is sent");
+        } else if self.schedule().set_not_taken(services.clock.now()) {
+            tracing::warn!("no mail channel took the weekly digest: it is tried again in an hour");
             return;
-        }
-        match channels {
-            0 => tracing::error!("no mail channel took the weekly digest: that of this week is lost"),
-            _ => tracing::info!(channels, "the weekly digest is sent"),
+        } else {
+            tracing::error!("no mail channel took the weekly digest: this one is lost");
         }
         self.schedule().set_sent(services.clock.now());
         self.note_last();

@@ -13,7 +13,8 @@ const HALF_WEEK_MS: i64 = 84 * HOUR_MS;
 const STEP_MS: i64 = 60_000;
 /// A digest that failed is tried again after this time.
 const RETRY_MS: i64 = HOUR_MS;
-/// Failures after which the digest is sent without the numbers of the log.
+/// Failures after which the digest is sent without the numbers of the log; and attempts to hand it to
+/// a channel before that of the week is lost.
 const FAILURES_MAX: u32 = 3;
 
 /// The last event of which the file has the time.
@@ -67,6 +68,8 @@ pub(crate) struct DigestSchedule {
     /// The wall clock minus the monotonic clock, for which the times are right.
     difference_ms: i64,
     failures: u32,
+    /// Attempts in which no channel took the digest.
+    not_taken: u32,
     is_sending: bool,
 }
 
@@ -85,6 +88,7 @@ impl DigestSchedule {
             next_unix_ms: None,
             difference_ms: difference(now),
             failures: 0,
+            not_taken: 0,
             is_sending: false,
         };
         schedule.plan();
@@ -120,7 +124,7 @@ impl DigestSchedule {
 
     /// The digest was sent.
     pub(crate) fn set_sent(&mut self, now: Now) {
-        (self.is_sending, self.failures) = (false, 0);
+        (self.is_sending, self.failures, self.not_taken) = (false, 0, 0);
         self.last = LastDigest::Sent(now.unix_ms);
         self.plan();
     }
@@ -130,6 +134,17 @@ impl DigestSchedule {
         self.is_sending = false;
         self.failures = self.failures.saturating_add(1);
         self.next_unix_ms = Some(now.unix_ms.saturating_add(RETRY_MS));
+    }
+
+    /// No channel took the digest: it is due again in an hour. `false` after some attempts.
+    pub(crate) fn set_not_taken(&mut self, now: Now) -> bool {
+        self.not_taken = self.not_taken.saturating_add(1);
+        if self.not_taken >= FAILURES_MAX {
+            return false;
+        }
+        self.is_sending = false;
+        self.next_unix_ms = Some(now.unix_ms.saturating_add(RETRY_MS));
+        true
     }
 
     /// Whether it failed so often that it is sent without the numbers of the log.
@@ -249,6 +264,21 @@ mod tests {
         schedule.set_sent(moment(167, 0));
         assert!(!schedule.has_given_up());
         assert_eq!(schedule.last(), LastDigest::Sent(moment(167, 0).unix_ms));
+    }
+
+    #[test]
+    fn digest_that_no_channel_takes_is_due_again_twice_whatever_failed_before() {
+        let mut schedule = DigestSchedule::new(monday(), None, moment(0, 0));
+        (164..167).for_each(|hour| schedule.set_failed(moment(hour, 0)));
+        for hour in [167, 168] {
+            assert!(schedule.is_due(moment(hour, 0)), "{hour}");
+            schedule.start();
+            assert!(schedule.set_not_taken(moment(hour, 0)));
+            assert!(!schedule.is_due(moment(hour, 0)));
+        }
+        assert!(!schedule.set_not_taken(moment(169, 0)));
+        schedule.set_sent(moment(169, 0));
+        assert!(schedule.set_not_taken(moment(332, 0)), "the next week counts by itself");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::acme::schedule::RATE_LIMITED_S;
 
 /// The file in the data directory.
 pub(crate) const FAILURE_FILE: &str = "acme-failure.json";
-/// The longest wait after a restart, from the attempt on: who has mended the cause and restarts the
-/// server does not wait for hours. Public authorities accept about five failures an hour for a name.
+/// The longest wait after a restart, from the attempt on: an operator who has corrected the cause does
+/// not wait for hours. Public authorities accept about five failures an hour for a name.
 const RESTART_WAIT_S: u64 = 15 * 60;
 
 /// The last failed attempt.

@@ -90,11 +90,6 @@ impl Plan {
         Self { due_unix_s: i64::MIN, not_before_ms: after(now, wait_s) }
     }
 
-    /// Not before a wait has passed.
-    pub(crate) fn not_before(self, wait_s: u64, now: Now) -> Self {
-        Self { not_before_ms: self.not_before_ms.max(after(now, wait_s)), ..self }
-    }
-
     /// Changes the wall-clock time only.
     pub(crate) fn with_due(self, due_unix_s: i64) -> Self {
         Self { due_unix_s, ..self }

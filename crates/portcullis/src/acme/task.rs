@@ -111,8 +111,14 @@ struct AcmeTask {
     failures: u32,
     /// When the authority is asked for its window, on the monotonic clock.
     window_due_ms: u64,
-    /// A certificate in use that could not be stored, and when that is tried again.
-    not_stored: Option<(Arc<IssuedCertificate>, u64)>,
+    not_stored: Option<NotStored>,
+}
+
+/// A certificate in use that could not be stored.
+struct NotStored {
+    issued: Arc<IssuedCertificate>,
+    /// When it is tried again, on the monotonic clock.
+    due_ms: u64,
 }
 
 impl AcmeTask {
@@ -141,11 +147,10 @@ impl AcmeTask {
 
     async fn step(&mut self) {
         let now = self.parts.clock.now();
-        if let Some((issued, due_ms)) = self.not_stored.take() {
-            match now.monotonic_ms >= due_ms {
-                true => self.store(issued, now).await,
-                false => self.not_stored = Some((issued, due_ms)),
-            }
+        if let Some(waiting) = &self.not_stored
+            && now.monotonic_ms >= waiting.due_ms
+        {
+            self.store(Arc::clone(&waiting.issued), now).await;
         }
         if self.plan.is_due(now) {
             self.attempt().await;
@@ -165,7 +170,7 @@ impl AcmeTask {
             obtained.and_then(|issued| issued.check(&self.authority.names, now).map(|()| issued));
         match checked {
             Ok(issued) => self.succeed(issued, now).await,
-            Err(failure) => self.fail(&failure, now),
+            Err(failure) => self.fail(&failure, now).await,
         }
     }
 
@@ -178,13 +183,16 @@ impl AcmeTask {
         let due = renewal_unix_s(current.validity, current.jitter);
         self.plan = Plan::after_success(due, now);
         self.failures = 0;
-        LastFailure::forget(&self.authority.data);
+        let data = self.authority.data.clone();
+        off_the_loop(move || LastFailure::forget(&data)).await;
         self.window_due_ms = now.monotonic_ms;
         let until = day(current.validity.until_unix_s);
         self.current = Some(current);
         let names = self.authority.names.join(" ");
         tracing::info!(names, until, "the authority issued a certificate, which is in use");
         self.record(Outcome::Success, format!("{names}, valid until {until}"), now);
+        // An older certificate that waits would replace this one.
+        self.not_stored = None;
         self.store(Arc::new(issued), now).await;
     }
 
@@ -198,14 +206,22 @@ impl AcmeTask {
             of_thread.write(&data, &suffix)
         });
         let ended = |_| Err(AcmeFailure::new("the thread that stores the certificate ended"));
-        if let Err(failure) = written.await.unwrap_or_else(ended) {
-            tracing::error!(error = failure.text, "the certificate would be lost at a restart");
-            self.record(Outcome::Failure, failure.text, now);
-            self.not_stored = Some((issued, now.monotonic_ms.saturating_add(STORE_AGAIN_MS)));
+        let was_waiting = self.not_stored.take().is_some();
+        match written.await.unwrap_or_else(ended) {
+            Ok(()) if was_waiting => tracing::info!("the certificate is stored now"),
+            Ok(()) => {}
+            Err(failure) => {
+                tracing::error!(error = failure.text, "the certificate would be lost at a restart");
+                if !was_waiting {
+                    self.record(Outcome::Failure, failure.text, now);
+                }
+                let due_ms = now.monotonic_ms.saturating_add(STORE_AGAIN_MS);
+                self.not_stored = Some(NotStored { issued, due_ms });
+            }
         }
     }
 
-    fn fail(&mut self, failure: &AcmeFailure, now: Now) {
+    async fn fail(&mut self, failure: &AcmeFailure, now: Now) {
         self.failures = self.failures.saturating_add(1);
         let retry_after_s = self.authority.transport.take_retry_after_s();
         let wait_s = retry_wait_s(self.failures, failure.kind, retry_after_s, random());
@@ -220,7 +236,8 @@ impl AcmeTask {
             next_unix_s,
             is_rate_limited: LastFailure::is_limited(failure.kind),
         };
-        last.keep(&self.authority.data);
+        let data = self.authority.data.clone();
+        off_the_loop(move || last.keep(&data)).await;
         let next = utc(next_unix_s.saturating_mul(1_000));
         tracing::error!(
             error = failure.text,
@@ -255,9 +272,9 @@ impl AcmeTask {
     }
 }
 
-/// The failures before the start, and a plan that keeps to the wait after the last one.
+/// The failures before the start, and the plan after them: the attempt that failed is still due.
 ///
-/// With another authority or other names, nothing of before counts.
+/// With another authority or other names, former failures do not count.
 fn after_restart(authority: &Authority, plan: Plan, now: Now) -> (u32, Plan) {
     let last = LastFailure::find(&authority.data).filter(|last| {
         last.directory == authority.settings.directory && last.names == authority.names
@@ -267,7 +284,14 @@ fn after_restart(authority: &Authority, plan: Plan, now: Now) -> (u32, Plan) {
     if wait_s > 0 {
         tracing::warn!(wait_s, "an attempt before the start failed: the next one waits");
     }
-    (last.failures, plan.not_before(wait_s, now))
+    (last.failures, Plan::after_failure(wait_s, now))
+}
+
+/// Runs disk work on another thread: the loop serves connections.
+async fn off_the_loop(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        tracing::error!(%error, "a note about an attempt is not written");
+    }
 }
 
 /// Spreads the times of servers; without randomness, they have no random part.

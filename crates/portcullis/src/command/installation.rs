@@ -12,6 +12,7 @@ use portcullis_model::{Clock, Now, RoleTable, Secret, SystemClock};
 use portcullis_seal::Keyring;
 use portcullis_store::{FieldSeal, SqliteOperatorStore};
 
+use super::restore::mark::check_finished;
 use crate::config::{Settings, Sources};
 use crate::output::errln;
 use crate::sealing::{SealLog, Sealing};
@@ -54,6 +55,7 @@ impl Installation {
 
     /// Opens the database beside a running server; returns it with the names of all roles.
     pub(crate) fn open(&self) -> Result<(SqliteOperatorStore, RoleTable)> {
+        check_finished(&self.settings.storage.data)?;
         let path = &self.settings.storage.database;
         if !path.exists() {
             bail!("{} does not exist: start the server once", path.display());

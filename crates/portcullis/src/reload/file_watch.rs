@@ -57,6 +57,11 @@ impl FileWatch {
         self.seen.clone_from(&self.read);
     }
 
+    /// Whether no file differs from the last look: none of them is being written.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.seen.iter().all(|(path, seen)| stamp(path) == *seen)
+    }
+
     /// Whether a file has changed since it was read, and not since the last look.
     pub(crate) fn has_changed(&mut self) -> bool {
         let now: Stamps = self.read.keys().map(|path| (path.clone(), stamp(path))).collect();
@@ -93,7 +98,9 @@ mod tests {
         assert!(!watch.has_changed());
         std::fs::write(&file, "a part of").unwrap();
         assert!(!watch.has_changed(), "it can still be written");
+        assert!(watch.is_settled());
         std::fs::write(&file, "a part of the new text").unwrap();
+        assert!(!watch.is_settled());
         assert!(!watch.has_changed(), "it was still written");
         assert!(watch.has_changed());
         assert!(!watch.has_changed(), "it was read");

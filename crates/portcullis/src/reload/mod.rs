@@ -6,5 +6,6 @@ pub(crate) mod file_watch; // files that have changed
 pub(crate) mod live; // keys that take effect at once
 pub(crate) mod merge; // options of the gate from the old and the new configuration
 pub(crate) mod reloader; // the reload
+pub(crate) mod retry; // the wait after a reload that failed
 #[cfg(test)]
 mod tests; // every key of a configuration

@@ -64,7 +64,7 @@ fn next_steps(plan: &Plan, file: &Path) -> String {
     let mut steps = Vec::new();
     match &plan.tls {
         TlsPlan::Acme(_) => steps.push(format!(
-            "Let {} lead to this machine (DNS), and open the ports 80 and 443.",
+            "Point the DNS name {} to this machine, and open the ports 80 and 443.",
             plan.domain
         )),
         TlsPlan::Files { .. } => {}
@@ -84,7 +84,9 @@ fn next_steps(plan: &Plan, file: &Path) -> String {
         let shown = file.display();
         steps.push(format!("Check it: portcullis check --config {shown}"));
         let port = match &plan.tls {
-            TlsPlan::Acme(_) | TlsPlan::Files { .. } => " (as root, or as a service: port 443 needs a privilege)",
+            TlsPlan::Acme(_) | TlsPlan::Files { .. } => {
+                " (as root, or as a service: port 443 needs a privilege)"
+            }
             TlsPlan::Proxy(_) => "",
         };
         steps.push(format!("Start the server: portcullis serve --config {shown}{port}"));

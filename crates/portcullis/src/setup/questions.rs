@@ -9,8 +9,8 @@ use portcullis_model::Now;
 
 use super::arguments::{InitArguments, TlsArguments};
 use super::plan::{
-    ALGORITHM, CERTIFICATE, IssuerPlan, KEY, LOOPBACK, Login, LoginKind, Plan, TlsKind, TlsPlan,
-    absolute, jwks_url_of,
+    ALGORITHM, AcmePlan, CERTIFICATE, IssuerPlan, KEY, LOOPBACK, Login, LoginKind, Plan, TlsKind,
+    TlsPlan, absolute, jwks_url_of,
 };
 use crate::config::ConfigError;
 
@@ -108,27 +108,53 @@ impl<R: BufRead, W: Write> Terminal<R, W> {
         let is_file = given.certificate.is_some() || given.key.is_some();
         let is_acme = given.first_of_acme().is_some();
         let known = is_file.then_some(TlsKind::Files).or(is_acme.then_some(TlsKind::Acme));
-        let kind = match given.tls.or(known) {
-            Some(kind) => kind,
-            None => {
-                let question = "Where TLS ends: acme (here, with a certificate of Let's Encrypt, \
-                                which the server gets itself), files (here, with your \
-                                certificate) or proxy (a proxy on this machine)";
-                self.ask(question, Some("acme"), |text| Ok(TlsKind::parse(text)?))?
+        let known = given.tls.or(known);
+        loop {
+            let kind = match known {
+                Some(kind) => kind,
+                None => self.tls_kind(plan)?,
+            };
+            match kind {
+                TlsKind::Acme => {
+                    if self.acme(plan, given)? {
+                        return Ok(());
+                    }
+                    let no = "Let's Encrypt issues no certificate without it";
+                    anyhow::ensure!(known.is_none(), "{no}: use --tls files or --tls proxy");
+                    writeln!(self.output, "  {no}.")?;
+                }
+                TlsKind::Files => return self.files(plan, given),
+                TlsKind::Proxy => return self.proxy(plan, given),
             }
-        };
-        if kind == TlsKind::Acme {
-            return self.acme(plan, given);
         }
-        if kind == TlsKind::Proxy {
-            let question = "Address from which the proxy connects";
-            let given = (!given.proxy.is_empty()).then(|| given.proxy.join(" "));
-            return self.improve_unless(given, question, LOOPBACK, plan, |plan, text| {
-                let addresses: Vec<_> = text.split_whitespace().map(String::from).collect();
-                plan.tls = TlsPlan::proxies(&addresses)?;
-                Ok(())
-            });
-        }
+    }
+
+    fn tls_kind(&mut self, plan: &Plan) -> Result<TlsKind> {
+        let question = "Where TLS ends: acme (here, with a certificate of Let's Encrypt, which the \
+                        server gets itself), files (here, with your certificate) or proxy (a proxy \
+                        on this machine)";
+        let now = self.now;
+        self.ask(question, Some("acme"), |text| {
+            let kind = TlsKind::parse(text)?;
+            if kind == TlsKind::Acme {
+                let tls = TlsPlan::Acme(AcmePlan::default());
+                Plan { tls, ..plan.clone() }.check(now)?;
+            }
+            Ok(kind)
+        })
+    }
+
+    fn proxy(&mut self, plan: &mut Plan, given: &TlsArguments) -> Result<()> {
+        let question = "Address from which the proxy connects";
+        let given = (!given.proxy.is_empty()).then(|| given.proxy.join(" "));
+        self.improve_unless(given, question, LOOPBACK, plan, |plan, text| {
+            let addresses: Vec<_> = text.split_whitespace().map(String::from).collect();
+            plan.tls = TlsPlan::proxies(&addresses)?;
+            Ok(())
+        })
+    }
+
+    fn files(&mut self, plan: &mut Plan, given: &TlsArguments) -> Result<()> {
         // The two files are checked together.
         loop {
             let shown = |path: &Option<std::path::PathBuf>| {
@@ -157,7 +183,8 @@ impl<R: BufRead, W: Write> Terminal<R, W> {
         }
     }
 
-    fn acme(&mut self, plan: &mut Plan, given: &TlsArguments) -> Result<()> {
+    /// `false` if the operator does not agree to the terms.
+    fn acme(&mut self, plan: &mut Plan, given: &TlsArguments) -> Result<bool> {
         let mut arguments = TlsArguments { tls: Some(TlsKind::Acme), ..given.clone() };
         if !arguments.agree_terms {
             let question = "Do you agree to the terms of Let's Encrypt \
@@ -168,14 +195,19 @@ impl<R: BufRead, W: Write> Terminal<R, W> {
                 _ => anyhow::bail!("write yes or no"),
             })?;
         }
+        if !arguments.agree_terms {
+            return Ok(false);
+        }
         plan.tls = TlsPlan::from_arguments(&arguments)?;
+        plan.check(self.now)?;
         let question = "Address to which the authority writes";
         self.improve_unless(given.acme_email.clone(), question, "none", plan, |plan, text| {
             if let TlsPlan::Acme(acme) = &mut plan.tls {
                 acme.email = (text != "none").then(|| String::from(text));
             }
             Ok(())
-        })
+        })?;
+        Ok(true)
     }
 
     fn admin_host(&mut self, plan: &mut Plan, arguments: &InitArguments) -> Result<()> {
@@ -274,5 +306,51 @@ impl<R: BufRead, W: Write> Terminal<R, W> {
 
     fn explain(&mut self, error: &anyhow::Error) -> Result<()> {
         Ok(writeln!(self.output, "  {error:#}")?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    /// The plan after these answers, one a line; or the error, and all that was printed.
+    fn answer(lines: &str) -> (Result<Plan>, String) {
+        let now = Now { monotonic_ms: 0, unix_ms: 1_790_000_000_000 };
+        let mut terminal = Terminal { input: Cursor::new(lines), output: Vec::new(), now };
+        let plan = terminal.plan(&InitArguments::default());
+        (plan, String::from_utf8(terminal.output).unwrap())
+    }
+
+    #[test]
+    fn answers_make_the_plan_of_the_same_options() {
+        let (plan, printed) = answer("chat.example\n\n\n\nyes\nops@chat.example\n\n");
+        let acme = TlsPlan::Acme(AcmePlan {
+            email: Some(String::from("ops@chat.example")),
+            ..AcmePlan::default()
+        });
+        let plan = plan.unwrap_or_else(|error| panic!("{error}: {printed}"));
+        assert_eq!(plan, Plan { tls: acme, ..Plan::new("chat.example").unwrap() });
+        let (plan, printed) = answer("chat.example\nhttps://app.example\nown\nproxy\n::1\nnone\n");
+        let plan = plan.unwrap_or_else(|error| panic!("{error}: {printed}"));
+        assert_eq!(plan.tls, TlsPlan::Proxy(vec![String::from("::1")]));
+        assert_eq!(plan.origins, ["https://app.example"]);
+    }
+
+    #[test]
+    fn answer_that_is_not_possible_is_explained_and_the_question_is_asked_again() {
+        // A name that no public authority certifies; terms without agreement; a wrong address.
+        for (lines, expect) in [
+            ("chat.internal\n\n\nacme\nproxy\n\n\n", "chat.internal"),
+            ("chat.example\n\n\nacme\nno\nproxy\n\n\n", "no certificate without it"),
+            ("chat.example\n\n\nacme\nmaybe\nyes\n\n\n", "write yes or no"),
+            ("chat.example\n\n\nacme\nyes\nops\nnone\n\n", "it is not an address"),
+        ] {
+            let (plan, printed) = answer(lines);
+            assert!(plan.is_ok() && printed.contains(expect), "{lines:?}: {printed}");
+        }
+        let (plan, _) = answer("chat.example\n");
+        assert!(plan.unwrap_err().to_string().contains("before all questions were answered"));
     }
 }

@@ -128,8 +128,8 @@ fn certificate_of_authority(acme: &AcmePlan) -> String {
     let mut text = String::from(
         "
 [tls]
-# The server gets its certificate from Let's Encrypt, and renews it. The name has to lead to this
-# machine, and port 80 has to be open.
+# The server gets its certificate from Let's Encrypt, and renews it. The DNS name has to point to
+# this machine, and port 80 has to be open.
 mode = \"acme\"
 acme_terms_agreed = true
 ",

@@ -26,7 +26,7 @@ const RESERVE_BYTES: u64 = 256 * MIB;
 const RESERVE_DIVISOR: u64 = 8;
 const MIB: u64 = 1024 * 1024;
 
-/// Time after the last question about a complete copy until another backup may replace it.
+/// Time after the last request for the state of a complete copy, until another backup may replace it.
 const UNUSED_MS: u64 = 60_000;
 
 /// An operation of a backup.
@@ -53,8 +53,8 @@ struct BackupDesk {
 struct RequestedCopy {
     id: String,
     progress: Arc<CopyProgress>,
-    /// When its command asked about it for the last time.
-    asked_ms: u64,
+    /// When its command requested the state for the last time.
+    requested_ms: u64,
 }
 
 /// Installs the operations of backups on the private listener, and the metric.
@@ -136,7 +136,7 @@ impl BackupDesk {
         let started = self.store.start_copy(&folder.join(COPY_NAME));
         let progress = started.map_err(|error| failed(&error))?;
         let reply = Reply::fields(&json!({ "id": id }));
-        *current = Some(RequestedCopy { id, progress, asked_ms: self.now_ms() });
+        *current = Some(RequestedCopy { id, progress, requested_ms: self.now_ms() });
         Ok(reply)
     }
 
@@ -144,7 +144,7 @@ impl BackupDesk {
     fn is_used(&self, copy: &RequestedCopy) -> bool {
         match copy.progress.state() {
             CopyState::Running => true,
-            CopyState::Complete => self.now_ms().saturating_sub(copy.asked_ms) < UNUSED_MS,
+            CopyState::Complete => self.now_ms().saturating_sub(copy.requested_ms) < UNUSED_MS,
             CopyState::Failed(_) => false,
         }
     }
@@ -152,7 +152,7 @@ impl BackupDesk {
     fn status(&self, id: &str) -> Result<Reply, Denial> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let copy = current.as_mut().filter(|copy| copy.id == id).ok_or_else(missing)?;
-        copy.asked_ms = self.now_ms();
+        copy.requested_ms = self.now_ms();
         let (copied, total) = copy.progress.pages();
         let state = match copy.progress.state() {
             CopyState::Running => "running",

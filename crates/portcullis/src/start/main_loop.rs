@@ -9,14 +9,11 @@ use portcullis_server::HealthReader;
 
 use crate::reload::file_watch::FileWatch;
 use crate::reload::reloader::{ReloadMode, Reloader};
+use crate::reload::retry::ReloadRetry;
 use crate::start::certificate_watch::CertificateWatch;
 use crate::start::signals::{Signals, Wake};
 use crate::start::supervisor::Supervisor;
 use crate::tls::server_config::Tls;
-
-/// Ticks between two attempts after a failed reload, with `serve --watch`: the fault can be in a file
-/// that only the rejected configuration names, which is not watched.
-const TRY_AGAIN_TICKS: u32 = 6;
 
 /// The logs, whose files can be rotated.
 pub(super) struct Logs<'a> {
@@ -39,8 +36,8 @@ pub(super) struct MainLoop<'a> {
     pub(super) certificates: CertificateWatch,
     /// The files of the configuration, with `serve --watch`.
     pub(super) files: Option<FileWatch>,
-    /// Ticks since the newest reload, if it failed.
-    pub(super) failed_ticks: Option<u32>,
+    /// The wait after a reload that failed, with `serve --watch`.
+    pub(super) retry: ReloadRetry,
     pub(super) health: HealthReader,
     pub(super) clock: &'a dyn Clock,
 }
@@ -68,7 +65,7 @@ impl MainLoop<'_> {
         self.files.iter_mut().for_each(FileWatch::mark_read);
         // The result is in both logs.
         let outcome = self.reloader.reload(ReloadMode::Apply);
-        self.failed_ticks = outcome.is_err().then_some(0);
+        self.retry.end(outcome.is_err());
         if let (Some(files), Some(settings)) = (&mut self.files, self.reloader.settings()) {
             files.follow(&settings);
         }
@@ -80,18 +77,25 @@ impl MainLoop<'_> {
         if let Some(tls) = &self.tls {
             self.certificates.check(tls, self.logs.security, now);
         }
-        if self.files.as_mut().is_some_and(FileWatch::has_changed) || self.is_mended() {
+        if self.files.as_mut().is_some_and(FileWatch::has_changed) {
+            self.retry.restart();
+            self.apply();
+        } else if self.is_mended() {
             self.apply();
         }
         self.supervisor.show_status(&self.health);
     }
 
-    /// Whether a configuration that was rejected has no fault any more.
+    /// Whether it is time to look again at a configuration that was rejected, and it is valid now.
     fn is_mended(&mut self) -> bool {
-        let Some(ticks) = self.failed_ticks.as_mut().filter(|_| self.files.is_some()) else {
+        let Some(files) = self.files.as_ref().filter(|_| self.retry.is_due()) else {
             return false;
         };
-        *ticks = ticks.saturating_add(1);
-        ticks.is_multiple_of(TRY_AGAIN_TICKS) && self.reloader.reload(ReloadMode::Preview).is_ok()
+        // What is being written is read at a later look.
+        let is_valid = files.is_settled() && self.reloader.reload(ReloadMode::Preview).is_ok();
+        if !is_valid {
+            self.retry.end(true);
+        }
+        is_valid
     }
 }

@@ -12,7 +12,7 @@ use crate::config::{ConfigError, Settings, input_files};
 use crate::start::log_key;
 
 /// Files that the server creates in the data directory; see `docs/keys.md`.
-const OWN_NAMES: [&str; 25] = [
+const OWN_NAMES: [&str; 26] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",

@@ -24,6 +24,7 @@ use crate::config::{
 use crate::feed_dispatch::Feed;
 use crate::reload::file_watch::FileWatch;
 use crate::reload::reloader::{ReloadTargets, Reloader};
+use crate::reload::retry::ReloadRetry;
 use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
@@ -125,7 +126,7 @@ fn run(
         tls,
         certificates,
         files,
-        failed_ticks: None,
+        retry: ReloadRetry::default(),
         health,
         clock: &*clock,
     }

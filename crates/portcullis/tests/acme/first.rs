@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use portcullis_test::{ShiftedClock, counter};
+use portcullis_test::{ShiftedClock, counter, until};
 use serde_json::json;
 
 use crate::authority::Authority;
@@ -71,7 +71,9 @@ fn server_is_not_ready_until_its_authority_answers() {
     assert!(failed > 0);
     // The next attempt is minutes later, also after a restart.
     let server = server.restart();
-    let next = counter(&server, "portcullis_acme_next_attempt_seconds");
+    let next = until("the plan", || {
+        Some(counter(&server, "portcullis_acme_next_attempt_seconds")).filter(|next| *next > 0)
+    });
     assert!((85..=125).contains(&(next - failed)), "{next} {failed}");
     assert_eq!(counter(&server, "portcullis_acme_last_failure_seconds"), 0, "none since the start");
     authority.run(&[]);

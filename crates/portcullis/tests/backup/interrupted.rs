@@ -166,3 +166,70 @@ fn backups_at_the_same_time_do_not_touch_each_others_copy() {
     }
     assert!(!server.data().join("backup-staging").exists());
 }
+
+#[test]
+fn killed_restore_is_undone_by_the_next_one() {
+    let mut server = start();
+    let mut sender = Sender::new(&server);
+    sender.send_until(50);
+    let place = tempfile::tempdir().unwrap();
+    let backup = place.path().join("backup");
+    done(&server, &["backup", text(&backup)]);
+    sender.send_until(60);
+    drop(sender);
+    done(&server, &["user", "delete", "ann"]);
+    assert!(server.terminate().success());
+    let mark = server.data().join("restore.unfinished");
+    let restore = ["restore", text(&backup), "--replace"];
+    for _ in 0..10 {
+        let mut command = server.begin(&restore);
+        // Killed at once when it has begun to replace files, unless it has ended.
+        while command.try_wait().unwrap().is_none() && !mark.exists() {
+            std::hint::spin_loop();
+        }
+        command.kill().unwrap();
+        let output = command.wait_with_output().unwrap();
+        if mark.exists() {
+            let error = rejected(&server, &["serve"]);
+            assert!(error.contains("a restore of a backup did not end"), "{error}");
+        } else {
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() || error.is_empty(), "{error}");
+        }
+    }
+    let printed = done(&server, &restore);
+    let users = done(&server, &["user", "list"]);
+    assert!(!users.contains("ann"), "{printed}{users}");
+    let key = done(&server, &["audit", "key"]);
+    let verified = done(&server, &["audit", "verify", "--key", key.trim()]);
+    assert!(verified.contains("sound"), "{verified}");
+}
+
+#[test]
+fn restore_into_a_relative_directory_with_the_database_elsewhere_keeps_old_files() {
+    let server = start();
+    let mut sender = Sender::new(&server);
+    sender.send_until(3);
+    let place = tempfile::tempdir().unwrap();
+    let backup = place.path().join("backup");
+    let keys = place.path().join("keys");
+    done(&server, &["backup", text(&backup), "--keys", text(&keys)]);
+    let elsewhere = place.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let url = format!("sqlite:{}", elsewhere.join("portcullis.db").display());
+    let restore = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.args(["restore", text(&backup), "--keys", text(&keys), "--replace"]);
+        command.args(["--data", "data"]).env("PORTCULLIS__STORE__URL", &url);
+        command.current_dir(place.path()).output().unwrap()
+    };
+    for _ in 0..2 {
+        let output = restore();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+    }
+    let is_kept = |name: &String| name.starts_with("portcullis.db.before-restore-");
+    assert!(names(&elsewhere).iter().any(is_kept), "{:?}", names(&elsewhere));
+    let data = names(&place.path().join("data"));
+    assert!(data.iter().any(|name| name.starts_with("before-restore-")), "{data:?}");
+}

@@ -105,7 +105,7 @@ fn backup_that_does_not_fit_is_rejected_by_name() {
 
     // A restore that did not end: the server does not start on the rest of it.
     let mark = machine.data().join("restore.unfinished");
-    std::fs::write(&mark, r#"{ "note": "", "files": [] }"#).unwrap();
+    std::fs::write(&mark, r#"{ "note": "", "folder": "/nonexistent", "files": [] }"#).unwrap();
     let error = rejected(&machine, &["serve"]);
     assert!(error.contains("a restore of a backup did not end"), "{error}");
     assert!(done(&machine, &restore).contains("undone    an interrupted restore"));

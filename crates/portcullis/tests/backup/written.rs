@@ -151,13 +151,14 @@ fn stopped_server_is_restored_in_place_and_keeps_replaced_files() {
     assert!(done(&server, &["audit", "verify", "--key", key.trim()]).contains("sound"));
 }
 
-/// Writes the mark of a restore as if it had been killed after it had moved all files.
-fn interrupt(data: &Path) {
+/// Makes the state of a restore that was killed after it had moved all files.
+fn interrupt(data: &Path, backup: &Path) {
     let aside = names(data).into_iter().find(|name| name.starts_with("before-restore-"));
     let aside = data.join(aside.unwrap());
     let replaced = |name: &str| json!({ "place": data.join(name), "aside": aside.join(name) });
     let files: Vec<_> = names(&aside).iter().map(|name| replaced(name)).collect();
-    let mark = json!({ "note": "A restore has not ended.", "files": files });
+    let mark = json!({ "note": "A restore has not ended.", "folder": aside, "files": files });
+    std::fs::copy(backup.join("portcullis.db"), data.join("portcullis.db")).unwrap();
     std::fs::write(data.join("restore.unfinished"), mark.to_string()).unwrap();
 }
 
@@ -175,7 +176,11 @@ fn t428_deleted_account_stays_deleted_when_a_backup_is_restored_in_place() {
     assert!(server.terminate().success());
     let restore = ["restore", text(&backup), "--replace"];
     done(&server, &restore);
-    interrupt(&server.data());
+    interrupt(&server.data(), &backup);
+    let error = rejected(&server, &["user", "list"]);
+    assert!(error.contains("did not end: run portcullis restore again"), "{error}");
+    let error = rejected(&server, &["backup", text(&place.path().join("another"))]);
+    assert!(error.contains("did not end: run portcullis restore again"), "{error}");
     assert!(done(&server, &restore).contains("undone    an interrupted restore"));
     let users = done(&server, &["user", "list"]);
     assert!(users.contains("root") && !users.contains("ann"), "{users}");

@@ -102,10 +102,7 @@ fn fault_in_an_option_is_explained_and_writes_nothing() {
         (&["--domain", "chat.example", "--certificate", "none.pem"], "--certificate: "),
         (&["--domain", "chat.example", "--certificate", "good.pem", "--key", "other.key"], "key"),
         (&["--domain", "b.example", "--certificate", "good.pem", "--key", "good.key"], "b.example"),
-        (
-            &["--domain", "chat.example", "--tls", "proxy", "--key", "good.key"],
-            "your own only",
-        ),
+        (&["--domain", "chat.example", "--tls", "proxy", "--key", "good.key"], "your own only"),
         (&["--domain", "chat.example", "--proxy", "10.0.0.1"], "on another machine"),
         (&["--domain", "chat.example", "--proxy", "proxy.example"], "not an IP address"),
         (&["--domain", "chat.example", "--proxy", "::1", "--origin", "http://a.b"], "--origin: "),

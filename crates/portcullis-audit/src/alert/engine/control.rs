@@ -1,6 +1,8 @@
 //! Operations of administrators and of other parts of the server on alerts.
 //! Never: acts on its own.
 
+use std::sync::Arc;
+
 use portcullis_model::Now;
 
 use super::evaluation::Engine;
@@ -139,17 +141,31 @@ impl Engine {
         self.recount();
     }
 
-    /// Resolves the open alerts of rules that `newer` does not have.
-    pub(crate) fn resolve_rules_without(&mut self, newer: &Rules, now: Now) {
+    /// Resolves the open alerts of rules that `newer` does not have; returns those of which channels
+    /// have a message, whatever limits other messages have.
+    pub(crate) fn resolve_rules_without(
+        &mut self,
+        newer: &Rules,
+        note: Option<&str>,
+        now: Now,
+    ) -> Vec<Arc<Alert>> {
         self.time.now = now;
         let at_ms = self.time.at_ms();
+        let is_gone = |incident: &&mut Incident| newer.number(&incident.rule).is_none();
+        let (node, skew_ms) = (self.settings.node.clone(), self.time.skew_ms());
+        let rules = &self.rules;
         let groups = self.incidents.groups.values_mut();
-        for incident in self.incidents.by_key.values_mut().chain(groups) {
-            if newer.number(&incident.rule).is_none() {
-                incident.resolve(at_ms);
-            }
-        }
-        self.recount();
+        let gone = self.incidents.by_key.values_mut().chain(groups).filter(is_gone);
+        gone.filter_map(|incident| {
+            incident.resolve(at_ms);
+            // Channels know it only from a message that was sent.
+            incident.sent.state.filter(|state| state.is_open())?;
+            let title = rules.title(&incident.rule).unwrap_or(&incident.rule);
+            let note = note.map(String::from);
+            let parts = ViewParts { title, node: &node, note, skew_ms, group: &[] };
+            Some(Arc::new(incident.view(AlertState::Resolved, &parts)))
+        })
+        .collect()
     }
 
     /// All open alerts, the most severe first.

@@ -293,8 +293,7 @@ impl Engine {
     }
 
     pub(crate) fn title(&self, rule: &str) -> String {
-        let found = self.rules.number(rule).and_then(|number| self.rules.get(number));
-        String::from(found.map_or(STORM_TITLE, |found| found.title.as_str()))
+        String::from(self.rules.title(rule).unwrap_or(STORM_TITLE))
     }
 
     fn incident(&self, place: &Place) -> Option<&Incident> {

@@ -140,6 +140,11 @@ impl Rules {
         self.rules.iter().position(|rule| rule.id == id)
     }
 
+    /// The title of a rule.
+    pub(crate) fn title(&self, id: &str) -> Option<&str> {
+        self.rules.iter().find(|rule| rule.id == id).map(|rule| rule.title.as_str())
+    }
+
     /// The rules that the configuration disabled.
     #[must_use]
     pub fn disabled(&self) -> &[String] {

@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) file: Option<StateFile>,
     pub(crate) rejected: AtomicU64,
     pub(crate) restarts: AtomicU64,
+    /// Alerts that the replacement of rules has resolved, for the thread to deliver.
+    pub(crate) resolved: Mutex<Vec<Arc<Alert>>>,
     pub(crate) stop: (Mutex<Stop>, Condvar),
 }
 
@@ -118,6 +120,7 @@ impl Alerts {
             file,
             rejected: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            resolved: Mutex::default(),
             stop: (Mutex::default(), Condvar::new()),
             clock: Arc::clone(&options.clock),
             options: Mutex::new(options),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use portcullis_model::Now;
 
 use super::alerts::{Shared, lock, random};
-use super::thread::deliver;
 use super::codec;
 use crate::alert::engine::evaluation::Engine;
 use crate::alert::input::interest::Interest;
@@ -20,33 +19,28 @@ use crate::alert::options::AlertOptions;
 /// The engine starts again after a fault: with the new rules, and the state that was saved last.
 pub(super) fn replace_rules(shared: &Shared, options: &AlertOptions) -> bool {
     let now = shared.clock.now();
-    let alerts = {
-        let mut in_force = lock(&shared.options);
-        let newer = AlertOptions {
-            state_file: in_force.state_file.clone(),
-            node_name: in_force.node_name.clone(),
-            clock: Arc::clone(&in_force.clock),
-            ..options.clone()
-        };
-        let replaced = catch_unwind(AssertUnwindSafe(|| replace_engine(shared, &newer, now)));
-        *in_force = newer;
-        replaced.ok().flatten()
+    let mut in_force = lock(&shared.options);
+    let newer = AlertOptions {
+        state_file: in_force.state_file.clone(),
+        node_name: in_force.node_name.clone(),
+        clock: Arc::clone(&in_force.clock),
+        ..options.clone()
     };
-    let Some(alerts) = alerts else {
+    let replaced = catch_unwind(AssertUnwindSafe(|| replace_engine(shared, &newer, now)));
+    *in_force = newer;
+    drop(in_force);
+    let Some(resolved) = replaced.ok().flatten() else {
         tracing::error!("the alert engine failed while its rules were replaced");
         lock(&shared.stop.0).fails = true;
         return false;
     };
-    deliver(shared, &alerts, now);
+    // The thread delivers them, after what it delivers now.
+    lock(&shared.resolved).extend(resolved);
     true
 }
 
-/// Returns the messages that are due; `None` if the state cannot be taken over.
-fn replace_engine(
-    shared: &Shared,
-    newer: &AlertOptions,
-    now: Now,
-) -> Option<Vec<Arc<Alert>>> {
+/// Returns the alerts of rules that are gone, as resolved; `None` if the state cannot be taken over.
+fn replace_engine(shared: &Shared, newer: &AlertOptions, now: Now) -> Option<Vec<Arc<Alert>>> {
     let note = lock(&shared.watch).note();
     let mut engine = lock(&shared.engine);
     // The rules so far evaluate the notes that wait.
@@ -56,13 +50,12 @@ fn replace_engine(
         engine.take(&pending, now);
         pending.clear();
     }
-    engine.resolve_rules_without(&newer.rules, now);
-    let alerts = engine.turn(now, note.as_deref());
     let mut next = Engine::new(newer, now, random());
     codec::decode(&codec::encode(&engine), &mut next).ok()?;
     next.counts = engine.counts;
     next.policy.changed = true;
+    let resolved = engine.resolve_rules_without(&newer.rules, note.as_deref(), now);
     shared.queues.replace_interest(Interest::new(&newer.rules));
     *engine = next;
-    Some(alerts)
+    Some(resolved)
 }

@@ -11,6 +11,7 @@ use portcullis_model::Now;
 use super::alerts::{Shared, Stop, lock, random};
 use super::{codec, records};
 use crate::alert::engine::evaluation::Engine;
+use crate::alert::input::interest::Interest;
 use crate::alert::input::queues::{Pending, QUEUES};
 use crate::alert::input::subject::Subject;
 use crate::alert::notification::{Alert, AlertKey, AlertSeverity};
@@ -80,7 +81,9 @@ impl Worker {
         let turn = catch_unwind(AssertUnwindSafe(|| self.turn(stop, now)));
         match turn {
             Ok(alerts) => {
-                deliver(&self.shared, &alerts, now);
+                self.deliver(&alerts, now);
+                let resolved = std::mem::take(&mut *lock(&self.shared.resolved));
+                self.deliver(&resolved, now);
                 self.save(stop, now);
             }
             Err(_) => {
@@ -139,6 +142,25 @@ impl Worker {
         }
     }
 
+    /// Records alerts, and offers them to all channels.
+    fn deliver(&self, alerts: &[Arc<Alert>], now: Now) {
+        let sinks = lock(&self.shared.sinks).clone();
+        for alert in alerts {
+            self.shared.record(records::of_alert(alert), now);
+            for sink in &sinks {
+                let offered = catch_unwind(AssertUnwindSafe(|| sink.offer(alert)));
+                if !matches!(offered, Ok(SinkOutcome::Accepted)) {
+                    self.shared.rejected.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(
+                        channel = sink.name(),
+                        alert = alert.id,
+                        "an alert is not sent"
+                    );
+                }
+            }
+        }
+    }
+
     fn save(&mut self, stop: Stop, now: Now) {
         let Some(file) = &self.shared.file else { return };
         let since_ms = now.monotonic_ms.saturating_sub(self.saved_ms);
@@ -167,7 +189,8 @@ impl Worker {
             return false;
         }
         self.restarted_ms = Some(now.monotonic_ms);
-        let options = lock(&self.shared.options).clone();
+        // Held to the end, so that no other rules come in between.
+        let options = lock(&self.shared.options);
         let mut engine = Engine::new(&options, now, random());
         if let Some(saved) = &self.saved
             && codec::decode(saved, &mut engine).is_err()
@@ -176,6 +199,8 @@ impl Worker {
         }
         *lock(&self.shared.engine) = engine;
         self.shared.engine.clear_poison();
+        self.shared.queues.replace_interest(Interest::new(&options.rules));
+        drop(options);
         self.pending = self.shared.queues.spare();
         self.is_down = false;
         self.shared.restarts.fetch_add(1, Ordering::Relaxed);
@@ -183,20 +208,5 @@ impl Worker {
         self.shared.queues.push(&crash, &Subject::of(&crash), RecordGroup::Reserved, now);
         self.shared.record(crash, now);
         true
-    }
-}
-
-/// Records alerts, and offers them to all channels.
-pub(super) fn deliver(shared: &Shared, alerts: &[Arc<Alert>], now: Now) {
-    let sinks = lock(&shared.sinks).clone();
-    for alert in alerts {
-        shared.record(records::of_alert(alert), now);
-        for sink in &sinks {
-            let offered = catch_unwind(AssertUnwindSafe(|| sink.offer(alert)));
-            if !matches!(offered, Ok(SinkOutcome::Accepted)) {
-                shared.rejected.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(channel = sink.name(), alert = alert.id, "an alert is not sent");
-            }
-        }
     }
 }

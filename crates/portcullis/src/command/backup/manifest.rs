@@ -48,7 +48,8 @@ pub(crate) struct Manifest {
     pub(crate) schema: u32,
     /// The time of the backup.
     pub(crate) time: String,
-    /// The first key of the security log, which no other server has; empty if it has none yet.
+    /// The first key of the security log, by which `--keep` tells servers apart; empty if there is
+    /// no log with keys. A server that was restored from a backup has the same one.
     #[serde(default)]
     pub(crate) server: String,
     /// The ids of the keys that open sealed fields.

@@ -9,6 +9,7 @@ pub(crate) mod keys; // the copy of the keys
 pub(crate) mod keep; // deletes old backups
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ use self::keys::{check_unchanged, copy_chain_state, copy_keys, field_key_ids};
 use self::log_files::copy_log;
 use self::manifest::{Content, Manifest};
 use super::installation::Installation;
+use super::restore::mark::check_finished;
 use crate::output::{counted, errln, outln};
 use crate::start::output_files::{CHAIN_CERTIFICATES, LAST_BACKUP};
 
@@ -51,6 +53,7 @@ pub(crate) struct BackupArguments {
 
 /// Writes a backup.
 pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> Result<()> {
+    check_finished(&installation.settings.storage.data)?;
     let time = seconds(installation);
     let target = match (&arguments.directory, &arguments.into) {
         (Some(directory), _) => directory.clone(),
@@ -79,7 +82,7 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
         copy_keys(settings, &mut keys)?;
         keys.finish(Manifest::new(Content::Keys, schema, &time, &ids))?;
     }
-    let server = first_log_key(&settings.storage.data);
+    let server = first_log_key(&settings.storage.data)?;
     let manifest = Manifest { server, ..Manifest::new(Content::Data, schema, &time, &ids) };
     let manifest = backup.finish(manifest)?;
     note(installation, &time)?;
@@ -106,9 +109,13 @@ fn seconds(installation: &Installation) -> String {
 }
 
 /// The first key of the security log, which tells servers apart; empty if there is none.
-fn first_log_key(data: &Path) -> String {
-    let text = std::fs::read_to_string(data.join(CHAIN_CERTIFICATES)).unwrap_or_default();
-    root_keys(&text).first().map(ToString::to_string).unwrap_or_default()
+fn first_log_key(data: &Path) -> Result<String> {
+    let path = data.join(CHAIN_CERTIFICATES);
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        read => read.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    Ok(root_keys(&text).first().map(ToString::to_string).unwrap_or_default())
 }
 
 /// Notes the time for the regular audit and for the metric.

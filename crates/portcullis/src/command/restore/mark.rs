@@ -1,11 +1,13 @@
 //! The file that is there while a restore replaces files, and the way back from an interrupted one.
-//! Never: an old file deleted; a file of the operator taken for one of the restore.
+//! Never: a file deleted, of before the restore or of another person.
 
-use std::fs;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use portcullis_seal::private_file;
 use portcullis_server::random_id;
 use serde::{Deserialize, Serialize};
@@ -13,12 +15,17 @@ use serde::{Deserialize, Serialize};
 use crate::command::backup::directory::{parent, sync_directory};
 use crate::start::output_files::RESTORE_MARK;
 
-/// A restore that has begun to replace files.
+/// The end of the name of a file that an interrupted restore has put into its place.
+const UNDONE: &str = ".undone";
+
+/// A restore that has begun to replace files. All paths are absolute.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RestoreMark {
     /// What a person who opens the file has to do.
     note: String,
+    /// The directory that the old files are moved to.
+    folder: PathBuf,
     /// All files that it replaces or removes.
     files: Vec<ReplacedFile>,
 }
@@ -34,19 +41,22 @@ pub(super) struct ReplacedFile {
 }
 
 impl RestoreMark {
-    /// Writes the mark, before the first file is moved.
-    pub(super) fn write(data: &Path, files: Vec<ReplacedFile>) -> Result<Self> {
+    /// Writes the mark, before the first file is moved, and creates the directory of the old files.
+    pub(super) fn write(data: &Path, folder: PathBuf, files: Vec<ReplacedFile>) -> Result<Self> {
         let note = "A restore has not ended. Run portcullis restore again: it first moves the old \
                     files back.";
-        let mark = Self { note: String::from(note), files };
+        let mark = Self { note: String::from(note), folder, files };
         let text = serde_json::to_string_pretty(&mark).context("a path is not valid UTF-8")?;
         let suffix = random_id::<8>().ok().context("the system returned no random bytes")?;
         private_file::replace(&data.join(RESTORE_MARK), text.as_bytes(), &suffix)?;
+        if mark.old_files().any(|(_, aside)| aside.starts_with(&mark.folder)) {
+            create(&mark.folder)?;
+        }
         Ok(mark)
     }
 
     /// The old files and where they are kept, in the order in which they are moved.
-    pub(super) fn old_files(&self) -> impl Iterator<Item = (&Path, &Path)> {
+    pub(super) fn old_files(&self) -> impl DoubleEndedIterator<Item = (&Path, &Path)> {
         let files = self.files.iter();
         files.filter_map(|file| Some((file.place.as_path(), file.aside.as_deref()?)))
     }
@@ -62,11 +72,43 @@ impl RestoreMark {
     pub(super) fn remove(data: &Path) -> Result<()> {
         Ok(private_file::remove(&data.join(RESTORE_MARK))?)
     }
+
+    /// Moves the old files back, in the opposite order.
+    ///
+    /// It can be interrupted itself: an old file that is at its place stays there.
+    fn move_back(&self) -> Result<()> {
+        for file in self.files.iter().rev() {
+            let has_old = file.aside.as_ref().is_some_and(|aside| exists(aside));
+            // Without an old file that waits, a file is at its place only if there was none.
+            if (has_old || file.aside.is_none()) && exists(&file.place) {
+                self.set_undone(&file.place)?;
+            }
+            if let (true, Some(aside)) = (has_old, &file.aside) {
+                rename(aside, &file.place)?;
+            }
+        }
+        self.sync_folders()
+    }
+
+    /// Keeps a file that the restore, or a person, has put into a place.
+    fn set_undone(&self, place: &Path) -> Result<()> {
+        let folder = if Some(parent(place)) == self.folder.parent() {
+            create(&self.folder)?;
+            self.folder.as_path()
+        } else {
+            parent(place)
+        };
+        let name = |number: u32| {
+            let mut name = OsString::from(place.file_name().unwrap_or_default());
+            name.push(format!("{UNDONE}-{number}"));
+            folder.join(name)
+        };
+        let free = (1..1_000).map(name).find(|path| !exists(path));
+        rename(place, &free.with_context(|| format!("delete old files in {}", folder.display()))?)
+    }
 }
 
 /// Moves the files of before an interrupted restore back; `false` if there was none.
-///
-/// It can be interrupted itself: what is aside moves back, and what is back stays.
 pub(super) fn undo(data: &Path) -> Result<bool> {
     let path = data.join(RESTORE_MARK);
     let shown = path.display();
@@ -80,39 +122,41 @@ pub(super) fn undo(data: &Path) -> Result<bool> {
              their places, then delete it"
         )
     })?;
-    for file in &mark.files {
-        match &file.aside {
-            Some(aside) => move_back(aside, &file.place)?,
-            None => remove(&file.place)?,
-        }
-    }
-    mark.sync_folders()?;
-    for folder in folders(mark.old_files().map(|(_, aside)| aside)) {
-        // It stays if it has another file.
-        let _stays = fs::remove_dir(folder);
-    }
+    mark.move_back()?;
+    // It stays if it has a file.
+    let _stays = fs::remove_dir(&mark.folder);
     RestoreMark::remove(data)?;
     Ok(true)
 }
 
-/// Moves an old file back; a file at the place is the restored one, of which the backup has a copy.
-fn move_back(aside: &Path, place: &Path) -> Result<()> {
-    match fs::rename(aside, place) {
-        // It was not moved aside, or is back.
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        moved => moved
-            .with_context(|| format!("cannot move {} to {}", aside.display(), place.display())),
-    }
+/// Rejects a data directory whose files a restore has replaced in part.
+pub(crate) fn check_finished(data: &Path) -> Result<()> {
+    ensure!(
+        !data.join(RESTORE_MARK).exists(),
+        "a restore into {} did not end: run portcullis restore again",
+        data.display()
+    );
+    Ok(())
 }
 
-/// Removes a restored file from a place that had none.
-fn remove(place: &Path) -> Result<()> {
-    match fs::remove_file(place) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", place.display()))
+fn create(folder: &Path) -> Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(error).with_context(|| format!("cannot create {}", folder.display()))
         }
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Moves a file to a path without a file.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to)
+        .with_context(|| format!("cannot move {} to {}", from.display(), to.display()))
+}
+
+/// Whether there is a file, or a link, at a path.
+pub(super) fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// The directories of paths, each once.
@@ -129,22 +173,23 @@ mod tests {
 
     /// A data directory with old files, and the mark of a restore of them.
     fn begin(data: &Path) -> RestoreMark {
-        let aside = data.join("before-restore-1");
-        fs::create_dir(&aside).unwrap();
+        let folder = data.join("before-restore-1");
         fs::write(data.join("portcullis.db"), "old").unwrap();
         fs::write(data.join("sessions.secret"), "old").unwrap();
         let file = |name: &str, has_old: bool| ReplacedFile {
             place: data.join(name),
-            aside: has_old.then(|| aside.join(name)),
+            aside: has_old.then(|| folder.join(name)),
         };
         let files =
             vec![file("sessions.secret", true), file("portcullis.db", true), file("new", false)];
-        RestoreMark::write(data, files).unwrap()
+        RestoreMark::write(data, folder, files).unwrap()
     }
 
+    /// The files of a directory, without those of its folders.
     fn content(data: &Path) -> Vec<(String, String)> {
         let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
-        let mut found: Vec<_> = entries
+        let files = entries.filter(|path| path.is_file());
+        let mut found: Vec<_> = files
             .map(|path| {
                 let name = path.file_name().unwrap().to_str().unwrap().to_owned();
                 (name, fs::read_to_string(path).unwrap())
@@ -164,13 +209,19 @@ mod tests {
             let data = directory.path();
             let mark = begin(data);
             for (place, aside) in mark.old_files().take(steps) {
-                fs::rename(place, aside).unwrap();
+                rename(place, aside).unwrap();
             }
             for file in mark.files.iter().skip(1).take(steps.saturating_sub(2)) {
                 fs::write(&file.place, "restored").unwrap();
             }
             assert!(undo(data).unwrap());
             assert_eq!(content(data), old, "{steps} steps");
+            let kept: Vec<String> = if mark.folder.exists() {
+                content(&mark.folder).into_iter().map(|(_, text)| text).collect()
+            } else {
+                Vec::new()
+            };
+            assert_eq!(kept, vec!["restored"; steps.saturating_sub(2)], "{steps} steps");
             assert!(!undo(data).unwrap(), "there is no mark");
         }
     }
@@ -181,15 +232,18 @@ mod tests {
         let data = directory.path();
         let mark = begin(data);
         for (place, aside) in mark.old_files() {
-            fs::rename(place, aside).unwrap();
+            rename(place, aside).unwrap();
             fs::write(place, "restored").unwrap();
         }
-        // The first file is back already.
-        let (place, aside) = mark.old_files().next().unwrap();
-        fs::rename(aside, place).unwrap();
+        // The last file is back already.
+        let (place, aside) = mark.old_files().next_back().unwrap();
+        mark.set_undone(place).unwrap();
+        rename(aside, place).unwrap();
+        assert!(check_finished(data).is_err());
         assert!(undo(data).unwrap());
         let contents: Vec<String> = content(data).into_iter().map(|(_, text)| text).collect();
         assert_eq!(contents, ["old", "old"]);
+        check_finished(data).unwrap();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 mod source; // manifests and checked files
 mod staging; // the files before they are moved
-mod mark; // files that an interrupted restore has moved, and the way back
+pub(super) mod mark; // files that an interrupted restore has moved, and the way back
 mod swap; // old files aside, restored ones into place
 
 use std::fs;
@@ -25,6 +25,8 @@ use crate::start::preparation::prepare_directory;
 
 /// Names that an empty data directory may have.
 const IGNORED: [&str; 2] = ["lost+found", STAGING];
+/// Directories with files that were replaced begin with it.
+const BEFORE_RESTORE: &str = "before-restore-";
 /// Entries that an error names.
 const NAMED_MAX: usize = 3;
 
@@ -52,7 +54,7 @@ pub(super) fn run(installation: &Installation, arguments: &RestoreArguments) -> 
     // Until the end, no server can start.
     let _stopped = StoppedDatabase::lock(&storage.database)?;
     if mark::undo(&storage.data)? {
-        outln!("undone    an interrupted restore: the files of before it are at their places again")?;
+        outln!("undone    an interrupted restore: the old files are at their places again")?;
     }
     if !arguments.replace {
         check_empty(storage)?;
@@ -81,7 +83,8 @@ fn check_empty(storage: &StorageSettings) -> Result<()> {
     for entry in entries.with_context(|| format!("cannot read {shown}"))? {
         let name = entry.with_context(|| format!("cannot read {shown}"))?.file_name();
         let name = name.to_string_lossy().into_owned();
-        if name != lock && !IGNORED.contains(&name.as_str()) {
+        let is_kept = name.starts_with(BEFORE_RESTORE);
+        if name != lock && !is_kept && !IGNORED.contains(&name.as_str()) {
             names.push(name);
         }
     }

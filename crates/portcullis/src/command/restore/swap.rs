@@ -1,15 +1,14 @@
 //! Moves the old files aside and the restored ones to their places.
 //! Never: an old file deleted; a server that starts in between.
 
-use std::ffi::OsString;
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::mark::{ReplacedFile, RestoreMark};
+use super::BEFORE_RESTORE;
+use super::mark::{ReplacedFile, RestoreMark, exists, rename, undo};
 use super::staging::{StagedFile, Staging};
 use crate::command::backup::directory::{copy_file, open, parent};
 use crate::config::StorageSettings;
@@ -21,79 +20,79 @@ const VOIDED: [&str; 4] =
 const DATABASE_SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Replaces the files; returns the directory of the old ones, if there were any.
+///
+/// After an error the old files are at their places again.
 pub(super) fn replace(
     storage: &StorageSettings,
     staging: &Staging,
     time: &str,
 ) -> Result<Option<PathBuf>> {
-    let aside = storage.data.join(format!("before-restore-{time}"));
-    let mark = RestoreMark::write(&storage.data, replaced(storage, staging, &aside)?)?;
-    let old: Vec<(&Path, &Path)> = mark.old_files().collect();
-    if old.iter().any(|(_, kept)| kept.starts_with(&aside)) {
-        let created = DirBuilder::new().mode(0o700).create(&aside);
-        created.with_context(|| format!("cannot create {}", aside.display()))?;
+    let folder = absolute(&storage.data.join(format!("{BEFORE_RESTORE}{time}")))?;
+    let files = replaced(storage, staging, &folder)?;
+    let replaced = RestoreMark::write(&storage.data, folder.clone(), files)
+        .and_then(|mark| move_all(&mark, staging));
+    match replaced {
+        Ok(moved) => {
+            RestoreMark::remove(&storage.data)?;
+            Ok(moved.then_some(folder))
+        }
+        Err(error) => match undo(&storage.data) {
+            Ok(_) => Err(error.context("nothing was replaced")),
+            Err(undone) => Err(error.context(format!("run the command again: {undone:#}"))),
+        },
     }
-    for (place, kept) in &old {
-        let cannot = || format!("cannot move {} to {}", place.display(), kept.display());
-        fs::rename(place, kept).with_context(cannot)?;
+}
+
+/// Moves all files; returns whether there were old ones.
+fn move_all(mark: &RestoreMark, staging: &Staging) -> Result<bool> {
+    for (place, aside) in mark.old_files() {
+        rename(place, aside)?;
     }
+    mark.sync_folders()?;
     for file in &staging.files {
         move_file(file)?;
     }
     mark.sync_folders()?;
-    RestoreMark::remove(&storage.data)?;
-    Ok((!old.is_empty()).then_some(aside))
+    Ok(mark.old_files().next().is_some())
 }
 
-/// The files that are replaced or removed, with the places of the old ones.
+/// The files that are replaced or removed, with the places of the old ones. The database is moved
+/// before the files that belong to it, and moved back after them.
 fn replaced(
     storage: &StorageSettings,
     staging: &Staging,
-    aside: &Path,
+    folder: &Path,
 ) -> Result<Vec<ReplacedFile>> {
-    let with_suffix = |path: &Path, suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
+    let voided = VOIDED.iter().map(|name| (storage.data.join(name), ""));
+    let staged = staging.files.iter().map(|file| (file.to.clone(), ""));
+    let of_database = DATABASE_SUFFIXES.iter().map(|suffix| {
+        let mut name = storage.database.as_os_str().to_owned();
         name.push(suffix);
-        PathBuf::from(name)
-    };
-    let facts = fs::metadata(&storage.data);
-    let disk = facts.with_context(|| format!("cannot read {}", storage.data.display()))?.dev();
-    let aside = absolute(aside)?;
-    let old_file = |place, suffix| old_file(place, &aside, disk, suffix);
-    let mut files = Vec::new();
-    for place in VOIDED.iter().map(|name| storage.data.join(name)) {
-        files.push(old_file(place, "")?);
-    }
-    for suffix in DATABASE_SUFFIXES {
-        files.push(old_file(with_suffix(&storage.database, suffix), suffix)?);
-    }
-    for file in &staging.files {
-        files.push(old_file(file.to.clone(), "")?);
-    }
-    Ok(files)
+        (PathBuf::from(name), *suffix)
+    });
+    let all = voided.chain(staged).chain(of_database);
+    all.map(|(place, suffix)| replaced_file(&place, suffix, folder)).collect()
 }
 
-/// Chooses where an old file is kept. On another disk it stays beside its place, and keeps its
-/// suffix, so that SQLite finds the files of the old database.
-fn old_file(place: PathBuf, aside: &Path, disk: u64, suffix: &str) -> Result<ReplacedFile> {
-    let Ok(facts) = fs::symlink_metadata(&place) else {
-        return Ok(ReplacedFile { place: absolute(&place)?, aside: None });
-    };
+/// Chooses where an old file is kept: in the folder if that is beside it, and otherwise beside its
+/// place, which can be another disk. There it keeps its suffix, so that SQLite finds the files of
+/// the old database.
+fn replaced_file(place: &Path, suffix: &str, folder: &Path) -> Result<ReplacedFile> {
+    let place = absolute(place)?;
+    if !exists(&place) {
+        return Ok(ReplacedFile { place, aside: None });
+    }
     let name = place.file_name().unwrap_or_default();
-    let kept = if facts.dev() == disk {
-        aside.join(name)
+    let aside = if Some(parent(&place)) == folder.parent() {
+        folder.join(name)
     } else {
         let name = name.to_string_lossy();
         let stem = name.strip_suffix(suffix).unwrap_or(&name);
-        let mut beside = OsString::from(stem);
-        beside.push(".");
-        beside.push(aside.file_name().unwrap_or_default());
-        beside.push(suffix);
-        parent(&place).join(beside)
+        let time = folder.file_name().unwrap_or_default().to_string_lossy();
+        parent(&place).join(format!("{stem}.{time}{suffix}"))
     };
-    let exists = fs::symlink_metadata(&kept).is_ok();
-    ensure!(!exists, "{} exists: move it to another directory", kept.display());
-    Ok(ReplacedFile { place: absolute(&place)?, aside: Some(absolute(&kept)?) })
+    ensure!(!exists(&aside), "{} exists: move it to another directory", aside.display());
+    Ok(ReplacedFile { place, aside: Some(aside) })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -10,6 +10,7 @@ use crate::alert::notification::AlertSeverity;
 use crate::alert::options::AlertOptions;
 use crate::alert::rule::overrides::{CustomRule, RuleOverride};
 use crate::alert::rule::rules::Rules;
+use crate::alert::run::alerts::lock;
 
 #[test]
 fn replaced_rules_count_from_now_on_and_keep_open_alerts() {
@@ -34,12 +35,8 @@ fn replaced_rules_count_from_now_on_and_keep_open_alerts() {
     assert_eq!(names, ["ada", "cam"], "bob was guessed while the rule was disabled");
 }
 
-#[test]
-fn alert_of_a_custom_rule_that_is_removed_is_resolved() {
-    let folder = tempfile::tempdir().unwrap();
-    let world = World::open(folder.path(), &Arc::default());
-    let alerts = world.audit.alerts().unwrap();
-    let usual = AlertOptions::new(Arc::clone(&world.clock) as Arc<dyn Clock>);
+/// The usual rules, and one of the configuration.
+fn guessing() -> Rules {
     let custom = CustomRule {
         name: String::from("guessing"),
         codes: vec![Code::AuthnLoginFail],
@@ -49,7 +46,33 @@ fn alert_of_a_custom_rule_that_is_removed_is_resolved() {
         window_s: 60,
         severity: AlertSeverity::High,
     };
-    let rules = Rules::build(&[], &[custom]).unwrap();
+    Rules::build(&[], &[custom]).unwrap()
+}
+
+#[test]
+fn engine_that_failed_during_a_replacement_starts_with_the_new_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path(), &Arc::default());
+    let alerts = world.audit.alerts().unwrap();
+    let off = |id: &str| RuleOverride { id: String::from(id), disabled: true, thresholds: vec![] };
+    // With none of these rules, failed logins concern no rule.
+    let none = Rules::build(&["A1", "A2", "A3", "F3"].map(off), &[]).unwrap();
+    let usual = AlertOptions::new(Arc::clone(&world.clock) as Arc<dyn Clock>);
+    assert!(alerts.replace_rules(&AlertOptions { rules: none, ..usual.clone() }));
+    *lock(&alerts.shared.options) = AlertOptions { rules: guessing(), ..usual };
+    lock(&alerts.shared.stop.0).fails = true;
+    world.inbox.wait("A13 firing");
+    world.guess(3);
+    world.inbox.wait("guessing firing");
+}
+
+#[test]
+fn alert_of_a_custom_rule_that_is_removed_is_resolved() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path(), &Arc::default());
+    let alerts = world.audit.alerts().unwrap();
+    let usual = AlertOptions::new(Arc::clone(&world.clock) as Arc<dyn Clock>);
+    let rules = guessing();
     assert!(alerts.replace_rules(&AlertOptions { rules, ..usual.clone() }));
     world.guess(3);
     let opened = world.inbox.wait("guessing firing");
