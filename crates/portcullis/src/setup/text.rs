@@ -10,8 +10,8 @@ pub(super) fn render(plan: &Plan) -> String {
     let mut text = format!(
         "# The configuration of Portcullis for {}, written by `portcullis init`.
 #
-# After a change, check the file with `portcullis check`, then use it with `portcullis reload`, which
-# says what needs a restart.
+# After a change, check the file with `portcullis check`, and use it with `portcullis reload`,
+# which names what needs a restart.
 # `portcullis config example` prints all keys with their descriptions and defaults.
 profile = \"production\"
 ",

@@ -138,8 +138,8 @@ mod tests {
         new.copy("log/security.log", &mut "line\n".as_bytes()).unwrap();
         new.copy("portcullis.db", &mut "pages".as_bytes()).unwrap();
         let time = format!("2026-11-{day:02}T02:00:00Z");
-        let server = String::from(SERVER);
-        new.finish(Manifest { server, ..Manifest::new(Content::Data, 9, &time, &[]) }).unwrap();
+        let manifest = Manifest::new(Content::Data, 9, &time, &[]).of_server(SERVER.into());
+        new.finish(manifest).unwrap();
         path
     }
 

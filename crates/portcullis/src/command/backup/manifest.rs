@@ -84,6 +84,11 @@ impl Manifest {
         }
     }
 
+    /// The manifest with the key of its server.
+    pub(crate) fn of_server(self, server: String) -> Self {
+        Self { server, ..self }
+    }
+
     /// Reads and checks the manifest of a directory.
     pub(crate) fn read(directory: &Path) -> Result<Self> {
         let path = directory.join(MANIFEST);

@@ -83,7 +83,7 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
         keys.finish(Manifest::new(Content::Keys, schema, &time, &ids))?;
     }
     let server = first_log_key(&settings.storage.data)?;
-    let manifest = Manifest { server, ..Manifest::new(Content::Data, schema, &time, &ids) };
+    let manifest = Manifest::new(Content::Data, schema, &time, &ids).of_server(server);
     let manifest = backup.finish(manifest)?;
     note(installation, &time)?;
     record(installation, &manifest);

@@ -61,7 +61,7 @@ fn engine_that_failed_during_a_replacement_starts_with_the_new_rules() {
     assert!(alerts.replace_rules(&AlertOptions { rules: none, ..usual.clone() }));
     *lock(&alerts.shared.options) = AlertOptions { rules: guessing(), ..usual };
     lock(&alerts.shared.stop.0).fails = true;
-    world.inbox.wait("A13 firing");
+    world.inbox.wait("A12 firing");
     world.guess(3);
     world.inbox.wait("guessing firing");
 }
