@@ -13,8 +13,8 @@ const HALF_WEEK_MS: i64 = 84 * HOUR_MS;
 const STEP_MS: i64 = 60_000;
 /// A digest that failed is tried again after this time.
 const RETRY_MS: i64 = HOUR_MS;
-/// Failures after which the digest is sent without the numbers of the log; and attempts to hand it to
-/// a channel before that of the week is lost.
+/// Failures after which the digest is sent without the numbers of the log; and attempts to hand it
+/// to a channel before that of the week is lost.
 const FAILURES_MAX: u32 = 3;
 
 /// The last event of which the file has the time.

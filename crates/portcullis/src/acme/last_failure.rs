@@ -13,8 +13,8 @@ use crate::acme::schedule::RATE_LIMITED_S;
 
 /// The file in the data directory.
 pub(crate) const FAILURE_FILE: &str = "acme-failure.json";
-/// The longest wait after a restart, from the attempt on: an operator who has corrected the cause does
-/// not wait for hours. Public authorities accept about five failures an hour for a name.
+/// The longest wait after a restart, from the attempt on: an operator who has corrected the cause
+/// does not wait for hours. Public authorities accept about five failures an hour for a name.
 const RESTART_WAIT_S: u64 = 15 * 60;
 
 /// The last failed attempt.
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn restart_waits_a_quarter_of_an_hour_and_all_of_a_rate_limit() {
         for (next_unix_s, is_rate_limited, now_unix_s, expect) in [
-            (10_120, false, 10_005, 115),
+            (10_120, false, 10_005_i64, 115),
             (10_120, false, 10_121, 0),
             (53_200, false, 10_005, 895),
             (53_200, false, 11_000, 0),

@@ -174,26 +174,26 @@ impl AcmeTask {
         }
     }
 
-    /// Uses the certificate, and stores it.
+    /// Stores the certificate, and uses it even if that fails.
     async fn succeed(&mut self, issued: IssuedCertificate, now: Now) {
         let current = Current::new(&issued);
         let read = ReadCertificate::new(issued.key.clone(), issued.validity);
+        // An older certificate that waits would replace this one.
+        self.not_stored = None;
+        self.store(Arc::new(issued), now).await;
+        let data = self.authority.data.clone();
+        off_the_loop(move || LastFailure::forget(&data)).await;
         self.parts.certificate.replace(read);
         self.parts.state.set_success(now.unix_s());
         let due = renewal_unix_s(current.validity, current.jitter);
         self.plan = Plan::after_success(due, now);
         self.failures = 0;
-        let data = self.authority.data.clone();
-        off_the_loop(move || LastFailure::forget(&data)).await;
         self.window_due_ms = now.monotonic_ms;
         let until = day(current.validity.until_unix_s);
         self.current = Some(current);
         let names = self.authority.names.join(" ");
         tracing::info!(names, until, "the authority issued a certificate, which is in use");
         self.record(Outcome::Success, format!("{names}, valid until {until}"), now);
-        // An older certificate that waits would replace this one.
-        self.not_stored = None;
-        self.store(Arc::new(issued), now).await;
     }
 
     /// Stores a certificate for the next start; if that fails, again after a minute.

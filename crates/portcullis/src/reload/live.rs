@@ -57,7 +57,7 @@ pub(crate) fn is_right(key: &str) -> bool {
     ["role.", "access."].iter().any(|section| key.starts_with(section))
 }
 
-/// Whether the server orders its certificate itself, and the new configuration can have other names.
+/// Whether the server orders its certificate itself, and the new one can have other names.
 pub(crate) fn changes_acme_names(
     old: &BTreeMap<String, Value>,
     new: &BTreeMap<String, Value>,

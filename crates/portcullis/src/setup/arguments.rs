@@ -54,11 +54,12 @@ pub(super) struct LoginArguments {
 /// Where TLS ends.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct TlsArguments {
-    /// Where TLS ends: acme (here, with a certificate that the server gets itself), files (here, with
-    /// your certificate) or proxy (a proxy on this machine).
+    /// Where TLS ends: acme (here, with a certificate that the server gets itself), files (here,
+    /// with your certificate) or proxy (a proxy on this machine).
     #[arg(long, value_name = "KIND", value_parser = TlsKind::parse)]
     pub(super) tls: Option<TlsKind>,
-    /// With --tls acme: you agree to the terms of Let's Encrypt (https://letsencrypt.org/repository).
+    /// With --tls acme: you agree to the terms of Let's Encrypt,
+    /// https://letsencrypt.org/repository.
     #[arg(long)]
     pub(super) agree_terms: bool,
     /// With --tls acme: the address to which the authority writes.

@@ -47,7 +47,7 @@ fn listen(plan: &Plan) -> String {
         TlsPlan::Acme(AcmePlan { proxies, .. }) => {
             text.push_str(OWN_TLS);
             text.push_str(
-                "# The authority validates the name here. Redirects plain http:// requests to https://.
+                "# The authority validates the name here. Redirects http:// requests to https://.
 redirect = \"[::]:80\"
 ",
             );

@@ -26,7 +26,7 @@ const RESERVE_BYTES: u64 = 256 * MIB;
 const RESERVE_DIVISOR: u64 = 8;
 const MIB: u64 = 1024 * 1024;
 
-/// Time after the last request for the state of a complete copy, until another backup may replace it.
+/// Time after the last request for the state of a complete copy until another one may replace it.
 const UNUSED_MS: u64 = 60_000;
 
 /// An operation of a backup.

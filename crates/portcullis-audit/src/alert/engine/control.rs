@@ -141,8 +141,8 @@ impl Engine {
         self.recount();
     }
 
-    /// Resolves the open alerts of rules that `newer` does not have; returns those of which channels
-    /// have a message, whatever limits other messages have.
+    /// Resolves the open alerts of rules that `newer` does not have; returns those of which
+    /// channels have a message, whatever limits other messages have.
     pub(crate) fn resolve_rules_without(
         &mut self,
         newer: &Rules,

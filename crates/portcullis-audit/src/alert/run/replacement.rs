@@ -39,7 +39,7 @@ pub(super) fn replace_rules(shared: &Shared, options: &AlertOptions) -> bool {
     true
 }
 
-/// Returns the alerts of rules that are gone, as resolved; `None` if the state cannot be taken over.
+/// Returns the alerts of rules that are gone, as resolved; `None` if the state is not taken over.
 fn replace_engine(shared: &Shared, newer: &AlertOptions, now: Now) -> Option<Vec<Arc<Alert>>> {
     let note = lock(&shared.watch).note();
     let mut engine = lock(&shared.engine);
