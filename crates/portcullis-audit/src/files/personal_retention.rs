@@ -54,7 +54,8 @@ impl PersonalRetention {
     /// Records the erasure in one file, or erases in the file that was recorded the last time.
     ///
     /// The caller repeats it each minute, so the record is on the disk. After a restart each old
-    /// file is read once more. `segments` are all closed files, oldest first; the caller has them locked.
+    /// file is read once more. `segments` are all closed files, oldest first; the caller has them
+    /// locked.
     pub(crate) fn apply(&self, naming: &Naming, segments: &[Segment], queue: &Queue, now: Now) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = compact_days_before(now.unix_ms, self.days);

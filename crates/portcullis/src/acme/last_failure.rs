@@ -52,7 +52,7 @@ impl LastFailure {
     }
 
     /// Removes the note, after a success.
-    pub(super) fn forget(data: &Path) {
+    pub(super) fn remove(data: &Path) {
         warn(private_file::remove(&data.join(FAILURE_FILE)));
     }
 
@@ -118,8 +118,8 @@ mod tests {
         assert_eq!(LastFailure::find(directory.path()), Some(failure(10_120, true)));
         std::fs::write(directory.path().join(FAILURE_FILE), "{").unwrap();
         assert_eq!(LastFailure::find(directory.path()), None);
-        LastFailure::forget(directory.path());
-        LastFailure::forget(directory.path());
+        LastFailure::remove(directory.path());
+        LastFailure::remove(directory.path());
         assert_eq!(LastFailure::find(directory.path()), None);
     }
 }

@@ -111,11 +111,11 @@ struct AcmeTask {
     failures: u32,
     /// When the authority is asked for its window, on the monotonic clock.
     window_due_ms: u64,
-    not_stored: Option<NotStored>,
+    not_stored: Option<UnstoredCertificate>,
 }
 
 /// A certificate in use that could not be stored.
-struct NotStored {
+struct UnstoredCertificate {
     issued: Arc<IssuedCertificate>,
     /// When it is tried again, on the monotonic clock.
     due_ms: u64,
@@ -182,7 +182,7 @@ impl AcmeTask {
         self.not_stored = None;
         self.store(Arc::new(issued), now).await;
         let data = self.authority.data.clone();
-        off_the_loop(move || LastFailure::forget(&data)).await;
+        off_the_loop(move || LastFailure::remove(&data)).await;
         self.parts.certificate.replace(read);
         self.parts.state.set_success(now.unix_s());
         let due = renewal_unix_s(current.validity, current.jitter);
@@ -216,7 +216,7 @@ impl AcmeTask {
                     self.record(Outcome::Failure, failure.text, now);
                 }
                 let due_ms = now.monotonic_ms.saturating_add(STORE_AGAIN_MS);
-                self.not_stored = Some(NotStored { issued, due_ms });
+                self.not_stored = Some(UnstoredCertificate { issued, due_ms });
             }
         }
     }

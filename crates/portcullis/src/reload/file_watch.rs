@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Settings, input_files};
+use crate::reload::retry::ReloadRetry;
 
 /// The facts of a file that change with its content. A link is followed, so a mounted directory of
 /// Kubernetes, whose link is replaced, counts as changed.
@@ -26,6 +27,8 @@ pub(crate) struct FileWatch {
     read: Stamps,
     /// At the newest look.
     seen: Stamps,
+    /// The wait after a reload that failed.
+    pub(crate) retry: ReloadRetry,
 }
 
 impl FileWatch {
@@ -36,7 +39,7 @@ impl FileWatch {
 
     fn over<'a>(files: impl Iterator<Item = &'a Path>) -> Self {
         let read: Stamps = files.map(|path| (path.to_path_buf(), stamp(path))).collect();
-        Self { seen: read.clone(), read }
+        Self { seen: read.clone(), read, retry: ReloadRetry::default() }
     }
 
     /// The files are read after this call: a change from now on counts.
@@ -69,6 +72,7 @@ impl FileWatch {
         let has_changed = is_settled && now != self.read;
         if has_changed {
             self.read.clone_from(&now);
+            self.retry.restart();
         }
         self.seen = now;
         has_changed

@@ -1,9 +1,9 @@
 //! When `serve --watch` tries again after a reload that failed.
 //! Never: without end at the same interval; each failure doubles the wait.
 
-/// Looks at the files before the first attempt.
+/// Checks of the files before the first attempt.
 const FIRST_LOOKS: u32 = 6;
-/// Failures after which the wait stays the same: about an hour, with a look each five seconds.
+/// Failures after which the wait stays the same: about an hour, with a check every five seconds.
 const DOUBLED_MAX: u32 = 7;
 
 /// The wait after failed reloads. The fault can be in a file that only the rejected configuration
@@ -30,7 +30,7 @@ impl ReloadRetry {
         self.failures = 0;
     }
 
-    /// Called at each look; whether it is time for another attempt.
+    /// Called at each check of the files; whether it is time for another attempt.
     pub(crate) fn is_due(&mut self) -> bool {
         if self.failures == 0 {
             return false;

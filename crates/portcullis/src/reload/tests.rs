@@ -118,7 +118,7 @@ fn other_profile_or_kind_of_tls_needs_a_restart_for_every_key() {
 }
 
 #[test]
-fn origin_applies_at_once_unless_a_certificate_by_acme_takes_its_names_from_the_origins() {
+fn origin_applies_at_once_unless_it_changes_the_names_of_a_certificate() {
     let table = |text: &str| flatten(&summary_table(&read(text), &[]));
     let acme = BASE.replace("mode = \"off\"", "mode = \"acme\"\nacme_terms_agreed = true");
     let hosts = "[listen]\nhosts = [\"chat.example\"]\n";

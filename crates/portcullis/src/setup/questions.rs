@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn answer_that_is_not_possible_is_explained_and_the_question_is_asked_again() {
+    fn answer_that_is_not_possible_is_explained_and_the_question_is_repeated() {
         // A name that no public authority certifies; terms without agreement; a wrong address.
         for (lines, expect) in [
             ("chat.internal\n\n\nacme\nproxy\n\n\n", "chat.internal"),

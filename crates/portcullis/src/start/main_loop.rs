@@ -9,7 +9,6 @@ use portcullis_server::HealthReader;
 
 use crate::reload::file_watch::FileWatch;
 use crate::reload::reloader::{ReloadMode, Reloader};
-use crate::reload::retry::ReloadRetry;
 use crate::start::certificate_watch::CertificateWatch;
 use crate::start::signals::{Signals, Wake};
 use crate::start::supervisor::Supervisor;
@@ -36,8 +35,6 @@ pub(super) struct MainLoop<'a> {
     pub(super) certificates: CertificateWatch,
     /// The files of the configuration, with `serve --watch`.
     pub(super) files: Option<FileWatch>,
-    /// The wait after a reload that failed, with `serve --watch`.
-    pub(super) retry: ReloadRetry,
     pub(super) health: HealthReader,
     pub(super) clock: &'a dyn Clock,
 }
@@ -65,7 +62,7 @@ impl MainLoop<'_> {
         self.files.iter_mut().for_each(FileWatch::mark_read);
         // The result is in both logs.
         let outcome = self.reloader.reload(ReloadMode::Apply);
-        self.retry.end(outcome.is_err());
+        self.files.iter_mut().for_each(|files| files.retry.end(outcome.is_err()));
         if let (Some(files), Some(settings)) = (&mut self.files, self.reloader.settings()) {
             files.follow(&settings);
         }
@@ -77,24 +74,24 @@ impl MainLoop<'_> {
         if let Some(tls) = &self.tls {
             self.certificates.check(tls, self.logs.security, now);
         }
-        if self.files.as_mut().is_some_and(FileWatch::has_changed) {
-            self.retry.restart();
-            self.apply();
-        } else if self.is_mended() {
+        if self.files.as_mut().is_some_and(FileWatch::has_changed) || self.is_mended() {
             self.apply();
         }
         self.supervisor.show_status(&self.health);
     }
 
-    /// Whether it is time to look again at a configuration that was rejected, and it is valid now.
+    /// Whether it is time to read a rejected configuration again, and it is valid now.
     fn is_mended(&mut self) -> bool {
-        let Some(files) = self.files.as_ref().filter(|_| self.retry.is_due()) else {
+        let Some(files) = self.files.as_mut() else {
             return false;
         };
-        // What is being written is read at a later look.
+        if !files.retry.is_due() {
+            return false;
+        }
+        // A file that is being written is read the next time.
         let is_valid = files.is_settled() && self.reloader.reload(ReloadMode::Preview).is_ok();
         if !is_valid {
-            self.retry.end(true);
+            files.retry.end(true);
         }
         is_valid
     }

@@ -24,7 +24,6 @@ use crate::config::{
 use crate::feed_dispatch::Feed;
 use crate::reload::file_watch::FileWatch;
 use crate::reload::reloader::{ReloadTargets, Reloader};
-use crate::reload::retry::ReloadRetry;
 use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
@@ -119,18 +118,8 @@ fn run(
     let certificates = CertificateWatch::new(&settings, clock.now());
     let files = launch.watch.then(|| FileWatch::new(&configured));
     let logs = Logs { security: &audit, access: access.as_ref() };
-    MainLoop {
-        supervisor,
-        reloader,
-        logs,
-        tls,
-        certificates,
-        files,
-        retry: ReloadRetry::default(),
-        health,
-        clock: &*clock,
-    }
-    .run(signals);
+    MainLoop { supervisor, reloader, logs, tls, certificates, files, health, clock: &*clock }
+        .run(signals);
     supervisor.stopping();
     end_within(Duration::from_millis(settings.server.drain_ms) + AFTER_DRAIN);
     tracing::info!("stopping: clients are asked to reconnect later");

@@ -183,7 +183,7 @@ fn killed_restore_is_undone_by_the_next_one() {
     let restore = ["restore", text(&backup), "--replace"];
     for _ in 0..10 {
         let mut command = server.begin(&restore);
-        // Killed at once when it has begun to replace files, unless it has ended.
+        // Killed at once when it has started to replace files, unless it has ended.
         while command.try_wait().unwrap().is_none() && !mark.exists() {
             std::hint::spin_loop();
         }
@@ -206,7 +206,7 @@ fn killed_restore_is_undone_by_the_next_one() {
 }
 
 #[test]
-fn restore_into_a_relative_directory_with_the_database_elsewhere_keeps_old_files() {
+fn restore_with_relative_paths_and_a_database_elsewhere_keeps_old_files() {
     let server = start();
     let mut sender = Sender::new(&server);
     sender.send_until(3);

@@ -56,11 +56,17 @@ pub(crate) struct Shared {
     pub(crate) watch: Mutex<LogWatch>,
     pub(crate) log: Arc<Queue>,
     pub(crate) file: Option<StateFile>,
-    pub(crate) rejected: AtomicU64,
-    pub(crate) restarts: AtomicU64,
+    pub(crate) counters: RunCounters,
     /// Alerts that the replacement of rules has resolved, for the thread to deliver.
     pub(crate) resolved: Mutex<Vec<Arc<Alert>>>,
     pub(crate) stop: (Mutex<Stop>, Condvar),
+}
+
+/// Counters of the thread.
+#[derive(Debug, Default)]
+pub(crate) struct RunCounters {
+    pub(crate) rejected: AtomicU64,
+    pub(crate) restarts: AtomicU64,
 }
 
 /// Whether the thread has to end, and has ended.
@@ -118,8 +124,7 @@ impl Alerts {
             watch: Mutex::default(),
             log,
             file,
-            rejected: AtomicU64::new(0),
-            restarts: AtomicU64::new(0),
+            counters: RunCounters::default(),
             resolved: Mutex::default(),
             stop: (Mutex::default(), Condvar::new()),
             clock: Arc::clone(&options.clock),
@@ -235,8 +240,8 @@ impl Alerts {
             evaluated: engine.counts.evaluated,
             dropped: self.shared.queues.dropped(),
             messages: engine.counts.messages,
-            rejected: self.shared.rejected.load(Ordering::Relaxed),
-            restarts: self.shared.restarts.load(Ordering::Relaxed),
+            rejected: self.shared.counters.rejected.load(Ordering::Relaxed),
+            restarts: self.shared.counters.restarts.load(Ordering::Relaxed),
         }
     }
 

@@ -150,7 +150,7 @@ impl Worker {
             for sink in &sinks {
                 let offered = catch_unwind(AssertUnwindSafe(|| sink.offer(alert)));
                 if !matches!(offered, Ok(SinkOutcome::Accepted)) {
-                    self.shared.rejected.fetch_add(1, Ordering::Relaxed);
+                    self.shared.counters.rejected.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(
                         channel = sink.name(),
                         alert = alert.id,
@@ -203,7 +203,7 @@ impl Worker {
         drop(options);
         self.pending = self.shared.queues.spare();
         self.is_down = false;
-        self.shared.restarts.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters.restarts.fetch_add(1, Ordering::Relaxed);
         let crash = records::engine_crash();
         self.shared.queues.push(&crash, &Subject::of(&crash), RecordGroup::Reserved, now);
         self.shared.record(crash, now);

@@ -18,7 +18,7 @@ use crate::start::output_files::RESTORE_MARK;
 /// The end of the name of a file that an interrupted restore has put into its place.
 const UNDONE: &str = ".undone";
 
-/// A restore that has begun to replace files. All paths are absolute.
+/// A restore that has started to replace files. All paths are absolute.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RestoreMark {
