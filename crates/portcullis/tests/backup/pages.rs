@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Sender, done, start, text};
+use crate::{Sender, start, text};
 
 const BACKUP: &str = include_str!("../../../../docs/backup.md");
 const UPGRADE: &str = include_str!("../../../../docs/upgrade.md");
@@ -41,8 +41,6 @@ fn commands_of_the_pages_work_as_printed() {
     for folder in ["backups", "safe"] {
         std::fs::create_dir(place.path().join(folder)).unwrap();
     }
-    let key = place.path().join("audit.key");
-    std::fs::write(&key, done(&server, &["audit", "key"])).unwrap();
     let configuration = server.data().with_file_name("portcullis.toml");
 
     // Programs of the package; no other user is needed.
@@ -52,16 +50,18 @@ fn commands_of_the_pages_work_as_printed() {
     script(&programs, "portcullis", &format!("exec {program} \"$@\""));
     script(&programs, "portcullisctl", &format!("exec {program} \"$@\" {of_server}"));
     script(&programs, "sudo", "if [ \"$1\" = -u ]; then shift 2; fi\nexec \"$@\"");
+    script(&programs, "chown", "[ $# = 3 ]");
+    let extract = format!("mkdir -p \"$3/usr/bin\"\nln -s {program} \"$3/usr/bin/portcullis\"");
+    script(&programs, "dpkg-deb", &extract);
     let commands: String = [blocks(BACKUP), blocks(UPGRADE)].concat().concat();
     let commands = commands
         .replace("install -d -o portcullis -g portcullis", "install -d")
         .replace("/media/safe", text(&place.path().join("safe")))
         .replace("/var/backups/portcullis", text(&place.path().join("backups")))
-        .replace("/var/tmp/restored", text(&place.path().join("restored")))
+        .replace("/var/tmp/trial", text(&place.path().join("trial")))
         .replace("/etc/portcullis/portcullis.toml", text(&configuration))
-        .replace("/var/lib/portcullis", text(&server.data()))
-        .replace("/somewhere/else/audit.key", text(&key));
-    assert!(commands.contains("trial restore") && commands.contains("portcullis check"));
+        .replace("/var/lib/portcullis", text(&server.data()));
+    assert!(commands.contains("trial restore") && commands.contains("portcullis\" check"));
     let commands = format!("PATH={}:$PATH\n{commands}", programs.display());
     let output = Command::new("sh")
         .args(["-euc", &commands])
@@ -75,5 +75,5 @@ fn commands_of_the_pages_work_as_printed() {
     for expect in ["restored  the backup", "ann", "Room", "field-keys.ring", "sound"] {
         assert!(printed.contains(expect), "{expect}: {printed}");
     }
-    assert!(!place.path().join("restored").exists());
+    assert!(!place.path().join("trial").exists());
 }

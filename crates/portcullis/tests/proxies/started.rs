@@ -176,8 +176,11 @@ fn spawn(
                     ("/run/nginx.pid", &at("nginx.pid")),
                     ("worker_rlimit_nofile 65536;", ""),
                     ("worker_connections 20480;", "worker_connections 1024;"),
-                    ("server 127.0.0.1:8080;", &format!("server {server};")),
+                    ("server 127.0.0.1:8443;", &format!("server {server};")),
                     ("listen 443 ssl;", &format!("listen 127.0.0.1:{port} ssl;")),
+                    ("listen [::]:443 ssl;", ""),
+                    ("listen 80;", &format!("listen 127.0.0.1:{other};")),
+                    ("listen [::]:80;", ""),
                     ("/etc/nginx/chat.example.pem", &at("c.pem")),
                     ("/etc/nginx/chat.example.key", &at("c.key")),
                     ("server_tokens off;", &temporary(&at("t"))),
@@ -191,9 +194,9 @@ fn spawn(
                 if kind == Kind::HaproxyEnds { [port, other] } else { [other, port] };
             let changes = [
                 ("bind :443 ", format!("bind 127.0.0.1:{ends} ")),
-                ("bind :8443", format!("bind 127.0.0.1:{through}")),
+                ("bind :8444", format!("bind 127.0.0.1:{through}")),
                 ("/etc/haproxy/chat.example.pem", at("both.pem")),
-                ("server one 127.0.0.1:8080", format!("server one {server}")),
+                ("server one 127.0.0.1:8443", format!("server one {server}")),
                 ("server one 10.0.0.5:8443", format!("server one {server}")),
                 ("maxconn 20000", String::from("maxconn 1000")),
             ];

@@ -93,7 +93,8 @@ fn shipped() -> Vec<ShippedFile> {
 }
 
 /// Paths and addresses of a deployment, and their replacements in this test.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 13] = [
+    ("/etc/portcullis/secrets/", "secrets/"),
     ("/etc/portcullis/siem-ca.pem", "good.pem"),
     ("/etc/portcullis/chat.example.pem", "good.pem"),
     ("/etc/portcullis/chat.example.key", "good.key"),
