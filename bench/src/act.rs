@@ -5,6 +5,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::pages::report;
 use crate::pages::results::Results;
+use crate::rows::capacity;
 use crate::rows::compare::{Contest, Group};
 use crate::rows::effort::Effort;
 use crate::rows::growth;
@@ -12,8 +13,8 @@ use crate::rows::work::Own;
 use crate::servers::contender::Contender;
 use crate::servers::measure;
 
-const USAGE: &str = "use [fan-out | echo | connect | refused | growth | product] [--quick] \
-                     [--check] [--rounds N] [--only SERVER]";
+const USAGE: &str = "use [fan-out | echo | connect | refused | growth | product | capacity] \
+                     [--quick] [--check] [--rounds N] [--only SERVER]";
 
 /// The parsed command line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl<'a> RequestKind<'a> {
                     Some(server) => request.only = Some(server),
                     None => bail!("--only needs a server; {USAGE}"),
                 },
-                "fan-out" | "echo" | "connect" | "refused" | "growth" | "product"
+                "fan-out" | "echo" | "connect" | "refused" | "growth" | "product" | "capacity"
                     if request.name.is_none() =>
                 {
                     request.name = Some(word);
@@ -76,6 +77,9 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     measure::raise_file_limit();
     measure::pin(&[1])?;
     let runtime = awake_runtime()?;
+    if request.name == Some("capacity") {
+        return runtime.block_on(capacity::run(&request.effort()));
+    }
     let results = runtime.block_on(measure_all(&request));
     let failed = results.failed.join("\n");
     if request.name.is_none() && request.only.is_none() && failed.is_empty() {

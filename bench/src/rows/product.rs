@@ -1,6 +1,7 @@
 //! The real binary: guarded, durable chat messages from many senders.
 //! Never: a message counted before its acknowledgement.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -9,21 +10,48 @@ use crate::clients::client::{Client, Door};
 use crate::clients::dialect::Dialect;
 use crate::clients::token::{ISSUER, SECRET, Signer};
 use crate::rows::effort::Effort;
+use crate::servers::contender::authority;
 use crate::servers::explain::attempt;
 use crate::servers::measure::{MeasuredServer, Processors};
 use crate::servers::plenty;
 
 const ROOMS: usize = 10;
-const MEMBERS_A_ROOM: usize = 10;
+/// Members of each room; each message is delivered to all of them.
+pub(crate) const MEMBERS_A_ROOM: usize = 10;
+
+/// How clients reach the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Plain,
+    /// The development certificate of the server.
+    Tls,
+}
 
 /// CPU of one stored message, in microseconds.
 pub(crate) async fn measure(effort: &Effort) -> Result<f64> {
     let (server, _directory) = start()?;
-    attempt(&server, send_all(&server, effort.product_rounds)).await
+    attempt(&server, send_all(&server, &door(&server), effort.product_rounds)).await
 }
 
 /// Starts the binary on a directory of its own.
 pub(crate) fn start() -> Result<(MeasuredServer, tempfile::TempDir)> {
+    start_over(Transport::Plain)
+}
+
+/// The way in, without TLS.
+pub(crate) fn door(server: &MeasuredServer) -> Door {
+    let signer = Some(Signer::Hs256);
+    Door { address: server.address, dialect: Dialect::SocketIo, tls: None, signer, page: None }
+}
+
+/// The way in over TLS, to a server that was started in this directory.
+pub(crate) fn door_tls(server: &MeasuredServer, directory: &Path) -> Result<Door> {
+    let pem = std::fs::read_to_string(directory.join("data/ca.pem")).context("no authority")?;
+    Ok(Door { tls: Some(authority(&pem)?), ..door(server) })
+}
+
+/// The same as [`start`] over one of the transports.
+pub(crate) fn start_over(transport: Transport) -> Result<(MeasuredServer, tempfile::TempDir)> {
     let program = std::env::current_exe()?.with_file_name("portcullis");
     ensure!(program.exists(), "build the server first: cargo build --release -p portcullis");
     let directory = tempfile::tempdir()?;
@@ -34,25 +62,31 @@ pub(crate) fn start() -> Result<(MeasuredServer, tempfile::TempDir)> {
     let address = listener.local_addr()?;
     drop(listener);
     let config = directory.path().join("portcullis.toml");
-    std::fs::write(&config, configuration(address, &secret.display().to_string()))?;
+    std::fs::write(&config, configuration(transport, address, &secret.display().to_string()))?;
     let mut command = Command::new(program);
     command.arg("serve").arg("--config").arg(&config);
     command.arg("--data").arg(directory.path().join("data"));
     Ok((MeasuredServer::start(command, Processors::First)?, directory))
 }
 
-fn configuration(address: std::net::SocketAddr, secret: &str) -> String {
+fn configuration(transport: Transport, address: std::net::SocketAddr, secret: &str) -> String {
     let limits = plenty::configuration();
+    let (tls, scheme) = match transport {
+        Transport::Plain => ("off", "http"),
+        Transport::Tls => ("development", "https"),
+    };
     format!(
         r#"profile = "development"
 [listen]
 public = "{address}"
 private = "127.0.0.1:0"
 shards = 1
+[transport]
+ping_interval_ms = 600000
 [tls]
-mode = "off"
+mode = "{tls}"
 [origin]
-allowed = ["http://{address}"]
+allowed = ["{scheme}://{address}"]
 [[token.issuer]]
 issuer = "{ISSUER}"
 audience = "portcullis"
@@ -65,8 +99,8 @@ stdout = false
 }
 
 /// Everyone sends to their room, and waits for the acknowledgement, so often.
-async fn send_all(server: &MeasuredServer, rounds: usize) -> Result<f64> {
-    let (mut clients, rooms) = collect(server).await?;
+pub(crate) async fn send_all(server: &MeasuredServer, door: &Door, rounds: usize) -> Result<f64> {
+    let (mut clients, rooms) = collect(door).await?;
     let before = server.cpu_us()?;
     for round in 0..rounds {
         for (index, client) in clients.iter_mut().enumerate() {
@@ -85,16 +119,13 @@ async fn send_all(server: &MeasuredServer, rounds: usize) -> Result<f64> {
 }
 
 /// The senders, and the rooms of every ten of them.
-async fn collect(server: &MeasuredServer) -> Result<(Vec<Client>, Vec<String>)> {
-    let signer = Some(Signer::Hs256);
-    let dialect = Dialect::SocketIo;
-    let door = Door { address: server.address, dialect, tls: None, signer, page: None };
+async fn collect(door: &Door) -> Result<(Vec<Client>, Vec<String>)> {
     let mut clients = Vec::new();
     let mut rooms = Vec::new();
     for room in 0..ROOMS {
         let mut id = String::new();
         for member in 0..MEMBERS_A_ROOM {
-            let mut client = Client::connect(&door, room * MEMBERS_A_ROOM + member).await?;
+            let mut client = Client::connect(door, room * MEMBERS_A_ROOM + member).await?;
             if member == 0 {
                 let create = r#"421["room:create",{"name":"bench","visibility":"public"}]"#;
                 client.send(create).await?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -31,11 +31,20 @@ pub(crate) async fn attempt<T>(
     Err(explained(served, error).await)
 }
 
-async fn explained(served: &MeasuredServer, error: Error) -> Error {
+/// The text of the metrics of a server.
+pub(crate) async fn metrics_of(served: &MeasuredServer) -> Result<String> {
+    metrics(private(served).context("the server has no private listener")?).await
+}
+
+fn private(served: &MeasuredServer) -> Option<&str> {
     let mut lines = served.before.iter();
-    let address = lines.find_map(|line| line.strip_prefix("listening private http://"));
-    let Some(address) = address else { return error };
-    match timeout(METRICS_TIMEOUT, metrics(address.trim_end_matches('/'))).await {
+    let address = lines.find_map(|line| line.strip_prefix("listening private http://"))?;
+    Some(address.trim_end_matches('/'))
+}
+
+async fn explained(served: &MeasuredServer, error: Error) -> Error {
+    let Some(address) = private(served) else { return error };
+    match timeout(METRICS_TIMEOUT, metrics(address)).await {
         Ok(Ok(text)) => error.context(rejections(&text)),
         Ok(Err(unread)) => error.context(format!("its metrics cannot be read: {unread:#}")),
         Err(_elapsed) => error.context("its metrics cannot be read in time"),

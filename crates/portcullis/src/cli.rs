@@ -11,9 +11,10 @@ use portcullis_admin::{RUN_PROGRAM, run_program};
 use portcullis_model::{Clock, SystemClock};
 
 use crate::command::{
-    self, AlertCommand, AuditCommand, BackupArguments, BlockCommand, DoctorArguments,
-    DrillArguments, HealthArguments, InstallationArguments, KeysCommand, LimitsCommand,
-    ReloadArguments, RestoreArguments, RoomCommand, StateCommand, TokenCommand, UserCommand,
+    self, AlertCommand, AuditCommand, BackupArguments, BlockCommand, CapacityArguments,
+    DoctorArguments, DrillArguments, HealthArguments, InstallationArguments, KeysCommand,
+    LimitsCommand, ReloadArguments, RestoreArguments, RoomCommand, StateCommand, TokenCommand,
+    UserCommand,
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::manual;
@@ -127,6 +128,13 @@ enum Command {
         #[command(flatten)]
         arguments: DrillArguments,
     },
+    /// Estimates what a machine carries, or what a load needs, from measured figures.
+    Capacity {
+        #[command(flatten)]
+        server: InstallationArguments,
+        #[command(flatten)]
+        arguments: CapacityArguments,
+    },
     /// Writes a backup of the database, the security log and the configuration.
     Backup {
         #[command(flatten)]
@@ -237,6 +245,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::State { server, command }) => command::state(&server, &command),
         Some(Command::Token { server, command }) => command::token(&server, &command),
         Some(Command::Backup { server, arguments }) => command::backup(&server, &arguments),
+        Some(Command::Capacity { server, arguments }) => command::capacity(&server, &arguments),
         Some(Command::Restore { server, arguments }) => command::restore(&server, &arguments),
         Some(Command::Doctor { server, arguments }) => {
             return exit(command::doctor(&server, &arguments));

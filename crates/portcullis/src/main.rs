@@ -10,6 +10,7 @@ mod setup; // commands for a new configuration: definitions of keys, a first fil
 mod start; // checks, wiring, output, signals
 mod doctor; // the checks of the regular audit
 mod drill; // attack cases against the own deployment
+mod capacity; // capacity planning
 mod block_on; // asynchronous work of a command or a check
 mod feed_dispatch; // forwards committed changes to accounts and chat
 mod sealing; // seals fields of the store
@@ -17,6 +18,8 @@ mod acme; // certificates by ACME
 mod reload; // reads the configuration again while the server runs
 mod tls; // certificates and the TLS configuration
 mod output; // standard output and standard error
+#[cfg(test)]
+mod documented_commands; // tests of the commands of the documentation
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

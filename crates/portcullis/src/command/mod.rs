@@ -13,6 +13,7 @@ mod alert; // portcullis alert: channels, alerts, silences
 mod digest; // portcullis alert digest
 mod doctor; // portcullis doctor
 mod drill; // portcullis drill
+mod capacity; // portcullis capacity
 mod private_request; // requests to the private listener of the server
 mod reload; // portcullis reload, on a running server
 mod operate; // portcullis limits, state and health, on a running server
@@ -33,6 +34,7 @@ pub(crate) use self::alert::AlertCommand;
 pub(crate) use self::audit::AuditCommand;
 pub(crate) use self::backup::BackupArguments;
 pub(crate) use self::block::BlockCommand;
+pub(crate) use self::capacity::CapacityArguments;
 pub(crate) use self::doctor::DoctorArguments;
 pub(crate) use self::drill::DrillArguments;
 use self::installation::Installation;
@@ -124,6 +126,14 @@ pub(crate) fn alert(server: &InstallationArguments, command: &AlertCommand) -> R
 /// Runs `portcullis backup`.
 pub(crate) fn backup(server: &InstallationArguments, arguments: &BackupArguments) -> Result<()> {
     backup::run(&Installation::read(server)?, arguments)
+}
+
+/// Runs `portcullis capacity`.
+pub(crate) fn capacity(
+    server: &InstallationArguments,
+    arguments: &CapacityArguments,
+) -> Result<()> {
+    capacity::run(&Installation::read(server)?, arguments)
 }
 
 /// Runs `portcullis restore`.

@@ -11,6 +11,7 @@ mod timing; // users while the disk of the log is full
 mod log; // the security log
 mod monitoring; // metrics, dashboard and rules
 mod operations; // operations of administrators, by both ways
+mod capacity; // capacity planning
 mod changes; // operations that change something
 mod connections; // open connections, listed and closed
 mod doctor; // checks of the installation
