@@ -19,6 +19,8 @@ type PythonEnvironment = (&'static str, &'static str);
 const STORIES: PythonEnvironment = ("python-stories", "tests/clients/python/requirements.txt");
 /// The checks of containers and manifests.
 const DEPLOYMENT: PythonEnvironment = ("python-deployment", "tests/deploy/requirements.txt");
+/// The version of mdBook, which builds the site of the documentation.
+const MDBOOK: &str = "0.5.4";
 /// Folders with an npm lock file of their own.
 const NODE_FOLDERS: [&str; 3] = ["web", "tests/clients", "examples/own-login"];
 
@@ -28,6 +30,7 @@ pub(crate) fn for_tests() -> Result<()> {
     if !is_there("cargo-nextest") {
         must(program("cargo", &["install", "cargo-nextest", "--locked"], "."))?;
     }
+    mdbook()?;
     check_node()?;
     // The compiler of the fuzz targets and of the bundled C libraries.
     if !is_there("g++") {
@@ -71,6 +74,31 @@ pub(crate) fn for_tests() -> Result<()> {
     }
     python_packages(STORIES)?;
     python_packages(DEPLOYMENT)
+}
+
+/// The program mdBook in the version of this project. It is in a folder of its own in Cargo's home,
+/// so another version of the user stays, and all copies of this repository share it.
+pub(crate) fn mdbook() -> Result<PathBuf> {
+    let folder = cargo_home()?.join(format!("mdbook-{MDBOOK}"));
+    let binary = folder.join("bin/mdbook");
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    let folder = folder.to_string_lossy();
+    let what = ["install", "mdbook", "--version", MDBOOK, "--locked", "--root", &folder];
+    // Without its server and its watch of files, it has half as many dependencies.
+    let features = ["--no-default-features", "--features", "search"];
+    must(program("cargo", &[&what[..], &features].concat(), "."))?;
+    Ok(binary)
+}
+
+/// The folder of Cargo with its installed programs.
+fn cargo_home() -> Result<PathBuf> {
+    if let Some(home) = std::env::var_os("CARGO_HOME") {
+        return Ok(home.into());
+    }
+    let home = std::env::var_os("HOME").context("neither CARGO_HOME nor HOME is set")?;
+    Ok(PathBuf::from(home).join(".cargo"))
 }
 
 /// Installs what the build of the Rust client needs.

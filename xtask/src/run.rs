@@ -4,6 +4,7 @@
 use anyhow::Result;
 
 use crate::command::{become_program, is_there, must, program, step};
+use crate::figures;
 use crate::install::node_packages;
 use crate::peers;
 
@@ -55,5 +56,7 @@ pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
     step("measure");
     let mut whole = vec!["run", "--quiet", "--release", "--package", "bench", "--"];
     whole.extend_from_slice(arguments);
-    must(program("cargo", &whole, "."))
+    must(program("cargo", &whole, "."))?;
+    // `portcullis capacity` has the figures of the page.
+    figures::run()
 }

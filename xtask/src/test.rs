@@ -66,6 +66,10 @@ fn checks_in_rust() -> Vec<Step> {
         Step::new("build the server, the examples and the siege", program("cargo", &parts, ".")),
         Step::new("build the tests in Rust", program("cargo", &tests, ".")),
         Step::new("samples of the documentation", program("cargo", &["xtask", "samples"], ".")),
+        Step::new(
+            "site of the documentation",
+            program("cargo", &["xtask", "docs", "--check"], "."),
+        ),
     ]
 }
 

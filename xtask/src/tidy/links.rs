@@ -85,8 +85,14 @@ pub(crate) fn links(line: &str) -> Vec<Link<'_>> {
 
 /// The lines of a document that are not code, numbered from 1.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = (1..).zip(text.lines()).zip(prose_mask(text));
+    lines.filter(|(_, is_prose)| *is_prose).map(|(line, _)| line)
+}
+
+/// For each line, whether it is not code.
+pub(crate) fn prose_mask(text: &str) -> impl Iterator<Item = bool> {
     let mut in_code = false;
-    (1..).zip(text.lines()).filter(move |(_, line)| {
+    text.lines().map(move |line| {
         let fence = line.trim_start().starts_with("```");
         in_code ^= fence;
         !in_code && !fence
@@ -119,7 +125,7 @@ fn fault(name: &str, link: Link<'_>, read: Reader<'_>) -> Option<&'static str> {
 }
 
 /// The path below the root that a link of a document names.
-fn resolve(name: &str, path: &str) -> Option<String> {
+pub(crate) fn resolve(name: &str, path: &str) -> Option<String> {
     if path.is_empty() {
         return Some(String::from(name));
     }

@@ -10,7 +10,7 @@ mod rings; // imports in a circle
 mod fields; // sizes of structs and folders
 mod words; // plain English
 mod marks; // marks of unfinished work and paths of one machine
-mod links; // links between documents
+pub(crate) mod links; // links between documents
 mod map; // files that ARCHITECTURE.md names
 mod asvs; // the page about OWASP ASVS
 mod codes; // codes of security records
