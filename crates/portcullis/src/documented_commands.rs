@@ -163,9 +163,10 @@ fn lines_of(page: &str, text: &str) -> Vec<Line> {
 
 /// Commands in the code of a sentence.
 fn in_sentence(line: &str) -> impl Iterator<Item = String> {
-    let spans = line.split('`').skip(1).step_by(2);
+    // In tables, a bar is written with a backslash.
+    let spans = line.split('`').skip(1).step_by(2).map(|span| span.replace("\\|", "|"));
     let spans = spans.filter(|span| !NOT_COMMANDS.iter().any(|start| span.starts_with(start)));
-    spans.flat_map(|span| commands(span)).map(|text| text.replace("\\|", "|"))
+    spans.flat_map(|span| commands(&span).into_iter().map(String::from).collect::<Vec<_>>())
 }
 
 #[test]
@@ -224,6 +225,8 @@ fn code_in_a_sentence_can_name_a_command_without_its_arguments() {
         ("run `portcullis limits explain ADDRESS\\|USER`", 0),
         ("`portcullis user`, `portcullis user …` and `portcullis user door`", 0),
         ("`portcullis init [FILE]`, `portcullis serve [--profile strict|production]`", 0),
+        ("| a | `portcullis token make NAME \\| portcullis doctor --json` |", 0),
+        ("| a | `portcullis token make NAME \\| portcullis doctor --xml` |", 1),
         ("`portcullis user doors`", 1),
         ("`sudo portcullisctl COMMAND`", 0),
         ("`portcullis operator request v1`", 0),
