@@ -49,6 +49,14 @@ const COPIED: [(&str, &str, u32); 9] = [
 /// Documents beside the folder `docs`.
 const TEXTS: [&str; 3] = ["README.md", "SECURITY.md", "CHANGELOG.md"];
 
+/// Folders of examples, with the endings of their files.
+const EXAMPLES: [(&str, &str); 4] = [
+    ("examples/proxies", "conf"),
+    ("examples/proxies", "cfg"),
+    ("monitoring", "yaml"),
+    ("monitoring", "json"),
+];
+
 /// All files of the package, except for what only a .deb has.
 pub(crate) fn files(binary: &Path, lists: &Path) -> Result<Vec<PackagedFile>> {
     let mut all = vec![PackagedFile {
@@ -68,6 +76,12 @@ pub(crate) fn files(binary: &Path, lists: &Path) -> Result<Vec<PackagedFile>> {
     }
     for name in names(&root().join("docs"), "md")? {
         document(&format!("docs/{name}"), read(&root().join("docs").join(&name))?);
+    }
+    for (folder, ending) in EXAMPLES {
+        for name in names(&root().join(folder), ending)? {
+            let shown = folder.strip_prefix("examples/").unwrap_or(folder);
+            document(&format!("examples/{shown}/{name}"), read(&root().join(folder).join(&name))?);
+        }
     }
     document(SBOM, read(&lists.join(SBOM))?);
     document(&format!("{LICENCES}.gz"), compressed(&lists.join(LICENCES))?);
