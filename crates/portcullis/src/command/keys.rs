@@ -10,7 +10,7 @@ use portcullis_server::OperatorRequest;
 use portcullis_store::{OperatorActionKind, SqliteOperatorStore};
 
 use super::installation::Installation;
-use super::private_request::proof_header;
+use super::running::private_request::proof_header;
 use crate::output::{counted, outln};
 
 /// How long after a rotation the old field key is still in use: servers reload within a second.

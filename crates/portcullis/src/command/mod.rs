@@ -1,6 +1,7 @@
 //! Commands beside a server, which can be running or stopped: users, rooms, keys, tokens, limits.
 //! Never: a secret from the command line, where other processes of the machine can see it.
 
+pub(crate) mod running; // commands that send requests to a running server
 mod installation; // the server that a command is about
 mod access; // portcullis access
 mod user; // portcullis user
@@ -9,14 +10,7 @@ mod room; // portcullis room
 mod keys; // portcullis keys
 mod backup; // portcullis backup
 mod restore; // portcullis restore
-mod alert; // portcullis alert: channels, alerts, silences
-mod digest; // portcullis alert digest
-mod doctor; // portcullis doctor
-mod drill; // portcullis drill
 mod capacity; // portcullis capacity
-mod private_request; // requests to the private listener of the server
-mod reload; // portcullis reload, on a running server
-mod operate; // portcullis limits, state and health, on a running server
 mod simulate; // portcullis limits simulate
 mod demand; // how much clients requested, and the limits that would be enough
 mod reference; // portcullis why
@@ -30,20 +24,21 @@ use anyhow::Result;
 use clap::Subcommand;
 use portcullis_guard::Action;
 
-pub(crate) use self::alert::AlertCommand;
 pub(crate) use self::audit::AuditCommand;
 pub(crate) use self::backup::BackupArguments;
 pub(crate) use self::block::BlockCommand;
 pub(crate) use self::capacity::CapacityArguments;
-pub(crate) use self::doctor::DoctorArguments;
-pub(crate) use self::drill::DrillArguments;
 use self::installation::Installation;
 pub(crate) use self::installation::InstallationArguments;
 pub(crate) use self::keys::KeysCommand;
-pub(crate) use self::operate::{HealthArguments, LimitsCommand, StateCommand};
-pub(crate) use self::reload::ReloadArguments;
 pub(crate) use self::restore::RestoreArguments;
 pub(crate) use self::room::RoomCommand;
+pub(crate) use self::running::alert::AlertCommand;
+pub(crate) use self::running::doctor::DoctorArguments;
+pub(crate) use self::running::drill::DrillArguments;
+pub(crate) use self::running::operate::{HealthArguments, LimitsCommand, StateCommand};
+pub(crate) use self::running::reload::ReloadArguments;
+use self::running::{alert, doctor, drill, operate, reload};
 pub(crate) use self::user::UserCommand;
 use crate::config::Settings;
 

@@ -1,23 +1,17 @@
 //! The start of the server binary: checks, wiring, output, signals.
 //! Never: parsing of the configuration.
 
+pub(crate) mod private_routes; // operations on the private listener
+pub(crate) mod logging; // logs, their keys, and channels of alerts
 pub(crate) mod wiring; // one server from all parts
 pub(crate) mod validate; // checks before a start
 pub(crate) mod preparation; // data directory, ports, files, operational log
 pub(crate) mod output_files; // checks of the files that the server writes
-pub(crate) mod logs; // opens the security log and the access log
-pub(crate) mod log_key; // the key of session hashes in the security log
-pub(crate) mod syslog; // forwards the security log to a syslog server
 pub(crate) mod pages; // the chat page inside the binary
 pub(crate) mod banner; // addresses and links on standard output
 pub(crate) mod signals; // signals and ticks
 pub(crate) mod supervisor; // messages to the service manager
 pub(crate) mod start_extension; // more time from the service manager for a long start
-pub(crate) mod alert_channels; // channels of alerts, and events for administrators
 mod main_loop; // the loop of the main thread while the server runs
-pub(crate) mod reload_route; // the reload on the private listener
-pub(crate) mod operations; // operations of administrators
 pub(crate) mod self_audit; // the regular audit of the running server
-pub(crate) mod backups; // copies of the database for backups, and their age
-pub(crate) mod drill_routes; // the proof and the control of a drill
 pub(crate) mod certificate_watch; // reminders and alerts before the certificate expires

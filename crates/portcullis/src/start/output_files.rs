@@ -9,7 +9,7 @@ use crate::acme::account::ACCOUNT_FILE;
 use crate::acme::last_failure::FAILURE_FILE;
 use crate::acme::stored::CERTIFICATE_FILE;
 use crate::config::{ConfigError, Settings, input_files};
-use crate::start::log_key;
+use crate::start::logging::log_key;
 
 /// Files that the server creates in the data directory; see `docs/keys.md`.
 const OWN_NAMES: [&str; 26] = [

@@ -11,7 +11,7 @@ use portcullis_store::{SqliteOperatorStore, StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, Warning, mistakes, password_policy};
-use crate::start::log_key;
+use crate::start::logging::log_key;
 use crate::start::output_files::{RESTORE_MARK, inspect_output_files};
 use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
 use crate::tls::server_config::Tls;

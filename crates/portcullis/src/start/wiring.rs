@@ -27,17 +27,19 @@ use crate::reload::reloader::{ReloadTargets, Reloader};
 use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
-use crate::start::logs::{access_lines, open_access, open_audit};
+use crate::start::logging::alert_channels;
+use crate::start::logging::logs::{access_lines, open_access, open_audit};
+use crate::start::logging::syslog;
 use crate::start::main_loop::{Logs, MainLoop};
 use crate::start::pages;
 use crate::start::preparation::{
     prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
 };
+use crate::start::private_routes::{backups, drill_routes, operations, reload_route};
+use crate::start::self_audit;
 use crate::start::signals::{Signals, end_within};
 use crate::start::supervisor::Supervisor;
-use crate::start::syslog;
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
-use crate::start::{alert_channels, backups, drill_routes, operations, reload_route, self_audit};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
 

@@ -6,6 +6,7 @@
     reason = "what fails in a test fails the test"
 )]
 
+mod people; // users, invitations, rooms, keys and tokens
 mod alert; // alerts and their receivers
 mod timing; // users while the disk of the log is full
 mod log; // the security log
@@ -17,14 +18,9 @@ mod connections; // open connections, listed and closed
 mod doctor; // checks of the installation
 mod drill; // attack cases against the own deployment
 mod blocks; // networks that an operator blocks
-mod invitations; // invitations of administrators
-mod keys; // rotated, revoked, sealed anew
 mod proof; // proofs of the key, as commands send them
 mod reload; // the configuration, read again
 mod reads; // users, references and networks, as administrators read them
-mod rooms; // rooms and users deleted
-mod tokens; // made and explained
-mod users; // roles, bans, passwords, log-outs, invitations
 
 use portcullis_test::{Config, TestServer};
 

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use super::directory::{NewDirectory, copy_file, open};
 use crate::command::installation::Installation;
-use crate::command::private_request::operate;
-use crate::start::backups::COPY_NAME;
+use crate::command::running::private_request::operate;
 use crate::start::output_files::BACKUP_STAGING;
+use crate::start::private_routes::backups::COPY_NAME;
 
 /// The name of the database in a backup.
 pub(crate) const DATABASE: &str = "portcullis.db";

@@ -12,7 +12,7 @@ use crate::acme::account::ACCOUNT_FILE;
 use crate::acme::stored::CERTIFICATE_FILE;
 use crate::command::installation::Installation;
 use crate::config::{Settings, input_files};
-use crate::start::log_key;
+use crate::start::logging::log_key;
 use crate::start::output_files::CHAIN_STATE;
 
 /// The keys that open sealed fields.

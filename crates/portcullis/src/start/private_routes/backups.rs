@@ -60,7 +60,7 @@ struct RequestedCopy {
 /// Installs the operations of backups on the private listener, and the metric.
 ///
 /// Removes what a server that was killed has left of a copy.
-pub(super) fn install(
+pub(crate) fn install(
     builder: &mut Builder,
     settings: &Settings,
     store: &Arc<dyn Store>,

@@ -7,11 +7,11 @@ use portcullis_admin::{note_delivery, send_monitor_trial, send_trial};
 use portcullis_audit::AlertSeverity;
 use serde_json::{Map, Value, json};
 
-use super::block::read_reason;
 use super::digest;
-use super::installation::Installation;
 use super::private_request::operate;
-use super::user::read_time;
+use crate::command::block::read_reason;
+use crate::command::installation::Installation;
+use crate::command::user::read_time;
 use crate::config::Receiver;
 use crate::output::{errln, outln};
 use crate::start::output_files::ALERT_DELIVERIES;
@@ -91,7 +91,7 @@ impl SeverityName {
 }
 
 /// Runs the command.
-pub(super) fn run(installation: &Installation, command: &AlertCommand) -> Result<()> {
+pub(crate) fn run(installation: &Installation, command: &AlertCommand) -> Result<()> {
     match command {
         AlertCommand::Test => test(installation),
         AlertCommand::Digest => digest::run(installation),

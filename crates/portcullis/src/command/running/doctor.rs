@@ -12,9 +12,9 @@ use portcullis_model::{Clock, SystemClock};
 use portcullis_store::inspect;
 use serde_json::{Value, json};
 
-use super::access;
-use super::installation::{Installation, InstallationArguments};
 use super::private_request::operate;
+use crate::command::access;
+use crate::command::installation::{Installation, InstallationArguments};
 use crate::config::weakenings;
 use crate::doctor::examination::{Addresses, Examination, ServerState};
 use crate::doctor::examine::examine;
@@ -40,7 +40,7 @@ pub(crate) struct DoctorArguments {
 }
 
 /// Runs all checks and prints the report.
-pub(super) fn run(server: &InstallationArguments, arguments: &DoctorArguments) -> Result<ExitCode> {
+pub(crate) fn run(server: &InstallationArguments, arguments: &DoctorArguments) -> Result<ExitCode> {
     let report = match Installation::read(server) {
         Ok(installation) => checked(&installation)?,
         Err(error) if is_configuration_fault(&error) => invalid(&error),

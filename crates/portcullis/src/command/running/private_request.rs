@@ -13,7 +13,7 @@ use portcullis_model::Secret;
 use portcullis_server::{ANSWER_PROOF_HEADER, NONCE_BYTES, OperatorAnswer, OperatorRequest};
 use serde_json::Value;
 
-use super::installation::Installation;
+use crate::command::installation::Installation;
 
 /// Timeout of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_MAX_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Performs an operation of `docs/operators-api.md`; `name` is its name, such as `alert:silence`.
-pub(super) fn operate(installation: &Installation, name: &str, payload: &Value) -> Result<Value> {
+pub(crate) fn operate(installation: &Installation, name: &str, payload: &Value) -> Result<Value> {
     let name = name.strip_prefix("admin:").unwrap_or(name).replace(':', "/");
     let (target, body) = (format!("/admin/v1/{name}"), payload.to_string());
     let address = installation
@@ -63,7 +63,7 @@ pub(super) fn operate(installation: &Installation, name: &str, payload: &Value) 
 }
 
 /// The header that proves the operator's key for one request of another program.
-pub(super) fn proof_header(
+pub(crate) fn proof_header(
     installation: &Installation,
     request: &OperatorRequest<'_>,
 ) -> Result<String> {
@@ -105,7 +105,7 @@ fn proven<'r>(
 }
 
 /// Sends a request as it is, and reads the whole response.
-pub(super) fn exchange(address: SocketAddr, request: &str) -> Result<String> {
+pub(crate) fn exchange(address: SocketAddr, request: &str) -> Result<String> {
     let mut socket = TcpStream::connect_timeout(&address, REQUEST_TIMEOUT)?;
     socket.set_read_timeout(Some(REQUEST_TIMEOUT))?;
     socket.set_write_timeout(Some(REQUEST_TIMEOUT))?;

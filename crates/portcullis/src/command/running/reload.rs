@@ -5,8 +5,8 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::installation::Installation;
 use super::private_request::operate;
+use crate::command::installation::Installation;
 use crate::output::{counted, errln, outln};
 
 /// `portcullis reload`.
@@ -18,7 +18,7 @@ pub(crate) struct ReloadArguments {
 }
 
 /// Lets the server read its configuration again, and prints what has changed.
-pub(super) fn run(installation: &Installation, arguments: &ReloadArguments) -> Result<()> {
+pub(crate) fn run(installation: &Installation, arguments: &ReloadArguments) -> Result<()> {
     let payload = json!({ "dry_run": arguments.dry_run });
     let response = operate(installation, "config:reload", &payload)?;
     let list = |name: &str| {

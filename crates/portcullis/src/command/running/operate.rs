@@ -12,10 +12,10 @@ use portcullis_guard::LoadState;
 use portcullis_model::{Now, UserId};
 use serde_json::{Map, Value, json};
 
-use super::block::read_reason;
-use super::installation::Installation;
 use super::private_request::{exchange, operate};
-use super::user::read_time;
+use crate::command::block::read_reason;
+use crate::command::installation::Installation;
+use crate::command::user::read_time;
 use crate::output::{OutputError, outln};
 use crate::start::wiring::block_on;
 
@@ -97,12 +97,12 @@ impl StateName {
 }
 
 /// Shows how far limits are used.
-pub(super) fn explain(installation: &Installation, subject: &str) -> Result<()> {
+pub(crate) fn explain(installation: &Installation, subject: &str) -> Result<()> {
     print_subject(installation, &limit_subject(installation, subject)?)
 }
 
 /// Resets the limits of an address or a user.
-pub(super) fn unlock(installation: &Installation, subject: &str, reason: &str) -> Result<()> {
+pub(crate) fn unlock(installation: &Installation, subject: &str, reason: &str) -> Result<()> {
     let subject = limit_subject(installation, subject)?;
     let mut payload = subject.clone();
     payload.insert(String::from("reason"), json!(reason));
@@ -151,7 +151,7 @@ fn find_user(installation: &Installation, subject: &str) -> Result<UserId> {
 }
 
 /// Shows or pins the load level.
-pub(super) fn state(installation: &Installation, command: &StateCommand) -> Result<()> {
+pub(crate) fn state(installation: &Installation, command: &StateCommand) -> Result<()> {
     if let StateCommand::Pin { state, lasting_ms, reason } = command {
         match (state.level(), lasting_ms) {
             (None, Some(_)) => bail!("auto has no end: leave out --for"),
@@ -236,7 +236,7 @@ pub(crate) struct HealthArguments {
 }
 
 /// Checks that the server answers, for supervisors that run a program for it.
-pub(super) fn health(installation: &Installation, arguments: &HealthArguments) -> Result<()> {
+pub(crate) fn health(installation: &Installation, arguments: &HealthArguments) -> Result<()> {
     let private = installation.settings.server.private;
     let address =
         arguments.listen.or(private).context("listen.private is not set: add --listen")?;

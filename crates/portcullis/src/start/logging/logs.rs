@@ -9,14 +9,14 @@ use portcullis_guard::Trace;
 use portcullis_model::{Clock, Code};
 
 use crate::config::Settings;
-use crate::start::log_key;
+use crate::start::logging::log_key;
 use crate::start::output_files::{ACCESS_NUMBERS, ALERT_STATE, LOG_NUMBERS};
 
 /// Maximum number of access lines that wait to be written.
 const ACCESS_QUEUE_MAX: usize = 65_536;
 
 /// Opens the security log.
-pub(super) fn open_audit(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Audit> {
+pub(crate) fn open_audit(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Audit> {
     let audit = &settings.audit;
     let options = AuditOptions {
         file: Some(audit.file.clone()),
@@ -50,7 +50,7 @@ fn log_host(origins: &[String]) -> String {
 }
 
 /// Opens the log of all attempts that limits count, if it is configured.
-pub(super) fn open_access(settings: &Settings) -> Result<Option<Audit>> {
+pub(crate) fn open_access(settings: &Settings) -> Result<Option<Audit>> {
     let Some(file) = settings.audit.access_file.clone() else { return Ok(None) };
     let options = AuditOptions {
         file: Some(file),
@@ -69,7 +69,7 @@ pub(super) fn open_access(settings: &Settings) -> Result<Option<Audit>> {
 }
 
 /// Writes each attempt that a limit counts.
-pub(super) fn access_lines(access: Audit) -> Trace {
+pub(crate) fn access_lines(access: Audit) -> Trace {
     Arc::new(move |traced, now| {
         let mut record = Record::new(Code::Access);
         record.reason = if traced.refused.is_some() { "refused" } else { "passed" };

@@ -12,7 +12,7 @@ use portcullis_store::Store;
 use crate::config::{ConfigError, Settings};
 
 /// Installs the operations in `/admin` and on the private listener.
-pub(super) fn install(
+pub(crate) fn install(
     builder: &mut Builder,
     settings: &Settings,
     store: &Arc<dyn Store>,

@@ -23,8 +23,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-use super::installation::{Installation, InstallationArguments, read_secret};
 use super::private_request::operate;
+use crate::command::installation::{Installation, InstallationArguments, read_secret};
 use crate::config::{DashboardPage, Settings, TlsSettings};
 use crate::drill::client::attacker::{Attacker, Control, DrillKey};
 use crate::drill::client::facts::{DashboardFact, Facts, LimitFacts, TlsFacts, TokenFacts};
@@ -69,7 +69,7 @@ pub(crate) struct DrillArguments {
 }
 
 /// Runs the drill, and prints what was seen.
-pub(super) fn run(server: &InstallationArguments, arguments: &DrillArguments) -> Result<ExitCode> {
+pub(crate) fn run(server: &InstallationArguments, arguments: &DrillArguments) -> Result<ExitCode> {
     let installation = Installation::read(server)?;
     let url = arguments.url.clone().unwrap_or_else(|| installation.settings.page_url());
     let target = Target { source: arguments.source, ..Target::read(&url, arguments.connect)? };

@@ -51,7 +51,7 @@ struct EndRequest {
 }
 
 /// Installs the operations on the private listener, and the route of the proof.
-pub(super) fn install(builder: &mut Builder) {
+pub(crate) fn install(builder: &mut Builder) {
     let desk = Arc::new(DrillDesk::default());
     let operations: [(&str, DrillOperation); 4] = [
         ("drill/start", DrillDesk::start),

@@ -4,14 +4,14 @@
 use anyhow::{Context, Result, bail};
 use portcullis_admin::{ReportFiles, digest_id, send_letter, write_digest};
 
-use super::installation::Installation;
+use crate::command::installation::Installation;
 use crate::config::Receiver;
 use crate::output::outln;
 use crate::start::output_files::AUDIT_REPORTS;
 use crate::start::wiring::block_on;
 
 /// Writes the digest and sends it by each mail channel.
-pub(super) fn run(installation: &Installation) -> Result<()> {
+pub(crate) fn run(installation: &Installation) -> Result<()> {
     let (settings, now) = (&installation.settings, installation.now());
     let reports = ReportFiles::new(settings.storage.data.join(AUDIT_REPORTS)).read();
     let report = reports.first();

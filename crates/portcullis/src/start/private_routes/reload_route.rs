@@ -12,7 +12,7 @@ use crate::reload::change::{Change, Effect};
 use crate::reload::reloader::{Reload, ReloadMode, Reloader};
 
 /// The reloader, once the server runs.
-pub(super) type SharedReloader = Arc<OnceLock<Arc<Reloader>>>;
+pub(crate) type SharedReloader = Arc<OnceLock<Arc<Reloader>>>;
 
 /// The body of a request.
 #[derive(Debug, Default, Deserialize)]
@@ -22,7 +22,7 @@ struct Request {
 }
 
 /// Installs the route; the reloader is set when the server runs.
-pub(super) fn install(builder: &mut Builder) -> SharedReloader {
+pub(crate) fn install(builder: &mut Builder) -> SharedReloader {
     let shared = SharedReloader::default();
     let of_route = Arc::clone(&shared);
     builder.private_route(String::from("config/reload"), move |_, body| {
