@@ -10,7 +10,7 @@ use serde_json::to_string_pretty;
 
 use super::access;
 use super::installation::Installation;
-use super::private_request::exchange;
+use super::running::private_request::exchange;
 use crate::capacity::caps::Caps;
 use crate::capacity::figures::Figures;
 use crate::capacity::machine::Machine;
