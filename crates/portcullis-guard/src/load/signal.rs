@@ -46,6 +46,20 @@ impl LoadSignal {
         }
     }
 
+    /// A value in words, for people.
+    #[must_use]
+    pub fn words(self, value: f64) -> String {
+        match self {
+            Self::Queue => format!("tasks wait {value:.0} ms for the processor"),
+            Self::Lag => format!("timers are {value:.0} ms late"),
+            Self::Memory => format!("memory is {value:.0} % of its limit"),
+            Self::Places => format!("{value:.0} % of the connections are in use"),
+            Self::Refused => format!("{value:.0} handshakes a second are rejected"),
+            Self::Store => String::from("the database does not respond"),
+            Self::Files => format!("{value:.0} % of the files that can be open are"),
+        }
+    }
+
     /// The values at which Elevated, Shedding and Critical are entered; none where a state is not
     /// entered for this signal.
     pub(crate) fn enters(self, usual_rejections: f64) -> [Option<f64>; 3] {

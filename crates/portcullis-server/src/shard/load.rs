@@ -68,16 +68,16 @@ fn sample(shard: &Shard, busy: f64) -> LoadSample {
 }
 
 fn record_change(shard: &Shard, change: &LoadChange) {
-    let why = match change.signal {
-        Some((signal, value)) => format!("{} is {value:.0}", signal.name()),
-        None => String::from("the load has decreased"),
+    let (why, signal) = match change.signal {
+        Some((signal, value)) => (signal.words(value), format!(" (signal {})", signal.name())),
+        None => (String::from("the load has decreased"), String::new()),
     };
     let pinned = match shard.server.gate.limits().pinned_load() {
         Some(state) => format!("; pinned to {}", state.name()),
         None => String::new(),
     };
     let (from, to) = (change.from.name(), change.to.name());
-    record_level(shard, format!("{from} to {to}: {why}{pinned}"));
+    record_level(shard, format!("{from} to {to}: {why}{signal}{pinned}"));
     let unix_ms = shard.now().unix_ms;
     shard.server.load.set_reason(LoadReason { unix_ms, why });
 }
