@@ -5,7 +5,9 @@ use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_audit::parse_utc;
@@ -26,8 +28,13 @@ const RESERVE_BYTES: u64 = 256 * MIB;
 const RESERVE_DIVISOR: u64 = 8;
 const MIB: u64 = 1024 * 1024;
 
-/// Time after the last request for the state of a complete copy until another one may replace it.
-const UNUSED_MS: u64 = 60_000;
+/// Time after the last request for the state of a copy until another one may replace it: its command
+/// was killed.
+const UNUSED_MS: u64 = 3_000;
+/// How long a new copy waits for the one before.
+const WAIT_MAX: Duration = Duration::from_secs(4);
+/// Time between two looks at the copy before.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// An operation of a backup.
 type BackupOperation = fn(&BackupDesk, &str) -> Result<Reply, Denial>;
@@ -117,17 +124,15 @@ fn copy_id(body: &Bytes) -> Result<String, Denial> {
 
 impl BackupDesk {
     fn start(&self) -> Result<Reply, Denial> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|copy| self.is_used(copy)) {
-            let why = "another backup copies the database: wait until it has ended";
-            return Err(Denial::app("backup_running", why));
-        }
+        let mut current = self.unused()?;
         self.check_space()?;
         let unusable = |error: std::io::Error| {
             let why = format!("cannot use {BACKUP_STAGING} in the data directory: {error}");
             Denial::app("backup_failed", why)
         };
-        *current = None;
+        if let Some(former) = current.take() {
+            former.progress.cancel();
+        }
         remove_staging(&self.staging()).map_err(unusable)?;
         let id = random_id::<8>()?;
         let folder = self.staging().join(&id);
@@ -140,11 +145,30 @@ impl BackupDesk {
         Ok(reply)
     }
 
+    /// Waits a moment until no command uses a copy.
+    fn unused(&self) -> Result<MutexGuard<'_, Option<RequestedCopy>>, Denial> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            if current.as_ref().is_none_or(|copy| !self.is_used(copy)) {
+                return Ok(current);
+            }
+            drop(current);
+            if waited >= WAIT_MAX {
+                let why = "another backup copies the database: wait until it has ended";
+                return Err(Denial::app("backup_running", why));
+            }
+            thread::sleep(AGAIN);
+            waited += AGAIN;
+        }
+    }
+
     /// Whether a command waits for the copy, or is moving it.
     fn is_used(&self, copy: &RequestedCopy) -> bool {
         match copy.progress.state() {
-            CopyState::Running => true,
-            CopyState::Complete => self.now_ms().saturating_sub(copy.requested_ms) < UNUSED_MS,
+            CopyState::Running | CopyState::Complete => {
+                self.now_ms().saturating_sub(copy.requested_ms) < UNUSED_MS
+            }
             CopyState::Failed(_) => false,
         }
     }
