@@ -179,6 +179,10 @@ const CASES: &[(&str, u64, &str, Make)] = &[
         };
         (record, Subject::default())
     }),
+    ("A8 of the whole server", 600, "A8 - medium firing", |_| {
+        let limit = Some((LimitKey::Total, 1_000));
+        (Record { limit, ..failure(Code::ExcessRateLimitExceeded) }, Subject::default())
+    }),
     ("A9", 5, "A9 u1 medium firing", |_| {
         (by_user(failure(Code::SpamDetected), "u1"), Subject::default())
     }),

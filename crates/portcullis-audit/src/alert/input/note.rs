@@ -24,6 +24,8 @@ pub(crate) enum Flag {
     Violation,
     /// A limit that counts by prefix rejected.
     PrefixLimit,
+    /// A limit of the whole server rejected.
+    TotalLimit,
     /// The event is one of administrators: `admin:…`, `user:…`.
     AdminEvent,
     /// The login came from a new device.
@@ -104,6 +106,9 @@ impl Note {
         }
         if matches!(record.limit, Some((LimitKey::Prefix, _))) {
             flags |= Flag::PrefixLimit.bit();
+        }
+        if matches!(record.limit, Some((LimitKey::Total, _))) {
+            flags |= Flag::TotalLimit.bit();
         }
         let is_admin = |event: &str| event.starts_with("admin:") || event.starts_with("user:");
         if subject.object.is_some_and(is_admin) {

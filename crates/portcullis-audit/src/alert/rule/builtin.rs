@@ -131,11 +131,14 @@ fn traffic() -> Vec<Rule> {
     };
     let limited =
         [Code::ExcessRateLimitExceeded, Code::ExcessSessionsExceeded, Code::AuthnLoginFailMax];
-    let limited = limited.map(|code| warning(code).flag(Flag::PrefixLimit)).to_vec();
+    let by = |flag: Flag| limited.map(|code| warning(code).flag(flag)).to_vec();
     let many = Trigger {
         measure: Measure::Distinct(Variety::Prefixes),
-        ..Trigger::count(KeyKind::All, 100, MINUTE_S, High, limited)
+        ..Trigger::count(KeyKind::All, 100, MINUTE_S, High, by(Flag::PrefixLimit))
     };
+    // Honest clients that the server does not know are rejected as well; so are many at once after
+    // a restart.
+    let all = Trigger::count(KeyKind::All, 600, MINUTE_S, Medium, by(Flag::TotalLimit));
     let content = || vec![warning(Code::SpamDetected), warning(Code::XssAttempt)];
     let out_of_order = warning(Code::SequenceFail).rule("replay").rule("mid").rule("sequence");
     let forged = warning(Code::SequenceFail).rule("replay").reason("signature");
@@ -149,7 +152,7 @@ fn traffic() -> Vec<Rule> {
                 Trigger::count(KeyKind::All, 200, MINUTE_S, High, broken()),
             ],
         ),
-        rule("A8", "Limits reject clients of many addresses", Cause::Clients, vec![many]),
+        rule("A8", "Limits reject many clients", Cause::Clients, vec![many, all]),
         rule(
             "A9",
             "Spam or markup in messages",
