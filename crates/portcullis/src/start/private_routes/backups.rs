@@ -28,12 +28,12 @@ const RESERVE_BYTES: u64 = 256 * MIB;
 const RESERVE_DIVISOR: u64 = 8;
 const MIB: u64 = 1024 * 1024;
 
-/// Time after the last request for the state of a copy until another one may replace it: its command
-/// was killed.
+/// Time after the last request for the state of a copy until another one may replace it: its
+/// command was killed.
 const UNUSED_MS: u64 = 3_000;
 /// How long a new copy waits for the one before.
 const WAIT_MAX: Duration = Duration::from_secs(4);
-/// Time between two looks at the copy before.
+/// Time between two checks of the copy before.
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// An operation of a backup.
