@@ -99,6 +99,13 @@ test("the effect of a preview counts connections and users", () => {
     [{ connections: 0, users: 0 }, "Concerns no connection that is open now."],
   ];
   for (const [effect, expect] of cases) assert.equal(effectWords(effect), expect);
+  const block = { scope: "unauthenticated" };
+  const effect = { connections: 99, signed_in: 46, unauthenticated: 53, users: 46 };
+  assert.equal(
+    effectWords(effect, block),
+    "Concerns 53 unauthenticated connections now. 46 connections of signed-in users stay.",
+  );
+  assert.match(effectWords(effect, { scope: "all" }), /Affects 46 users/);
 });
 
 test("the limits of a user are one group, those of an address one for each prefix", () => {

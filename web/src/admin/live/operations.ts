@@ -34,7 +34,7 @@ export function propose(operation: Operation): void {
 export async function preview(name: string, payload: Json): Promise<string> {
   if (!hasPreview(name)) return "";
   const answer = await ask(name, { ...payload, dry_run: true });
-  return effectWords(answer["effect"]);
+  return effectWords(answer["effect"], payload);
 }
 
 export function hasPreview(name: string): boolean {
@@ -54,7 +54,9 @@ export const block = (prefix: string, reason = ""): Operation => ({
   payload: { prefix, ...(reason === "" ? {} : { reason }) },
   expires: "required",
   scoped: true,
-  says: "Signed-in users at these addresses go on, unless you block all connections.",
+  says:
+    "Signed-in users at these addresses go on, unless you block all connections. Your own address " +
+    "is never blocked.",
 });
 
 export const unblock = (prefix: string): Operation => ({

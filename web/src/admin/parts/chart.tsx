@@ -207,7 +207,12 @@ function options(
       {
         ...axis,
         space: 70,
-        values: (_, ticks) => ticks.map((tick) => clock(tick * 1000).slice(0, 5)),
+        values: (_, ticks) => {
+          // Within two minutes, times without seconds would all look the same.
+          const spanS = (ticks.at(-1) ?? 0) - (ticks[0] ?? 0);
+          const letters = spanS < 120 ? "00:00:00".length : "00:00".length;
+          return ticks.map((tick) => clock(tick * 1000).slice(0, letters));
+        },
       },
       { ...axis, size: 44, space: 30, values: (_, ticks) => ticks.map((tick) => count(tick)) },
     ],

@@ -80,7 +80,7 @@ fn attack(situation: &Situation) -> Option<Happening> {
     if situation.is_overloaded {
         text.push_str(&format!(" The server is in {}.", situation.state));
     }
-    let operations = strongest.and_then(|(party, _)| block(party)).into_iter().collect();
+    let operations = strongest.and_then(|(party, percent)| block(party, percent)).into_iter().collect();
     let since = situation.attack_since.clone();
     let offenders = parties.into_iter().take(3).collect();
     Some(Happening { text, since, rule: Some(rule), offenders, operations })
@@ -156,7 +156,7 @@ fn ended(situation: &Situation) -> Option<Happening> {
 }
 
 /// The block of a network, for an hour.
-fn block(party: &RejectedParty) -> Option<Value> {
+fn block(party: &RejectedParty, percent: u64) -> Option<Value> {
     let prefix = Some(&party.value).filter(|_| party.kind == PartyKind::Prefix)?;
     Some(json!({
         "name": "address:block",
@@ -166,7 +166,10 @@ fn block(party: &RejectedParty) -> Option<Value> {
             "reason": format!("rejected by {}", party.rule),
         },
         "label": format!("Block {prefix} for 1 hour"),
-        "effect": "Unauthenticated clients of the network are rejected; signed-in users stay.",
+        "effect": format!(
+            "Unauthenticated clients of the network are rejected, and {percent} % of the rejections \
+             come from it; signed-in users stay."
+        ),
     }))
 }
 
