@@ -80,7 +80,8 @@ fn attack(situation: &Situation) -> Option<Happening> {
     if situation.is_overloaded {
         text.push_str(&format!(" The server is in {}.", situation.state));
     }
-    let operations = strongest.and_then(|(party, percent)| block(party, percent)).into_iter().collect();
+    let operations =
+        strongest.and_then(|(party, percent)| block(party, percent)).into_iter().collect();
     let since = situation.attack_since.clone();
     let offenders = parties.into_iter().take(3).collect();
     Some(Happening { text, since, rule: Some(rule), offenders, operations })
@@ -167,8 +168,8 @@ fn block(party: &RejectedParty, percent: u64) -> Option<Value> {
         },
         "label": format!("Block {prefix} for 1 hour"),
         "effect": format!(
-            "Unauthenticated clients of the network are rejected, and {percent} % of the rejections \
-             come from it; signed-in users stay."
+            "Unauthenticated clients of the network are rejected; signed-in users stay. {percent} % \
+             of the rejections come from it."
         ),
     }))
 }
