@@ -168,8 +168,8 @@ fn block(party: &RejectedParty, percent: u64) -> Option<Value> {
         },
         "label": format!("Block {prefix} for 1 hour"),
         "effect": format!(
-            "Unauthenticated clients of the network are rejected; signed-in users stay. {percent} % \
-             of the rejections come from it."
+            "Unauthenticated clients of the network are rejected; signed-in users stay. \
+             {percent} % of the rejections come from it."
         ),
     }))
 }
