@@ -110,7 +110,7 @@ expect "the timer after the installation" \
 
 step "reload"
 systemctl reload portcullis
-expect "the server after a reload" "$(systemctl is-active portcullis)" active
+until_active
 expect "the process after a reload" "$(property MainPID)" "$process"
 journalctl -u portcullis -o cat | grep -q 'certificates were reloaded' || fail "no reload"
 

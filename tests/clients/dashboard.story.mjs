@@ -159,7 +159,7 @@ describe("T-408: the dashboard", () => {
     await tabTo((label) => label === "Block 203.0.113.0/24");
     await page.keyboard.press("Enter");
     const dialog = page.getByRole("dialog", { name: "Block 203.0.113.0/24" });
-    await dialog.getByText("3 of signed-in users").waitFor();
+    await dialog.getByText("3 connections of signed-in users stay").waitFor();
     await page.keyboard.type("flood at night");
     await page.keyboard.press("Enter");
     await page.getByRole("dialog", { name: "Confirm your identity" }).waitFor();
