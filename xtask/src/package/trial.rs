@@ -12,9 +12,9 @@ use crate::install::{self, target};
 /// The release of Debian.
 const RELEASE: &str = "bookworm";
 /// Packages beside the smallest Debian.
-const PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,curl,pebble,python3";
+const PACKAGES: &str = "--include=systemd,systemd-sysv,dbus,curl,ca-certificates,pebble,python3";
 /// The folder of the fresh Debian; another name for other packages, because it is made once.
-const BASE: &str = "base-with-pebble";
+const BASE: &str = "base-with-authorities";
 /// The longest time of a trial in seconds.
 const TRIAL_MAX_S: &str = "300";
 /// Runs the script once, and stops the machine.
