@@ -122,7 +122,12 @@ fn overload(situation: &Situation) -> Option<Happening> {
     if !situation.why.is_empty() {
         text.push_str(&format!(": {}", situation.why));
     }
-    text.push_str(". Rejected requests are not the cause.");
+    // The level outlasts the attack that caused it.
+    text.push_str(&match (&situation.ended, &situation.attack_since) {
+        (Some((_, at)), _) => format!(". An attack ended at {}.", clock(at)),
+        (None, Some(at)) => format!(". An attack began at {}.", clock(at)),
+        (None, None) => String::from(". Rejected requests are not the cause."),
+    });
     Some(Happening {
         text,
         since: situation.changed.clone(),
@@ -291,6 +296,11 @@ mod tests {
         };
         let text = "Since 03:02 UTC, the server is overloaded (critical): memory is 92. Rejected \
                     requests are not the cause.";
+        check(&situation, Some(text), 0);
+        // The level outlasts the attack that caused it.
+        let situation = Situation { ended: Some(("tls_total", String::from(AT))), ..situation };
+        let text = "Since 03:02 UTC, the server is overloaded (critical): memory is 92. An attack \
+                    ended at 03:02 UTC.";
         check(&situation, Some(text), 0);
     }
 
