@@ -90,7 +90,7 @@ async fn once(effort: &Effort) -> Result<[f64; ROWS.len()]> {
     ])
 }
 
-/// What idle connections cost.
+/// The cost of idle connections.
 struct IdleCost {
     base_mib: f64,
     resident_kib: f64,

@@ -105,7 +105,7 @@ fn shell_words(text: &str) -> Vec<String> {
     words
 }
 
-/// What follows the program in each command of a line of a shell.
+/// The words after the program in each command of a line of a shell.
 fn commands(line: &str) -> Vec<&str> {
     let code = line.split(" # ").next().unwrap_or_default();
     let mut found = Vec::new();

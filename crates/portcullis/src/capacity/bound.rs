@@ -6,14 +6,14 @@ use serde::Serialize;
 /// A bound: a number, what sets it, and how it was computed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Bound {
-    /// What sets the bound.
+    /// The cause of the bound.
     pub(crate) name: &'static str,
     pub(crate) value: f64,
     /// The computation, in words.
     pub(crate) why: String,
 }
 
-/// What a machine carries of one kind, with all bounds of it; the first is the smallest.
+/// The amount of one kind that a machine carries, with all its bounds; the first is the smallest.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Ceiling {
     pub(crate) value: f64,

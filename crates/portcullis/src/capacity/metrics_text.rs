@@ -1,7 +1,7 @@
 //! Reads the text of the metrics of a running server.
 //! Never: a guess; a metric that is missing makes the text useless.
 
-/// What a running server reports about itself, since its start.
+/// The counters of a running server, since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct ServerFacts {
     pub(crate) cpu_s: f64,
@@ -36,7 +36,7 @@ impl ServerFacts {
         })
     }
 
-    /// What happened between an earlier answer and this one.
+    /// The differences between an earlier answer and this one.
     pub(crate) fn since(&self, earlier: &Self) -> Self {
         Self {
             cpu_s: self.cpu_s - earlier.cpu_s,

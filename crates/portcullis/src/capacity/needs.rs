@@ -1,4 +1,4 @@
-//! What a load needs: processors, memory, files, and the settings that permit it.
+//! The needs of a load: processors, memory, files, and the settings that permit it.
 //! Never: a setting that does not exist.
 
 use serde::Serialize;
@@ -11,7 +11,7 @@ use super::plan::{BATCH_MAX, Carries, Inputs, USABLE, gib};
 const OTHER_FILES: f64 = 512.0;
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// What a load needs.
+/// The needs of a load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Needs {
     /// If each message wakes the server.

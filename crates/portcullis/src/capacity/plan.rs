@@ -29,11 +29,11 @@ pub(crate) struct Inputs {
     pub(crate) caps: Caps,
     pub(crate) slopes: Slopes,
     pub(crate) load: Workload,
-    /// What could not be measured on a running server.
+    /// Figures that could not be measured on a running server.
     pub(crate) notes: Vec<String>,
 }
 
-/// What a machine carries.
+/// The load that a machine carries.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Carries {
     pub(crate) connections: Ceiling,

@@ -8,7 +8,7 @@ use super::figures::Figures;
 use super::workload::Workload;
 
 const KIB: f64 = 1024.0;
-/// Members of the rooms of the figure for many stored messages, who all get each of them.
+/// Members of the rooms of the figure for many stored messages; each member gets each message.
 const MEMBERS_OF_STORED: f64 = 10.0;
 /// Frames of such a message: in, out to each member, and the answer.
 const FRAMES_OF_STORED: f64 = MEMBERS_OF_STORED + 2.0;

@@ -10,7 +10,7 @@ pub(crate) struct Workload {
     pub(crate) connections: Option<u64>,
     /// Messages that all clients send in a second.
     pub(crate) messages: Option<f64>,
-    /// Members of the room of a message, who all get it.
+    /// Members of the room of a message; each of them gets it.
     pub(crate) members: u64,
     /// The part of the messages that is stored, in percent.
     pub(crate) stored_percent: f64,

@@ -34,7 +34,7 @@ pub(crate) struct CapacityArguments {
     /// Messages that all clients send in a second.
     #[arg(long, value_name = "N", value_parser = read_positive)]
     messages_per_second: Option<f64>,
-    /// Members of the room of a message, who all get it.
+    /// Members of the room of a message; each of them gets it.
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     members: u64,

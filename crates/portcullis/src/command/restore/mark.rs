@@ -22,7 +22,7 @@ const UNDONE: &str = ".undone";
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RestoreMark {
-    /// What a person who opens the file has to do.
+    /// The next step, for a reader of the file.
     note: String,
     /// The directory that the old files are moved to.
     folder: PathBuf,

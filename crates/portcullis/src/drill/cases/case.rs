@@ -5,7 +5,7 @@ use crate::drill::client::answer::Answer;
 use crate::drill::client::attacker::{Attacker, Obstacle};
 use crate::drill::client::websocket::SocketEnd;
 
-/// What was seen of an attack.
+/// The observed result of an attack.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Pass { seen: String },
@@ -25,7 +25,7 @@ pub(crate) struct Case {
     pub(crate) threat: &'static str,
     pub(crate) sent: &'static str,
     pub(crate) expected: &'static str,
-    /// What an operator does when it fails.
+    /// The remedy for the operator when it fails.
     pub(crate) fix: &'static str,
     pub(crate) run: fn(&mut Attacker<'_>) -> CaseOutcome,
 }

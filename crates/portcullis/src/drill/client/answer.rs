@@ -15,7 +15,7 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
-/// What a request led to.
+/// The result of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Response(Response),

@@ -1,4 +1,4 @@
-//! What an attack case gets: connections to the target, facts, and the server's own view.
+//! The means of an attack case: connections to the target, facts, and the server's own view.
 //! Never: a connection beyond the bounds; a limit of the server taken for the guard of a case.
 
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What a drill knows about the server from its configuration and its keys.
+//! Facts about the server from its configuration and its keys.
 //! Never: a secret in a report.
 
 use std::net::IpAddr;
@@ -47,7 +47,7 @@ pub(crate) struct TlsFacts {
     /// The port for plain text, if one is known.
     pub(crate) plain_port: Option<u16>,
     pub(crate) now_unix_s: i64,
-    /// What an operator does when the certificate expires soon.
+    /// The remedy when the certificate expires soon.
     pub(crate) renewal: &'static str,
 }
 

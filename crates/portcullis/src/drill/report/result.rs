@@ -38,9 +38,9 @@ pub(crate) struct CaseResult {
     pub(crate) sent: &'static str,
     pub(crate) expected: &'static str,
     pub(crate) result: CaseStatus,
-    /// What the target did; the reason of a skipped case.
+    /// The reaction of the target; the reason of a skipped case.
     pub(crate) seen: String,
-    /// What to do, for a failed case.
+    /// The remedy of a failed case.
     pub(crate) fix: Option<&'static str>,
 }
 
