@@ -102,8 +102,9 @@ export function overviewOf(scene, sequence) {
     happening: attack
       ? {
           text:
-            "Since 03:02 UTC, requests are rejected by connect_per_prefix, 812 a second, from 12 " +
-            "networks; 41 % come from 203.0.113.0/24. The server is in shedding.",
+            "Since 03:02 UTC, the server rejects 812 requests a second: too many connection " +
+            "attempts from one network (connect_per_prefix). They come from 12 networks, 41 % from " +
+            "203.0.113.0/24. The server is overloaded (shedding).",
           since: before(160),
           rule: "connect_per_prefix",
           offenders: [],
@@ -302,6 +303,7 @@ function answers(names, reference) {
           rejected_5min: 52_100,
           per_s: 333,
           rule: "connect_per_prefix",
+          rule_text: "too many connection attempts from one network",
         },
         {
           kind: "prefix",
@@ -309,6 +311,7 @@ function answers(names, reference) {
           rejected_5min: 9_400,
           per_s: 41,
           rule: "request_per_prefix",
+          rule_text: "too many HTTP requests from one network",
         },
         ...names.map((name, index) => ({
           kind: "user",
@@ -317,6 +320,7 @@ function answers(names, reference) {
           rejected_5min: 30 - index,
           per_s: 0.2,
           rule: "message_per_user",
+          rule_text: "too many messages of one user",
         })),
       ],
     },
@@ -325,6 +329,7 @@ function answers(names, reference) {
         user: `u_${index}`,
         name,
         rule: "connect_per_prefix",
+        rule_text: "too many connection attempts from one network",
         rejected_5min: 4,
         wait_ms: 12_000,
       })),

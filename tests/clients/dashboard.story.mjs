@@ -102,7 +102,7 @@ describe("T-408: the dashboard", () => {
         mock.scene = "attack";
         mock.tick();
         await page.getByRole("heading", { name: "Overloaded" }).waitFor();
-        await page.getByText("are rejected by connect_per_prefix").waitFor();
+        await page.getByText("the server rejects 812 requests a second").waitFor();
         await page.locator(".plot canvas").nth(3).waitFor();
         await page.getByText("203.0.113.0/24").first().waitFor();
         const name = (/** @type {string} */ part) =>

@@ -89,7 +89,9 @@ describe("T-408: operations of the dashboard on the real server", () => {
     assert.equal((await say()).error?.code, "RATE_LIMIT_EXCEEDED");
     await show("");
     await page.getByText("Limits rejected 1 user in 5 minutes.").waitFor();
-    await page.getByText(/^Rejected by event_per_user/).waitFor();
+    await page
+      .getByText(/^Rejected: too many messages of one kind by one user \(event_per_user\)/)
+      .waitFor();
     await show("users");
     await operate("Lift limits of ada", /1 of signed-in users/);
     const kicked = nextEvent(socket, "disconnect");
@@ -109,7 +111,7 @@ describe("T-408: operations of the dashboard on the real server", () => {
     for (let count = 0; count < 30 && last.status !== 429; count += 1) last = await guess();
     assert.equal(last.body.code, "rate_limited");
     await show("");
-    await page.getByText("by login_per_prefix").first().waitFor();
+    await page.getByText("too many logins and registrations from one network").first().waitFor();
     await page.getByRole("textbox", { name: "Reference", exact: true }).fill(last.body.ref);
     await page.keyboard.press("Enter");
     await page.getByText("rejected by login_per_prefix at").waitFor();

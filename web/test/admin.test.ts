@@ -1,6 +1,7 @@
 // The dashboard's words, time lines and records: texts of clients, gaps, and hostile input.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inOrder, readAlert } from "../src/admin/model/alert";
 import { effectWords } from "../src/admin/model/effect";
 import { flatten, readEvent } from "../src/admin/model/event";
 import { readOverview } from "../src/admin/model/overview";
@@ -41,6 +42,26 @@ test("an overview without a known state is rejected, and missing members are zer
     rejected_per_s: { a: 1, b: "x" },
   });
   assert.deepEqual([read?.signedIn, read?.happening, read?.rejectedPerS.size], [0, undefined, 1]);
+});
+
+test("alerts are in the order of severity, and those about the reader's account come last", () => {
+  const alert = (id: string, severity: string, user?: string) =>
+    readAlert({
+      id,
+      severity,
+      rule: "F2",
+      key: user === undefined ? null : { kind: "user", value: user, name: "ada" },
+    });
+  const all = [
+    alert("own", "high", "u_1"),
+    alert("flood", "medium"),
+    alert("other", "high", "u_2"),
+    alert("down", "critical"),
+  ].filter((read) => read !== undefined);
+  assert.equal(all[0]?.key?.name, "ada");
+  const ids = (reader?: string) => inOrder(all, reader).map((one) => one.id);
+  assert.deepEqual(ids("u_1"), ["down", "other", "flood", "own"]);
+  assert.deepEqual(ids(), ["down", "own", "other", "flood"]);
 });
 
 test("a time line is extended by a newer overview, with gaps for what it does not have", () => {

@@ -25,7 +25,11 @@ use crate::siege::shared::experiments::SharedAddress;
 
 const USAGE: &str = "use [D-1 … D-14] [--quick] [--no-peers] [--check], D-1 … D-14 --again, \
                      or D-1 … D-12 --compare-alerts PAIRS [--quick] [--again], \
-                     or D-1 … D-12 --beside COMMAND [--attackers 198.18] [--quick]";
+                     or D-1 … D-12 --beside COMMAND [--attackers 198.18] [--attack-s SECONDS] \
+                     [--quick]";
+
+/// The longest attack beside a program, in seconds.
+const ATTACK_S_MAX: u64 = 600;
 
 /// The parsed command line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,6 +47,8 @@ struct RequestKind<'a> {
     beside: Option<&'a str>,
     /// The first two numbers of the addresses of attackers.
     attackers: Option<[u8; 2]>,
+    /// The length of the attack beside that program, in seconds.
+    attack_s: Option<u64>,
 }
 
 impl<'a> RequestKind<'a> {
@@ -53,6 +59,7 @@ impl<'a> RequestKind<'a> {
             match *word {
                 "--beside" => request.beside = Some(words.next().context(USAGE)?),
                 "--attackers" => request.attackers = Some(block(words.next().copied())?),
+                "--attack-s" => request.attack_s = Some(attack_s(words.next().copied())?),
                 "--compare-alerts" => request.pairs = Some(pairs(words.next().copied())?),
                 "--quick" => request.quick = true,
                 "--no-peers" => request.no_peers = true,
@@ -68,6 +75,10 @@ impl<'a> RequestKind<'a> {
         ensure!(
             request.beside.is_none() || (request.only.len() == 1 && !request.again),
             "--beside is for one experiment, and not for the page; {USAGE}"
+        );
+        ensure!(
+            request.attack_s.is_none() || request.beside.is_some(),
+            "--attack-s needs --beside; {USAGE}"
         );
         let compares = !request.no_peers && !request.check && request.only.len() == 1;
         ensure!(
@@ -116,6 +127,14 @@ fn pairs(word: Option<&str>) -> Result<usize> {
     })
 }
 
+/// The length of an attack on the command line.
+fn attack_s(word: Option<&str>) -> Result<u64> {
+    let seconds = word.and_then(|word| word.parse().ok());
+    seconds.filter(|seconds| (1..=ATTACK_S_MAX).contains(seconds)).with_context(|| {
+        format!("--attack-s needs a number of seconds from 1 to {ATTACK_S_MAX}; {USAGE}")
+    })
+}
+
 /// The address block of attackers on the command line.
 fn block(word: Option<&str>) -> Result<[u8; 2]> {
     let numbers = word.and_then(|word| word.split_once('.'));
@@ -154,7 +173,10 @@ async fn besiege(request: &RequestKind<'_>) -> Result<()> {
     };
     let (mut all, mut missed) = (Vec::new(), 0);
     for experiment in ALL.iter().filter(wanted) {
-        let experiment = experiment.sized(size);
+        let mut experiment = experiment.sized(size);
+        if let Some(attack_s) = request.attack_s {
+            (experiment.attack_s, experiment.short_s) = (attack_s, attack_s);
+        }
         let mut outcomes = Vec::new();
         for (defence, round) in request.runs(&experiment) {
             let outcome = experiment.run_beside(defence, size, request.beside).await?;
@@ -243,6 +265,20 @@ mod tests {
             &["D-2", "D-4", "--compare-alerts", "12"],
             &["D-2", "--compare-alerts", "12", "--check"],
             &["D-2", "--compare-alerts", "12", "--quick", "--again"],
+        ] {
+            assert!(RequestKind::read(words).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn length_of_an_attack_is_set_only_beside_a_program() {
+        let request = RequestKind::read(&["D-2", "--beside", "true", "--attack-s", "300"]).unwrap();
+        assert_eq!(request.attack_s, Some(300));
+        for words in [
+            &["D-2", "--attack-s", "300"][..],
+            &["D-2", "--beside", "true", "--attack-s"],
+            &["D-2", "--beside", "true", "--attack-s", "0"],
+            &["D-2", "--beside", "true", "--attack-s", "601"],
         ] {
             assert!(RequestKind::read(words).is_err(), "{words:?}");
         }

@@ -22,7 +22,7 @@ pub use names::{
 pub use record::{Code, CodeClass, Severity};
 pub use rejection::{
     APP_CODE_MAX_BYTES, APP_MESSAGE_MAX_CHARS, Answer, AppDenial, ClosedBy, Denial, Retry,
-    ShedKind, TokenFault, Violation, WeakPassword,
+    ShedKind, TokenFault, Violation, WeakPassword, rule_text,
 };
 pub use revocation_kind::RevocationKind;
 pub use secret::Secret;

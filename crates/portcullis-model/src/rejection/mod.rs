@@ -8,6 +8,7 @@ mod app; // a rejection of the application
 mod weak_password; // why a new password is rejected
 mod answer; // the row of a denial
 mod table; // the rows of all denials
+mod rule_text; // what each limit and rule rejects, in words for administrators
 mod cause; // what a client can change, where a row covers several causes
 #[cfg(test)]
 mod tests; // rules that hold for all rows
@@ -15,6 +16,7 @@ mod tests; // rules that hold for all rows
 pub use answer::{Answer, ClosedBy, Retry, Violation};
 pub use app::{APP_CODE_MAX_BYTES, APP_MESSAGE_MAX_CHARS, AppDenial};
 pub use denial::Denial;
+pub use rule_text::rule_text;
 pub use shed_kind::ShedKind;
 pub use token_fault::TokenFault;
 pub use weak_password::WeakPassword;

@@ -44,6 +44,8 @@ pub struct RejectedParty {
     pub rejected: u64,
     /// Rejections a second in the last ten to twenty seconds.
     pub per_s: f64,
+    /// The part of all rejections of that time, from 0 to 1.
+    pub share: f64,
     /// The wait until a retry can succeed, as the last rejection said.
     pub wait_ms: u64,
 }
@@ -73,6 +75,12 @@ struct Tally {
     newest: u64,
     rule: &'static str,
     wait_ms: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::new(0)
+    }
 }
 
 impl Tally {
@@ -171,6 +179,8 @@ impl<K> PartyTable<K> {
 /// The parties of some shards.
 #[derive(Debug, Default)]
 struct Parties {
+    /// All rejections, also those of parties that the tables have no place for.
+    all: Tally,
     prefixes: PartyTable<IpAddr>,
     users: PartyTable<UserId>,
     origins: PartyTable<Box<str>>,
@@ -186,6 +196,8 @@ impl RejectedParties {
         let Some(table) = self.0.get(usize::from(shard) % TABLES) else { return };
         let bucket = now.monotonic_ms / BUCKET_MS;
         let mut parties = table.lock();
+        parties.all.advance(bucket);
+        parties.all.add(bucket, 1);
         if let Some(prefix) = rejection.client.map(prefix) {
             parties.prefixes.add(|known| *known == prefix, || prefix, rejection, bucket);
         }
@@ -209,19 +221,21 @@ impl RejectedParties {
     pub fn read(&self, now: Now) -> Vec<RejectedParty> {
         let (mut prefixes, mut users, mut origins) =
             (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut period = Period::at(now);
         for table in &self.0 {
-            let parties = table.lock();
+            let mut parties = table.lock();
+            period.add(&mut parties.all);
             merge(&mut prefixes, &parties.prefixes, now);
             merge(&mut users, &parties.users, now);
             merge(&mut origins, &parties.origins, now);
         }
         let width = |prefix: &IpAddr| if prefix.is_ipv4() { 24 } else { 48 };
         let text = |prefix: &IpAddr| format!("{prefix}/{}", width(prefix));
-        let mut all = views(PartyKind::Prefix, &prefixes, now, text);
-        all.extend(views(PartyKind::User, &users, now, |user: &UserId| {
+        let mut all = views(PartyKind::Prefix, &prefixes, &period, text);
+        all.extend(views(PartyKind::User, &users, &period, |user: &UserId| {
             String::from(user.as_str())
         }));
-        all.extend(views(PartyKind::Origin, &origins, now, |origin| origin.to_string()));
+        all.extend(views(PartyKind::Origin, &origins, &period, |origin| origin.to_string()));
         all.sort_by(|one, other| {
             other.rejected.cmp(&one.rejected).then_with(|| one.value.cmp(&other.value))
         });
@@ -242,23 +256,46 @@ fn merge<K: Clone + Eq + Hash>(all: &mut HashMap<K, Tally>, table: &PartyTable<K
     }
 }
 
+/// The last ten to twenty seconds: the present bucket and the one before.
+struct Period {
+    bucket: u64,
+    length_ms: u64,
+    /// Rejections of all parties in it.
+    rejected: u64,
+}
+
+impl Period {
+    fn at(now: Now) -> Self {
+        let length_ms = BUCKET_MS + now.monotonic_ms % BUCKET_MS;
+        Self { bucket: now.monotonic_ms / BUCKET_MS, length_ms, rejected: 0 }
+    }
+
+    fn add(&mut self, all: &mut Tally) {
+        all.advance(self.bucket);
+        self.rejected += self.count(all);
+    }
+
+    fn count(&self, tally: &Tally) -> u64 {
+        tally.count(self.bucket) + tally.count(self.bucket.saturating_sub(1))
+    }
+}
+
 fn views<K>(
     kind: PartyKind,
     all: &HashMap<K, Tally>,
-    now: Now,
+    period: &Period,
     text: impl Fn(&K) -> String,
 ) -> Vec<RejectedParty> {
-    let bucket = now.monotonic_ms / BUCKET_MS;
-    let newest_ms = BUCKET_MS + now.monotonic_ms % BUCKET_MS;
     let counted = all.iter().filter(|(_, tally)| tally.sum > 0);
     let view = |(key, tally): (&K, &Tally)| {
-        let newest = tally.count(bucket) + tally.count(bucket.saturating_sub(1));
+        let newest = period.count(tally) as f64;
         RejectedParty {
             kind,
             value: text(key),
             rule: tally.rule,
             rejected: tally.sum,
-            per_s: newest as f64 * 1_000.0 / newest_ms as f64,
+            per_s: newest * 1_000.0 / period.length_ms as f64,
+            share: newest / period.rejected.max(1) as f64,
             wait_ms: tally.wait_ms,
         }
     };
@@ -300,6 +337,8 @@ mod tests {
         assert_eq!(values, [("203.0.113.0/24", 2), ("2001:db8:1::/48", 1)]);
         assert_eq!((found[0].rule, found[0].wait_ms), ("connect_per_prefix", 7));
         assert!(found[0].per_s > 0.1);
+        assert_eq!((found[0].share * 3.0).round(), 2.0);
+        assert_eq!(parties.read(at(125))[0].share, 0.0, "none in the last seconds");
         assert_eq!(parties.read(at(389)).len(), 2);
         assert!(parties.read(at(405)).is_empty());
     }
@@ -317,6 +356,8 @@ mod tests {
         let found = parties.read(at(2));
         assert_eq!(found.len(), ENTRIES_MAX);
         assert_eq!(found[0].value, "203.0.113.0/24");
+        let share = found[0].share;
+        assert!((0.089..0.092).contains(&share), "of all, not of those in the table: {share}");
         assert!(found[0].rejected >= 990, "{}", found[0].rejected);
     }
 

@@ -176,12 +176,17 @@ fn t409_planted_weakness_is_found_and_resolved_when_it_is_mended() {
     // D2: a certificate that ends soon.
     let pair = ["cert.pem", "key.pem"].map(|name| folder.join(name));
     let former = pair.each_ref().map(|path| std::fs::read(path).unwrap());
-    replace_certificate(&pair, 6);
-    reload(&server);
-    found_and_mended(&server, "D2 days", 3, || {
+    let restore = || {
         pair.iter().zip(&former).for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
         reload(&server);
-    });
+    };
+    replace_certificate(&pair, &["chat.example", "admin.chat.example"], 6);
+    reload(&server);
+    found_and_mended(&server, "D2 days", 3, restore);
+    // D2: a certificate that the second host is missing in.
+    replace_certificate(&pair, &["chat.example"], 60);
+    reload(&server);
+    found_and_mended(&server, "D2 name admin.chat.example", 3, restore);
     // D4: other users can change the configuration.
     std::fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
     found_and_mended(&server, "D4 configuration file", 3, || {
@@ -374,9 +379,9 @@ fn accepted_finding_raises_no_alert_and_no_exit_code_until_its_end() {
 }
 
 /// Replaces the certificate by one that ends in so many days.
-fn replace_certificate(pair: &[PathBuf; 2], days: u64) {
-    let names = ["chat.example", "admin.chat.example", "localhost", "127.0.0.1"].map(String::from);
-    let mut params = CertificateParams::new(names).unwrap();
+fn replace_certificate(pair: &[PathBuf; 2], hosts: &[&str], days: u64) {
+    let names = hosts.iter().chain(&["localhost", "127.0.0.1"]).map(|name| String::from(*name));
+    let mut params = CertificateParams::new(names.collect::<Vec<_>>()).unwrap();
     let end = Duration::from_secs(now_s() as u64 + days * 24 * 3_600);
     params.not_after = date_time_ymd(1970, 1, 1) + end;
     let key = KeyPair::generate().unwrap();

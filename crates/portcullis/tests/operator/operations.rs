@@ -259,7 +259,7 @@ fn watcher_gets_the_overview_with_a_sentence_about_a_flood_each_second() {
         let packet: Value = serde_json::from_str(&packet["42/admin,".len()..]).unwrap();
         packet[1]["happening"]["text"].as_str().map(String::from)
     });
-    assert!(sentence.contains("requests are rejected by origin_rejected"), "{sentence}");
+    assert!(sentence.contains("an origin that is not allowed (origin_rejected)"), "{sentence}");
     let answer = client.ask_in("/admin", "admin:offenders", &json!({}));
     let offenders = answer["offenders"].as_array().unwrap();
     for kind in ["rule", "origin"] {

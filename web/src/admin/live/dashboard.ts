@@ -195,6 +195,8 @@ function receiveAlert(payload: unknown): void {
   if (news === undefined) return;
   const known = alerts.value.some((alert) => alert.id === news.id);
   alerts.value = [news, ...alerts.value.filter((alert) => alert.id !== news.id)];
+  // The list has the name of the user.
+  if (news.key?.kind === "user" && !known) void readLists();
   const type = text(fields?.["type"]) ?? "";
   if (!known && isHigh(news) && !type.endsWith("resolved")) {
     announcement.value = `New alert, ${news.severity}: ${visible(news.title)}`;

@@ -16,7 +16,8 @@ export interface Alert {
   title: string;
   severity: Severity;
   state: string;
-  key: { kind: string; value: string } | undefined;
+  /** `name` is that of a user; the lists of the server have it. */
+  key: { kind: string; value: string; name: string | undefined } | undefined;
   count: number;
   distinct: ReadonlyMap<string, number>;
   threshold: { count: number | undefined; windowS: number | undefined };
@@ -52,7 +53,10 @@ export function readAlert(value: unknown): Alert | undefined {
     severity,
     title: text(fields["title"]) ?? rule,
     state: text(fields["state"]) ?? "firing",
-    key: kind === undefined || keyed === undefined ? undefined : { kind, value: keyed },
+    key:
+      kind === undefined || keyed === undefined
+        ? undefined
+        : { kind, value: keyed, name: textAt(fields, "key.name") },
     count: number(fields["count"]) ?? 0,
     distinct: numbers(fields["distinct"]),
     threshold: { count: number(threshold["count"]), windowS: number(threshold["window_s"]) },
@@ -90,8 +94,17 @@ export function readSilence(value: unknown): Silence | undefined {
   };
 }
 
-/** Open alerts: the most severe first, then the newest. */
-export function inOrder(alerts: readonly Alert[]): Alert[] {
+/** Whether the alert is about the account of a user. */
+export function isAbout(alert: Alert, user: string | undefined): boolean {
+  return alert.key?.kind === "user" && alert.key.value === user;
+}
+
+/**
+ * Open alerts: the most severe first, then the newest. Those about the reader's own account, such as
+ * the present sign-in, come after the others.
+ */
+export function inOrder(alerts: readonly Alert[], reader?: string): Alert[] {
+  const own = (alert: Alert) => (isAbout(alert, reader) ? 1 : 0);
   const rank = (alert: Alert) => SEVERITIES.indexOf(alert.severity);
   const done = (alert: Alert) => (alert.state === "resolved" ? 1 : 0);
   const noticed = (alert: Alert) => (alert.acknowledgedBy === undefined ? 0 : 1);
@@ -99,6 +112,7 @@ export function inOrder(alerts: readonly Alert[]): Alert[] {
     (a, b) =>
       done(a) - done(b) ||
       noticed(a) - noticed(b) ||
+      own(a) - own(b) ||
       rank(a) - rank(b) ||
       (b.lastMs ?? 0) - (a.lastMs ?? 0),
   );

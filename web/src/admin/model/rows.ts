@@ -9,6 +9,8 @@ export interface Offender {
   rejected: number;
   perS: number;
   rule?: string;
+  /** What the rule rejects. */
+  ruleText?: string;
   /** Of a network: open connections, and users who are signed in on them. */
   connections?: number;
   usersBehind?: number;
@@ -26,6 +28,7 @@ export function readOffender(value: unknown): Offender | undefined {
     rejected: number(fields["rejected_5min"]) ?? 0,
     perS: number(fields["per_s"]) ?? 0,
     rule: text(fields["rule"]),
+    ruleText: text(fields["rule_text"]),
     connections: number(fields["connections"]),
     usersBehind: number(fields["users_behind"]),
   });
@@ -35,6 +38,8 @@ export interface Affected {
   user: string;
   name: string;
   rule: string;
+  /** What the rule rejects. */
+  ruleText: string;
   rejected: number;
   waitMs: number;
 }
@@ -47,6 +52,7 @@ export function readAffected(value: unknown): Affected | undefined {
     user,
     name: text(fields["name"]) ?? user,
     rule: text(fields["rule"]) ?? "",
+    ruleText: text(fields["rule_text"]) ?? text(fields["rule"]) ?? "",
     rejected: number(fields["rejected_5min"]) ?? 0,
     waitMs: number(fields["wait_ms"]) ?? 0,
   };

@@ -1,9 +1,10 @@
 // Open alerts: the most severe first; acknowledge, silence, details, evidence.
 // Never: a severity by colour alone.
 import { useSignal } from "@preact/signals";
+import { session } from "../../session_state";
 import { acknowledge, silence, unsilence } from "../live/operations";
 import { alerts, nowMs, silences } from "../live/state";
-import { inOrder, type Alert } from "../model/alert";
+import { inOrder, isAbout, type Alert } from "../model/alert";
 import { count, moment, plural, span, visible } from "../model/words";
 import { lookUp } from "./ref_box";
 import { Do, Panel, Text } from "./list";
@@ -11,7 +12,7 @@ import { Do, Panel, Text } from "./list";
 const SHOWN_MAX = 20;
 
 export function Alerts() {
-  const open = inOrder(alerts.value);
+  const open = inOrder(alerts.value, session.value?.user.id);
   return (
     <Panel title="Alerts">
       {open.length === 0 && <p class="hint">No alert is open.</p>}
@@ -43,7 +44,8 @@ function Row({ alert }: { alert: Alert }) {
       <p class="row-facts">
         {alert.key !== undefined && (
           <>
-            {visible(alert.key.kind, 20)} <Text>{alert.key.value}</Text>,{" "}
+            {visible(alert.key.kind, 20)} <Text>{alert.key.name ?? alert.key.value}</Text>
+            {isOwn(alert) && " (you)"},{" "}
           </>
         )}
         {plural(alert.count, "event")}
@@ -51,6 +53,7 @@ function Row({ alert }: { alert: Alert }) {
         {alert.acknowledgedBy !== undefined &&
           `, acknowledged by ${visible(alert.acknowledgedBy, 40)}`}
       </p>
+      {isOwn(alert) && !isDone && <p class="hint">{ownWords(alert)}</p>}
       <div class="row-operations">
         {!isDone && alert.acknowledgedBy === undefined && (
           <Do operation={acknowledge(alert.id, alert.title)} letter="a">
@@ -73,6 +76,14 @@ function Row({ alert }: { alert: Alert }) {
       {isOpen.value && <Details alert={alert} />}
     </li>
   );
+}
+
+const isOwn = (alert: Alert) => isAbout(alert, session.value?.user.id);
+
+/** Own sign-ins and changes raise alerts too: others have to see them. */
+function ownWords(alert: Alert): string {
+  const what = alert.rule === "A14" ? "Your own changes raise this alert" : "This is your account";
+  return `${what}. If it was not you, let another administrator end your sessions.`;
 }
 
 function Details({ alert }: { alert: Alert }) {

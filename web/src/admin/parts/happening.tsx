@@ -44,11 +44,12 @@ function rejectedUsers(users: number): string {
 
 function operation(offer: Offer): Operation {
   const isBlock = offer.name === "address:block";
+  const verb = isBlock ? "Block" : offer.name === "user:ban" ? "Ban" : "Continue";
   const expires = isBlock || "duration_s" in offer.payload ? "required" : "no";
   return {
     name: offer.name,
     title: visible(offer.label),
-    verb: isBlock ? "Block" : "Continue",
+    verb,
     payload: offer.payload,
     expires,
     scoped: isBlock,

@@ -5,6 +5,11 @@ import { affected, offenders } from "../live/state";
 import { count, plural, span, visible } from "../model/words";
 import { Do, Panel, Text } from "./list";
 
+/** What a rule rejects, with its name. */
+function ruleWords(words: string, rule: string | undefined): string {
+  return rule === undefined ? visible(words) : `${visible(words)} (${visible(rule, 40)})`;
+}
+
 export function Offenders() {
   const strongest = Math.max(1, ...offenders.value.map((one) => one.rejected));
   return (
@@ -28,7 +33,7 @@ export function Offenders() {
             />
             <p class="row-facts">
               {count(one.rejected)} rejected
-              {one.rule !== undefined && ` by ${visible(one.rule, 40)}`}
+              {one.ruleText !== undefined && `: ${ruleWords(one.ruleText, one.rule)}`}
               {one.connections !== undefined &&
                 `; ${plural(one.connections, "connection")}, ` +
                   `${plural(one.usersBehind ?? 0, "user")} signed in`}
@@ -80,7 +85,7 @@ export function Affected() {
               <span class="number">{plural(one.rejected, "rejection")}</span>
             </div>
             <p class="row-facts">
-              Rejected by {visible(one.rule, 40)}; can try again in {span(one.waitMs)}.
+              Rejected: {ruleWords(one.ruleText, one.rule)}. Can try again in {span(one.waitMs)}.
             </p>
             <div class="row-operations">
               {one.rule !== EVENT_RATE && (

@@ -116,7 +116,7 @@ function Facts({ state }: { state: Overview }) {
         </dd>
       </div>
       <div>
-        <dt>Log sealed until</dt>
+        <dt>Log signed until</dt>
         <dd>{state.log.noteAtMs === undefined ? "–" : clock(state.log.noteAtMs)}</dd>
         <dd class="hint">
           {state.log.state === "ok"

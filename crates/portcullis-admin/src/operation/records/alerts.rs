@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use portcullis_audit::{Silence, utc};
+use portcullis_audit::{Alert, Silence, utc};
 use portcullis_guard::{Event, Rule};
-use portcullis_model::Denial;
-use portcullis_server::Reply;
+use portcullis_model::{Denial, UserId};
+use portcullis_server::{Reply, Services};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,10 +32,23 @@ impl Operation for AdminAlerts {
         let (mut open, silences) = (engine.open(), engine.silences());
         open.sort_by_key(|alert| std::cmp::Reverse((alert.severity, alert.counts.last_unix_ms)));
         Ok(Reply::fields(&json!({
-            "alerts": open.iter().map(data).collect::<Vec<_>>(),
+            "alerts": open.iter().map(|alert| named(alert, &call.services)).collect::<Vec<_>>(),
             "silences": silences.iter().map(silence).collect::<Vec<_>>(),
         })))
     }
+}
+
+/// An alert as JSON; a key that is a user has the name of the user.
+fn named(alert: &Alert, services: &Services) -> Value {
+    let mut view = data(alert);
+    let key = alert.key.as_ref().filter(|key| key.kind == "user");
+    let user = key.and_then(|key| UserId::parse(&key.value).ok());
+    let name = user.and_then(|id| Some(services.directory.user(&id)?.name().to_string()));
+    let members = view.get_mut("key").and_then(Value::as_object_mut);
+    if let (Some(name), Some(key)) = (name, members) {
+        key.insert(String::from("name"), json!(harmless(&name)));
+    }
+    view
 }
 
 /// A silence as JSON.

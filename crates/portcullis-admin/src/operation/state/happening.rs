@@ -1,16 +1,19 @@
 //! The sentence of the overview: what happens now, and the operations that help.
 //! Never: reads anything; it is computed from the facts alone, and texts of clients are harmless.
 
+use std::collections::HashMap;
+
+use portcullis_model::rule_text;
 use portcullis_server::{PartyKind, RejectedParty};
 use serde_json::{Value, json};
 
 use crate::message::text::harmless;
+use crate::operation::state::remedy::{ban, block};
 use crate::operation::state::sampler::ATTACK_PER_S;
+use crate::operation::state::sources::{Source, sources};
 
-/// The share of all rejections at which one party is named, in percent.
-const NAMED_PERCENT: f64 = 20.0;
-/// Seconds for which a block is suggested.
-const BLOCK_S: u64 = 3_600;
+/// The share of the strongest rule from which the others are not mentioned, in percent.
+const ALMOST_ALL_PERCENT: f64 = 90.0;
 
 /// The facts of one moment.
 #[derive(Debug, Clone, Default)]
@@ -22,16 +25,26 @@ pub(crate) struct Situation {
     pub(crate) why: String,
     /// When the load level changed last.
     pub(crate) changed: Option<String>,
-    /// Rejections a second by limit or rule, strongest first.
+    /// Rejections a second of the last seconds by limit or rule, strongest first.
     pub(crate) rates: Vec<(&'static str, f64)>,
     /// Parties of the last five minutes, strongest first.
     pub(crate) parties: Vec<RejectedParty>,
+    /// The names of users among the parties, by their ids.
+    pub(crate) names: HashMap<String, String>,
     /// When the present attack began.
     pub(crate) attack_since: Option<String>,
     /// The rule of an attack that ended in the last ten minutes, and when it ended.
     pub(crate) ended: Option<(&'static str, String)>,
-    /// The key of an open alert about guessed passwords (A2 or A3), if there is one.
-    pub(crate) guessing: Option<Option<String>>,
+    /// An open alert about guessed passwords (A2 or A3), if there is one.
+    pub(crate) guessing: Option<Guessing>,
+}
+
+/// The target or the source of guessed passwords.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Guessing {
+    Account(String),
+    Network(String),
+    Many,
 }
 
 /// A sentence with its facts.
@@ -61,55 +74,72 @@ fn attack(situation: &Situation) -> Option<Happening> {
     }
     let parties: Vec<_> =
         situation.parties.iter().filter(|party| party.per_s > 0.0).cloned().collect();
-    let networks = parties.iter().filter(|party| party.kind == PartyKind::Prefix).count();
-    let mut text = since(situation.attack_since.as_ref());
+    let found = sources(&parties);
     let is_login = rule.starts_with("login") || rule.starts_with("code_failed");
-    let rejected = if is_login { "logins" } else { "requests" };
-    text.push_str(&format!("{rejected} are rejected by {rule}, {} a second", rate.round()));
-    if networks > 1 {
-        text.push_str(&format!(", from {networks} networks"));
-    }
-    let strongest = strongest(&parties, total);
-    match strongest {
-        Some((party, percent)) => {
-            let source = subject(party);
-            text.push_str(&format!("; {percent} % come from {source}."));
+    let text = format!(
+        "{}the server rejects {} {} a second: {}{}. {}{}",
+        since(situation.attack_since.as_ref()),
+        total.round(),
+        if is_login { "logins" } else { "requests" },
+        if rate * 100.0 < total * ALMOST_ALL_PERCENT { "mostly " } else { "" },
+        rule_words(rule),
+        origin_of(&parties, &found, situation),
+        load(situation),
+    );
+    let operations = found.iter().filter_map(|source| match source {
+        Source::Network(network) => Some(block(network, rule)),
+        Source::User(party, _) => Some(ban(party, &name(party, situation), rule)),
+        Source::Origin(..) => None,
+    });
+    Some(Happening {
+        text,
+        since: situation.attack_since.clone(),
+        rule: Some(rule),
+        operations: operations.collect(),
+        offenders: parties.into_iter().take(3).collect(),
+    })
+}
+
+/// What a rule rejects, with its name.
+fn rule_words(rule: &str) -> String {
+    rule_text(rule).map_or_else(|| String::from(rule), |words| format!("{words} ({rule})"))
+}
+
+/// The sentence about where the requests come from; empty when nothing is known of it.
+fn origin_of(parties: &[RejectedParty], found: &[Source], situation: &Situation) -> String {
+    let networks = parties.iter().filter(|party| party.kind == PartyKind::Prefix).count();
+    match (found.first(), networks) {
+        (Some(Source::User(party, percent)), _) => {
+            format!("{percent} % come from the user {}. ", name(party, situation))
         }
-        None => text.push_str("; no single network or user causes them."),
+        (Some(Source::Origin(party, percent)), _) => {
+            format!("{percent} % come from pages of {}. ", harmless(&party.value))
+        }
+        (Some(Source::Network(strongest)), 2..) => format!(
+            "They come from {networks} networks, {} % from {}. ",
+            strongest.percent, strongest.network
+        ),
+        (Some(Source::Network(strongest)), _) => {
+            format!("{} % come from {}. ", strongest.percent, strongest.network)
+        }
+        (None, 2..) => {
+            format!("They come from {networks} networks; no network sends a large part. ")
+        }
+        (None, _) => String::new(),
     }
+}
+
+/// Whether users are affected: the last sentence about an attack.
+fn load(situation: &Situation) -> String {
     if situation.is_overloaded {
-        text.push_str(&format!(" The server is in {}.", situation.state));
+        return format!("The server is overloaded ({}).", situation.state);
     }
-    let operations =
-        strongest.and_then(|(party, percent)| block(party, percent)).into_iter().collect();
-    let since = situation.attack_since.clone();
-    let offenders = parties.into_iter().take(3).collect();
-    Some(Happening { text, since, rule: Some(rule), offenders, operations })
+    String::from("The server is not overloaded.")
 }
 
-/// The party that causes a large part of the rejections, and its part in percent.
-///
-/// A user comes before the network that all requests of the user come from.
-fn strongest(parties: &[RejectedParty], total: f64) -> Option<(&RejectedParty, u64)> {
-    let percent = |party: &RejectedParty| (party.per_s * 100.0 / total).min(100.0);
-    let of_kind = |kind: PartyKind| {
-        let found = parties.iter().filter(move |party| party.kind == kind);
-        let named = found.filter(|party| percent(party) >= NAMED_PERCENT);
-        named.max_by(|one, other| one.per_s.total_cmp(&other.per_s))
-    };
-    let found = of_kind(PartyKind::User)
-        .or_else(|| of_kind(PartyKind::Prefix))
-        .or_else(|| of_kind(PartyKind::Origin))?;
-    Some((found, percent(found).round() as u64))
-}
-
-fn subject(party: &RejectedParty) -> String {
-    let value = harmless(&party.value);
-    match party.kind {
-        PartyKind::Prefix => value,
-        PartyKind::User => format!("the user {value}"),
-        PartyKind::Origin => format!("pages of {value}"),
-    }
+/// The name of a user, else the id.
+fn name(party: &RejectedParty, situation: &Situation) -> String {
+    harmless(situation.names.get(&party.value).unwrap_or(&party.value))
 }
 
 /// The server is overloaded, and rejections are not the reason.
@@ -139,10 +169,14 @@ fn overload(situation: &Situation) -> Option<Happening> {
 
 /// Passwords are guessed slowly, below the limits.
 fn guessing(situation: &Situation) -> Option<Happening> {
-    let key = situation.guessing.as_ref()?;
-    let text = match key {
-        Some(key) => format!("Passwords are guessed: {}.", harmless(key)),
-        None => String::from("Passwords of many accounts are guessed."),
+    let text = match situation.guessing.as_ref()? {
+        Guessing::Account(name) => {
+            format!("Passwords of the account {} are guessed.", harmless(name))
+        }
+        Guessing::Network(network) => {
+            format!("Passwords are guessed from the network {}.", harmless(network))
+        }
+        Guessing::Many => String::from("Passwords of many accounts are guessed."),
     };
     let offenders = situation.parties.iter().take(3).cloned().collect();
     Some(Happening { text, since: None, rule: None, offenders, operations: Vec::new() })
@@ -151,7 +185,8 @@ fn guessing(situation: &Situation) -> Option<Happening> {
 /// An attack is over.
 fn ended(situation: &Situation) -> Option<Happening> {
     let (rule, at) = situation.ended.as_ref()?;
-    let text = format!("The attack that {rule} rejected ended at {}.", clock(at));
+    let text =
+        format!("The attack ended at {}. The server rejected {}.", clock(at), rule_words(rule));
     Some(Happening {
         text,
         since: Some(at.clone()),
@@ -159,24 +194,6 @@ fn ended(situation: &Situation) -> Option<Happening> {
         offenders: Vec::new(),
         operations: Vec::new(),
     })
-}
-
-/// The block of a network, for an hour.
-fn block(party: &RejectedParty, percent: u64) -> Option<Value> {
-    let prefix = Some(&party.value).filter(|_| party.kind == PartyKind::Prefix)?;
-    Some(json!({
-        "name": "address:block",
-        "payload": {
-            "prefix": prefix,
-            "duration_s": BLOCK_S,
-            "reason": format!("rejected by {}", party.rule),
-        },
-        "label": format!("Block {prefix} for 1 hour"),
-        "effect": format!(
-            "Unauthenticated clients of the network are rejected; signed-in users stay. \
-             {percent} % of the rejections come from it."
-        ),
-    }))
 }
 
 fn since(at: Option<&String>) -> String {
@@ -213,9 +230,9 @@ mod tests {
     const AT: &str = "2026-10-01T03:02:45.020Z";
 
     fn party(kind: PartyKind, value: &str, per_s: f64) -> RejectedParty {
-        let rejected = per_s as u64 * 300;
-        let rule = "connect_per_prefix";
-        RejectedParty { kind, value: String::from(value), rule, rejected, per_s, wait_ms: 0 }
+        let (rejected, share) = (per_s as u64 * 300, per_s / 100.0);
+        let (value, rule) = (String::from(value), "connect_per_prefix");
+        RejectedParty { kind, value, rule, rejected, per_s, share, wait_ms: 0 }
     }
 
     fn flood(parties: Vec<RejectedParty>) -> Situation {
@@ -241,6 +258,10 @@ mod tests {
         check(&Situation { rates, ..Situation::default() }, None, 0);
     }
 
+    /// The beginning of the sentence about a flood of 100 requests.
+    const FLOOD: &str = "Since 03:02 UTC, the server rejects 100 requests a second: too many \
+                         connection attempts from one network (connect_per_prefix). ";
+
     #[test]
     fn one_network_is_named_and_its_block_is_offered() {
         use PartyKind::Prefix;
@@ -249,9 +270,11 @@ mod tests {
             party(Prefix, "198.51.100.0/24", 9.0),
             party(Prefix, "192.0.2.0/24", 0.0),
         ];
-        let text = "Since 03:02 UTC, requests are rejected by connect_per_prefix, 100 a second, \
-                    from 2 networks; 41 % come from 203.0.113.0/24.";
-        check(&flood(parties.clone()), Some(text), 1);
+        let text = format!(
+            "{FLOOD}They come from 2 networks, 41 % from 203.0.113.0/24. The server is not \
+             overloaded."
+        );
+        check(&flood(parties.clone()), Some(&text), 1);
         let found = describe(&flood(parties)).unwrap();
         assert_eq!(found.operations[0]["payload"]["prefix"], "203.0.113.0/24");
         assert_eq!(found.offenders.len(), 2, "a party without a present rate is left out");
@@ -259,30 +282,49 @@ mod tests {
 
     #[test]
     fn flood_of_many_networks_names_none() {
-        let network = |number| party(PartyKind::Prefix, &format!("10.0.{number}.0/24"), 2.0);
-        let text = "Since 03:02 UTC, requests are rejected by connect_per_prefix, 100 a second, \
-                    from 50 networks; no single network or user causes them.";
-        check(&flood((0..50).map(network).collect()), Some(text), 0);
+        let network = |number| party(PartyKind::Prefix, &format!("10.{number}.0.0/24"), 2.0);
+        let text = format!(
+            "{FLOOD}They come from 50 networks; no network sends a large part. The server is not \
+             overloaded."
+        );
+        check(&flood((0..50).map(network).collect()), Some(&text), 0);
     }
 
     #[test]
-    fn user_is_named_before_the_network() {
+    fn block_of_the_common_network_is_offered_for_a_flood_of_neighbours() {
+        let network = |number| party(PartyKind::Prefix, &format!("10.7.{number}.0/24"), 2.0);
+        let text = format!(
+            "{FLOOD}They come from 32 networks, 64 % from 10.7.0.0/19. The server is not \
+             overloaded."
+        );
+        check(&flood((0..32).map(network).collect()), Some(&text), 1);
+    }
+
+    #[test]
+    fn user_is_named_by_name_and_a_ban_is_offered() {
         let parties = vec![
             party(PartyKind::Prefix, "203.0.113.0/24", 95.0),
             party(PartyKind::User, "u_1", 90.0),
         ];
-        let text = "Since 03:02 UTC, requests are rejected by connect_per_prefix, 100 a second; \
-                    90 % come from the user u_1.";
-        check(&flood(parties), Some(text), 0);
+        let rates = vec![("message_per_user", 80.0), ("event_per_user", 20.0)];
+        let names = HashMap::from([(String::from("u_1"), String::from("ada"))]);
+        let situation = Situation { rates, names, ..flood(parties) };
+        let text = "Since 03:02 UTC, the server rejects 100 requests a second: mostly too many \
+                    messages of one user (message_per_user). 90 % come from the user ada. The \
+                    server is not overloaded.";
+        check(&situation, Some(text), 1);
+        let found = describe(&situation).unwrap();
+        assert_eq!(found.operations[0]["payload"]["user"], "u_1");
+        assert_eq!(found.operations[0]["label"], "Ban ada for 1 hour");
     }
 
     #[test]
     fn attack_during_overload_names_the_level() {
         let parties = vec![party(PartyKind::Prefix, "203.0.113.0/24", 100.0)];
         let situation = Situation { is_overloaded: true, state: "shedding", ..flood(parties) };
-        let text = "Since 03:02 UTC, requests are rejected by connect_per_prefix, 100 a second; \
-                    100 % come from 203.0.113.0/24. The server is in shedding.";
-        check(&situation, Some(text), 1);
+        let text =
+            format!("{FLOOD}100 % come from 203.0.113.0/24. The server is overloaded (shedding).");
+        check(&situation, Some(&text), 1);
     }
 
     #[test]
@@ -308,23 +350,27 @@ mod tests {
     fn guessing_of_passwords_is_named_by_its_rule_or_its_alert() {
         let rates = vec![("login_per_prefix", 20.0)];
         let situation = Situation { rates, ..Situation::default() };
-        let text = "logins are rejected by login_per_prefix, 20 a second; no single network or \
-                    user causes them.";
+        let text = "the server rejects 20 logins a second: too many logins and registrations from \
+                    one network (login_per_prefix). The server is not overloaded.";
         check(&situation, Some(text), 0);
         let view = describe(&situation).unwrap().view(|_| Value::Null);
-        assert!(view["text"].as_str().unwrap().starts_with("Logins are"));
-        let guessing = Some(Some(String::from("the name ada")));
-        let situation = Situation { guessing, ..Situation::default() };
-        check(&situation, Some("Passwords are guessed: the name ada."), 0);
-        let situation = Situation { guessing: Some(None), ..Situation::default() };
-        check(&situation, Some("Passwords of many accounts are guessed."), 0);
+        assert!(view["text"].as_str().unwrap().starts_with("The server rejects"));
+        let check_guessing = |guessing, text| {
+            check(&Situation { guessing: Some(guessing), ..Situation::default() }, Some(text), 0);
+        };
+        let account = Guessing::Account(String::from("ada"));
+        check_guessing(account, "Passwords of the account ada are guessed.");
+        let network = Guessing::Network(String::from("203.0.113.0/24"));
+        check_guessing(network, "Passwords are guessed from the network 203.0.113.0/24.");
+        check_guessing(Guessing::Many, "Passwords of many accounts are guessed.");
     }
 
     #[test]
     fn end_of_an_attack_is_reported() {
         let ended = Some(("connect_per_prefix", String::from(AT)));
         let situation = Situation { ended, ..Situation::default() };
-        let text = "The attack that connect_per_prefix rejected ended at 03:02 UTC.";
+        let text = "The attack ended at 03:02 UTC. The server rejected too many connection \
+                    attempts from one network (connect_per_prefix).";
         check(&situation, Some(text), 0);
     }
 

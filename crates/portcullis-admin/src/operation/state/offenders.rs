@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_guard::{Event, Rule};
-use portcullis_model::{Denial, UserId};
+use portcullis_model::{Denial, UserId, rule_text};
 use portcullis_server::{PartyKind, RejectedParty, Reply, Services};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,8 +41,8 @@ impl Operation for AdminOffenders {
             .map(|party| (party.rejected, with_clients(party, &call.services, &present)))
             .chain(rules.into_iter().map(|(rule, rejected, per_s)| {
                 let offender = json!({
-                    "kind": "rule", "value": rule, "rule": rule, "rejected_5min": rejected,
-                    "per_s": round(per_s),
+                    "kind": "rule", "value": rule, "rule": rule, "rule_text": rule_text(rule),
+                    "rejected_5min": rejected, "per_s": round(per_s),
                 });
                 (rejected, offender)
             }))
@@ -94,6 +94,7 @@ impl Operation for AffectedUsers {
                 "user": party.value,
                 "name": name(party, &call.services),
                 "rule": party.rule,
+                "rule_text": rule_text(party.rule),
                 "rejected_5min": party.rejected,
                 "wait_ms": party.wait_ms,
             })
@@ -110,6 +111,7 @@ pub(crate) fn view(party: &RejectedParty, services: &Services) -> Value {
         "rejected_5min": party.rejected,
         "per_s": round(party.per_s),
         "rule": party.rule,
+        "rule_text": rule_text(party.rule),
     });
     if let (Some(name), Some(members)) = (name(party, services), offender.as_object_mut()) {
         members.insert(String::from("name"), json!(name));
@@ -127,7 +129,7 @@ pub(crate) fn kind(kind: PartyKind) -> &'static str {
 }
 
 /// The name of a user.
-fn name(party: &RejectedParty, services: &Services) -> Option<String> {
+pub(crate) fn name(party: &RejectedParty, services: &Services) -> Option<String> {
     let id = Some(party).filter(|party| party.kind == PartyKind::User);
     let id = UserId::parse(&id?.value).ok()?;
     services.directory.user(&id).map(|user| user.name().to_string())

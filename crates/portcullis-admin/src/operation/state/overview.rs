@@ -1,7 +1,7 @@
 //! `admin:overview {}`: the state of the server on one screen.
 //! Never: an unescaped text of a client, or work that grows with the number of connections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use portcullis_audit::utc;
@@ -14,13 +14,15 @@ use serde_json::{Value, json};
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::{Desk, at};
-use crate::operation::state::happening::{Situation, describe};
+use crate::operation::state::happening::{Guessing, Situation, describe};
 use crate::operation::state::load_state::pinned;
-use crate::operation::state::offenders::view;
+use crate::operation::state::offenders::{name, view};
 use crate::operation::state::sampler::ATTACK_OVER_MS;
 
 /// The time for which the end of an attack is reported.
 const ENDED_FOR_MS: i64 = 600_000;
+/// Most users whose names are looked up for the sentence.
+const NAMES_MAX: usize = 8;
 
 /// `admin:overview {}`.
 #[derive(Debug, Deserialize)]
@@ -86,9 +88,6 @@ fn situation(
     let (now, state) = (services.clock.now().unix_ms, services.gate.load());
     let reason = status.load_reason.as_ref();
     let sampler = desk.sampler();
-    let mut rates: Vec<_> =
-        sampler.rejected_per_s.iter().map(|(name, rate)| (*name, *rate)).collect();
-    rates.sort_by(|one, other| other.1.total_cmp(&one.1));
     let last = sampler.attack.last;
     let present = last.filter(|(_, _, at)| now - at <= ATTACK_OVER_MS);
     let over = last.filter(|(_, _, at)| (ATTACK_OVER_MS..ENDED_FOR_MS).contains(&(now - at)));
@@ -97,7 +96,8 @@ fn situation(
         state: state.name(),
         why: reason.map(|reason| reason.why.clone()).unwrap_or_default(),
         changed: reason.map(|reason| utc(reason.unix_ms)),
-        rates,
+        rates: sampler.smoothed_rates(now),
+        names: user_names(services, &parties),
         parties,
         attack_since: present.map(|(_, began, _)| utc(began)),
         ended: over.map(|(rule, _, at)| (rule, utc(at))),
@@ -105,11 +105,21 @@ fn situation(
     }
 }
 
-/// The key of an open alert about guessed passwords.
-fn guessing(services: &Services) -> Option<Option<String>> {
+/// The names of the strongest users, by their ids.
+fn user_names(services: &Services, parties: &[RejectedParty]) -> HashMap<String, String> {
+    let users = parties.iter().filter(|party| party.kind == PartyKind::User).take(NAMES_MAX);
+    users.filter_map(|user| Some((user.value.clone(), name(user, services)?))).collect()
+}
+
+/// The target or the source of guessed passwords, if an alert about it is open.
+fn guessing(services: &Services) -> Option<Guessing> {
     let open = services.audit.alerts()?.open();
     let alert = open.iter().find(|alert| ["A2", "A3"].contains(&alert.rule.as_str()))?;
-    Some(alert.key.as_ref().map(|key| format!("the {} {}", key.kind, key.value)))
+    Some(match alert.key.as_ref() {
+        Some(key) if key.kind == "name" => Guessing::Account(key.value.clone()),
+        Some(key) if key.kind == "prefix" => Guessing::Network(key.value.clone()),
+        _ => Guessing::Many,
+    })
 }
 
 /// The open alerts that no administrator has acknowledged, by severity.

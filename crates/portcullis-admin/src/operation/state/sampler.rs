@@ -16,6 +16,8 @@ const MINUTES: usize = 24 * 60;
 const NAMED_MAX: usize = 48;
 /// Seconds of which the rejections are kept by limit or rule.
 const RECENT_S: usize = 300;
+/// Seconds over which the rates of the sentence are averaged.
+const SMOOTHED_S: usize = 10;
 /// Samples that the times of answers are computed from.
 const ANSWER_SAMPLES: usize = 60;
 /// An answer within this time is in time, in seconds.
@@ -156,6 +158,20 @@ impl Sampler {
         }
     }
 
+    /// Rejections a second of the last seconds, strongest limit or rule first. In the first seconds
+    /// of an attack, it is the rate since its beginning.
+    pub(crate) fn smoothed_rates(&self, unix_ms: i64) -> Vec<(&'static str, f64)> {
+        let began = self.attack.last.map_or(0, |(_, began, _)| began);
+        // The second in which it began counts as a whole.
+        let elapsed_s = 1 + unix_ms.saturating_sub(began).max(0) / 1_000;
+        let seconds = usize::try_from(elapsed_s).unwrap_or(SMOOTHED_S).min(SMOOTHED_S);
+        let sums = self.rejected_in(seconds).into_iter();
+        let mut rates: Vec<_> =
+            sums.map(|(rule, sum, _)| (rule, sum as f64 / seconds as f64)).collect();
+        rates.sort_by(|one, other| other.1.total_cmp(&one.1));
+        rates
+    }
+
     /// For each limit or rule its rejections in the last seconds, and the present rate.
     pub(crate) fn rejected_in(&self, seconds: usize) -> Vec<(&'static str, u64, f64)> {
         let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -232,6 +248,27 @@ mod tests {
         assert_eq!(last("connections"), Some(7.0));
         assert_eq!(last("messages"), Some(10.0));
         assert_eq!((last("rejected"), last("rejected.b")), (Some(20.0), Some(20.0)));
+    }
+
+    #[test]
+    fn rates_of_an_attack_are_smooth_and_full_from_its_beginning() {
+        let mut sampler = Sampler::default();
+        let mut total = 0;
+        let mut add = |sampler: &mut Sampler, second: i64, more: u64| {
+            total += more;
+            sampler.add(&status(&[("a", total)], 0), CapacityCounts::default(), at(second));
+            sampler.smoothed_rates(second * 1_000)
+        };
+        for second in 0..20 {
+            add(&mut sampler, second, 0);
+        }
+        assert_eq!(add(&mut sampler, 20, 100), [("a", 100.0)]);
+        assert_eq!(add(&mut sampler, 21, 0), [("a", 50.0)]);
+        for second in 22..40 {
+            add(&mut sampler, second, if second % 2 == 0 { 100 } else { 0 });
+        }
+        assert_eq!(add(&mut sampler, 40, 100), [("a", 50.0)]);
+        assert_eq!(add(&mut sampler, 41, 0), [("a", 50.0)]);
     }
 
     #[test]

@@ -58,7 +58,9 @@ fn check_directory(
     }
     if files.len() > files_max {
         files.truncate(files_max);
-        check.skip(format!("{shown} has more than {files_max} files: the others were not read"));
+        check.skip(format!(
+            "{shown} has more than {files_max} files: only the last ones by name were read"
+        ));
     }
     let mut reading = Reading::default();
     for file in &files {
@@ -118,13 +120,15 @@ fn judge(reading: &Reading, directory: &Path, now_unix_ms: i64, check: &mut Chec
     }
 }
 
-/// Lists the JSON files of a folder and its folders: at most one more than `files_max`.
+/// Lists the JSON files of a folder and its folders: at most one more than `files_max`. The last
+/// ones by name come first: the names of advisories have the year.
 fn list(folder: &Path, depth: usize, files_max: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
+    let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.file_name()));
+    for entry in entries {
         if files.len() > files_max {
             break;
         }
-        let entry = entry?;
         let path = entry.path();
         // Links to folders are not followed: they can lead in a circle.
         if entry.file_type()?.is_dir() {
@@ -220,17 +224,27 @@ mod tests {
     fn directory_with_too_many_files_is_partly_checked() {
         let folder = tempfile::tempdir().unwrap();
         for number in 0..4 {
-            let advisory = format!(r#"{{"id":"A-{number}","modified":"2026-11-28T10:00:00Z"}}"#);
-            std::fs::write(folder.path().join(format!("{number}.json")), advisory).unwrap();
+            let advisory = json!({
+                "id": format!("A-{number}"), "modified": "2026-11-28T10:00:00Z",
+                "affected": [{
+                    "package": {"ecosystem": "crates.io", "name": "tokio"},
+                    "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}],
+                }],
+            });
+            let path = folder.path().join(format!("{number}.json"));
+            std::fs::write(path, advisory.to_string()).unwrap();
         }
         for (files_max, expect) in [(3, "has more than 3 files"), (4, "")] {
             let mut check = CheckBuilder::new(CheckId::D10);
             let now = parse_utc("2026-11-29T00:00:00Z").unwrap();
-            check_directory(folder.path(), &[], files_max, now, &mut check);
+            check_directory(folder.path(), &[("tokio", "1.0.0")], files_max, now, &mut check);
             let check = check.finish();
             let why = check.not_checked.first().map(String::as_str).unwrap_or_default();
             assert!(why.contains(expect) && why.is_empty() == expect.is_empty(), "{check:?}");
-            assert_eq!(check.facts, [format!("{files_max} advisories, 0 dependencies")]);
+            assert_eq!(check.facts, [format!("{files_max} advisories, 1 dependencies")]);
+            let keys: Vec<_> = check.findings.iter().map(|finding| finding.key.as_str()).collect();
+            let all = ["D10 A-0", "D10 A-1", "D10 A-2", "D10 A-3"];
+            assert_eq!(keys, all[all.len() - files_max..], "the last ones by name");
         }
     }
 

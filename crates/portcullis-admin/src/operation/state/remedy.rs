@@ -1,0 +1,42 @@
+//! The operations that the overview offers against an attack.
+//! Never: performs one; the administrator sees the effect and confirms.
+
+use portcullis_server::RejectedParty;
+use serde_json::{Value, json};
+
+use crate::operation::state::sources::SourceNetwork;
+
+/// Seconds for which a block or a ban is offered.
+const DURATION_S: u64 = 3_600;
+
+/// The block of a network.
+pub(crate) fn block(source: &SourceNetwork, rule: &str) -> Value {
+    let SourceNetwork { network, percent } = source;
+    json!({
+        "name": "address:block",
+        "payload": {
+            "prefix": network.to_string(),
+            "duration_s": DURATION_S,
+            "reason": format!("rejected by {rule}"),
+        },
+        "label": format!("Block {network} for 1 hour"),
+        "effect": format!(
+            "Unauthenticated clients of the network are rejected; signed-in users stay. \
+             {percent} % of the rejections come from it."
+        ),
+    })
+}
+
+/// The ban of a user; `name` is harmless.
+pub(crate) fn ban(party: &RejectedParty, name: &str, rule: &str) -> Value {
+    json!({
+        "name": "user:ban",
+        "payload": {
+            "user": party.value,
+            "duration_s": DURATION_S,
+            "reason": format!("rejected by {rule}"),
+        },
+        "label": format!("Ban {name} for 1 hour"),
+        "effect": "The user cannot sign in, and all connections of the user end.",
+    })
+}
