@@ -5,16 +5,16 @@ use anyhow::{Result, bail, ensure};
 
 use crate::pages::report;
 use crate::pages::results::Results;
-use crate::rows::capacity;
 use crate::rows::compare::{Contest, Group};
 use crate::rows::effort::Effort;
 use crate::rows::growth;
 use crate::rows::work::Own;
+use crate::rows::{backup, capacity};
 use crate::servers::contender::Contender;
 use crate::servers::measure;
 
-const USAGE: &str = "use [fan-out | echo | connect | refused | growth | product | capacity] \
-                     [--quick] [--check] [--rounds N] [--only SERVER]";
+const USAGE: &str = "use [fan-out | echo | connect | refused | growth | product | capacity | \
+                     backup] [--quick] [--check] [--rounds N] [--only SERVER]";
 
 /// The parsed command line.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,7 @@ impl<'a> RequestKind<'a> {
                     None => bail!("--only needs a server; {USAGE}"),
                 },
                 "fan-out" | "echo" | "connect" | "refused" | "growth" | "product" | "capacity"
+                | "backup"
                     if request.name.is_none() =>
                 {
                     request.name = Some(word);
@@ -79,6 +80,9 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     let runtime = awake_runtime()?;
     if request.name == Some("capacity") {
         return runtime.block_on(capacity::run(&request.effort()));
+    }
+    if request.name == Some("backup") {
+        return runtime.block_on(backup::run(&request.effort()));
     }
     let results = runtime.block_on(measure_all(&request));
     let failed = results.failed.join("\n");

@@ -86,6 +86,8 @@ export function overviewOf(scene, sequence) {
       waiting: attack ? 231 : 0,
       of: 10_000,
     },
+    messages_per_s: attack ? 480 : 510,
+    load_percent: { queue: attack ? 120 : 3 },
     users_rejected_5min: attack ? 4 : 0,
     rejected_per_s: attack ? RULES : {},
     answered_in_time_percent: attack ? 98 : 100,

@@ -338,7 +338,7 @@ describe("T-408: the dashboard of the real server", () => {
     await page.getByRole("heading", { name: "Healthy" }).waitFor();
     await page.getByText(/^Live, /).waitFor();
     await page.locator(".plot canvas").first().waitFor();
-    await page.getByText("Roles, keys, alerts or the configuration changed").waitFor();
+    await page.getByText("Roles, keys, blocks, alerts or the configuration changed").waitFor();
     assert.deepEqual(complaints, []);
     await close();
   });

@@ -13,5 +13,6 @@ pub(crate) mod offenders; // its cost in the tables of offenders
 pub(crate) mod product; // the real binary: guarded, stored chat messages
 pub(crate) mod look_up; // a look-up beside reads of history
 pub(crate) mod capacity; // slopes of the real binary, for the page about capacity
+pub(crate) mod backup; // acknowledgements beside a backup
 pub(crate) mod compare; // the rounds
 pub(crate) mod growth; // the cost of a delivery as work grows

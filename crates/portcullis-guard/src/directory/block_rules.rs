@@ -80,7 +80,8 @@ impl BlockedNetwork {
     }
 
     /// The network.
-    pub(crate) fn network(self) -> IpNet {
+    #[must_use]
+    pub fn network(self) -> IpNet {
         self.0
     }
 

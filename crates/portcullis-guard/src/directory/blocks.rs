@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use ipnet::IpNet;
 use parking_lot::{Mutex, RwLock};
 use portcullis_model::limits::BLOCKS_MAX;
 use portcullis_model::{BlockScope, Denial, Now};
@@ -126,6 +127,20 @@ impl Blocks {
         true
     }
 
+    /// The block in force that covers a whole network: one of all clients, if there is one.
+    #[must_use]
+    pub fn covering(&self, network: IpNet, now: Now) -> Option<BlockFacts> {
+        if !self.has_any.load(Ordering::Acquire) {
+            return None;
+        }
+        let table = self.table.read();
+        let facts = table.around(network.network()).map(|block| block.facts);
+        let covers = |facts: &BlockFacts| {
+            facts.is_in_force(now) && facts.network.network().contains(&network)
+        };
+        facts.filter(covers).max_by_key(|facts| facts.scope == BlockScope::All)
+    }
+
     /// The number of clients that the block of a network has rejected since the start.
     #[must_use]
     pub fn rejected(&self, network: BlockedNetwork) -> u64 {
@@ -242,5 +257,20 @@ mod tests {
         let restarted = Blocks::default();
         restarted.replace((0..4_096).map(ended).chain([later]).collect(), at(100));
         assert!(is_blocked(&restarted));
+    }
+
+    #[test]
+    fn block_that_covers_a_whole_network_is_found_until_it_ends() {
+        let blocks = Blocks::default();
+        let of = |text: &str| text.parse::<IpNet>().unwrap();
+        assert_eq!(blocks.covering(of("203.0.113.0/24"), at(0)), None);
+        let wide = block("203.0.112.0/20", BlockScope::Unauthenticated, 2_000);
+        let narrow = block("203.0.113.0/24", BlockScope::All, 1_000);
+        blocks.replace(vec![wide, narrow], at(0));
+        assert_eq!(blocks.covering(of("203.0.113.0/25"), at(0)), Some(narrow));
+        assert_eq!(blocks.covering(of("203.0.112.0/23"), at(0)), Some(wide));
+        assert_eq!(blocks.covering(of("203.0.0.0/16"), at(0)), None, "it covers only a part");
+        assert_eq!(blocks.covering(of("203.0.113.0/24"), at(1_500)), Some(wide));
+        assert_eq!(blocks.covering(of("203.0.113.0/24"), at(2_000)), None);
     }
 }

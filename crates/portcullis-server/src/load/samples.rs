@@ -21,6 +21,8 @@ pub struct LoadReason {
 
 /// The weight of a single delay: a delay that occurs once is not load.
 const SINGLE_DELAY_PART: u64 = 4;
+/// The rule of a connection that ended because its client did not answer.
+const PING_TIMEOUT: &str = "ping_timeout";
 
 /// The two longest delays since the last sample, in milliseconds, on any shard.
 #[derive(Debug, Default)]
@@ -76,8 +78,12 @@ impl LoadSamples {
         self.rejections.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a rejection by its rule, network, user and origin.
+    /// Counts a rejection by its rule, network, user and origin. A client that has left without a
+    /// word was not rejected.
     pub(crate) fn count_rejection(&self, shard: u16, party: &PartyRejection<'_>, now: Now) {
+        if party.rule == PING_TIMEOUT {
+            return;
+        }
         self.rejections_by_rule.add(shard, party.rule);
         self.rejected_parties.add(shard, party, now);
     }

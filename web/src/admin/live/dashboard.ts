@@ -139,7 +139,8 @@ function stop(): void {
 async function readLists(): Promise<void> {
   if (document.visibilityState === "hidden") return;
   await read("admin:alerts", {}, (answer) => {
-    alerts.value = readList(answer["alerts"], readAlert);
+    const open = readList(answer["alerts"], readAlert);
+    alerts.value = [...open, ...readList(answer["resolved"], readAlert)];
     silences.value = readList(answer["silences"], readSilence);
   });
   await read("admin:offenders", {}, (answer) => {

@@ -46,6 +46,9 @@ export interface Overview {
   of: number;
   usersRejected: number;
   rejectedPerS: ReadonlyMap<string, number>;
+  messagesPerS: number | undefined;
+  /** Load signals, in percent of the threshold for shedding. */
+  load: ReadonlyMap<string, number>;
   answeredPercent: number | undefined;
   ackP99Ms: number | undefined;
   alerts: ReadonlyMap<string, number>;
@@ -74,6 +77,8 @@ export function readOverview(value: unknown): Overview | undefined {
     of: number(connections["of"]) ?? 0,
     usersRejected: number(fields["users_rejected_5min"]) ?? 0,
     rejectedPerS: numbers(fields["rejected_per_s"]),
+    messagesPerS: number(fields["messages_per_s"]),
+    load: numbers(fields["load_percent"]),
     answeredPercent: number(fields["answered_in_time_percent"]),
     ackP99Ms: number(fields["ack_p99_ms"]),
     alerts: numbers(fields["alerts"]),

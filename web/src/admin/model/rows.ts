@@ -14,6 +14,8 @@ export interface Offender {
   /** Of a network: open connections, and users who are signed in on them. */
   connections?: number;
   usersBehind?: number;
+  /** The end of a block that covers the network. */
+  blockedUntilMs?: number;
 }
 
 export function readOffender(value: unknown): Offender | undefined {
@@ -31,6 +33,7 @@ export function readOffender(value: unknown): Offender | undefined {
     ruleText: text(fields["rule_text"]),
     connections: number(fields["connections"]),
     usersBehind: number(fields["users_behind"]),
+    blockedUntilMs: time(fields["blocked_until"]),
   });
 }
 

@@ -61,6 +61,8 @@ function newest(overview: Overview): Map<string, number> {
     rejected += perS;
   }
   values.set("rejected", rejected);
+  if (overview.messagesPerS !== undefined) values.set("messages", overview.messagesPerS);
+  for (const [signal, percent] of overview.load) values.set(`load.${signal}`, percent);
   values.set("connections", overview.signedIn + overview.unauthenticated);
   return values;
 }

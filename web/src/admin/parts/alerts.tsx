@@ -12,20 +12,36 @@ import { Do, Panel, Text } from "./list";
 const SHOWN_MAX = 20;
 
 export function Alerts() {
-  const open = inOrder(alerts.value, session.value?.user.id);
+  const all = inOrder(alerts.value, session.value?.user.id);
+  const open = all.filter((alert) => alert.state !== "resolved");
+  const resolved = all.filter((alert) => alert.state === "resolved");
   return (
     <Panel title="Alerts">
       {open.length === 0 && <p class="hint">No alert is open.</p>}
+      <Rows alerts={open} />
+      {silences.value.length > 0 && <Silences />}
+      {resolved.length > 0 && (
+        <>
+          <h3>Resolved in the last 30 minutes</h3>
+          <Rows alerts={resolved} />
+        </>
+      )}
+    </Panel>
+  );
+}
+
+function Rows({ alerts }: { alerts: readonly Alert[] }) {
+  return (
+    <>
       <ul class="rows">
-        {open.slice(0, SHOWN_MAX).map((alert) => (
+        {alerts.slice(0, SHOWN_MAX).map((alert) => (
           <Row key={alert.id} alert={alert} />
         ))}
       </ul>
-      {open.length > SHOWN_MAX && (
-        <p class="hint">{plural(open.length - SHOWN_MAX, "more alert")}.</p>
+      {alerts.length > SHOWN_MAX && (
+        <p class="hint">{plural(alerts.length - SHOWN_MAX, "more alert")}.</p>
       )}
-      {silences.value.length > 0 && <Silences />}
-    </Panel>
+    </>
   );
 }
 

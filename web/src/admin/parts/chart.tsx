@@ -81,7 +81,7 @@ export function Chart({ title, unit, timeline, lines, mark }: Props) {
         <span class="chart-title" id={id}>
           {title}
         </span>
-        <span class="hint">{summary(lines, unit)}</span>
+        <span class="hint">{summary(lines, unit, timeline.stepS)}</span>
       </figcaption>
       {length > 0 && (
         <>

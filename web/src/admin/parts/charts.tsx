@@ -50,7 +50,7 @@ export function Charts() {
           />
           <Chart
             title="Messages"
-            unit={day.value ? "/min" : "/s"}
+            unit="/s"
             timeline={timeline}
             lines={named(timeline, ["messages"])}
           />
@@ -87,13 +87,14 @@ function named(timeline: Timeline, names: readonly string[]): Line[] {
 }
 
 /** The values of a chart in a sentence. */
-export function summary(lines: readonly Line[], unit: string): string {
+export function summary(lines: readonly Line[], unit: string, stepS: number): string {
   if (lines.length === 0) return "Nothing was measured.";
   const words = lines.map(({ label, values }) => {
     const known = values.filter((value): value is number => value !== null);
     const now = known.at(-1) ?? 0;
     const most = known.reduce((a, b) => Math.max(a, b), 0);
-    return `${label} ${count(now)}${unit} now, ${count(most)}${unit} at most`;
+    const highest = stepS === 1 ? "at most" : "in the highest minute";
+    return `${label} ${count(now)}${unit} now, ${count(most)}${unit} ${highest}`;
   });
   return `${words.join("; ")}.`;
 }

@@ -1,5 +1,6 @@
 // The sentence of the server about the present, with up to three operations and their effects.
 // Never: an operation without its effect.
+import { useSignal } from "@preact/signals";
 import { propose, type Operation } from "../live/operations";
 import { mayChange, overview } from "../live/state";
 import type { Offer } from "../model/overview";
@@ -7,8 +8,13 @@ import { plural, visible } from "../model/words";
 import { Panel } from "./list";
 
 export function Happening() {
+  const held = useSignal<readonly Offer[] | undefined>(undefined);
   const happening = overview.value?.happening;
   if (overview.value === undefined) return null;
+  const offers = held.value ?? happening?.operations ?? [];
+  // A button does not move or change between the look and the click.
+  const hold = () => (held.value ??= happening?.operations);
+  const release = () => (held.value = undefined);
   return (
     <Panel title="What happens" wide>
       <p class="happening">
@@ -16,14 +22,23 @@ export function Happening() {
           ? `No attack is seen. ${rejectedUsers(overview.value.usersRejected)}`
           : visible(happening.text, 600)}
       </p>
-      {happening !== undefined && mayChange.value && (
-        <ul class="offers">
-          {happening.operations.map((offer, index) => (
+      {offers.length > 0 && mayChange.value && (
+        <ul
+          class="offers"
+          onPointerEnter={hold}
+          onPointerLeave={release}
+          onFocusCapture={hold}
+          onBlurCapture={release}
+        >
+          {offers.map((offer, index) => (
             <li key={offer.label}>
               <button
                 class={index === 0 ? "primary" : ""}
                 type="button"
-                onClick={() => propose(operation(offer))}
+                onClick={() => {
+                  release();
+                  propose(operation(offer));
+                }}
               >
                 {visible(offer.label, 80)}
               </button>

@@ -1,70 +1,107 @@
 // The strongest sources of rejected requests, and the users that limits reject.
 // Never: a block of a user or a rule; those have operations of their own.
 import { block, lift } from "../live/operations";
-import { affected, offenders } from "../live/state";
-import { count, plural, span, visible } from "../model/words";
+import { affected, nowMs, offenders } from "../live/state";
+import type { Offender } from "../model/rows";
+import { count, moment, plural, span, visible } from "../model/words";
 import { Do, Panel, Text } from "./list";
 
 /** What a rule rejects, with its name. */
-function ruleWords(words: string, rule: string | undefined): string {
-  return rule === undefined ? visible(words) : `${visible(words)} (${visible(rule, 40)})`;
+function ruleWords({ ruleText, rule }: { ruleText?: string; rule?: string }): string {
+  if (ruleText === undefined) return visible(rule ?? "", 40);
+  return rule === undefined ? visible(ruleText) : `${visible(ruleText)} (${visible(rule, 40)})`;
 }
 
 export function Offenders() {
-  const strongest = Math.max(1, ...offenders.value.map((one) => one.rejected));
+  const sources = offenders.value.filter((one) => one.kind !== "rule");
+  const rules = offenders.value.filter((one) => one.kind === "rule");
   return (
     <Panel title="Offenders" hint="Most rejected requests in 5 minutes.">
       {offenders.value.length === 0 && <p class="hint">No request was rejected.</p>}
-      <ol class="rows">
-        {offenders.value.slice(0, 20).map((one) => (
-          <li key={`${one.kind} ${one.value}`} data-row tabIndex={-1} class="row">
-            <div class="row-head">
-              <span class="hint kind">{visible(one.kind, 12)}</span>
-              <span class="row-title">
-                <Text>{one.name ?? one.value}</Text>
-              </span>
-              <span class="number">{count(one.perS)}/s</span>
-            </div>
-            <meter
-              min={0}
-              max={strongest}
-              value={one.rejected}
-              aria-label="Share of the strongest offender"
-            />
-            <p class="row-facts">
-              {count(one.rejected)} rejected
-              {one.ruleText !== undefined && `: ${ruleWords(one.ruleText, one.rule)}`}
-              {one.connections !== undefined &&
-                `; ${plural(one.connections, "connection")}, ` +
-                  `${plural(one.usersBehind ?? 0, "user")} signed in`}
-            </p>
-            <div class="row-operations">
-              {one.kind === "prefix" && (
-                <>
-                  <Do operation={block(one.value)} letter="b">
-                    Block
-                  </Do>
-                  <a class="button" href={`#/connections?address=${encodeURIComponent(one.value)}`}>
-                    Connections
-                  </a>
-                  <a class="button" href={`#/audit?address=${encodeURIComponent(one.value)}`}>
-                    Records
-                  </a>
-                </>
-              )}
-              {one.kind === "user" && (
-                <a
-                  class="button"
-                  href={`#/limits?user=${encodeURIComponent(one.value.slice(0, 200))}`}
-                >
-                  Explain
-                </a>
-              )}
-            </div>
-          </li>
-        ))}
-      </ol>
+      <List offenders={sources} />
+      {rules.length > 0 && (
+        <>
+          <h3>By limit or rule</h3>
+          <List offenders={rules} />
+        </>
+      )}
     </Panel>
+  );
+}
+
+function List({ offenders }: { offenders: readonly Offender[] }) {
+  const strongest = Math.max(1, ...offenders.map((one) => one.rejected));
+  return (
+    <ol class="rows">
+      {offenders.map((one) => (
+        <li key={`${one.kind} ${one.value}`} data-row tabIndex={-1} class="row">
+          <div class="row-head">
+            {one.kind !== "rule" && <span class="hint kind">{KIND_WORDS[one.kind] ?? ""}</span>}
+            <span class="row-title">
+              <Text>{one.name ?? one.value}</Text>
+            </span>
+            {one.blockedUntilMs !== undefined && <span class="tag">blocked</span>}
+            <span class="number">{count(one.perS)}/s now</span>
+          </div>
+          <meter
+            min={0}
+            max={strongest}
+            value={one.rejected}
+            aria-label="Share of the strongest offender"
+          />
+          <p class="row-facts">{factsOf(one)}</p>
+          <OffenderOperations one={one} />
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+const KIND_WORDS: Readonly<Record<string, string>> = {
+  prefix: "network",
+  user: "user",
+  origin: "origin",
+};
+
+function factsOf(one: Offender): string {
+  const words = one.kind === "rule" ? visible(one.ruleText ?? "") : ruleWords(one);
+  const clients =
+    one.connections === undefined
+      ? ""
+      : `; ${plural(one.connections, "connection")}, ${plural(one.usersBehind ?? 0, "user")} signed in`;
+  const block =
+    one.blockedUntilMs === undefined
+      ? ""
+      : `; blocked until ${moment(one.blockedUntilMs, nowMs.value)}`;
+  return `${count(one.rejected)} rejected${words === "" ? "" : `: ${words}`}${clients}${block}`;
+}
+
+function OffenderOperations({ one }: { one: Offender }) {
+  const address = encodeURIComponent(one.value.slice(0, 200));
+  if (one.kind === "prefix") {
+    return (
+      <div class="row-operations">
+        {one.blockedUntilMs === undefined && (
+          <Do operation={block(one.value)} letter="b">
+            Block
+          </Do>
+        )}
+        <a class="button" href={`#/connections?address=${address}`}>
+          Connections
+        </a>
+        <a class="button" href={`#/audit?address=${address}`}>
+          Records
+        </a>
+      </div>
+    );
+  }
+  if (one.kind !== "user") return null;
+  return (
+    <div class="row-operations">
+      <a class="button" href={`#/limits?user=${address}`}>
+        Explain
+      </a>
+    </div>
   );
 }
 
@@ -85,7 +122,7 @@ export function Affected() {
               <span class="number">{plural(one.rejected, "rejection")}</span>
             </div>
             <p class="row-facts">
-              Rejected: {ruleWords(one.ruleText, one.rule)}. Can try again in {span(one.waitMs)}.
+              Rejected: {ruleWords(one)}. Can try again in {span(one.waitMs)}.
             </p>
             <div class="row-operations">
               {one.rule !== EVENT_RATE && (

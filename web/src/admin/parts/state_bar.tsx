@@ -36,7 +36,7 @@ export function StateBar() {
       <div class="state">
         <h1>{levelWord(state.state)}</h1>
         <p>
-          {state.why !== "" ? `${visible(state.why, 160)}. ` : ""}
+          {state.why !== "" ? `${asSentence(visible(state.why, 160))} ` : ""}
           {state.sinceMs !== undefined && `Since ${moment(state.sinceMs, nowMs.value)}.`}
           {state.pinned !== undefined && ` Pinned by an operator${until(state.pinned.untilMs)}.`}
         </p>
@@ -60,6 +60,10 @@ function Pin({ isPinned }: { isPinned: boolean }) {
     <details class="pin">
       <summary>Pin the load level</summary>
       <div class="row-operations">
+        <p class="hint">
+          The server then keeps a level, whatever it measures. It is rarely needed: for a test, or
+          before an event that brings many users.
+        </p>
         {LEVELS.map((level) => (
           <Do key={level} operation={pin(level, levelWord(level))}>
             {levelWord(level)}
@@ -69,6 +73,10 @@ function Pin({ isPinned }: { isPinned: boolean }) {
       </div>
     </details>
   );
+}
+
+function asSentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 }
 
 function until(ms: number | undefined): string {
@@ -109,10 +117,10 @@ function Facts({ state }: { state: Overview }) {
         </dd>
       </div>
       <div>
-        <dt>Users rejected, 5 min</dt>
-        <dd>{count(state.usersRejected)}</dd>
+        <dt>Rejections</dt>
+        <dd>{count([...state.rejectedPerS.values()].reduce((sum, n) => sum + n, 0))}/s</dd>
         <dd class="hint">
-          {count([...state.rejectedPerS.values()].reduce((sum, n) => sum + n, 0))} rejections/s
+          {state.usersRejected === 0 ? "no user" : plural(state.usersRejected, "user")} in 5 min
         </dd>
       </div>
       <div>

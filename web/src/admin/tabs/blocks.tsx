@@ -28,10 +28,13 @@ export function Blocks() {
           <li key={one.prefix} data-row tabIndex={-1} class="row">
             <div class="row-head">
               <code class="row-title">{one.prefix}</code>
-              <span class="tag">{one.scope === "all" ? "all connections" : "unauthenticated"}</span>
+              <span class="tag">
+                {one.scope === "all" ? "all clients" : "unauthenticated clients"}
+              </span>
             </div>
             <p class="row-facts">
-              Until {moment(one.untilMs, nowMs.value)}, {plural(one.rejected, "rejection")}, by{" "}
+              {one.createdMs !== undefined && `Since ${moment(one.createdMs, nowMs.value)}, `}
+              until {moment(one.untilMs, nowMs.value)}, {plural(one.rejected, "rejection")}, by{" "}
               <Text>{one.by}</Text>: <Text>{one.reason}</Text>
             </p>
             <div class="row-operations">

@@ -1,4 +1,4 @@
-//! `admin:alerts {}`: the open alerts and the silences.
+//! `admin:alerts {}`: the open and the resolved alerts, and the silences.
 //! Never: text of clients that is not made harmless.
 
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::{Desk, alerts};
 
+/// Most resolved alerts of an answer.
+const RESOLVED_MAX: usize = 50;
+
 /// `admin:alerts {}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,10 +32,15 @@ impl Event for AdminAlerts {
 impl Operation for AdminAlerts {
     async fn run(self, _desk: Arc<Desk>, call: Call) -> Result<Reply, Denial> {
         let engine = alerts(&call.services)?;
-        let (mut open, silences) = (engine.open(), engine.silences());
+        let (mut open, mut resolved) = (engine.open(), engine.resolved());
+        let silences = engine.silences();
         open.sort_by_key(|alert| std::cmp::Reverse((alert.severity, alert.counts.last_unix_ms)));
+        resolved.sort_by_key(|alert| std::cmp::Reverse(alert.counts.last_unix_ms));
+        resolved.truncate(RESOLVED_MAX);
+        let view = |alert: &Alert| named(alert, &call.services);
         Ok(Reply::fields(&json!({
-            "alerts": open.iter().map(|alert| named(alert, &call.services)).collect::<Vec<_>>(),
+            "alerts": open.iter().map(view).collect::<Vec<_>>(),
+            "resolved": resolved.iter().map(view).collect::<Vec<_>>(),
             "silences": silences.iter().map(silence).collect::<Vec<_>>(),
         })))
     }

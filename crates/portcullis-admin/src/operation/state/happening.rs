@@ -3,17 +3,22 @@
 
 use std::collections::HashMap;
 
-use portcullis_model::rule_text;
+use portcullis_model::{BlockScope, rule_text};
 use portcullis_server::{PartyKind, RejectedParty};
 use serde_json::{Value, json};
 
 use crate::message::text::harmless;
-use crate::operation::state::remedy::{ban, block};
+use crate::operation::state::blocked_parties::{ActiveBlock, BlockedParties};
+use crate::operation::state::remedy::{ban, block, widen};
 use crate::operation::state::sampler::ATTACK_PER_S;
 use crate::operation::state::sources::{Source, sources};
 
 /// The share of the strongest rule from which the others are not mentioned, in percent.
 const ALMOST_ALL_PERCENT: f64 = 90.0;
+/// The share of a blocked network from which a wider block is offered.
+const WIDEN_SHARE: f64 = 0.5;
+/// Most operations that are offered.
+const OPERATIONS_MAX: usize = 3;
 
 /// The facts of one moment.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +34,8 @@ pub(crate) struct Situation {
     pub(crate) rates: Vec<(&'static str, f64)>,
     /// Parties of the last five minutes, strongest first.
     pub(crate) parties: Vec<RejectedParty>,
+    /// The blocks that cover networks among the parties.
+    pub(crate) blocks: Vec<ActiveBlock>,
     /// The names of users among the parties, by their ids.
     pub(crate) names: HashMap<String, String>,
     /// When the present attack began.
@@ -65,25 +72,30 @@ pub(crate) fn describe(situation: &Situation) -> Option<Happening> {
         .or_else(|| ended(situation))
 }
 
-/// A flood of rejected requests.
+/// A flood of rejected requests. It lasts through pauses of half a minute.
 fn attack(situation: &Situation) -> Option<Happening> {
     let total: f64 = situation.rates.iter().map(|(_, rate)| rate).sum();
     let (rule, rate) = *situation.rates.first()?;
-    if total < ATTACK_PER_S {
+    if total < ATTACK_PER_S && situation.attack_since.is_none() {
         return None;
     }
     let parties: Vec<_> =
         situation.parties.iter().filter(|party| party.per_s > 0.0).cloned().collect();
-    let found = sources(&parties);
+    let divided = BlockedParties::divide(&parties, &situation.blocks);
+    // A few rejections that are left beside those of blocked networks need no remedy.
+    let open_share = 1.0 - divided.share();
+    let is_open = total * open_share >= ATTACK_PER_S;
+    let found = if is_open { sources(&divided.open, open_share) } else { Vec::new() };
     let is_login = rule.starts_with("login") || rule.starts_with("code_failed");
     let text = format!(
-        "{}the server rejects {} {} a second: {}{}. {}{}",
+        "{}the server rejects {} {} a second: {}{}. {}{}{}",
         since(situation.attack_since.as_ref()),
         total.round(),
         if is_login { "logins" } else { "requests" },
         if rate * 100.0 < total * ALMOST_ALL_PERCENT { "mostly " } else { "" },
         rule_words(rule),
-        origin_of(&parties, &found, situation),
+        if is_open { origin_of(&divided.open, &found, situation) } else { String::new() },
+        blocked_words(&divided),
         load(situation),
     );
     let operations = found.iter().filter_map(|source| match source {
@@ -91,13 +103,41 @@ fn attack(situation: &Situation) -> Option<Happening> {
         Source::User(party, _) => Some(ban(party, &name(party, situation), rule)),
         Source::Origin(..) => None,
     });
+    let wider = wider_block(situation, &divided).map(|block| widen(block, rule));
     Some(Happening {
         text,
         since: situation.attack_since.clone(),
         rule: Some(rule),
-        operations: operations.collect(),
+        operations: operations.chain(wider).take(OPERATIONS_MAX).collect(),
         offenders: parties.into_iter().take(3).collect(),
     })
+}
+
+/// The sentence about networks that are blocked already; empty without them.
+fn blocked_words(divided: &BlockedParties) -> String {
+    let percent = (divided.share() * 100.0).round();
+    match divided.blocks.as_slice() {
+        [] => String::new(),
+        [(block, _)] => format!(
+            "{percent} % come from the network {}, which is blocked until {}. ",
+            block.network,
+            clock(&block.until)
+        ),
+        [(strongest, _), others @ ..] => format!(
+            "{percent} % come from {} blocked networks, such as {} until {}. ",
+            others.len() + 1,
+            strongest.network,
+            clock(&strongest.until)
+        ),
+    }
+}
+
+/// The block that has to reject all clients: its network overloads the server although its
+/// unauthenticated clients are rejected, because each of them costs a TLS handshake.
+fn wider_block<'a>(situation: &Situation, divided: &'a BlockedParties) -> Option<&'a ActiveBlock> {
+    let (block, share) = divided.blocks.first()?;
+    let helps = situation.is_overloaded && *share >= WIDEN_SHARE;
+    Some(block).filter(|block| helps && block.scope == BlockScope::Unauthenticated)
 }
 
 /// What a rule rejects, with its name.
@@ -316,6 +356,55 @@ mod tests {
         let found = describe(&situation).unwrap();
         assert_eq!(found.operations[0]["payload"]["user"], "u_1");
         assert_eq!(found.operations[0]["label"], "Ban ada for 1 hour");
+    }
+
+    fn blocked(network: &str, scope: BlockScope) -> ActiveBlock {
+        ActiveBlock { network: network.parse().unwrap(), scope, until: String::from(AT) }
+    }
+
+    #[test]
+    fn blocked_network_is_named_as_blocked_and_not_offered_again() {
+        use PartyKind::Prefix;
+        let parties = vec![
+            party(Prefix, "203.0.113.0/24", 60.0),
+            party(Prefix, "203.0.112.0/24", 39.0),
+            party(Prefix, "198.51.100.0/24", 1.0),
+        ];
+        let blocks = vec![blocked("203.0.112.0/23", BlockScope::Unauthenticated)];
+        let situation = Situation { blocks, ..flood(parties.clone()) };
+        let contained = format!(
+            "{FLOOD}99 % come from the network 203.0.112.0/23, which is blocked until 03:02 UTC. "
+        );
+        check(&situation, Some(&format!("{contained}The server is not overloaded.")), 0);
+        // Each client costs a TLS handshake: an overloaded server rejects them before it.
+        let situation = Situation { is_overloaded: true, state: "shedding", ..situation };
+        let text = format!("{contained}The server is overloaded (shedding).");
+        check(&situation, Some(&text), 1);
+        let found = describe(&situation).unwrap();
+        assert_eq!(found.operations[0]["payload"]["scope"], "all");
+        let blocks = vec![blocked("203.0.112.0/23", BlockScope::All)];
+        check(&Situation { blocks, ..situation }, Some(&text), 0);
+        // A second network goes on beside the blocked one.
+        let mut parties = parties;
+        parties[2] = party(Prefix, "198.51.100.0/24", 10.0);
+        parties[1] = party(Prefix, "203.0.112.0/24", 30.0);
+        let blocks = ["203.0.113.0/24", "203.0.112.0/24"];
+        let blocks = blocks.map(|network| blocked(network, BlockScope::All)).to_vec();
+        let text = format!(
+            "{FLOOD}10 % come from 198.51.100.0/24. 90 % come from 2 blocked networks, such as \
+             203.0.113.0/24 until 03:02 UTC. The server is not overloaded."
+        );
+        check(&Situation { blocks, ..flood(parties) }, Some(&text), 1);
+    }
+
+    #[test]
+    fn attack_lasts_through_a_pause() {
+        let parties = vec![party(PartyKind::Prefix, "203.0.113.0/24", 100.0)];
+        let rates = vec![("connect_per_prefix", 2.0)];
+        let situation = Situation { rates, ..flood(parties) };
+        let text = "Since 03:02 UTC, the server rejects 2 requests a second: too many connection \
+                    attempts from one network (connect_per_prefix). The server is not overloaded.";
+        check(&situation, Some(text), 0);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::message::text::harmless;
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::Desk;
+use crate::operation::state::blocked_parties::active_block;
 use crate::operation::state::network_clients::{NetworkClients, network_clients};
 
 /// Most offenders of an answer.
@@ -38,7 +39,7 @@ impl Operation for AdminOffenders {
         let rules = desk.sampler().rejected_in(300);
         let mut all: Vec<(u64, Value)> = parties
             .iter()
-            .map(|party| (party.rejected, with_clients(party, &call.services, &present)))
+            .map(|party| (party.rejected, with_clients(party, &call, &present)))
             .chain(rules.into_iter().map(|(rule, rejected, per_s)| {
                 let offender = json!({
                     "kind": "rule", "value": rule, "rule": rule, "rule_text": rule_text(rule),
@@ -64,13 +65,19 @@ async fn clients_of(
     network_clients(desk, services, networks).await
 }
 
-/// One offender as JSON; a network has the numbers of connections and users behind it.
-fn with_clients(party: &RejectedParty, services: &Services, present: &NetworkClients) -> Value {
-    let mut offender = view(party, services);
+/// One offender as JSON; a network has the numbers of connections and users behind it, and the end
+/// of a block that covers it.
+fn with_clients(party: &RejectedParty, call: &Call, present: &NetworkClients) -> Value {
+    let mut offender = view(party, &call.services);
+    let Some(members) = offender.as_object_mut() else { return offender };
     let found = party.value.parse().ok().and_then(|network| present.get(&network));
-    if let (Some(clients), Some(members)) = (found, offender.as_object_mut()) {
+    if let Some(clients) = found {
         members.insert(String::from("connections"), json!(clients.connections));
         members.insert(String::from("users_behind"), json!(clients.users));
+    }
+    let block = Some(party).filter(|party| party.kind == PartyKind::Prefix);
+    if let Some(block) = block.and_then(|party| active_block(&call.services, party, call.now)) {
+        members.insert(String::from("blocked_until"), json!(block.until));
     }
     offender
 }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::{Desk, at};
+use crate::operation::state::blocked_parties::active_blocks;
 use crate::operation::state::happening::{Guessing, Situation, describe};
 use crate::operation::state::load_state::pinned;
 use crate::operation::state::offenders::{name, view};
@@ -49,11 +50,11 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
     let parties = services.rejected_parties();
     let users = parties.iter().filter(|party| party.kind == PartyKind::User).count();
     let happening = describe(&situation(desk, services, &status, parties));
-    let (rates, answers) = {
+    let (rates, messages_per_s, answers) = {
         let sampler = desk.sampler();
         let rates: BTreeMap<_, _> =
             sampler.rejected_per_s.iter().map(|(name, rate)| (*name, rate.round())).collect();
-        (rates, sampler.answers())
+        (rates, sampler.messages_per_s.round(), sampler.answers())
     };
     json!({
         "at": at(now),
@@ -69,6 +70,8 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
         },
         "users_rejected_5min": users,
         "rejected_per_s": rates,
+        "messages_per_s": messages_per_s,
+        "load_percent": status.signals.iter().copied().collect::<BTreeMap<_, _>>(),
         "answered_in_time_percent": answers.map(|(percent, _)| (percent * 10.0).round() / 10.0),
         "ack_p99_ms": answers.map(|(_, p99_ms)| p99_ms),
         "alerts": open_alerts(services),
@@ -97,6 +100,7 @@ fn situation(
         why: reason.map(|reason| reason.why.clone()).unwrap_or_default(),
         changed: reason.map(|reason| utc(reason.unix_ms)),
         rates: sampler.smoothed_rates(now),
+        blocks: active_blocks(services, &parties, services.clock.now()),
         names: user_names(services, &parties),
         parties,
         attack_since: present.map(|(_, began, _)| utc(began)),

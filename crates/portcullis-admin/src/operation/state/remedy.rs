@@ -1,9 +1,11 @@
 //! The operations that the overview offers against an attack.
 //! Never: performs one; the administrator sees the effect and confirms.
 
+use portcullis_model::BlockScope;
 use portcullis_server::RejectedParty;
 use serde_json::{Value, json};
 
+use crate::operation::state::blocked_parties::ActiveBlock;
 use crate::operation::state::sources::SourceNetwork;
 
 /// Seconds for which a block or a ban is offered.
@@ -24,6 +26,22 @@ pub(crate) fn block(source: &SourceNetwork, rule: &str) -> Value {
             "Unauthenticated clients of the network are rejected; signed-in users stay. \
              {percent} % of the rejections come from it."
         ),
+    })
+}
+
+/// The block of all clients of a network whose unauthenticated clients are blocked already.
+pub(crate) fn widen(block: &ActiveBlock, rule: &str) -> Value {
+    let network = block.network;
+    json!({
+        "name": "address:block",
+        "payload": {
+            "prefix": network.to_string(),
+            "scope": BlockScope::All.name(),
+            "duration_s": DURATION_S,
+            "reason": format!("rejected by {rule}"),
+        },
+        "label": format!("Block all clients of {network} for 1 hour"),
+        "effect": "Connections are rejected before TLS, also those of signed-in users there.",
     })
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Sampler {
     last: Option<(ServerStatus, Now)>,
     /// Rejections a second, by the name of the limit or rule.
     pub(crate) rejected_per_s: BTreeMap<&'static str, f64>,
+    /// Messages received in the last second.
+    pub(crate) messages_per_s: f64,
     answers: VecDeque<TimeCounts>,
     pub(crate) seconds: Timeline,
     pub(crate) minutes: Timeline,
@@ -118,10 +120,10 @@ impl Sampler {
         if self.answers.len() > ANSWER_SAMPLES {
             self.answers.pop_front();
         }
-        let messages = per_s(status.messages.saturating_sub(last.messages));
+        self.messages_per_s = per_s(status.messages.saturating_sub(last.messages));
         let mut points = BTreeMap::from([
             (String::from("connections"), (capacity.authenticated + capacity.pre_auth) as f32),
-            (String::from("messages"), messages as f32),
+            (String::from("messages"), self.messages_per_s as f32),
         ]);
         self.add_rejections(&mut points);
         for (signal, percent) in &status.signals {

@@ -37,10 +37,13 @@ pub(crate) struct SourceNetwork {
 /// A user comes before the network that the requests of the user come from, unless most of that
 /// network's requests are of others. A wider network comes before the single ones in it if twice
 /// as many rejections come from it as from the strongest of them.
-pub(crate) fn sources(parties: &[RejectedParty]) -> Vec<Source> {
+///
+/// `whole` is the share of all rejections that these parties can cause: less than 1 where blocked
+/// networks cause the others.
+pub(crate) fn sources(parties: &[RejectedParty], whole: f64) -> Vec<Source> {
     let of_kind = |kind: PartyKind| {
         let found = parties.iter().filter(move |party| party.kind == kind);
-        let mut named: Vec<_> = found.filter(|party| party.share >= PARTY_SHARE).collect();
+        let mut named: Vec<_> = found.filter(|party| party.share >= PARTY_SHARE * whole).collect();
         named.sort_by(|one, other| other.share.total_cmp(&one.share));
         named
     };
@@ -51,7 +54,7 @@ pub(crate) fn sources(parties: &[RejectedParty]) -> Vec<Source> {
     {
         return vec![Source::User((*user).clone(), percent(user.share))];
     }
-    let wider = wider(parties).filter(|(_, share)| *share >= strongest * 2.0);
+    let wider = wider(parties, whole).filter(|(_, share)| *share >= strongest * 2.0);
     let single =
         single.into_iter().filter_map(|party| Some((party.value.parse().ok()?, party.share)));
     let networks: Vec<_> = wider.into_iter().chain(single).take(NETWORKS_MAX).collect();
@@ -69,7 +72,7 @@ fn percent(share: f64) -> u64 {
 
 /// The smallest network that holds all networks of one neighbourhood, with its share, if most
 /// rejections come from it.
-fn wider(parties: &[RejectedParty]) -> Option<(IpNet, f64)> {
+fn wider(parties: &[RejectedParty], whole: f64) -> Option<(IpNet, f64)> {
     let mut neighbours: BTreeMap<IpNet, (IpNet, f64)> = BTreeMap::new();
     for party in parties.iter().filter(|party| party.kind == PartyKind::Prefix) {
         let Ok(network) = party.value.parse::<IpNet>() else { continue };
@@ -80,7 +83,7 @@ fn wider(parties: &[RejectedParty]) -> Option<(IpNet, f64)> {
         *share += party.share;
     }
     let strongest = neighbours.into_values().max_by(|one, other| one.1.total_cmp(&other.1));
-    strongest.filter(|(_, share)| *share >= WIDER_SHARE)
+    strongest.filter(|(_, share)| *share >= WIDER_SHARE * whole)
 }
 
 /// The smallest network that holds both.
@@ -116,7 +119,7 @@ mod tests {
     }
 
     fn networks(parties: &[RejectedParty]) -> Vec<(String, u64)> {
-        let found = sources(parties);
+        let found = sources(parties, 1.0);
         let networks = found.into_iter().map(|source| match source {
             Source::Network(found) => (found.network.to_string(), found.percent),
             other => panic!("not a network: {other:?}"),
@@ -176,11 +179,14 @@ mod tests {
         let network = party(PartyKind::Prefix, "203.0.113.0/24", 95.0);
         let user = party(PartyKind::User, "u_1", 90.0);
         let all = [origin.clone(), network.clone(), user.clone()];
-        assert_eq!(sources(&all), [Source::User(user, 90)]);
+        assert_eq!(sources(&all, 1.0), [Source::User(user, 90)]);
         let weak = party(PartyKind::User, "u_2", 40.0);
         assert_eq!(networks(&[network.clone(), weak]), [(String::from("203.0.113.0/24"), 95)]);
         assert_eq!(networks(&[origin.clone(), network]), [(String::from("203.0.113.0/24"), 95)]);
+        let weak = [party(PartyKind::Prefix, "203.0.113.0/24", 5.0)];
+        assert_eq!(sources(&weak, 1.0), []);
+        assert_eq!(sources(&weak, 0.1).len(), 1, "the other rejections are of blocked networks");
         let alone = std::slice::from_ref(&origin);
-        assert_eq!(sources(alone), [Source::Origin(origin.clone(), 99)]);
+        assert_eq!(sources(alone, 1.0), [Source::Origin(origin.clone(), 99)]);
     }
 }

@@ -170,9 +170,21 @@ impl Engine {
 
     /// All open alerts, the most severe first.
     pub(crate) fn open_alerts(&self) -> Vec<Alert> {
-        let open = self.incidents.all().chain(&self.storm.incident);
-        let open = open.filter(|incident| incident.is_open());
-        let mut alerts: Vec<Alert> = open
+        self.alerts(Incident::is_open)
+    }
+
+    /// The resolved alerts that can still be reopened, the most severe first.
+    pub(crate) fn resolved_alerts(&self) -> Vec<Alert> {
+        let mut alerts = self.alerts(|incident| !incident.is_open());
+        // The message about it may still wait.
+        alerts.iter_mut().for_each(|alert| alert.state = AlertState::Resolved);
+        alerts
+    }
+
+    fn alerts(&self, wanted: impl Fn(&Incident) -> bool) -> Vec<Alert> {
+        let all = self.incidents.all().chain(&self.storm.incident);
+        let mut alerts: Vec<Alert> = all
+            .filter(|incident| wanted(incident))
             .map(|incident| {
                 let title = self.title(&incident.rule);
                 let group = if incident.rule == STORM {

@@ -223,7 +223,7 @@ fn operation() -> Vec<Rule> {
     vec![
         rule(
             "A14",
-            "Roles, keys, alerts or the configuration changed",
+            "Roles, keys, blocks, alerts or the configuration changed",
             Cause::Service,
             vec![
                 once(KeyKind::Actor, High, changed),

@@ -159,6 +159,12 @@ impl Alerts {
         self.engine().open_alerts()
     }
 
+    /// The alerts that were resolved in the last 30 minutes, the most severe first.
+    #[must_use]
+    pub fn resolved(&self) -> Vec<Alert> {
+        self.engine().resolved_alerts()
+    }
+
     /// An administrator took note of an open alert: no updates until it gets worse or ten times
     /// as frequent. `false` when no open alert has the id.
     pub fn acknowledge(&self, id: &str, acknowledgement: Acknowledgement, now: Now) -> bool {
