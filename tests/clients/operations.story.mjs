@@ -130,7 +130,7 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await show("blocks");
     await page.getByRole("textbox", { name: "Network to block" }).fill(NETWORK);
     await page.keyboard.press("Enter");
-    await confirm(`Block ${NETWORK}`, /Concerns no connection/);
+    await confirm(`Block ${NETWORK}`, /^No user is signed in from there/);
     await page.getByText("by chief: a story of the dashboard").waitFor();
     await picture(page, "operations-blocks");
     await operate(`Remove the block of ${NETWORK}`);

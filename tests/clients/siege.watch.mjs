@@ -89,7 +89,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
 const block = page.getByRole("button", { name: /^Block / }).first();
 if (process.argv.includes("--block")) {
   await block.click();
-  const effect = page.getByText(/^Concerns |connections now/).first();
+  const effect = page.getByText(/^Concerns |^No user is signed in/).first();
   await effect.waitFor();
   note(`preview: ${await effect.innerText()}`);
   await picture(page, "siege-block-1280-dark");

@@ -121,6 +121,7 @@ test("the effect of a preview counts connections and users", () => {
   ];
   for (const [effect, expect] of cases) assert.equal(effectWords(effect), expect);
   const block = { scope: "unauthenticated" };
+  assert.match(effectWords({ connections: 0 }, block), /^No user is signed in from there/);
   const effect = { connections: 99, signed_in: 46, unauthenticated: 53, users: 46 };
   assert.equal(
     effectWords(effect, block),
