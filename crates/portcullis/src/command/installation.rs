@@ -32,6 +32,17 @@ pub(crate) struct InstallationArguments {
     data: Option<PathBuf>,
 }
 
+impl InstallationArguments {
+    /// The arguments as text for another command, such as `--data DIR`; empty without arguments.
+    pub(crate) fn named(&self) -> String {
+        let given = [("--config", &self.config), ("--data", &self.data)].into_iter();
+        let given = given.filter_map(|(name, path)| Some((name, path.as_ref()?)));
+        let texts: Vec<_> =
+            given.map(|(name, path)| format!("{name} {}", path.display())).collect();
+        texts.join(" ")
+    }
+}
+
 /// The server that a command is about: its settings, and the clock.
 pub(crate) struct Installation {
     pub(crate) settings: Settings,

@@ -16,21 +16,26 @@ fn config() -> Config {
         rate: Vec::new(),
         capacity: vec![String::from("connections_total = 1000")],
         issuer: false,
+        transport: vec![
+            String::from("handshake_timeout_ms = 2000"),
+            String::from("connect_timeout_ms = 2000"),
+        ],
         more: String::from("[admin]\nhost = \"admin.chat.example\"\n"),
         ..Config::default()
     }
     .production()
 }
 
-/// Runs the drill against the server itself; returns its exit code and the report.
-fn drill(server: &TestServer, more: &[&str], input: &str) -> (Option<i32>, Value) {
+/// Runs the drill against the server itself; returns its exit code, the report, and the notices.
+fn drill(server: &TestServer, more: &[&str], input: &str) -> (Option<i32>, Value, String) {
     let (address, authority) = (server.public.to_string(), server.authority.clone().unwrap());
     let mut arguments = vec!["drill", "--connect", &address, "--json"];
     arguments.extend(["--ca", authority.to_str().unwrap()]);
     arguments.extend(more);
     let output = server.operate(&arguments, input);
-    assert!(!output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
+    let notices = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.stdout.is_empty(), "{notices}");
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap(), notices)
 }
 
 /// The cases with a result, by id.
@@ -62,8 +67,8 @@ fn drill_of_a_healthy_server_passes_every_case_and_is_recorded() {
     let ann = sign_up(&server, "ann");
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().join("report");
-    let more = ["--with-token", "--report", folder.to_str().unwrap()];
-    let (code, report) = drill(&server, &more, &ann.token);
+    let more = ["--with-token", "--with-block", "--report", folder.to_str().unwrap()];
+    let (code, report, notices) = drill(&server, &more, &ann.token);
     assert_eq!(cases(&report, "failed"), Vec::<&str>::new(), "{report:#}");
     assert_eq!(cases(&report, "skipped"), Vec::<&str>::new(), "{report:#}");
     assert_eq!(code, Some(0));
@@ -78,6 +83,14 @@ fn drill_of_a_healthy_server_passes_every_case_and_is_recorded() {
     assert!(page.contains("0 failed") && !page.contains("<script"), "{page}");
     let file = std::fs::read(folder.join("drill-report.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&file).unwrap(), report);
+    // The operator knows of the block before it starts, and how to lift it.
+    let last = report["cases"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["id"], "block-violations");
+    assert!(last["seen"].as_str().unwrap().ends_with("lifted again"), "{last}");
+    for part in ["127.0.0.1 for 60 s (rate.penalty_s)", "portcullis limits unlock 127.0.0.1 --"] {
+        assert!(notices.contains(part), "{notices}");
+    }
+    let _blocked = server.records.wait_for_rule("penalty_per_prefix");
     // Its address is as free as before.
     let upgrade = Request::upgrade(&server, "/socket.io/?EIO=4&transport=websocket");
     let answer = upgrade.with("Host", "chat.example").ask_on(&mut Connection::open(&server));
@@ -88,15 +101,18 @@ fn drill_of_a_healthy_server_passes_every_case_and_is_recorded() {
 }
 
 #[test]
-fn drill_names_a_limit_that_only_counts() {
+fn drill_names_each_limit_that_only_counts() {
     let mut config = config();
-    config.rate = vec![String::from("observe = [\"connect_per_prefix\"]")];
+    config.rate = vec![String::from("observe = [\"connect_per_prefix\", \"penalty_per_prefix\"]")];
     let server = start(&config);
-    let (code, report) = drill(&server, &[], "");
-    assert_eq!(cases(&report, "failed"), ["limit-connects"], "{report:#}");
+    let (code, report, _) = drill(&server, &["--with-block"], "");
+    let ids = ["limit-connects", "block-violations"];
+    assert_eq!(cases(&report, "failed"), ids, "{report:#}");
     let cases = report["cases"].as_array().unwrap();
-    let case = cases.iter().find(|case| case["id"] == "limit-connects").unwrap();
-    assert!(case["fix"].as_str().unwrap().contains("rate.observe"), "{case}");
+    for id in ids {
+        let case = cases.iter().find(|case| case["id"] == id).unwrap();
+        assert!(case["fix"].as_str().unwrap().contains("rate.observe"), "{case}");
+    }
     assert_eq!(code, Some(3));
 }
 

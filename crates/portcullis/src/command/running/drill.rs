@@ -26,13 +26,15 @@ use serde_json::{Value, json};
 use super::private_request::operate;
 use crate::command::installation::{Installation, InstallationArguments, read_secret};
 use crate::config::{DashboardPage, Settings, TlsSettings};
-use crate::drill::client::attacker::{Attacker, Control, DrillKey};
-use crate::drill::client::facts::{DashboardFact, Facts, LimitFacts, TlsFacts, TokenFacts};
+use crate::drill::client::attacker::{Attacker, Control, DrillKey, ViolationCount};
+use crate::drill::client::facts::{
+    BlockFacts, DashboardFact, Facts, LimitFacts, TimeoutFacts, TlsFacts, TokenFacts, UnlockCommand,
+};
 use crate::drill::client::target::Target;
 use crate::drill::report::result::{CaseResult, DrillReport, FiredAlert, ResultCounts, bounded};
 use crate::drill::report::{files, text};
 use crate::drill::run::{require_proof, run_cases};
-use crate::output::outln;
+use crate::output::{errln, outln};
 use crate::tls::probe_client::unverified_config;
 
 /// The exit code when a case failed.
@@ -66,6 +68,10 @@ pub(crate) struct DrillArguments {
     /// Reads a token of a test user from standard input, for cases of signed-in users.
     #[arg(long)]
     with_token: bool,
+    /// Also causes violations until the server blocks the address of the drill, as the last case,
+    /// and lifts the block.
+    #[arg(long)]
+    with_block: bool,
 }
 
 /// Runs the drill, and prints what was seen.
@@ -73,7 +79,8 @@ pub(crate) fn run(server: &InstallationArguments, arguments: &DrillArguments) ->
     let installation = Installation::read(server)?;
     let url = arguments.url.clone().unwrap_or_else(|| installation.settings.page_url());
     let target = Target { source: arguments.source, ..Target::read(&url, arguments.connect)? };
-    let facts = read_facts(&installation, arguments, &target)?;
+    let block = arguments.with_block.then(|| block_facts(&installation, server.named()));
+    let facts = Facts { block, ..read_facts(&installation, arguments, &target)? };
     if let Some(directory) = &arguments.report {
         files::prepare(directory)?;
     }
@@ -101,7 +108,12 @@ fn drill(
     let alerts_before = alert_states(installation).unwrap_or_default();
     let (mut control, key) = OpenDrill::start(installation)?;
     let mut attacker = Attacker::new(target, facts, &key, &mut control);
-    require_proof(&mut attacker)?;
+    let own_address = require_proof(&mut attacker)?;
+    let blocked = facts.block.as_ref().zip(own_address);
+    // The server blocks no proxy.
+    if let Some((block, address)) = blocked.filter(|(_, address)| !facts.is_proxy(*address)) {
+        errln!("{}\n", block_notice(block, address));
+    }
     let print = |case: &CaseResult| match arguments.json {
         true => Ok(()),
         false => Ok(outln!("{}", text::line(case))?),
@@ -109,7 +121,11 @@ fn drill(
     let cases = run_cases(&mut attacker, print)?;
     let connections = attacker.connections();
     let counts = ResultCounts::of(&cases);
-    control.end(counts)?;
+    let ended = control.end(counts);
+    ended.with_context(|| match blocked {
+        Some((block, address)) => format!("a block may remain: {}", block.unlock.of(address)),
+        None => String::from("the end of the drill was not reported"),
+    })?;
     thread::sleep(ALERT_TIME);
     Ok(DrillReport {
         format: 1,
@@ -163,6 +179,19 @@ impl Drop for OpenDrill<'_> {
 impl Control for OpenDrill<'_> {
     fn reset_limits(&mut self) -> Result<()> {
         operate(self.installation, "drill:reset", &json!({})).map(drop)
+    }
+
+    fn violations_of(&mut self, address: IpAddr) -> Result<ViolationCount> {
+        let address = address.to_canonical().to_string();
+        let answer = operate(self.installation, "admin:limits", &json!({ "address": address }))?;
+        let limits = answer.pointer("/prefixes/0/limits").and_then(Value::as_array);
+        let mut limits = limits.into_iter().flatten();
+        let is_own = |limit: &&Value| limit.get("limit") == Some(&json!("penalty_per_prefix"));
+        let count = limits.find(is_own).and_then(|limit| {
+            let number = |name: &str| limit.get(name).and_then(Value::as_u64);
+            Some(ViolationCount { counted: number("used")?, permitted: number("of")? })
+        });
+        count.context("the server has another version")
     }
 
     fn address_of(&mut self, challenge: &str) -> Result<Option<IpAddr>> {
@@ -235,12 +264,39 @@ fn read_facts(
             message_max_bytes: settings.server.message_max_bytes,
             body_max_bytes: settings.server.body_max_bytes,
         },
+        timeouts: TimeoutFacts {
+            handshake: Duration::from_millis(settings.server.handshake_timeout_ms),
+            connect: Duration::from_millis(settings.server.connect_timeout_ms),
+        },
+        block: None,
         tls: tls_facts(installation, arguments, target)?,
         tokens: token_facts(installation, test.transpose()?),
         proxies: gate.proxies.trusted.iter().filter_map(|text| network(text)).collect(),
         polling: gate.polling,
         dashboard: dashboard(&settings),
     })
+}
+
+/// The block after violations; `server` are the arguments that name the server.
+fn block_facts(installation: &Installation, server: String) -> BlockFacts {
+    let gate = &installation.settings.gate;
+    BlockFacts {
+        violations: gate.penalty_per_prefix.count,
+        is_observed: gate.observe.iter().any(|limit| limit == "penalty_per_prefix"),
+        length: Duration::from_millis(gate.penalty.length_ms),
+        unlock: UnlockCommand { server },
+    }
+}
+
+/// What the operator has to know before a case blocks the address of the drill.
+fn block_notice(block: &BlockFacts, address: IpAddr) -> String {
+    format!(
+        "The last case blocks the address {address} for {} s (rate.penalty_s): the server rejects \
+         its clients that are not signed in. The drill lifts the block after a moment. If it is \
+         interrupted, lift it: {}",
+        block.length.as_secs(),
+        block.unlock.of(address)
+    )
 }
 
 /// A network, or the network of one address.

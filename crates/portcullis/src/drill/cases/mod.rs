@@ -1,5 +1,5 @@
 //! The attack cases of a drill, a file for each subject.
-//! Never: a flood; a case sends a few requests, and the case about rates sixty at most.
+//! Never: a flood; a case sends a few requests, those about rates and violations 150 at most.
 
 pub(crate) mod case; // a case, its verdict, shared judgements
 mod tls; // plain text, versions, certificate, HSTS
@@ -12,7 +12,9 @@ mod headers; // security headers and CORS
 mod paths; // paths that clients must not reach
 mod frames; // malformed WebSocket frames
 mod packets; // malformed packets of Socket.IO
-mod limits; // sizes and rates; the rate of connections is the last case
+mod slow; // slow clients, all at the same time
+mod limits; // sizes and rates
+mod block; // the block after violations, which is the last case
 
 use self::case::Group;
 
@@ -28,7 +30,9 @@ pub(crate) const GROUPS: &[Group] = &[
     paths::GROUP,
     frames::GROUP,
     packets::GROUP,
+    slow::GROUP,
     limits::GROUP,
+    block::GROUP,
 ];
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
 
 use anyhow::Result;
 use portcullis_model::Secret;
@@ -12,12 +14,16 @@ use rustls_pki_types::CertificateDer;
 
 use super::answer::Answer;
 use super::budget::Budget;
-use super::connection::{Connection, ReadOutcome};
+use super::connection::{Connection, ReadOutcome, client_hello};
 use super::facts::Facts;
 use super::request::{Request, SOCKET_PATH};
+use super::slow_client::{SlowClient, SlowRun, SlowStage};
 use super::target::Target;
 use super::websocket::WebSocket;
 use crate::drill::proof::{self, ProofRequest};
+
+/// The length of a body that is sent byte by byte: more than a slow client sends.
+const SLOW_BODY_BYTES: usize = 1_000;
 
 /// The private listener of the server, as a drill uses it.
 pub(crate) trait Control {
@@ -25,6 +31,15 @@ pub(crate) trait Control {
     fn reset_limits(&mut self) -> Result<()>;
     /// The address that the server saw for a challenge, if the challenge arrived.
     fn address_of(&mut self, challenge: &str) -> Result<Option<IpAddr>>;
+    /// How many violations of an address the server has counted, and how many it permits.
+    fn violations_of(&mut self, address: IpAddr) -> Result<ViolationCount>;
+}
+
+/// The violations of an address, as the server counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ViolationCount {
+    pub(crate) counted: u64,
+    pub(crate) permitted: u64,
 }
 
 /// The id and the key of the drill, from the private listener.
@@ -34,7 +49,7 @@ pub(crate) struct DrillKey {
 }
 
 /// The reason why a case could not be tried.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Obstacle(pub(crate) String);
 
 impl From<std::io::Error> for Obstacle {
@@ -55,6 +70,13 @@ pub(crate) enum Upgrade {
     Rejected(Answer),
 }
 
+/// The outcome of the first request, which has to prove the target.
+pub(crate) struct FirstProof {
+    pub(crate) answer: Answer,
+    pub(crate) is_proven: bool,
+    pub(crate) challenge: String,
+}
+
 /// The outcome of a request for a proof.
 pub(crate) struct Sighting {
     pub(crate) answer: Answer,
@@ -70,6 +92,8 @@ pub(crate) struct Attacker<'a> {
     control: &'a mut dyn Control,
     budget: Budget,
     local: Option<IpAddr>,
+    /// The outcomes of the slow clients, after they ran.
+    slow: Vec<(SlowStage, Result<SlowRun, Obstacle>)>,
 }
 
 impl<'a> Attacker<'a> {
@@ -79,7 +103,7 @@ impl<'a> Attacker<'a> {
         key: &'a DrillKey,
         control: &'a mut dyn Control,
     ) -> Self {
-        Self { target, facts, key, control, budget: Budget::new(), local: None }
+        Self { target, facts, key, control, budget: Budget::new(), local: None, slow: Vec::new() }
     }
 
     pub(crate) fn connections(&self) -> u32 {
@@ -204,11 +228,11 @@ impl<'a> Attacker<'a> {
     }
 
     /// Requests the first proof: nothing else is sent, whatever the answer is.
-    pub(crate) fn first_proof(&mut self) -> Result<(Answer, bool), Obstacle> {
+    pub(crate) fn first_proof(&mut self) -> Result<FirstProof, Obstacle> {
         let (request, challenge) = self.proof_request()?;
         let answer = self.ask_once(&request)?;
         let is_proven = self.is_proven(&answer, &challenge);
-        Ok((answer, is_proven))
+        Ok(FirstProof { answer, is_proven, challenge })
     }
 
     fn is_proven(&self, answer: &Answer, challenge: &str) -> bool {
@@ -223,6 +247,86 @@ impl<'a> Attacker<'a> {
     /// Lifts the limits of the drill's own address.
     pub(crate) fn reset_limits(&mut self) -> Result<(), Obstacle> {
         Ok(self.control.reset_limits()?)
+    }
+
+    /// The violations of an address, as the server counts them.
+    pub(crate) fn violations_of(&mut self, address: IpAddr) -> Result<ViolationCount, Obstacle> {
+        Ok(self.control.violations_of(address)?)
+    }
+
+    /// How a slow client of this stage ended. The first call runs those of all stages at the same
+    /// time, each until its limit.
+    pub(crate) fn slow_run(
+        &mut self,
+        stage: SlowStage,
+        limit: impl Fn(SlowStage) -> Duration,
+    ) -> Result<SlowRun, Obstacle> {
+        if self.slow.is_empty() {
+            let longest = SlowStage::ALL.into_iter().map(&limit).max().unwrap_or_default();
+            self.budget.check_time(longest).map_err(Obstacle)?;
+            self.reset_limits()?;
+            self.slow = self.run_slow_clients(limit);
+        }
+        let run = self.slow.iter().find(|(own, _)| *own == stage);
+        run.map_or_else(|| Err(Obstacle(String::from("it did not run"))), |(_, run)| run.clone())
+    }
+
+    fn run_slow_clients(
+        &mut self,
+        limit: impl Fn(SlowStage) -> Duration,
+    ) -> Vec<(SlowStage, Result<SlowRun, Obstacle>)> {
+        let failed = |_| Obstacle(String::from("a thread of the drill failed"));
+        thread::scope(|scope| {
+            let mut clients = Vec::new();
+            for stage in SlowStage::ALL {
+                let (client, limit) = (self.open_slow(stage), limit(stage));
+                clients.push((stage, client.map(|client| scope.spawn(move || client.run(limit)))));
+            }
+            let mut runs = Vec::new();
+            for (stage, client) in clients {
+                let end = |client: ScopedJoinHandle<'_, _>| client.join().map_err(failed);
+                runs.push((stage, client.and_then(end)));
+            }
+            runs
+        })
+    }
+
+    /// Opens the connection of a slow client, as far as its stage.
+    fn open_slow(&mut self, stage: SlowStage) -> Result<SlowClient, Obstacle> {
+        let is_of_tls =
+            matches!(stage, SlowStage::Hello | SlowStage::Handshake | SlowStage::Request);
+        if is_of_tls && !self.target.has_tls {
+            return Err(Obstacle(String::from("the address is http://, so no TLS is in use")));
+        }
+        let (target, facts) = (self.target, self.facts);
+        let hello = || client_hello(target, &facts.tls.unverified);
+        let port = target.address.port();
+        Ok(match stage {
+            SlowStage::Connection => SlowClient::below_http(self.connect_plain(port)?, Vec::new())?,
+            SlowStage::Hello => SlowClient::below_http(self.connect_plain(port)?, hello()?)?,
+            SlowStage::Handshake => {
+                let hello = hello()?;
+                let mut connection = self.connect_plain(port)?;
+                connection.send(&hello);
+                SlowClient::below_http(connection, Vec::new())?
+            }
+            SlowStage::Request => SlowClient::of_http(self.connect()?, Vec::new())?,
+            SlowStage::Head => {
+                let head = Request::get("/").origin(Some(&facts.page)).bytes(target);
+                SlowClient::of_http(self.connect()?, head)?
+            }
+            SlowStage::Body => {
+                let body = vec![b' '; SLOW_BODY_BYTES.min(facts.limits.body_max_bytes)];
+                let head = Request::new("POST", "/auth/login")
+                    .header("Content-Type", "application/json")
+                    .header("Content-Length", &body.len().to_string())
+                    .origin(Some(&facts.page));
+                let mut connection = self.connect()?;
+                connection.send(&head.bytes(target));
+                SlowClient::of_http(connection, body)?
+            }
+            SlowStage::Connect => SlowClient::silent_socket(self.open_socket()?)?,
+        })
     }
 }
 

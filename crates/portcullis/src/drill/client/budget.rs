@@ -38,6 +38,20 @@ impl Budget {
         Ok(())
     }
 
+    /// Checks that a wait can be part of the drill; the reason if it cannot.
+    pub(crate) fn check_time(&self, wait: Duration) -> Result<(), String> {
+        let left = TIME_MAX.saturating_sub(Moment::now().since(self.started));
+        if wait <= left {
+            return Ok(());
+        }
+        Err(format!(
+            "it takes up to {} s, and {} s are left of the {} s of a drill",
+            wait.as_secs(),
+            left.as_secs(),
+            TIME_MAX.as_secs()
+        ))
+    }
+
     /// The connections that were opened.
     pub(crate) fn connections(&self) -> u32 {
         self.connections
@@ -56,5 +70,7 @@ mod tests {
         let mut late = Budget { connections: 0, started: Moment::now() };
         assert_eq!(late.take(), Ok(()));
         assert_eq!(late.connections(), 1);
+        assert_eq!(late.check_time(TIME_MAX / 2), Ok(()));
+        assert!(late.check_time(TIME_MAX).unwrap_err().contains("of the 60 s of a drill"));
     }
 }

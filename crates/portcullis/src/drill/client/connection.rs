@@ -64,11 +64,19 @@ impl Connection {
 
     /// The address of this machine, as far as the system knows it.
     pub(crate) fn local_ip(&self) -> Option<IpAddr> {
-        let socket = match &self.stream {
+        self.socket().local_addr().ok().map(|address| address.ip().to_canonical())
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match &self.stream {
             Stream::Plain(socket) => socket,
             Stream::Tls(stream) => &stream.sock,
-        };
-        socket.local_addr().ok().map(|address| address.ip().to_canonical())
+        }
+    }
+
+    /// Sets how long a read waits.
+    pub(crate) fn wait_at_most(&self, time: Duration) -> io::Result<()> {
+        self.socket().set_read_timeout(Some(time))
     }
 
     /// The certificates that the target sent.
@@ -120,6 +128,14 @@ impl Connection {
             }
         }
     }
+}
+
+/// The first message of a TLS handshake with the target.
+pub(crate) fn client_hello(target: &Target, config: &Arc<ClientConfig>) -> io::Result<Vec<u8>> {
+    let client = ClientConnection::new(Arc::clone(config), target.name.clone());
+    let mut hello = Vec::new();
+    client.map_err(io::Error::other)?.write_tls(&mut hello)?;
+    Ok(hello)
 }
 
 fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {

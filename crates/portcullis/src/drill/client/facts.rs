@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use portcullis_model::Secret;
@@ -13,6 +14,9 @@ pub(crate) struct Facts {
     /// A page that can connect, from `origin.allowed`.
     pub(crate) page: String,
     pub(crate) limits: LimitFacts,
+    pub(crate) timeouts: TimeoutFacts,
+    /// The block after violations; `None` if the operator has not permitted the case.
+    pub(crate) block: Option<BlockFacts>,
     pub(crate) tls: TlsFacts,
     pub(crate) tokens: TokenFacts,
     /// The networks of `listen.trusted_proxies`.
@@ -36,6 +40,40 @@ pub(crate) struct LimitFacts {
     /// The largest WebSocket message.
     pub(crate) message_max_bytes: u32,
     pub(crate) body_max_bytes: usize,
+}
+
+/// How long the server waits for a slow client.
+pub(crate) struct TimeoutFacts {
+    /// `transport.handshake_timeout_ms`.
+    pub(crate) handshake: Duration,
+    /// `transport.connect_timeout_ms`.
+    pub(crate) connect: Duration,
+}
+
+/// The block of an address after violations.
+pub(crate) struct BlockFacts {
+    /// `rate.penalty_per_prefix`: how many violations are permitted at once.
+    pub(crate) violations: u32,
+    pub(crate) is_observed: bool,
+    /// `rate.penalty_s`.
+    pub(crate) length: Duration,
+    /// The command that lifts the block.
+    pub(crate) unlock: UnlockCommand,
+}
+
+/// The command that lifts the limits of an address.
+#[derive(Debug, Clone)]
+pub(crate) struct UnlockCommand {
+    /// The arguments that name the server, such as `--config portcullis.toml`; can be empty.
+    pub(crate) server: String,
+}
+
+impl UnlockCommand {
+    /// The command for an address, as the operator writes it.
+    pub(crate) fn of(&self, address: IpAddr) -> String {
+        let command = format!("portcullis limits unlock {}", address.to_canonical());
+        if self.server.is_empty() { command } else { format!("{command} {}", self.server) }
+    }
 }
 
 /// TLS as clients use it.
@@ -70,4 +108,23 @@ pub(crate) enum DashboardFact {
     SomeNetworks,
     /// For every client.
     Everyone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_that_lifts_a_block_names_the_address_and_the_server() {
+        let unlock = |server: &str, address: &str| {
+            UnlockCommand { server: String::from(server) }.of(address.parse().unwrap())
+        };
+        for (server, address, expect) in [
+            ("", "192.0.2.7", "portcullis limits unlock 192.0.2.7"),
+            ("", "::ffff:192.0.2.7", "portcullis limits unlock 192.0.2.7"),
+            ("--data d", "2001:db8::7", "portcullis limits unlock 2001:db8::7 --data d"),
+        ] {
+            assert_eq!(unlock(server, address), expect);
+        }
+    }
 }

@@ -7,5 +7,6 @@ pub(crate) mod connection; // a socket, with TLS or without it
 pub(crate) mod request; // a request, written as it is
 pub(crate) mod answer; // a response, a closed connection, or silence
 pub(crate) mod websocket; // frames of any shape, and how the server ends a socket
+pub(crate) mod slow_client; // clients that send too little, and how the target ends them
 pub(crate) mod attacker; // what a case gets: the target, facts of the server, and its control
 pub(crate) mod facts; // what the configuration says that the target has to do

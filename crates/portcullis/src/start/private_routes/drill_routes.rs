@@ -81,6 +81,13 @@ impl OpenDrill {
     fn is_open(&self, now: Now) -> bool {
         now.monotonic_ms < self.until_ms
     }
+
+    /// Lifts the limits of the address from which the drill sent its first proof request.
+    fn lift_limits(&self, services: &Services, now: Now) {
+        if let Some((_, address)) = self.sightings.first() {
+            services.gate.limits().unlock_address(*address, now);
+        }
+    }
 }
 
 impl DrillDesk {
@@ -138,9 +145,7 @@ impl DrillDesk {
         let result: EndRequest = serde_json::from_slice(body).map_err(invalid)?;
         let now = services.clock.now();
         let drill = self.0.lock().take().filter(|drill| drill.is_open(now)).ok_or_else(closed)?;
-        if let Some((_, address)) = drill.sightings.first() {
-            services.gate.limits().unlock_address(*address, now);
-        }
+        drill.lift_limits(services, now);
         let EndRequest { passed, failed, skipped } = result;
         let text = format!(
             "a drill ended: {passed} cases passed, {failed} failed, {skipped} skipped; it lifted \
@@ -151,12 +156,12 @@ impl DrillDesk {
         Ok(Reply::ok())
     }
 
-    /// Ends a drill whose command was interrupted.
+    /// Ends a drill whose command was interrupted, and lifts the limits that it caused.
     fn expire(&self, services: &Services) {
         let now = services.clock.now();
         let mut open = self.0.lock();
-        if open.as_ref().is_some_and(|drill| !drill.is_open(now)) {
-            *open = None;
+        if let Some(drill) = open.take_if(|drill| !drill.is_open(now)) {
+            drill.lift_limits(services, now);
             let text = String::from("a drill ended without a result: its command was interrupted");
             record(services, Code::DrillEnded, ("expired", text), now);
         }
