@@ -11,6 +11,7 @@
 mod started; // proxies from Debian's packages, started and stopped
 mod forwarded; // headers of proxies, and the PROXY protocol
 mod behind; // the server behind nginx and HAProxy
+mod small_proxy; // proxies of these tests, careful and careless
 mod drill; // attack cases through a proxy, right and wrong
 mod logs; // what proxies write about requests
 mod metrics; // what monitoring on other machines reads
