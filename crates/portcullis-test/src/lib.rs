@@ -28,6 +28,7 @@ pub use clients::websocket::{
 pub use deadline::WAIT;
 pub use person::{Person, login, register, set_up, sign_in, sign_up};
 pub use servers::config::{Config, ProcessOptions};
+pub use servers::earlier_schema::{NEWEST_SCHEMA, undo_schemas};
 pub use servers::example::ExampleServer;
 pub use servers::gauges::{Gauges, counter, open_files, processor_ms};
 pub use servers::log::Records;

@@ -9,3 +9,4 @@ pub(crate) mod example; // an example server, started and stopped
 mod preload; // a library that stands for a part of the machine
 pub(crate) mod stalled_disk; // a disk that hangs
 pub(crate) mod shifted_clock; // a clock of a server that a test moves
+pub(crate) mod earlier_schema; // databases of earlier versions

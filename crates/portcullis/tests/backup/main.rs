@@ -11,6 +11,8 @@ mod written; // what a backup has, and what a restored server has
 mod rejected; // backups and data directories that are rejected
 mod pages; // commands of the documentation
 mod interrupted; // kill -9, and disks without space
+mod earlier; // data directories of earlier versions
+mod upgraded; // data of each earlier version, started, backed up and restored
 
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use portcullis_model::{BlockScope, RevocationKind, Role, Roles, RoomId, Secret};
+use portcullis_test::{NEWEST_SCHEMA, undo_schemas};
 
 use super::*;
 use crate::accounts::AccountStore;
@@ -335,5 +336,30 @@ async fn backup_of_each_version_is_checked_and_migrated() {
         let seen = Connection::open(&path).unwrap();
         let seen: u32 = seen.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         assert_eq!(seen, version, "the original is as it was");
+    }
+}
+
+/// The definitions of all tables and indexes, without their layout.
+fn definitions(database: &Connection) -> Vec<(String, String)> {
+    let select = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name";
+    let mut statement = database.prepare(select).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).unwrap();
+    let plain = |sql: String| sql.replace('"', "").split_whitespace().collect::<String>();
+    rows.map(|row| row.map(|(name, sql)| (name, plain(sql))).unwrap()).collect()
+}
+
+// Tests of whole data directories make databases of earlier versions in this way.
+#[test]
+fn undone_schema_is_the_one_that_its_migrations_make() {
+    assert_eq!(NEWEST_SCHEMA, newest_version());
+    for version in 1..newest_version() {
+        let made = Connection::open_in_memory().unwrap();
+        made.execute_batch(&MIGRATIONS[..version as usize].concat()).unwrap();
+        let undone = Connection::open_in_memory().unwrap();
+        undone.execute_batch(&MIGRATIONS.concat()).unwrap();
+        undone.execute_batch(&undo_schemas(version)).unwrap();
+        assert_eq!(definitions(&undone), definitions(&made), "{version}");
+        let seen: u32 = undone.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(seen, version);
     }
 }
