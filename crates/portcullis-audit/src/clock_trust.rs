@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use portcullis_model::Now;
+use portcullis_model::{FileFormat, FormatMatch, Now};
 
 use crate::files::path::with_suffix;
 
@@ -21,7 +21,7 @@ const OFF_MS: i64 = 48 * HOUR_MS;
 /// The time in which an operator can set a wrong clock right.
 const HOLD_MS: u64 = 6 * HOUR_MS.unsigned_abs();
 /// The first line of the file.
-const FORMAT: &str = "portcullis-clock 1";
+const FORMAT: FileFormat = FileFormat::new("portcullis-clock ", 1);
 /// Digits of each number in the file, whose length never changes.
 const DIGITS: usize = 20;
 /// Longest file.
@@ -110,12 +110,25 @@ impl ClockTrust {
     }
 }
 
-/// Reads the file; `None` without one, or if it holds something else.
+/// Reads the file; `None` without one, or if it holds something else, which is replaced.
 fn read(path: &Path) -> Option<StoredClock> {
     let mut text = String::new();
-    File::open(path).ok()?.take(FILE_MAX_BYTES).read_to_string(&mut text).ok()?;
+    let file = File::open(path).ok()?;
+    let read = file.take(FILE_MAX_BYTES).read_to_string(&mut text).ok();
+    let stored = read.and_then(|_| parse(&text));
+    if stored.is_none() {
+        let path = path.display();
+        tracing::warn!(
+            %path,
+            "the time of the security log is of another version, or damaged: a new one replaces it"
+        );
+    }
+    stored
+}
+
+fn parse(text: &str) -> Option<StoredClock> {
     let mut lines = text.lines();
-    if lines.next()? != FORMAT {
+    if FORMAT.compare(lines.next()?) != FormatMatch::Known {
         return None;
     }
     let seen_unix_ms = lines.next()?.strip_prefix("seen ")?.parse().ok()?;

@@ -36,6 +36,7 @@ pub use alert::run::alerts::{AlertEngineCounts, Alerts};
 pub use alert::sink::{AlertSink, SinkOutcome};
 pub use audit::Audit;
 pub use chain::erase::{Erasure, ErasureError, ErasureFile, ErasureSubject};
+pub use chain::files::later_chain_format;
 pub use chain::hash::ChainHash;
 pub use chain::key::{KeyError, VerifierKey};
 pub use chain::note::{Note, NoteError, SignedNote};

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use portcullis_model::Secret;
+use portcullis_model::{LaterFormat, Secret};
 
 use crate::alert::options::AlertOptions;
 use crate::chain::start::ChainOptions;
@@ -108,6 +108,14 @@ pub enum AuditError {
         path: PathBuf,
         /// The error of the system.
         source: std::io::Error,
+    },
+    /// A later version wrote the state of the hash chain, with the keys of the log.
+    #[error("{} has {format}", path.display())]
+    ChainLater {
+        /// The file of the state.
+        path: PathBuf,
+        /// Its format.
+        format: LaterFormat,
     },
     /// A thread of the log cannot be started.
     #[error("cannot start the security log's threads")]

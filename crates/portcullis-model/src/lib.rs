@@ -6,6 +6,7 @@ mod rejection; // rejected requests and their answers
 mod record; // codes and severities of security records
 mod limit; // every limit that the operator sets, by name
 pub mod limits; // fixed limits
+mod file_format; // versions of the files that the server keeps
 mod block_scope; // which clients of a blocked network are rejected
 mod visibility; // public and private rooms
 mod revocation_kind; // a token or a session
@@ -14,6 +15,7 @@ mod sentence; // errors as sentences
 mod time; // clocks, deadlines and counts of durations
 
 pub use block_scope::BlockScope;
+pub use file_format::{FileFormat, FormatMatch, LaterFormat};
 pub use limit::{Limit, LimitKey};
 pub use names::{
     CUSTOM_ROLES_MAX, ConnectionId, IdError, MemberName, MessageId, Mid, Namespace,

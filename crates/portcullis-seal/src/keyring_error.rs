@@ -17,7 +17,7 @@ pub enum KeyringError {
     #[error("{} is not there: restore it, sealed fields cannot be read without it", .0.display())]
     Missing(PathBuf),
     /// The file does not hold a keyring.
-    #[error("{}, line {line}: {fault}: restore the file from a backup", path.display())]
+    #[error("{}, line {line}: {fault}{}", path.display(), remedy(*fault))]
     Content {
         /// The file.
         path: PathBuf,
@@ -44,3 +44,8 @@ pub enum KeyringError {
 }
 
 portcullis_model::debug_as_sentence!(KeyringError);
+
+/// What to do about a fault, unless it says that itself.
+fn remedy(fault: LineFault) -> &'static str {
+    if matches!(fault, LineFault::Later(_)) { "" } else { ": restore the file from a backup" }
+}

@@ -9,15 +9,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_model::Secret;
+use portcullis_model::{FileFormat, FormatMatch, Secret};
 use zeroize::Zeroizing;
 
 use crate::field_key::FieldKey;
 use crate::keys::Keys;
 use crate::line_fault::{KEYS_MAX, LineFault};
 
-const NAME: &str = "portcullis-field-keys";
-const VERSION: u32 = 1;
+const FORMAT: FileFormat = FileFormat::new("portcullis-field-keys ", 1);
 const CURRENT: &str = "current";
 const OLD: &str = "old";
 /// Longest line: state, id, time, key, separators and line end.
@@ -60,7 +59,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Keys, TextFault> {
 /// The text of these keys, with capacity for the longest: growing would leave copies.
 pub(crate) fn render(keys: &Keys) -> Secret<Vec<u8>> {
     let mut text = Vec::with_capacity(TEXT_MAX_BYTES);
-    text.extend_from_slice(format!("{NAME} {VERSION}\n").as_bytes());
+    text.extend_from_slice(format!("{FORMAT}\n").as_bytes());
     let old = keys.old().iter().map(|key| (OLD, key));
     for (state, key) in old.chain([(CURRENT, keys.current())]) {
         let facts = format!("{state} {} {} ", key.id(), key.created_unix_ms());
@@ -78,13 +77,11 @@ enum State {
 }
 
 fn check_header(line: &str) -> Result<(), LineFault> {
-    let version = line.strip_prefix(NAME).and_then(|rest| rest.strip_prefix(' '));
-    let version = version.ok_or(LineFault::Header)?;
-    let number = version.parse::<u32>().map_err(|_| LineFault::Header)?;
-    if number.to_string() != version {
-        return Err(LineFault::Header);
+    match FORMAT.compare(line) {
+        FormatMatch::Known => Ok(()),
+        FormatMatch::Later(format) => Err(LineFault::Later(format)),
+        FormatMatch::Foreign => Err(LineFault::Header),
     }
-    if number == VERSION { Ok(()) } else { Err(LineFault::Version(number)) }
 }
 
 fn parse_line(line: &str) -> Result<(State, FieldKey), LineFault> {
@@ -120,6 +117,7 @@ fn decode(word: &str) -> Result<Zeroizing<Vec<u8>>, LineFault> {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_model::LaterFormat;
     use proptest::prelude::*;
 
     use super::*;
@@ -214,8 +212,8 @@ mod tests {
             ("portcullis-field-keys one", LineFault::Header),
             ("portcullis-field-keys  1", LineFault::Header),
             ("\u{feff}portcullis-field-keys 1", LineFault::Header),
-            ("portcullis-field-keys 0", LineFault::Version(0)),
-            ("portcullis-field-keys 2", LineFault::Version(2)),
+            ("portcullis-field-keys 0", LineFault::Header),
+            ("portcullis-field-keys 2", LineFault::Later(LaterFormat { seen: 2, known: 1 })),
         ];
         for (first, expect) in cases {
             let text = format!("{first}\ncurrent {LINE}\n");

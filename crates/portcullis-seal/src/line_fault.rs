@@ -1,6 +1,8 @@
 //! Faults of the lines of a keyring's file.
 //! Never: a byte of a key, or of a line that could hold one.
 
+use portcullis_model::LaterFormat;
+
 use crate::key_id::KeyId;
 
 /// Most keys in a keyring. Memory: under 10 KiB. With monthly rotation, that is five years of keys.
@@ -15,9 +17,9 @@ pub enum LineFault {
     /// The first line is not that of a keyring.
     #[error("the file does not start as a keyring does")]
     Header,
-    /// An unknown version.
-    #[error("this server does not know version {0} of the keyring: install a later version")]
-    Version(u32),
+    /// A later version wrote the file.
+    #[error("the keyring has {0}")]
+    Later(LaterFormat),
     /// The file ends within a line.
     #[error("the line does not end: the file was cut")]
     Cut,

@@ -1,8 +1,9 @@
 //! Why keys cannot be read or changed.
 //! Never: a key, or a part of one, in a text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use portcullis_model::{FileFormat, FormatMatch, LaterFormat};
 use portcullis_seal::PrivateFileError;
 
 /// Why keys cannot be read or changed.
@@ -17,6 +18,14 @@ pub enum KeyError {
         .0.display()
     )]
     Content(PathBuf),
+    /// A later version wrote the file.
+    #[error("{} has {format}", path.display())]
+    Later {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: LaterFormat,
+    },
     /// The system returns no random bytes, or the library cannot create a key.
     #[error("cannot create a key: the system returned no random bytes")]
     Generate,
@@ -36,4 +45,15 @@ pub enum KeyError {
         "secret {0:?} is in use and cannot be revoked: run portcullis keys rotate session first"
     )]
     InUse(String),
+}
+
+impl KeyError {
+    /// Checks the first line of a file of keys.
+    pub(crate) fn check_format(format: FileFormat, line: &str, path: &Path) -> Result<(), Self> {
+        match format.compare(line) {
+            FormatMatch::Known => Ok(()),
+            FormatMatch::Later(format) => Err(Self::Later { path: path.to_path_buf(), format }),
+            FormatMatch::Foreign => Err(Self::Content(path.to_path_buf())),
+        }
+    }
 }

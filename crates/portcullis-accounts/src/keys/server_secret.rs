@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use parking_lot::RwLock;
 use portcullis_guard::{ADMISSION_LIFE_S, ReferenceError, ReferenceFacts, ReferenceKey};
-use portcullis_model::{Now, Secret};
+use portcullis_model::{FileFormat, Now, Secret};
 use portcullis_seal::private_file;
 use portcullis_server::OperatorKeys;
 
@@ -18,7 +18,7 @@ use super::session_key::{DEVICE_LIFE_S, SECRET_BYTES, SessionKey};
 /// The file of the secrets, in the directory of keys.
 const FILE_NAME: &str = "sessions.secret";
 /// The first line of a file with several secrets. A file with one secret holds its 32 bytes alone.
-const HEADER: &str = "portcullis-session-secrets 1";
+const FORMAT: FileFormat = FileFormat::new("portcullis-session-secrets ", 1);
 /// Most secrets in the file.
 const KEYS_MAX: usize = 8;
 
@@ -224,7 +224,7 @@ impl ServerSecret {
         let _locked = key_directory::lock(&self.directory)?;
         let mut keys = read(&self.directory)?.ok_or_else(|| KeyError::Content(path.clone()))?;
         let changed = change(&mut keys)?;
-        let mut text = Secret::new(format!("{HEADER}\n"));
+        let mut text = Secret::new(format!("{FORMAT}\n"));
         for key in &keys {
             text = Secret::new([text.expose().as_str(), key.line().expose().as_str()].concat());
         }
@@ -250,9 +250,7 @@ fn read(directory: &Path) -> Result<Option<Vec<Arc<SessionKey>>>, KeyError> {
     }
     let text = std::str::from_utf8(stored.expose()).map_err(|_| content())?;
     let mut lines = text.strip_suffix('\n').ok_or_else(content)?.split('\n');
-    if lines.next() != Some(HEADER) {
-        return Err(content());
-    }
+    KeyError::check_format(FORMAT, lines.next().unwrap_or_default(), &path)?;
     let keys: Option<Vec<_>> =
         lines.map(|line| SessionKey::read_line(line).map(Arc::new)).collect();
     let keys = keys.ok_or_else(content)?;
@@ -368,5 +366,9 @@ mod tests {
             assert!(secret.reload(at(0)).is_err());
             assert_eq!(secret.list().len(), 2, "the secrets in memory stay");
         }
+        private_file::replace(&path, b"portcullis-session-secrets 2\nx\n", "x").unwrap();
+        let error = ServerSecret::load(directory.path()).err().unwrap().to_string();
+        let expect = "sessions.secret has format 2, this version reads 1: install a later version";
+        assert!(error.contains(expect), "{error}");
     }
 }

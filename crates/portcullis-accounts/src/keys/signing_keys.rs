@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::RwLock;
 use portcullis_guard::{Issuer, IssuerKey};
-use portcullis_model::{Denial, Secret};
+use portcullis_model::{Denial, FileFormat, Secret};
 use portcullis_seal::private_file;
 use serde_json::json;
 
@@ -24,7 +24,7 @@ const FILE_NAME: &str = "token-signing.ring";
 /// The file of the single key of older versions; it is read once and not changed.
 const OLD_FILE_NAME: &str = "token-signing.ed25519.pkcs8";
 /// The first line of the file.
-const HEADER: &str = "portcullis-token-signing 1";
+const FORMAT: FileFormat = FileFormat::new("portcullis-token-signing ", 1);
 /// Most keys in the set, including those that no longer verify.
 const KEYS_MAX: usize = 8;
 /// How long a replaced key still verifies: the life of a token, and a minute for clocks.
@@ -233,7 +233,7 @@ fn first_key(directory: &Path, now_unix_ms: i64) -> Result<SigningKey, KeyError>
 }
 
 fn render(keys: &[SigningKey]) -> Result<Secret<String>, KeyError> {
-    let mut text = Secret::new(format!("{HEADER}\n"));
+    let mut text = Secret::new(format!("{FORMAT}\n"));
     for key in keys {
         let line = key.line().ok_or(KeyError::Generate)?;
         text = Secret::new([text.expose().as_str(), line.expose().as_str()].concat());
@@ -248,9 +248,7 @@ fn read(directory: &Path) -> Result<Vec<SigningKey>, KeyError> {
     let bytes = private_file::read(&path)?.ok_or_else(content)?;
     let text = std::str::from_utf8(bytes.expose()).map_err(|_| content())?;
     let mut lines = text.strip_suffix('\n').ok_or_else(content)?.split('\n');
-    if lines.next() != Some(HEADER) {
-        return Err(content());
-    }
+    KeyError::check_format(FORMAT, lines.next().unwrap_or_default(), &path)?;
     let keys: Vec<SigningKey> =
         lines.map(SigningKey::read_line).collect::<Option<_>>().ok_or_else(content)?;
     let signing = keys.iter().filter(|key| key.until_unix_ms.is_none()).count();
@@ -302,12 +300,12 @@ mod tests {
         let wrong = [
             String::new(),
             String::from("-----BEGIN PRIVATE KEY-----\n"),
-            good.replace("signing 1", "signing 2"),
+            good.replace("signing 1", "signing 0"),
             good.trim_end().to_owned(),
             format!("{good}\n"),
             format!("{good}{line}\n"),
             good.replace(" - ", " 9 "),
-            format!("{HEADER}\n"),
+            format!("{FORMAT}\n"),
         ];
         for text in wrong {
             private_file::replace(&path, text.as_bytes(), "a").unwrap();
@@ -316,6 +314,11 @@ mod tests {
             assert!(keys.reload().is_err(), "a running server keeps its keys");
             assert_eq!(keys.list().len(), 1);
         }
+        let later = good.replace("signing 1", "signing 2");
+        private_file::replace(&path, later.as_bytes(), "a").unwrap();
+        let error = SigningKeys::load_or_create(directory.path(), 5).unwrap_err().to_string();
+        let expect = "token-signing.ring has format 2, this version reads 1: install a later";
+        assert!(error.contains(expect), "{error}");
     }
 
     #[test]

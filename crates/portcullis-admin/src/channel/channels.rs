@@ -71,9 +71,9 @@ impl Channels {
         audit: Audit,
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
-        let (found, skipped) = file::read(&files.spool)?;
+        let found = file::read(&files.spool)?;
         let mut spool = Spool::default();
-        let (mut dropped, mut lost) = (skipped, Vec::new());
+        let (mut dropped, mut lost) = (0, Vec::new());
         let now = clock.now();
         for mut delivery in found {
             delivery.resume(now.unix_ms);

@@ -31,6 +31,22 @@ impl ReportFiles {
         self.names().iter().rev().filter_map(|path| read(path).ok()).collect()
     }
 
+    /// The same, and a line in the operational log for each file that is left out.
+    pub(crate) fn read_noting_others(&self) -> Vec<AuditReport> {
+        let names = self.names();
+        let report = |path: &PathBuf| {
+            let read = read(path);
+            if let Err(error) = &read {
+                let path = path.display();
+                let why = "a report of the regular audit is left out: it is of a later version, or \
+                           damaged";
+                tracing::warn!(%error, %path, "{why}");
+            }
+            read.ok()
+        };
+        names.iter().rev().filter_map(report).collect()
+    }
+
     /// Stores a report. It replaces an earlier one of its day.
     ///
     /// # Errors
@@ -85,5 +101,6 @@ mod tests {
         assert_eq!(read[29].unix_ms, 10 * DAY_MS);
         std::fs::write(folder.path().join("audit-reports/9.json"), "{").unwrap();
         assert_eq!(files.read().len(), REPORTS_MAX, "a broken file is left out");
+        assert_eq!(files.read_noting_others(), files.read());
     }
 }

@@ -65,7 +65,7 @@ impl SelfAudit {
     #[must_use]
     pub fn new(options: SelfAuditOptions, clock: &dyn Clock) -> Self {
         let now = clock.now();
-        let newest = options.files.read().into_iter().next();
+        let newest = options.files.read_noting_others().into_iter().next();
         let next_unix_ms = first_run(
             newest.as_ref().map(|report| report.unix_ms),
             now.unix_ms,

@@ -6,8 +6,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use portcullis_model::Secret;
+use portcullis_model::{LaterFormat, Secret};
 
+use super::state::later_format;
 use crate::files::path::{folder_of, with_suffix};
 
 /// Longest state that is read; a longer one is not of this program.
@@ -38,6 +39,15 @@ impl ChainUpdate {
         }
         self
     }
+}
+
+/// The format of the state file in a folder, if a later version wrote it.
+///
+/// # Errors
+/// The error of the system if the file cannot be read.
+pub fn later_chain_format(folder: &Path) -> io::Result<Option<LaterFormat>> {
+    let text = ChainFiles::new(folder).read_state()?;
+    Ok(text.and_then(|text| later_format(text.expose())))
 }
 
 impl ChainFiles {

@@ -3,14 +3,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_model::Secret;
+use portcullis_model::{FileFormat, FormatMatch, LaterFormat, Secret};
 
 use super::hash::ChainHash;
 use super::key::{SigningKey, is_name};
 use super::note::SignedNote;
 
 /// The first line of the file.
-const FORMAT: &str = "portcullis-audit-chain 1";
+const FORMAT: FileFormat = FileFormat::new("portcullis-audit-chain ", 1);
 /// Longest file.
 const TEXT_MAX_BYTES: usize = 4_096;
 
@@ -71,7 +71,7 @@ impl ChainState {
         };
         let mut lines = head.trim_end().split('\n');
         let mut next = || lines.next();
-        if next()? != FORMAT {
+        if FORMAT.compare(next()?) != FormatMatch::Known {
             return None;
         }
         let name = next()?.strip_prefix("log ").filter(|name| is_name(name))?;
@@ -83,6 +83,14 @@ impl ChainState {
         let is_whole = is_of_log && next().is_none();
         let keys = EpochKeys { epoch, current, next: next_key };
         is_whole.then(|| Self { name: String::from(name), start, keys, note })
+    }
+}
+
+/// The format of a state that a later version wrote; `None` for any other text.
+pub(crate) fn later_format(text: &str) -> Option<LaterFormat> {
+    match FORMAT.compare(text.lines().next().unwrap_or_default()) {
+        FormatMatch::Later(format) => Some(format),
+        FormatMatch::Known | FormatMatch::Foreign => None,
     }
 }
 
@@ -134,6 +142,8 @@ mod tests {
         ];
         for changed in changed {
             assert!(ChainState::parse(&changed).is_none(), "{changed}");
+            let is_later = changed.starts_with("portcullis-audit-chain 2");
+            assert_eq!(later_format(&changed).is_some(), is_later, "{changed}");
         }
     }
 }

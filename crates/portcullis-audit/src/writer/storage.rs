@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use portcullis_model::Now;
 
-use crate::chain::files::ChainFiles;
+use crate::chain::files::{ChainFiles, later_chain_format};
 use crate::chain::hash::ChainHash;
 use crate::chain::runtime::{Chain, NewestNote, Statement};
-use crate::chain::start::{set_torn_line_aside, start};
+use crate::chain::start::{ChainOptions, set_torn_line_aside, start};
 use crate::files::disk::Disk;
 use crate::files::log_file::{AppendError, LogFile};
 use crate::files::path::file_name;
@@ -95,7 +95,8 @@ impl Storage {
             return Ok(OpenedStorage { storage, last: 0, records });
         };
         let fault = |source| AuditError::File { path: path.clone(), source };
-        if options.chain.is_some() {
+        if let Some(chain) = &options.chain {
+            check_format(chain)?;
             records.extend(set_torn_line_aside(path).map_err(fault)?);
         }
         let (file, mut last) = LogFile::open(path, Arc::clone(disk)).map_err(fault)?;
@@ -337,6 +338,16 @@ impl ManagedFile {
                 .ok()
         });
         Ok(Self { naming, syncer, reserve: reserve.flatten() })
+    }
+}
+
+/// Rejects the state of a chain that a later version wrote: a new one would replace its keys.
+fn check_format(chain: &ChainOptions) -> Result<(), AuditError> {
+    let path = ChainFiles::new(&chain.folder).state_path().to_owned();
+    match later_chain_format(&chain.folder) {
+        Ok(Some(format)) => Err(AuditError::ChainLater { path, format }),
+        Ok(None) => Ok(()),
+        Err(source) => Err(AuditError::Chain { path, source }),
     }
 }
 

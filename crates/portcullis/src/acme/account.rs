@@ -1,6 +1,7 @@
 //! The account at the authority: its URL and its key, kept in the data directory.
 //! Never: the account of one authority at another.
 
+use std::fs;
 use std::path::Path;
 
 use instant_acme::{Account, AccountCredentials, NewAccount};
@@ -80,14 +81,23 @@ fn contact(settings: &AcmeSettings) -> Option<String> {
     settings.email.as_ref().map(|email| format!("mailto:{email}"))
 }
 
-/// Reads the account; an invalid file is the same as none.
+/// Reads the account. An invalid file is kept aside, because a new account replaces it: it can be
+/// of a later version, and its key is the only one of the account.
 fn read(data: &Path) -> Result<Option<AccountFile>, AcmeFailure> {
     let path = data.join(ACCOUNT_FILE);
     let text = private_file::read(&path).map_err(|error| AcmeFailure::new(&error.to_string()))?;
     let Some(text) = text else { return Ok(None) };
     let parsed = serde_json::from_slice(text.expose());
-    if parsed.is_err() {
-        tracing::warn!(file = %path.display(), "the stored account is invalid: a new one is used");
+    if let Err(error) = &parsed {
+        let aside = data.join(format!("{ACCOUNT_FILE}.broken"));
+        fs::rename(&path, &aside).map_err(|error| {
+            AcmeFailure::new(&format!("{ACCOUNT_FILE} is invalid and cannot be moved: {error}"))
+        })?;
+        tracing::warn!(
+            %error, file = %path.display(), aside = %aside.display(),
+            "the stored account is invalid or of a later version: it is kept aside, and a new one \
+             is used"
+        );
     }
     Ok(parsed.ok())
 }
@@ -104,5 +114,23 @@ async fn write(data: &Path, account: AccountFile) -> Result<(), AcmeFailure> {
     match written {
         Ok(written) => written.map_err(|error| failure(error.to_string())),
         Err(error) => Err(failure(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_that_cannot_be_read_is_kept_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path();
+        assert!(read(data).unwrap().is_none());
+        let later = br#"{"format": 2, "directory": "https://ca.example/dir"}"#;
+        private_file::create(&data.join(ACCOUNT_FILE), later, "a").unwrap();
+        assert!(read(data).unwrap().is_none());
+        assert!(!data.join(ACCOUNT_FILE).exists());
+        let aside = private_file::read(&data.join("acme-account.json.broken")).unwrap().unwrap();
+        assert_eq!(aside.expose(), later);
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use portcullis_accounts::{KeyError, ServerSecret, SigningKeys};
+use portcullis_audit::{AuditError, later_chain_format};
 use portcullis_model::Now;
 use portcullis_seal::{Keyring, KeyringError, PrivateFileError};
 use portcullis_store::{SqliteOperatorStore, StoreError, inspect};
@@ -12,7 +13,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, Warning, mistakes, password_policy};
 use crate::start::logging::log_key;
-use crate::start::output_files::{RESTORE_MARK, inspect_output_files};
+use crate::start::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
 use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
 use crate::tls::server_config::Tls;
 
@@ -61,6 +62,7 @@ fn validate_with(
     inspect_keys(settings)?;
     password_policy(settings)?;
     inspect_log_files(settings)?;
+    inspect_chain(settings)?;
     warnings.extend(Tls::inspect(settings, now)?);
     if is_running {
         let text = "a server runs with this data directory: its addresses were not tried";
@@ -93,7 +95,7 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | StoreError::Database(_) => false,
     };
     let keys = |error: &KeyError| match error {
-        KeyError::File(_) | KeyError::Content(_) => true,
+        KeyError::File(_) | KeyError::Content(_) | KeyError::Later { .. } => true,
         KeyError::Generate
         | KeyError::Busy(_)
         | KeyError::Unknown(_)
@@ -108,11 +110,16 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | KeyringError::Current(_)
         | KeyringError::Randomness => false,
     };
+    let audit = |error: &AuditError| match error {
+        AuditError::ChainLater { .. } => true,
+        AuditError::File { .. } | AuditError::Chain { .. } | AuditError::Thread(_) => false,
+    };
     error.is::<ConfigError>()
         || error.is::<PrivateFileError>()
         || error.downcast_ref::<KeyError>().is_some_and(keys)
         || error.downcast_ref::<KeyringError>().is_some_and(ring)
         || error.downcast_ref::<StoreError>().is_some_and(store)
+        || error.downcast_ref::<AuditError>().is_some_and(audit)
 }
 
 /// A warning if other users can write to the data directory, as to an `emptyDir` of Kubernetes.
@@ -191,6 +198,16 @@ fn inspect_log_files(settings: &Settings) -> Result<()> {
         inspect_file(key, path, path.parent() == Some(settings.storage.data.as_path()))?;
     }
     Ok(())
+}
+
+/// Rejects the keys of a security log that a later version wrote: the start would replace them.
+fn inspect_chain(settings: &Settings) -> Result<()> {
+    let path = settings.storage.data.join(CHAIN_STATE);
+    match later_chain_format(&settings.storage.data) {
+        Ok(Some(format)) => Err(AuditError::ChainLater { path, format }.into()),
+        Ok(None) => Ok(()),
+        Err(source) => Err(AuditError::Chain { path, source }.into()),
+    }
 }
 
 fn inspect_addresses(settings: &Settings) -> Result<()> {

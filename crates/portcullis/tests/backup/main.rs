@@ -13,6 +13,7 @@ mod pages; // commands of the documentation
 mod interrupted; // kill -9, and disks without space
 mod earlier; // data directories of earlier versions
 mod upgraded; // data of each earlier version, started, backed up and restored
+mod later; // files of later versions
 
 use std::path::{Path, PathBuf};
 

@@ -21,6 +21,7 @@ use crate::alert::input::subject::Subject;
 use crate::alert::notification::{Acknowledgement, Alert, AlertKey, AlertSeverity};
 use crate::alert::options::AlertOptions;
 use crate::alert::sink::AlertSink;
+use crate::files::path::file_name;
 use crate::queue::Queue;
 use crate::record::fields::Record;
 use crate::record::group::RecordGroup;
@@ -105,13 +106,10 @@ impl Alerts {
                         saved = Some(text);
                     }
                 }
-                Err(detail) => {
-                    if let Err(error) = state_file::set_aside(path) {
-                        tracing::error!(%error, "the broken state of alerts cannot be set aside");
-                    }
+                Err(fault) => {
                     let key = AlertKey { kind: "sink", value: String::from("alert_state") };
                     engine.report("A13", key, AlertSeverity::Critical, now);
-                    faults.push(records::state_broken(detail));
+                    faults.push(records::state_broken(set_aside(path, &fault)));
                 }
             }
         }
@@ -131,7 +129,6 @@ impl Alerts {
             options: Mutex::new(options),
         });
         for record in faults {
-            tracing::error!("the state of alerts is broken: open alerts and silences are lost");
             shared.log.push(record, RecordGroup::Reserved, now);
         }
         thread::start(Arc::clone(&shared), saved)?;
@@ -312,15 +309,26 @@ pub(crate) fn random() -> u128 {
     u128::from_be_bytes(bytes)
 }
 
-/// An engine with the state of the file, and its text.
+/// Sets a state aside that cannot be used; returns the detail of its record.
+fn set_aside(path: &std::path::Path, fault: &str) -> String {
+    let aside = match state_file::set_aside(path) {
+        Ok(aside) => format!("it is kept as {}", file_name(&aside)),
+        Err(error) => format!("it cannot be set aside: {error}"),
+    };
+    let detail = format!("{} {fault}; {aside}", file_name(path));
+    tracing::error!(detail, "open alerts and silences are lost, because their state is not read");
+    detail
+}
+
+/// An engine with the state of the file, and its text. The error continues a text that names it.
 fn load(
     path: &std::path::Path,
     options: &AlertOptions,
     now: Now,
 ) -> Result<Option<(Engine, String)>, String> {
-    let text = state_file::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    let text = state_file::read(path).map_err(|error| format!("cannot be read: {error}"))?;
     let Some(text) = text else { return Ok(None) };
     let mut engine = Engine::new(options, now, random());
-    codec::decode(&text, &mut engine).map_err(|fault| format!("line {} is not valid", fault.0))?;
+    codec::decode(&text, &mut engine).map_err(|fault| fault.to_string())?;
     Ok(Some((engine, text)))
 }

@@ -1,7 +1,7 @@
 //! The state of the engine as text: alerts, silences, what was seen; one a line.
 //! Never: half a state; a text that is cut or changed is rejected as a whole.
 
-use portcullis_model::Code;
+use portcullis_model::{Code, FileFormat, FormatMatch, LaterFormat};
 
 use super::codec_incident::{self, Fields, Line, severity};
 use crate::alert::engine::evaluation::Engine;
@@ -10,15 +10,22 @@ use crate::alert::input::key::KeyRef;
 use crate::alert::notification::AlertSeverity;
 
 /// The first line.
-const HEADER: &str = "portcullis-alerts\t1";
+const FORMAT: FileFormat = FileFormat::new("portcullis-alerts\t", 1);
 
-/// The fault of a state that cannot be used: the number of the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StateFault(pub(crate) usize);
+/// The fault of a state that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StateFault {
+    /// A line, by its number.
+    #[error("has an invalid line {0}")]
+    Line(usize),
+    /// A later version wrote it.
+    #[error("has {0}")]
+    Later(LaterFormat),
+}
 
 /// Writes the state.
 pub(crate) fn encode(engine: &Engine) -> String {
-    let mut state = format!("{HEADER}\n");
+    let mut state = format!("{FORMAT}\n");
     for incident in engine.incidents.by_key.values() {
         codec_incident::encode("alert", incident, &mut state);
     }
@@ -67,12 +74,14 @@ fn encode_silence(silence: &Silence, state: &mut String) {
 /// Puts a state into a new engine.
 pub(crate) fn decode(state: &str, engine: &mut Engine) -> Result<(), StateFault> {
     let mut lines = state.lines().enumerate();
-    if lines.next().is_none_or(|(_, line)| line != HEADER) {
-        return Err(StateFault(1));
+    match FORMAT.compare(lines.next().map_or("", |(_, line)| line)) {
+        FormatMatch::Known => {}
+        FormatMatch::Later(format) => return Err(StateFault::Later(format)),
+        FormatMatch::Foreign => return Err(StateFault::Line(1)),
     }
     let mut ended = false;
     for (index, line) in lines {
-        let fault = StateFault(index + 1);
+        let fault = StateFault::Line(index + 1);
         let mut fields = Fields::of(line);
         let word = fields.word().ok_or(fault)?;
         if ended {
@@ -87,7 +96,7 @@ pub(crate) fn decode(state: &str, engine: &mut Engine) -> Result<(), StateFault>
         decode_line(word, &mut fields, engine).ok_or(fault)?;
     }
     if !ended {
-        return Err(StateFault(state.lines().count()));
+        return Err(StateFault::Line(state.lines().count()));
     }
     engine.resume();
     Ok(())

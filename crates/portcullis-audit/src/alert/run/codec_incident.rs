@@ -253,10 +253,12 @@ fn decode_evidence(fields: &mut Fields<'_>) -> Option<Vec<Proof>> {
     let mut evidence = Vec::new();
     for _ in 0..count.min(crate::alert::incident::lifecycle::EVIDENCE_MAX) {
         let name = fields.word()?;
-        let code = Code::ALL.iter().copied().find(|code| code.name() == name)?;
+        let code = Code::ALL.iter().copied().find(|code| code.name() == name);
         let (reference, sequence) = (fields.option()?, fields.maybe()?);
-        // The monotonic clock began anew: the line is not searched again.
-        evidence.push(Proof { code, at_ms: u64::MAX, reference, sequence });
+        // The monotonic clock began anew: the line is not searched again. A later version may have
+        // removed a code.
+        let proof = code.map(|code| Proof { code, at_ms: u64::MAX, reference, sequence });
+        evidence.extend(proof);
     }
     Some(evidence)
 }

@@ -226,7 +226,15 @@ fn broken_state_is_set_aside_and_is_an_alert() {
     let whole = std::fs::read_to_string(&path).unwrap();
     let half = whole.get(..whole.len() / 2).unwrap();
     let longer = format!("{whole}more\n");
-    for broken in ["", "text", half, &longer, &whole.replace("high", "higher")] {
+    let later = whole.replace("alerts\t1", "alerts\t2");
+    for (broken, fault) in [
+        ("", "has an invalid line 1"),
+        ("text", "has an invalid line 1"),
+        (half, "has an invalid line"),
+        (&longer, "has an invalid line"),
+        (&whole.replace("high", "higher"), "has an invalid line 2"),
+        (&later, "has format 2, this version reads 1: install a later version"),
+    ] {
         std::fs::write(&path, broken).unwrap();
         let world = World::open(folder.path(), &clock);
         let alert = world.inbox.wait("A13 firing");
@@ -234,7 +242,30 @@ fn broken_state_is_set_aside_and_is_an_alert() {
         world.audit.close();
         let aside = folder.path().join("alerts.state.broken");
         assert_eq!(std::fs::read_to_string(aside).unwrap(), broken);
+        let lines = log(folder.path());
+        let record = lines.iter().rfind(|line| line["event"]["code"] == "sys_monitor_disabled");
+        let text = record.unwrap()["message"].as_str().unwrap();
+        assert!(text.starts_with(&format!("alerts.state {fault}")), "{text}");
+        assert!(text.ends_with("; it is kept as alerts.state.broken"), "{text}");
     }
+}
+
+#[test]
+fn evidence_of_a_code_that_was_removed_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::default();
+    let world = World::open(folder.path(), &clock);
+    world.guess(10);
+    let id = world.inbox.wait("A2 firing").id.clone();
+    world.audit.close();
+    let path = folder.path().join("alerts.state");
+    let state = std::fs::read_to_string(&path).unwrap();
+    assert!(state.contains("authn_login_fail"), "{state}");
+    std::fs::write(&path, state.replace("authn_login_fail", "authn_removed")).unwrap();
+    let world = World::open(folder.path(), &clock);
+    let open = world.audit.alerts().unwrap().open();
+    assert_eq!(open.iter().map(|alert| &alert.id).collect::<Vec<_>>(), [&id]);
+    assert!(open[0].evidence.is_empty());
 }
 
 #[test]

@@ -6,13 +6,14 @@ use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use aws_lc_rs::digest::{Context as Hasher, SHA256};
+use portcullis_model::{FileFormat, FormatMatch, LaterFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The name of the manifest, which is written last.
 pub(crate) const MANIFEST: &str = "manifest.json";
 /// The form of the manifest, and of the directory.
-const FORMAT: &str = "portcullis-backup 1";
+const FORMAT: FileFormat = FileFormat::new("portcullis-backup ", 1);
 /// Longest manifest: 100,000 files of the security log.
 const TEXT_MAX_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -73,7 +74,7 @@ pub(crate) struct ManifestFile {
 impl Manifest {
     pub(crate) fn new(content: Content, schema: u32, time: &str, field_keys: &[String]) -> Self {
         Self {
-            format: String::from(FORMAT),
+            format: FORMAT.to_string(),
             content,
             version: String::from(env!("CARGO_PKG_VERSION")),
             schema,
@@ -99,14 +100,25 @@ impl Manifest {
         ensure!(facts.len() <= TEXT_MAX_BYTES, "{shown} is too long: it is damaged");
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("{shown} cannot be read"))?;
-        Self::parse(&text).with_context(|| format!("{shown} is damaged, or of another program"))
+        Self::parse(&text).map_err(|error| {
+            let why = match error.is::<LaterFormat>() {
+                true => "was written by a later version",
+                false => "is damaged, or of another program",
+            };
+            error.context(format!("{shown} {why}"))
+        })
     }
 
     fn parse(text: &str) -> Result<Self> {
         let value: Value = serde_json::from_str(text)?;
         let format = value.get("format").and_then(Value::as_str).unwrap_or_default();
-        if format != FORMAT {
-            bail!("its format is {format:?}, and this version reads {FORMAT:?}");
+        match FORMAT.compare(format) {
+            FormatMatch::Known => {}
+            FormatMatch::Later(later) => return Err(later.into()),
+            FormatMatch::Foreign => {
+                let known = FORMAT.to_string();
+                bail!("its format is {format:?}, and this version reads {known:?}");
+            }
         }
         let manifest: Self = serde_json::from_value(value)?;
         for file in &manifest.files {
@@ -200,7 +212,8 @@ mod tests {
     fn manifest_of_another_format_is_named() {
         let text = Manifest::new(Content::Keys, 9, "", &[]).to_text().unwrap();
         for (text, expect) in [
-            (text.replace("backup 1", "backup 2"), "this version reads"),
+            (text.replace("backup 1", "backup 2"), "format 2, this version reads 1: install"),
+            (text.replace("backup 1", "backup x"), "this version reads"),
             (text.replace("schema", "shema"), "shema"),
             (String::from("{}"), "its format is"),
             (String::from("letters"), "expected value"),

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use portcullis_audit::{AuditError, later_chain_format};
 use portcullis_model::Now;
 use portcullis_seal::Keyring;
 use portcullis_store::{
@@ -83,6 +84,9 @@ impl Staging {
             if is_used {
                 let from = staging.add(storage.data.join(&file.name));
                 keys.copy(file, &from)?;
+                if file.name == CHAIN_STATE {
+                    check_chain_state(keys)?;
+                }
             } else {
                 keys.check(file)?;
             }
@@ -170,7 +174,7 @@ impl Staging {
                     .create(&folder)
                     .and_then(|()| fs::hard_link(staged, &link))
                     .with_context(|| format!("cannot use {}", folder.display()))?;
-                Keyring::find(&folder)?
+                Keyring::find(&folder).context("the keys in --keys cannot be used")?
             }
             None => Keyring::find(data)?,
         };
@@ -195,6 +199,16 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         let _left_behind = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Rejects the keys of a security log that a later version wrote: the server would not start.
+fn check_chain_state(keys: &BackupSource) -> Result<()> {
+    let path = keys.path(CHAIN_STATE);
+    match later_chain_format(parent(&path)) {
+        Ok(Some(format)) => Err(AuditError::ChainLater { path, format }.into()),
+        Ok(None) => Ok(()),
+        Err(source) => Err(AuditError::Chain { path, source }.into()),
     }
 }
 
