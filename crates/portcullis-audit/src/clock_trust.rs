@@ -27,6 +27,12 @@ const DIGITS: usize = 20;
 /// Longest file.
 const FILE_MAX_BYTES: u64 = 256;
 
+/// The file beside a log with the time at which the server ran last.
+#[must_use]
+pub fn clock_path(log: &Path) -> PathBuf {
+    with_suffix(log, ".clock")
+}
+
 /// The wall clock, as the log has seen it, also before the last start.
 #[derive(Debug)]
 pub(crate) struct ClockTrust {
@@ -58,7 +64,7 @@ struct StoredClock {
 impl ClockTrust {
     /// The clock of a log; its file is stored beside the open one.
     pub(crate) fn new(log: &Path) -> Self {
-        Self { path: with_suffix(log, ".clock"), state: Mutex::default() }
+        Self { path: clock_path(log), state: Mutex::default() }
     }
 
     /// Whether files can be removed, and personal parts erased, for their age now.
@@ -89,8 +95,9 @@ impl ClockTrust {
         if was_set {
             state.held_ms = HOLD_MS;
             tracing::warn!(
-                "the clock may be wrong, or the server was off for days: old files and personal \
-                 parts of the security log are kept for six hours more"
+                "the clock may be wrong, or the server was off for days, as between an old backup \
+                 and its restore: old files and personal parts of the security log are kept for \
+                 six hours more"
             );
         }
         if is_new || now.monotonic_ms >= state.store_from_ms {

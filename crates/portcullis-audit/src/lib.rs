@@ -45,6 +45,7 @@ pub use chain::verify::{
     Finding, FindingKind, ProofGap, Verdict, Verifier, VerifyError, VerifyOptions, VerifyReport,
     root_keys, verify_files, verify_log, verify_log_since,
 };
+pub use clock_trust::clock_path;
 pub use live_log::AuditCounts;
 pub use options::{AuditError, AuditOptions};
 pub use output::Output;

@@ -14,6 +14,7 @@ mod interrupted; // kill -9, and disks without space
 mod earlier; // data directories of earlier versions
 mod upgraded; // data of each earlier version, started, backed up and restored
 mod later; // files of later versions
+mod clock; // the clock after a restore
 
 use std::path::{Path, PathBuf};
 

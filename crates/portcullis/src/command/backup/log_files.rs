@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use portcullis_audit::{LINE_MAX_BYTES, list_log_files};
+use portcullis_audit::{LINE_MAX_BYTES, clock_path, list_log_files};
 
 use super::directory::NewDirectory;
 use crate::config::Settings;
@@ -20,7 +20,7 @@ const ATTEMPTS: u32 = 5;
 /// Files of the data directory that belong to the log.
 pub(crate) const LOG_STATE: [&str; 2] = [CHAIN_CERTIFICATES, LOG_NUMBERS];
 
-/// Copies the log; nothing if it is not a file.
+/// Copies the log and the time at which the server ran last; nothing if it is not a file.
 pub(super) fn copy_log(settings: &Settings, backup: &mut NewDirectory) -> Result<()> {
     backup.folder(LOG_FOLDER)?;
     for name in LOG_STATE {
@@ -43,6 +43,8 @@ pub(super) fn copy_log(settings: &Settings, backup: &mut NewDirectory) -> Result
             Ok::<_, anyhow::Error>(all && copy_one(path, path == log, backup)?)
         })?;
         if copied && names(log)? == before {
+            // Without it, a restored server would trust a wrong clock of its machine.
+            copy_one(&clock_path(log), false, backup)?;
             return Ok(());
         }
         backup.clear(LOG_FOLDER)?;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use portcullis_audit::{AuditError, later_chain_format};
+use portcullis_audit::{AuditError, clock_path, later_chain_format};
 use portcullis_model::Now;
 use portcullis_seal::Keyring;
 use portcullis_store::{
@@ -67,9 +67,10 @@ impl Staging {
         for file in &backup.manifest.files {
             match staging.target(installation, &file.name) {
                 Some(to) => {
+                    let is_clock = to == clock_path(&installation.settings.audit.file);
                     let from = staging.add(to);
                     backup.copy(file, &from)?;
-                    if file.name.starts_with(LOG_FOLDER) {
+                    if file.name.starts_with(LOG_FOLDER) && !is_clock {
                         let set = fs::set_permissions(&from, Permissions::from_mode(LOG_MODE));
                         set.with_context(|| format!("cannot use {}", from.display()))?;
                     }
