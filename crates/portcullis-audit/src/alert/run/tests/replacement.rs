@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_model::{Clock, Code};
 
 use super::World;
-use crate::alert::notification::AlertSeverity;
+use crate::alert::notification::{AlertKey, AlertSeverity};
 use crate::alert::options::AlertOptions;
 use crate::alert::rule::overrides::{CustomRule, RuleOverride};
 use crate::alert::rule::rules::Rules;
@@ -64,6 +64,26 @@ fn engine_that_failed_during_a_replacement_starts_with_the_new_rules() {
     world.inbox.wait("A12 firing");
     world.guess(3);
     world.inbox.wait("guessing firing");
+}
+
+#[test]
+fn replacement_that_fails_is_reported_and_the_new_rules_are_in_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::open(folder.path(), &Arc::default());
+    let alerts = world.audit.alerts().unwrap();
+    let usual = AlertOptions::new(Arc::clone(&world.clock) as Arc<dyn Clock>);
+    // The text of the state has no such kind, so another engine cannot take the alert over.
+    let key = AlertKey { kind: "unknown", value: String::from("x") };
+    alerts.raise("A17", key, AlertSeverity::High, world.clock.now());
+    let (rules, others) = (guessing(), usual.clone());
+    assert!(!alerts.replace_rules(&AlertOptions { rules, ..others }));
+    world.inbox.wait("A12 firing");
+    assert_eq!(alerts.counts().restarts, 1);
+    world.guess(3);
+    world.inbox.wait("guessing firing");
+    // The new engine does not have the alert, so the next replacement does not fail.
+    assert!(alerts.replace_rules(&usual));
+    world.inbox.wait("guessing resolved");
 }
 
 #[test]
