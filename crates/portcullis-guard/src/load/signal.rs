@@ -74,13 +74,12 @@ impl LoadSignal {
         }
     }
 
-    /// A value in percent of the one at which the server sheds load; of the next higher or lower
-    /// level where shedding is not entered for this signal.
+    /// A value in percent of the one at which the server sheds load, or is critical where shedding
+    /// is not entered for this signal. None for a signal that cannot cause either.
     #[must_use]
-    pub fn percent_of_shedding(self, value: f64) -> f64 {
-        let [elevated, shedding, critical] = self.enters(0.0);
-        let threshold = shedding.or(critical).or(elevated).unwrap_or(100.0);
-        value * 100.0 / threshold
+    pub fn percent_of_shedding(self, value: f64) -> Option<f64> {
+        let [_, shedding, critical] = self.enters(0.0);
+        Some(value * 100.0 / shedding.or(critical)?)
     }
 
     /// Whether the signal is a waiting time.

@@ -58,8 +58,9 @@ impl StatusReader for Server {
         let waiting = self.queues.counts().iter().map(|queue| queue.now as u64).sum();
         let (values, load_reason) = self.load.levels();
         let signals = LoadSignal::ALL.into_iter().zip(values);
-        let signals =
-            signals.map(|(signal, value)| (signal.name(), signal.percent_of_shedding(value)));
+        let signals = signals.filter_map(|(signal, value)| {
+            Some((signal.name(), signal.percent_of_shedding(value)?))
+        });
         ServerStatus {
             connections_open: u64::try_from(self.metrics.connections_open.get()).unwrap_or(0),
             messages: self.metrics.messages_in.get(),

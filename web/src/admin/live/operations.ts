@@ -47,11 +47,15 @@ export async function perform(name: string, payload: Json): Promise<Json> {
   return answer;
 }
 
-export const block = (prefix: string, reason = ""): Operation => ({
+export const block = (prefix: string, reason = "", scope?: string): Operation => ({
   name: "address:block",
   title: `Block ${visible(prefix)}`,
   verb: "Block",
-  payload: { prefix, ...(reason === "" ? {} : { reason }) },
+  payload: {
+    prefix,
+    ...(reason === "" ? {} : { reason }),
+    ...(scope === undefined ? {} : { scope }),
+  },
   expires: "required",
   scoped: true,
   says:

@@ -60,7 +60,7 @@ function Row({ alert }: { alert: Alert }) {
       <p class="row-facts">
         {alert.key !== undefined && (
           <>
-            {visible(alert.key.kind, 20)} <Text>{alert.key.name ?? alert.key.value}</Text>
+            {visible(alert.key.kind, 20)} <Text>{nameOf(alert.key)}</Text>
             {isOwn(alert) && " (you)"},{" "}
           </>
         )}
@@ -92,6 +92,12 @@ function Row({ alert }: { alert: Alert }) {
       {isOpen.value && <Details alert={alert} />}
     </li>
   );
+}
+
+/** The name of a user, also before the list has it; other keys as they are. */
+function nameOf(key: NonNullable<Alert["key"]>): string {
+  const own = session.value?.user;
+  return key.name ?? (own?.id === key.value ? own.username : key.value);
 }
 
 const isOwn = (alert: Alert) => isAbout(alert, session.value?.user.id);

@@ -2,21 +2,37 @@
 // Never: an operation without its effect.
 import { useSignal } from "@preact/signals";
 import { propose, type Operation } from "../live/operations";
-import { mayChange, overview } from "../live/state";
+import { changes, mayChange, nowMs, overview } from "../live/state";
 import type { Offer } from "../model/overview";
 import { plural, visible } from "../model/words";
 import { Panel } from "./list";
 
+/** A button does not move or change between the look and the click. */
+const HELD_MS = 4_000;
+
+/** Offers that stay until a time, or until an operation was done. */
+interface Held {
+  offers: readonly Offer[];
+  changes: number;
+  untilMs: number;
+}
+
 export function Happening() {
-  const held = useSignal<readonly Offer[] | undefined>(undefined);
+  const held = useSignal<Held | undefined>(undefined);
   const happening = overview.value?.happening;
   if (overview.value === undefined) return null;
-  const offers = held.value ?? happening?.operations ?? [];
-  // A button does not move or change between the look and the click.
-  const hold = () => (held.value ??= happening?.operations);
+  const isHeld =
+    held.value !== undefined &&
+    held.value.changes === changes.value &&
+    nowMs.value < held.value.untilMs;
+  const offers = (isHeld ? held.value?.offers : undefined) ?? happening?.operations ?? [];
+  const hold = () => {
+    if (isHeld) return;
+    held.value = { offers, changes: changes.value, untilMs: Date.now() + HELD_MS };
+  };
   const release = () => (held.value = undefined);
   return (
-    <Panel title="What happens" wide>
+    <Panel title="What happens" wide steady={happening !== undefined}>
       <p class="happening">
         {happening === undefined
           ? `No attack is seen. ${rejectedUsers(overview.value.usersRejected)}`

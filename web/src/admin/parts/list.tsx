@@ -49,14 +49,22 @@ export function Panel({
   hint,
   children,
   wide,
+  steady,
 }: {
   title: string;
   hint?: string;
   children: ComponentChildren;
   wide?: boolean;
+  /** Whether the parts below stay in place when its content becomes shorter. */
+  steady?: boolean;
 }) {
+  const classes = [
+    "panel",
+    ...(wide === true ? ["wide"] : []),
+    ...(steady === true ? ["steady"] : []),
+  ];
   return (
-    <section class={wide === true ? "panel wide" : "panel"} aria-label={title}>
+    <section class={classes.join(" ")} aria-label={title}>
       <h2>{title}</h2>
       {hint !== undefined && <p class="hint">{hint}</p>}
       {children}

@@ -3,7 +3,7 @@
 import { link } from "../../session_state";
 import { sentence } from "../../refusal";
 import { pin, unpin } from "../live/operations";
-import { mayChange, nowMs, overview, receivedMs, stale } from "../live/state";
+import { mayChange, nowMs, overview, receivedMs, seconds, stale } from "../live/state";
 import { LEVELS, type Level, type Overview } from "../model/overview";
 import {
   clock,
@@ -75,6 +75,13 @@ function Pin({ isPinned }: { isPinned: boolean }) {
   );
 }
 
+/** Rejections a second in the last ten seconds, as in the sentence about an attack. */
+function recent(): number {
+  const values = seconds.value?.series.get("rejected")?.slice(-10) ?? [];
+  const known = values.filter((value) => value !== null);
+  return known.reduce((sum, value) => sum + value, 0) / Math.max(1, known.length);
+}
+
 function asSentence(words: string): string {
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 }
@@ -117,10 +124,11 @@ function Facts({ state }: { state: Overview }) {
         </dd>
       </div>
       <div>
-        <dt>Rejections</dt>
-        <dd>{count([...state.rejectedPerS.values()].reduce((sum, n) => sum + n, 0))}/s</dd>
+        <dt>Rejections, last 10 s</dt>
+        <dd>{count(recent())}/s</dd>
         <dd class="hint">
-          {state.usersRejected === 0 ? "no user" : plural(state.usersRejected, "user")} in 5 min
+          {state.usersRejected === 0 ? "no user" : plural(state.usersRejected, "user")} rejected in
+          5 min
         </dd>
       </div>
       <div>

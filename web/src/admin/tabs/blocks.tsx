@@ -38,6 +38,7 @@ export function Blocks() {
               <Text>{one.by}</Text>: <Text>{one.reason}</Text>
             </p>
             <div class="row-operations">
+              <Do operation={block(one.prefix, one.reason, one.scope)}>Extend</Do>
               <Do operation={unblock(one.prefix)}>Remove</Do>
             </div>
           </li>

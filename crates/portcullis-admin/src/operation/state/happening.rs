@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::message::text::harmless;
 use crate::operation::state::blocked_parties::{ActiveBlock, BlockedParties};
-use crate::operation::state::remedy::{ban, block, widen};
+use crate::operation::state::remedy::{ban, block, block_before_tls, widen};
 use crate::operation::state::sampler::ATTACK_PER_S;
 use crate::operation::state::sources::{Source, sources};
 
@@ -94,11 +94,16 @@ fn attack(situation: &Situation) -> Option<Happening> {
         if is_login { "logins" } else { "requests" },
         if rate * 100.0 < total * ALMOST_ALL_PERCENT { "mostly " } else { "" },
         rule_words(rule),
-        if is_open { origin_of(&divided.open, &found, situation) } else { String::new() },
         blocked_words(&divided),
+        if divided.blocks.is_empty() || !found.is_empty() {
+            origin_of(&divided.open, &found, situation)
+        } else {
+            String::new()
+        },
         load(situation),
     );
     let operations = found.iter().filter_map(|source| match source {
+        Source::Network(network) if is_before_tls(rule) => Some(block_before_tls(network, rule)),
         Source::Network(network) => Some(block(network, rule)),
         Source::User(party, _) => Some(ban(party, &name(party, situation), rule)),
         Source::Origin(..) => None,
@@ -119,9 +124,13 @@ fn blocked_words(divided: &BlockedParties) -> String {
     match divided.blocks.as_slice() {
         [] => String::new(),
         [(block, _)] => format!(
-            "{percent} % come from the network {}, which is blocked until {}. ",
+            "{percent} % come from the network {}, which is blocked until {}; {}. ",
             block.network,
-            clock(&block.until)
+            clock(&block.until),
+            match block.scope {
+                BlockScope::All => "its connections are rejected before TLS",
+                BlockScope::Unauthenticated => "each connection still costs a TLS handshake",
+            }
         ),
         [(strongest, _), others @ ..] => format!(
             "{percent} % come from {} blocked networks, such as {} until {}. ",
@@ -138,6 +147,12 @@ fn wider_block<'a>(situation: &Situation, divided: &'a BlockedParties) -> Option
     let (block, share) = divided.blocks.first()?;
     let helps = situation.is_overloaded && *share >= WIDEN_SHARE;
     Some(block).filter(|block| helps && block.scope == BlockScope::Unauthenticated)
+}
+
+/// Whether a rule rejects connections before the server knows who connects: a block that spares
+/// signed-in users does not help against them.
+fn is_before_tls(rule: &str) -> bool {
+    rule.starts_with("tls")
 }
 
 /// What a rule rejects, with its name.
@@ -373,7 +388,8 @@ mod tests {
         let blocks = vec![blocked("203.0.112.0/23", BlockScope::Unauthenticated)];
         let situation = Situation { blocks, ..flood(parties.clone()) };
         let contained = format!(
-            "{FLOOD}99 % come from the network 203.0.112.0/23, which is blocked until 03:02 UTC. "
+            "{FLOOD}99 % come from the network 203.0.112.0/23, which is blocked until 03:02 UTC; \
+             each connection still costs a TLS handshake. "
         );
         check(&situation, Some(&format!("{contained}The server is not overloaded.")), 0);
         // Each client costs a TLS handshake: an overloaded server rejects them before it.
@@ -383,6 +399,10 @@ mod tests {
         let found = describe(&situation).unwrap();
         assert_eq!(found.operations[0]["payload"]["scope"], "all");
         let blocks = vec![blocked("203.0.112.0/23", BlockScope::All)];
+        let text = text.replace(
+            "each connection still costs a TLS handshake",
+            "its connections are rejected before TLS",
+        );
         check(&Situation { blocks, ..situation }, Some(&text), 0);
         // A second network goes on beside the blocked one.
         let mut parties = parties;
@@ -391,10 +411,19 @@ mod tests {
         let blocks = ["203.0.113.0/24", "203.0.112.0/24"];
         let blocks = blocks.map(|network| blocked(network, BlockScope::All)).to_vec();
         let text = format!(
-            "{FLOOD}10 % come from 198.51.100.0/24. 90 % come from 2 blocked networks, such as \
-             203.0.113.0/24 until 03:02 UTC. The server is not overloaded."
+            "{FLOOD}90 % come from 2 blocked networks, such as 203.0.113.0/24 until 03:02 UTC. \
+             10 % come from 198.51.100.0/24. The server is not overloaded."
         );
         check(&Situation { blocks, ..flood(parties) }, Some(&text), 1);
+    }
+
+    #[test]
+    fn flood_of_tls_handshakes_is_answered_by_a_block_before_tls() {
+        let parties = vec![party(PartyKind::Prefix, "203.0.113.0/24", 100.0)];
+        let rates = vec![("tls_total", 100.0)];
+        let found = describe(&Situation { rates, ..flood(parties) }).unwrap();
+        assert_eq!(found.operations[0]["payload"]["scope"], "all");
+        assert_eq!(found.operations[0]["label"], "Block all clients of 203.0.113.0/24 for 1 hour");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The operations that the overview offers against an attack.
 //! Never: performs one; the administrator sees the effect and confirms.
 
+use ipnet::IpNet;
 use portcullis_model::BlockScope;
 use portcullis_server::RejectedParty;
 use serde_json::{Value, json};
@@ -31,7 +32,21 @@ pub(crate) fn block(source: &SourceNetwork, rule: &str) -> Value {
 
 /// The block of all clients of a network whose unauthenticated clients are blocked already.
 pub(crate) fn widen(block: &ActiveBlock, rule: &str) -> Value {
-    let network = block.network;
+    let effect = "Connections are rejected before TLS, also those of signed-in users there.";
+    block_all(block.network, rule, effect)
+}
+
+/// The block of all clients of a network that floods the server with TLS handshakes.
+pub(crate) fn block_before_tls(source: &SourceNetwork, rule: &str) -> Value {
+    let effect = format!(
+        "Connections are rejected before TLS, also those of signed-in users there. {} % of the \
+         rejections come from it.",
+        source.percent
+    );
+    block_all(source.network, rule, &effect)
+}
+
+fn block_all(network: IpNet, rule: &str, effect: &str) -> Value {
     json!({
         "name": "address:block",
         "payload": {
@@ -41,7 +56,7 @@ pub(crate) fn widen(block: &ActiveBlock, rule: &str) -> Value {
             "reason": format!("rejected by {rule}"),
         },
         "label": format!("Block all clients of {network} for 1 hour"),
-        "effect": "Connections are rejected before TLS, also those of signed-in users there.",
+        "effect": effect,
     })
 }
 

@@ -9,6 +9,8 @@ use portcullis_server::{PartyKind, RejectedParty};
 
 /// The share of all rejections from which one party is a source.
 const PARTY_SHARE: f64 = 0.2;
+/// The smallest share of a source beside blocked networks: others are bystanders.
+const BYSTANDER_SHARE: f64 = 0.05;
 /// The share from which a wider network is a source.
 const WIDER_SHARE: f64 = 0.5;
 /// Most networks that are named as sources.
@@ -43,7 +45,8 @@ pub(crate) struct SourceNetwork {
 pub(crate) fn sources(parties: &[RejectedParty], whole: f64) -> Vec<Source> {
     let of_kind = |kind: PartyKind| {
         let found = parties.iter().filter(move |party| party.kind == kind);
-        let mut named: Vec<_> = found.filter(|party| party.share >= PARTY_SHARE * whole).collect();
+        let least = (PARTY_SHARE * whole).max(BYSTANDER_SHARE);
+        let mut named: Vec<_> = found.filter(|party| party.share >= least).collect();
         named.sort_by(|one, other| other.share.total_cmp(&one.share));
         named
     };
@@ -83,7 +86,8 @@ fn wider(parties: &[RejectedParty], whole: f64) -> Option<(IpNet, f64)> {
         *share += party.share;
     }
     let strongest = neighbours.into_values().max_by(|one, other| one.1.total_cmp(&other.1));
-    strongest.filter(|(_, share)| *share >= WIDER_SHARE * whole)
+    let least = (WIDER_SHARE * whole).max(BYSTANDER_SHARE);
+    strongest.filter(|(_, share)| *share >= least)
 }
 
 /// The smallest network that holds both.
@@ -186,6 +190,8 @@ mod tests {
         let weak = [party(PartyKind::Prefix, "203.0.113.0/24", 5.0)];
         assert_eq!(sources(&weak, 1.0), []);
         assert_eq!(sources(&weak, 0.1).len(), 1, "the other rejections are of blocked networks");
+        let bystander = [party(PartyKind::Prefix, "203.0.113.0/24", 4.0)];
+        assert_eq!(sources(&bystander, 0.05), []);
         let alone = std::slice::from_ref(&origin);
         assert_eq!(sources(alone, 1.0), [Source::Origin(origin.clone(), 99)]);
     }
