@@ -97,6 +97,16 @@ if (process.argv.includes("--block")) {
   const done = page.getByText(/^Done: Block /);
   const problem = page.locator("p.problem");
   await done.or(problem).first().waitFor();
+  await page.mouse.move(0, 0);
+  if (await done.isVisible()) {
+    await timed(
+      "the sentence names the block",
+      page
+        .getByText(/ blocked /)
+        .first()
+        .waitFor(),
+    );
+  }
   await picture(page, "siege-blocked-1280-dark");
   assert.ok(await done.isVisible(), `not blocked: ${await problem.allInnerTexts()}`);
   note(`blocked after ${since()} s`);

@@ -47,20 +47,24 @@ export async function perform(name: string, payload: Json): Promise<Json> {
   return answer;
 }
 
-export const block = (prefix: string, reason = "", scope?: string): Operation => ({
+export const block = (prefix: string): Operation => ({
   name: "address:block",
   title: `Block ${visible(prefix)}`,
   verb: "Block",
-  payload: {
-    prefix,
-    ...(reason === "" ? {} : { reason }),
-    ...(scope === undefined ? {} : { scope }),
-  },
+  payload: { prefix },
   expires: "required",
   scoped: true,
   says:
     "Signed-in users at these addresses go on, unless you block all connections. Your own address " +
     "is never blocked.",
+});
+
+/** A block of the same network replaces the former one: it ends later, or concerns others. */
+export const extend = (prefix: string, reason: string, scope: string): Operation => ({
+  ...block(prefix),
+  title: `Extend the block of ${visible(prefix)}`,
+  verb: "Extend",
+  payload: { prefix, reason, scope },
 });
 
 export const unblock = (prefix: string): Operation => ({

@@ -1,6 +1,6 @@
 // Blocked networks, and a form that blocks one.
 // Never: a block without an end.
-import { block, propose, unblock } from "../live/operations";
+import { block, extend, propose, unblock } from "../live/operations";
 import { mayChange, nowMs } from "../live/state";
 import { readBlock } from "../model/rows";
 import { moment, plural } from "../model/words";
@@ -38,7 +38,7 @@ export function Blocks() {
               <Text>{one.by}</Text>: <Text>{one.reason}</Text>
             </p>
             <div class="row-operations">
-              <Do operation={block(one.prefix, one.reason, one.scope)}>Extend</Do>
+              <Do operation={extend(one.prefix, one.reason, one.scope)}>Extend</Do>
               <Do operation={unblock(one.prefix)}>Remove</Do>
             </div>
           </li>
