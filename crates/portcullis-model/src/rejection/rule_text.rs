@@ -13,7 +13,7 @@ pub fn rule_text(rule: &str) -> Option<&'static str> {
 fn of_limit(rule: &str) -> Option<&'static str> {
     Some(match rule {
         "connect_per_prefix" => "too many connection attempts from one network",
-        "connect_known_per_prefix" => "too many reconnects of known clients from one network",
+        "connect_known_per_prefix" => "too many reconnects of returning clients from one network",
         "connect_total" => "connection attempts beyond the limit for all clients",
         "tls_per_prefix" => "too many TLS handshakes from one network",
         "tls_total" => "TLS handshakes beyond the limit for all clients",
@@ -73,7 +73,7 @@ fn of_request(rule: &str) -> Option<&'static str> {
         "origin_rejected" => "requests by pages from an origin that is not allowed",
         "cross_site" => "requests caused by pages of other sites",
         "block" => "clients in blocked networks",
-        "capacity" => "connections that the server has no place for",
+        "capacity" => "connections beyond the capacity of the server",
         "shedding" => "requests that an overloaded server rejects first",
         "overloaded" => "requests that an overloaded server cannot serve",
         "draining" => "new connections while the server shuts down",

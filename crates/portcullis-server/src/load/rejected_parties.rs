@@ -179,7 +179,7 @@ impl<K> PartyTable<K> {
 /// The parties of some shards.
 #[derive(Debug, Default)]
 struct Parties {
-    /// All rejections, also those of parties that the tables have no place for.
+    /// All rejections, also those of parties that the full tables leave out.
     all: Tally,
     prefixes: PartyTable<IpAddr>,
     users: PartyTable<UserId>,

@@ -78,8 +78,8 @@ impl LoadSamples {
         self.rejections.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a rejection by its rule, network, user and origin. A client that has left without a
-    /// word was not rejected.
+    /// Counts a rejection by its rule, network, user and origin. A client that stopped answering
+    /// was not rejected.
     pub(crate) fn count_rejection(&self, shard: u16, party: &PartyRejection<'_>, now: Now) {
         if party.rule == PING_TIMEOUT {
             return;

@@ -194,10 +194,13 @@ function receiveAlert(payload: unknown): void {
   const fields = fieldsOf(payload);
   const news = readAlert(fields?.["data"] ?? payload);
   if (news === undefined) return;
-  const known = alerts.value.some((alert) => alert.id === news.id);
+  const former = alerts.value.find((alert) => alert.id === news.id);
+  // An alert that is reopened keeps its id.
+  const known = former !== undefined && former.state !== "resolved";
+  if (news.key !== undefined) news.key.name ??= former?.key?.name;
   alerts.value = [news, ...alerts.value.filter((alert) => alert.id !== news.id)];
   // The list has the name of the user.
-  if (news.key?.kind === "user" && !known) void readLists();
+  if (news.key?.kind === "user" && news.key.name === undefined) void readLists();
   const type = text(fields?.["type"]) ?? "";
   if (!known && isHigh(news) && !type.endsWith("resolved")) {
     announcement.value = `New alert, ${news.severity}: ${visible(news.title)}`;

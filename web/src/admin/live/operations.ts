@@ -5,6 +5,7 @@ import { ask } from "./ask";
 import type { Level } from "../model/overview";
 import { effectWords } from "../model/effect";
 import { object, text, time, type Json } from "../model/read";
+import type { Block } from "../model/rows";
 import { moment, visible } from "../model/words";
 import { changes } from "./state";
 
@@ -59,13 +60,19 @@ export const block = (prefix: string): Operation => ({
     "is never blocked.",
 });
 
-/** A block of the same network replaces the former one: it ends later, or concerns others. */
-export const extend = (prefix: string, reason: string, scope: string): Operation => ({
-  ...block(prefix),
-  title: `Extend the block of ${visible(prefix)}`,
-  verb: "Extend",
-  payload: { prefix, reason, scope },
-});
+/** A block of the same network replaces the former one. The form proposes a later end. */
+export const extend = ({ prefix, reason, scope, untilMs }: Block): Operation => {
+  const restS = ((untilMs ?? 0) - Date.now()) / 1000;
+  const later = DURATIONS.find(([seconds]) => seconds > restS) ?? DURATIONS.at(-1);
+  const proposed = later === undefined ? {} : { duration_s: later[0] };
+  return {
+    ...block(prefix),
+    title: `Extend the block of ${visible(prefix)}`,
+    verb: "Extend",
+    payload: { prefix, reason, scope, ...proposed },
+    says: `The new end replaces the present one, ${moment(untilMs, Date.now())}.`,
+  };
+};
 
 export const unblock = (prefix: string): Operation => ({
   name: "address:unblock",

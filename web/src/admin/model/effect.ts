@@ -9,7 +9,7 @@ export function effectWords(effect: unknown, payload: Json = {}): string {
   const count = (name: string) => number(fields[name]) ?? 0;
   const [connections, users] = [count("connections"), count("users")];
   if (connections === 0 && payload["scope"] !== undefined) {
-    return "No user is signed in from there, and no connection is open. New ones are rejected.";
+    return "No user is signed in from there, and no connection is open now.";
   }
   if (connections === 0) return "Concerns no connection that is open now.";
   if (payload["scope"] === "unauthenticated") {

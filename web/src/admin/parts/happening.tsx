@@ -1,6 +1,7 @@
 // The sentence of the server about the present, with up to three operations and their effects.
 // Never: an operation without its effect.
 import { useSignal } from "@preact/signals";
+import { session } from "../../session_state";
 import { propose, type Operation } from "../live/operations";
 import { changes, mayChange, nowMs, overview } from "../live/state";
 import type { Offer } from "../model/overview";
@@ -25,7 +26,9 @@ export function Happening() {
     held.value !== undefined &&
     held.value.changes === changes.value &&
     nowMs.value < held.value.untilMs;
-  const offers = (isHeld ? held.value?.offers : undefined) ?? happening?.operations ?? [];
+  const all = (isHeld ? held.value?.offers : undefined) ?? happening?.operations ?? [];
+  // The server rejects operations on the own account.
+  const offers = all.filter((offer) => offer.payload["user"] !== session.value?.user.id);
   const hold = () => {
     if (isHeld) return;
     held.value = { offers, changes: changes.value, untilMs: Date.now() + HELD_MS };

@@ -38,7 +38,7 @@ export function Blocks() {
               <Text>{one.by}</Text>: <Text>{one.reason}</Text>
             </p>
             <div class="row-operations">
-              <Do operation={extend(one.prefix, one.reason, one.scope)}>Extend</Do>
+              <Do operation={extend(one)}>Extend</Do>
               <Do operation={unblock(one.prefix)}>Remove</Do>
             </div>
           </li>

@@ -13,8 +13,11 @@ use portcullis_server::{PartyKind, RejectedParty, Services};
 pub(crate) struct ActiveBlock {
     pub(crate) network: IpNet,
     pub(crate) scope: BlockScope,
-    /// The end, in RFC 3339.
+    /// The end, in RFC 3339, and in words.
     pub(crate) until: String,
+    pub(crate) until_words: String,
+    /// Seconds until then.
+    pub(crate) rest_s: u64,
 }
 
 /// The parties of an attack, by whether they are blocked.
@@ -37,7 +40,10 @@ impl BlockedParties {
             let covers = |block: &ActiveBlock| {
                 network.is_some_and(|network| block.network.contains(&network))
             };
-            match known.iter().position(covers) {
+            let covering = (0..).zip(known).filter(|(_, block)| covers(block));
+            // A block of all clients applies before others.
+            let covering = covering.max_by_key(|(_, block)| block.scope == BlockScope::All);
+            match covering.map(|(index, _)| index) {
                 Some(index) => *shares.entry(index).or_default() += party.share,
                 None => divided.open.push(party.clone()),
             }
@@ -78,9 +84,16 @@ pub(crate) fn active_block(
 ) -> Option<ActiveBlock> {
     let network = party.value.parse().ok()?;
     let facts = services.directory.blocks().covering(network, now)?;
+    let (until, today) = (utc(facts.until_unix_ms), utc(now.unix_ms));
+    let (day, time) = until.split_once('T')?;
+    let day = if today.starts_with(day) { String::new() } else { format!("{day} ") };
+    let until_words = format!("{day}{} UTC", time.get(..5)?);
+    let rest_ms = facts.until_unix_ms - now.unix_ms;
     Some(ActiveBlock {
         network: facts.network.network(),
         scope: facts.scope,
-        until: utc(facts.until_unix_ms),
+        until_words,
+        rest_s: u64::try_from(rest_ms / 1_000).unwrap_or_default(),
+        until,
     })
 }

@@ -75,10 +75,12 @@ pub(crate) fn describe(situation: &Situation) -> Option<Happening> {
 /// A flood of rejected requests. It lasts through pauses of half a minute.
 fn attack(situation: &Situation) -> Option<Happening> {
     let total: f64 = situation.rates.iter().map(|(_, rate)| rate).sum();
-    let (rule, rate) = *situation.rates.first()?;
     if total < ATTACK_PER_S && situation.attack_since.is_none() {
         return None;
     }
+    let Some((rule, _)) = situation.rates.first().filter(|_| total >= 1.0) else {
+        return pause(situation);
+    };
     let parties: Vec<_> =
         situation.parties.iter().filter(|party| party.per_s > 0.0).cloned().collect();
     let divided = BlockedParties::divide(&parties, &situation.blocks);
@@ -86,26 +88,19 @@ fn attack(situation: &Situation) -> Option<Happening> {
     let open_share = 1.0 - divided.share();
     let is_open = total * open_share >= ATTACK_PER_S;
     let found = if is_open { sources(&divided.open, open_share) } else { Vec::new() };
-    let is_login = rule.starts_with("login") || rule.starts_with("code_failed");
+    let is_origin_known = is_open && (divided.blocks.is_empty() || !found.is_empty());
     let text = format!(
-        "{}the server rejects {} {} a second: {}{}. {}{}{}",
+        "{}{} {}{}{}",
         since(situation.attack_since.as_ref()),
-        total.round(),
-        if is_login { "logins" } else { "requests" },
-        if rate * 100.0 < total * ALMOST_ALL_PERCENT { "mostly " } else { "" },
-        rule_words(rule),
+        rejected_words(&situation.rates, total),
         blocked_words(&divided),
-        if divided.blocks.is_empty() || !found.is_empty() {
-            origin_of(&divided.open, &found, situation)
-        } else {
-            String::new()
-        },
+        if is_origin_known { origin_of(&divided.open, &found, situation) } else { String::new() },
         load(situation),
     );
     let operations = found.iter().filter_map(|source| match source {
-        Source::Network(network) if is_before_tls(rule) => Some(block_before_tls(network, rule)),
-        Source::Network(network) => Some(block(network, rule)),
-        Source::User(party, _) => Some(ban(party, &name(party, situation), rule)),
+        Source::Network(network) if is_before_tls(network.rule) => Some(block_before_tls(network)),
+        Source::Network(network) => Some(block(network)),
+        Source::User(party, _) => Some(ban(party, &name(party, situation))),
         Source::Origin(..) => None,
     });
     let wider = wider_block(situation, &divided).map(|block| widen(block, rule));
@@ -118,6 +113,42 @@ fn attack(situation: &Situation) -> Option<Happening> {
     })
 }
 
+/// An attack that can go on at any moment.
+fn pause(situation: &Situation) -> Option<Happening> {
+    let at = situation.attack_since.as_ref()?;
+    let text = format!(
+        "The attack since {} pauses: the server rejects nearly no request now. {}",
+        clock(at),
+        load(situation)
+    );
+    Some(Happening {
+        text,
+        since: Some(at.clone()),
+        rule: None,
+        offenders: Vec::new(),
+        operations: Vec::new(),
+    })
+}
+
+/// What the server rejects, and why.
+fn rejected_words(rates: &[(&'static str, f64)], total: f64) -> String {
+    let is_login = |rule: &str| rule.starts_with("login") || rule.starts_with("code_failed");
+    let logins: f64 = rates.iter().filter(|(rule, _)| is_login(rule)).map(|(_, rate)| rate).sum();
+    let (rule, rate) = rates.first().copied().unwrap_or_default();
+    let share = rate * 100.0 / total;
+    format!(
+        "the server rejects {} {} a second: {}{}.",
+        total.round(),
+        if logins * 100.0 >= total * ALMOST_ALL_PERCENT { "logins" } else { "requests" },
+        match share {
+            ALMOST_ALL_PERCENT.. => "",
+            50.0.. => "mostly ",
+            _ => "among others ",
+        },
+        rule_words(rule)
+    )
+}
+
 /// The sentence about networks that are blocked already; empty without them.
 fn blocked_words(divided: &BlockedParties) -> String {
     let percent = (divided.share() * 100.0).round();
@@ -126,7 +157,7 @@ fn blocked_words(divided: &BlockedParties) -> String {
         [(block, _)] => format!(
             "{percent} % come from the network {}, which is blocked until {}; {}. ",
             block.network,
-            clock(&block.until),
+            block.until_words,
             match block.scope {
                 BlockScope::All => "its connections are rejected before TLS",
                 BlockScope::Unauthenticated => "each connection still costs a TLS handshake",
@@ -136,7 +167,7 @@ fn blocked_words(divided: &BlockedParties) -> String {
             "{percent} % come from {} blocked networks, such as {} until {}. ",
             others.len() + 1,
             strongest.network,
-            clock(&strongest.until)
+            strongest.until_words
         ),
     }
 }
@@ -374,7 +405,8 @@ mod tests {
     }
 
     fn blocked(network: &str, scope: BlockScope) -> ActiveBlock {
-        ActiveBlock { network: network.parse().unwrap(), scope, until: String::from(AT) }
+        let (until, until_words) = (String::from(AT), String::from("03:02 UTC"));
+        ActiveBlock { network: network.parse().unwrap(), scope, until, until_words, rest_s: 7_200 }
     }
 
     #[test]
@@ -398,6 +430,8 @@ mod tests {
         check(&situation, Some(&text), 1);
         let found = describe(&situation).unwrap();
         assert_eq!(found.operations[0]["payload"]["scope"], "all");
+        let duration_s = &found.operations[0]["payload"]["duration_s"];
+        assert_eq!(duration_s, 7_200, "no earlier than the present block");
         let blocks = vec![blocked("203.0.112.0/23", BlockScope::All)];
         let text = text.replace(
             "each connection still costs a TLS handshake",
@@ -419,7 +453,8 @@ mod tests {
 
     #[test]
     fn flood_of_tls_handshakes_is_answered_by_a_block_before_tls() {
-        let parties = vec![party(PartyKind::Prefix, "203.0.113.0/24", 100.0)];
+        let mut parties = vec![party(PartyKind::Prefix, "203.0.113.0/24", 100.0)];
+        parties[0].rule = "tls_total";
         let rates = vec![("tls_total", 100.0)];
         let found = describe(&Situation { rates, ..flood(parties) }).unwrap();
         assert_eq!(found.operations[0]["payload"]["scope"], "all");
@@ -428,12 +463,35 @@ mod tests {
 
     #[test]
     fn attack_lasts_through_a_pause() {
-        let parties = vec![party(PartyKind::Prefix, "203.0.113.0/24", 100.0)];
+        use PartyKind::Prefix;
+        let parties =
+            vec![party(Prefix, "203.0.113.0/24", 95.0), party(Prefix, "192.0.2.0/24", 5.0)];
         let rates = vec![("connect_per_prefix", 2.0)];
         let situation = Situation { rates, ..flood(parties) };
         let text = "Since 03:02 UTC, the server rejects 2 requests a second: too many connection \
                     attempts from one network (connect_per_prefix). The server is not overloaded.";
         check(&situation, Some(text), 0);
+        let text = "The attack since 03:02 UTC pauses: the server rejects nearly no request now. \
+                    The server is not overloaded.";
+        check(&Situation { rates: Vec::new(), ..situation.clone() }, Some(text), 0);
+        let rates = vec![("connect_per_prefix", 0.4)];
+        check(&Situation { rates, ..situation }, Some(text), 0);
+    }
+
+    #[test]
+    fn remedy_fits_the_rule_of_its_source() {
+        let mut parties = vec![
+            party(PartyKind::Prefix, "203.0.113.0/24", 60.0),
+            party(PartyKind::Prefix, "198.51.100.0/24", 30.0),
+        ];
+        (parties[0].rule, parties[1].rule) = ("tls_total", "login_per_prefix");
+        let rates = vec![("tls_total", 45.0), ("login_per_prefix", 40.0), ("token", 15.0)];
+        let found = describe(&Situation { rates, ..flood(parties) }).unwrap();
+        let begin = "Since 03:02 UTC, the server rejects 100 requests a second: among others TLS ";
+        assert!(found.text.starts_with(begin), "{}", found.text);
+        let payloads: Vec<_> = found.operations.iter().map(|one| &one["payload"]).collect();
+        assert_eq!((&payloads[0]["scope"], &payloads[1]["scope"]), (&json!("all"), &Value::Null));
+        assert_eq!(payloads[1]["reason"], "rejected by login_per_prefix");
     }
 
     #[test]

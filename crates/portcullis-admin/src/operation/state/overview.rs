@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use portcullis_audit::utc;
-use portcullis_guard::{Event, LoadState, Rule};
+use portcullis_guard::{BlockRules, BlockedNetwork, Event, LoadState, Rule};
 use portcullis_model::Denial;
 use portcullis_server::{PartyKind, RejectedParty, Reply, ServerStatus, Services};
 use serde::Deserialize;
@@ -49,7 +49,10 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
     let reason = status.load_reason.as_ref();
     let parties = services.rejected_parties();
     let users = parties.iter().filter(|party| party.kind == PartyKind::User).count();
-    let happening = describe(&situation(desk, services, &status, parties));
+    let mut happening = describe(&situation(desk, services, &status, parties));
+    if let Some(happening) = &mut happening {
+        happening.operations.retain(|operation| is_possible(desk, services, operation));
+    }
     let (rates, messages_per_s, answers) = {
         let sampler = desk.sampler();
         let rates: BTreeMap<_, _> =
@@ -79,6 +82,19 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
         "channels": channels(desk),
         "happening": happening.map(|one| one.view(|party| view(party, services))),
     })
+}
+
+/// Whether an offered operation would not be rejected: a wide network can hold the operator's own
+/// machines, which no block covers.
+fn is_possible(desk: &Desk, services: &Services, operation: &Value) -> bool {
+    let Some(prefix) = operation.pointer("/payload/prefix").and_then(Value::as_str) else {
+        return true;
+    };
+    let proxies = &services.gate.options().proxies;
+    let (Ok(network), Ok(stored)) = (BlockedNetwork::parse(prefix), desk.stored()) else {
+        return false;
+    };
+    BlockRules::new(proxies, stored.private).is_ok_and(|rules| rules.check(network, None).is_ok())
 }
 
 /// The facts for the sentence.
@@ -111,7 +127,9 @@ fn situation(
 
 /// The names of the strongest users, by their ids.
 fn user_names(services: &Services, parties: &[RejectedParty]) -> HashMap<String, String> {
-    let users = parties.iter().filter(|party| party.kind == PartyKind::User).take(NAMES_MAX);
+    let mut users: Vec<_> = parties.iter().filter(|party| party.kind == PartyKind::User).collect();
+    users.sort_by(|one, other| other.share.total_cmp(&one.share));
+    let users = users.into_iter().take(NAMES_MAX);
     users.filter_map(|user| Some((user.value.clone(), name(user, services)?))).collect()
 }
 

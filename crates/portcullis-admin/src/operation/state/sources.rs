@@ -13,6 +13,10 @@ const PARTY_SHARE: f64 = 0.2;
 const BYSTANDER_SHARE: f64 = 0.05;
 /// The share from which a wider network is a source.
 const WIDER_SHARE: f64 = 0.5;
+/// The part of a neighbourhood's rejections that a wider network holds, at least.
+const JOINED_PART: f64 = 0.9;
+/// Fewer networks are sources on their own.
+const JOINED_MIN: usize = 4;
 /// Most networks that are named as sources.
 const NETWORKS_MAX: usize = 3;
 /// The widest networks that can be blocked.
@@ -32,7 +36,12 @@ pub(crate) enum Source {
 pub(crate) struct SourceNetwork {
     pub(crate) network: IpNet,
     pub(crate) percent: u64,
+    /// The limit or rule that rejects it.
+    pub(crate) rule: &'static str,
 }
+
+/// A network with its share of all rejections and its strongest rule.
+type SharedNetwork = (IpNet, f64, &'static str);
 
 /// The sources of an attack, at most three; none when it comes from everywhere.
 ///
@@ -57,12 +66,14 @@ pub(crate) fn sources(parties: &[RejectedParty], whole: f64) -> Vec<Source> {
     {
         return vec![Source::User((*user).clone(), percent(user.share))];
     }
-    let wider = wider(parties, whole).filter(|(_, share)| *share >= strongest * 2.0);
-    let single =
-        single.into_iter().filter_map(|party| Some((party.value.parse().ok()?, party.share)));
+    let wider = wider(parties, whole).filter(|(_, share, _)| *share >= strongest * 2.0);
+    let single = single
+        .into_iter()
+        .filter_map(|party| Some((party.value.parse().ok()?, party.share, party.rule)));
     let networks: Vec<_> = wider.into_iter().chain(single).take(NETWORKS_MAX).collect();
     if !networks.is_empty() {
-        let source = |(network, share)| SourceNetwork { network, percent: percent(share) };
+        let source =
+            |(network, share, rule)| SourceNetwork { network, percent: percent(share), rule };
         return networks.into_iter().map(|found| Source::Network(source(found))).collect();
     }
     let origin = of_kind(PartyKind::Origin).into_iter().next();
@@ -73,21 +84,40 @@ fn percent(share: f64) -> u64 {
     (share.min(1.0) * 100.0).round() as u64
 }
 
-/// The smallest network that holds all networks of one neighbourhood, with its share, if most
-/// rejections come from it.
-fn wider(parties: &[RejectedParty], whole: f64) -> Option<(IpNet, f64)> {
-    let mut neighbours: BTreeMap<IpNet, (IpNet, f64)> = BTreeMap::new();
+/// The smallest network that holds nearly all of one neighbourhood, if most rejections come from
+/// it. The weakest neighbours are left out: they are bystanders, and would make it wider.
+fn wider(parties: &[RejectedParty], whole: f64) -> Option<SharedNetwork> {
+    let mut neighbourhoods: BTreeMap<IpNet, Vec<SharedNetwork>> = BTreeMap::new();
     for party in parties.iter().filter(|party| party.kind == PartyKind::Prefix) {
         let Ok(network) = party.value.parse::<IpNet>() else { continue };
         let widest = if network.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
         let Some(neighbourhood) = shortened(network, widest) else { continue };
-        let (common, share) = neighbours.entry(neighbourhood).or_insert((network, 0.0));
-        *common = enclosing(*common, network).unwrap_or(neighbourhood);
-        *share += party.share;
+        let member = (network, party.share, party.rule);
+        neighbourhoods.entry(neighbourhood).or_default().push(member);
     }
-    let strongest = neighbours.into_values().max_by(|one, other| one.1.total_cmp(&other.1));
+    let joined = neighbourhoods.into_values().filter_map(join);
+    let strongest = joined.max_by(|one, other| one.1.total_cmp(&other.1));
     let least = (WIDER_SHARE * whole).max(BYSTANDER_SHARE);
-    strongest.filter(|(_, share)| *share >= least)
+    strongest.filter(|(_, share, _)| *share >= least)
+}
+
+/// The smallest network that holds the strongest of these networks.
+fn join(mut networks: Vec<SharedNetwork>) -> Option<SharedNetwork> {
+    networks.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let total: f64 = networks.iter().map(|(_, share, _)| share).sum();
+    let (mut common, mut share, rule) = *networks.first()?;
+    let mut count = 1;
+    for (network, more, _) in networks.iter().skip(1) {
+        if share >= total * JOINED_PART {
+            break;
+        }
+        common = enclosing(common, *network)?;
+        share += more;
+        count += 1;
+    }
+    let inside = networks.iter().filter(|(network, ..)| common.contains(network));
+    let share = inside.map(|(_, share, _)| share).sum();
+    (count >= JOINED_MIN).then_some((common, share, rule))
 }
 
 /// The smallest network that holds both.
@@ -159,6 +189,14 @@ mod tests {
         assert_eq!(found.len(), NETWORKS_MAX);
         assert_eq!(found[0], (String::from("10.0.0.0/22"), 100));
         assert_eq!(found[1], (String::from("10.0.0.0/24"), 25));
+        // A bystander makes it no wider, and two networks are two sources.
+        let mut all = neighbours(16..32);
+        all.push(party(PartyKind::Prefix, "198.18.200.0/24", 0.1));
+        assert_eq!(networks(&all), [(String::from("198.18.16.0/20"), 90)]);
+        let two = ["198.18.0.0/24", "198.18.255.0/24"];
+        let two = two.map(|network| party(PartyKind::Prefix, network, 30.0));
+        let singles = two.each_ref().map(|party| (party.value.clone(), 30));
+        assert_eq!(networks(&two), singles);
         // A part that is too small, or spread beyond what can be blocked.
         assert_eq!(networks(&neighbours(16..24)), []);
         let spread: Vec<_> = (0..10).map(|number| of(&format!("198.{number}.0.0/24"))).collect();
