@@ -192,7 +192,7 @@ mod tests {
         // A bystander makes it no wider, and two networks are two sources.
         let mut all = neighbours(16..32);
         all.push(party(PartyKind::Prefix, "198.18.200.0/24", 0.1));
-        assert_eq!(networks(&all), [(String::from("198.18.16.0/20"), 90)]);
+        assert_eq!(networks(&all), [(String::from("198.18.16.0/20"), 96)]);
         let two = ["198.18.0.0/24", "198.18.255.0/24"];
         let two = two.map(|network| party(PartyKind::Prefix, network, 30.0));
         let singles = two.each_ref().map(|party| (party.value.clone(), 30));
