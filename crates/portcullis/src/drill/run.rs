@@ -20,7 +20,8 @@ pub(crate) fn require_proof(attacker: &mut Attacker<'_>) -> Result<Option<IpAddr
     let target = format!("{} ({})", attacker.target.origin, attacker.target.address);
     match attacker.first_proof() {
         Ok(FirstProof { is_proven: true, challenge, .. }) => {
-            Ok(attacker.address_of(&challenge).ok().flatten())
+            attacker.first_address = attacker.address_of(&challenge).ok().flatten();
+            Ok(attacker.first_address)
         }
         Ok(FirstProof { answer: Answer::Response(response), .. }) if response.status == 200 => {
             bail!("{target} answers without the right proof: it is another server; {CAUSES}")

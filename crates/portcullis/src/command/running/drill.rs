@@ -109,9 +109,10 @@ fn drill(
     let (mut control, key) = OpenDrill::start(installation)?;
     let mut attacker = Attacker::new(target, facts, &key, &mut control);
     let own_address = require_proof(&mut attacker)?;
-    let blocked = facts.block.as_ref().zip(own_address);
-    // The server blocks no proxy.
-    if let Some((block, address)) = blocked.filter(|(_, address)| !facts.is_proxy(*address)) {
+    // The server does not block a proxy.
+    let blocked = facts.block.as_ref().filter(|block| block.is_in_reach()).zip(own_address);
+    let blocked = blocked.filter(|(_, address)| !facts.is_proxy(*address));
+    if let Some((block, address)) = blocked {
         errln!("{}\n", block_notice(block, address));
     }
     let print = |case: &CaseResult| match arguments.json {

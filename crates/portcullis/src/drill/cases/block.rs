@@ -6,18 +6,18 @@ use std::net::IpAddr;
 use super::case::{Case, CaseOutcome, Group, Verdict, fail, fail_with, pass, skip};
 use crate::drill::client::answer::Answer;
 use crate::drill::client::attacker::{Attacker, Obstacle, is_limited};
-use crate::drill::client::facts::BlockFacts;
+use crate::drill::client::facts::{BlockFacts, VIOLATIONS_MAX};
 use crate::drill::client::request::{Request, SOCKET_PATH};
 
-/// Most violations that a drill causes.
-const VIOLATIONS_MAX: u32 = 150;
+/// How often the case checks its address. Each request can leave through another one of several.
+const ADDRESS_CHECKS: usize = 4;
 
 pub(super) const GROUP: Group = Group {
     name: "block after violations",
     cases: &[Case {
         id: "block-violations",
         name: "an address with many violations is blocked for a time",
-        threat: "attempts without an end",
+        threat: "unlimited attempts",
         sent: "requests of a path that does not exist, 150 at most, until the address is blocked",
         expected: "429 for requests and WebSockets after rate.penalty_per_prefix violations",
         fix: "set rate.penalty_per_prefix, name the proxy in listen.trusted_proxies, and let it \
@@ -33,7 +33,7 @@ fn block(attacker: &mut Attacker<'_>) -> CaseOutcome {
              --with-block",
         ));
     };
-    if block.violations >= VIOLATIONS_MAX {
+    if !block.is_in_reach() {
         return Ok(skip(format!(
             "not checked: rate.penalty_per_prefix permits {} violations, and a drill causes \
              {VIOLATIONS_MAX}",
@@ -41,8 +41,13 @@ fn block(attacker: &mut Attacker<'_>) -> CaseOutcome {
         )));
     }
     attacker.reset_limits()?;
-    let Some(address) = attacker.sight(|request| request)?.address else {
-        return Ok(skip("the request did not reach the server"));
+    let mut seen = Vec::with_capacity(ADDRESS_CHECKS);
+    for _ in 0..ADDRESS_CHECKS {
+        seen.push(attacker.sight(|request| request)?.address);
+    }
+    let address = match judge_addresses(attacker.first_address, &seen) {
+        Ok(address) => address,
+        Err(verdict) => return Ok(verdict),
     };
     if attacker.facts.is_proxy(address) {
         return Ok(skip(
@@ -55,6 +60,28 @@ fn block(attacker: &mut Attacker<'_>) -> CaseOutcome {
         && !attacker.ask_once(&own).is_ok_and(|answer| is_limited(&answer));
     let left = (!is_lifted).then(|| block.unlock.of(address));
     Ok(with_state(verdict, left.as_deref()))
+}
+
+/// The address of all requests. The server lifts only the limits of the address that sent the first
+/// proof, so the case does not block another one.
+fn judge_addresses(first: Option<IpAddr>, seen: &[Option<IpAddr>]) -> Result<IpAddr, Verdict> {
+    let Some(first) = first else {
+        return Err(skip("not checked: the server did not report the address of the first proof"));
+    };
+    for address in seen {
+        match address {
+            Some(address) if *address == first => {}
+            Some(address) => {
+                return Err(skip(format!(
+                    "not checked: this machine has several addresses, {first} and {address}, and \
+                     the server would lift the block of the first one only; choose one with \
+                     --source"
+                )));
+            }
+            None => return Err(skip("the request did not reach the server")),
+        }
+    }
+    Ok(first)
 }
 
 /// Causes violations until the server blocks the address.
@@ -133,6 +160,34 @@ mod tests {
     fn facts(is_observed: bool) -> BlockFacts {
         let unlock = UnlockCommand { server: String::new() };
         BlockFacts { violations: 100, is_observed, length: Duration::from_secs(60), unlock }
+    }
+
+    #[test]
+    fn address_that_the_server_would_not_unlock_is_not_blocked() {
+        let [own, other] = ["192.0.2.7", "192.0.2.8"].map(|text| text.parse::<IpAddr>().unwrap());
+        let check = |first, seen: [Option<IpAddr>; 2]| match judge_addresses(first, &seen) {
+            Ok(address) => address.to_string(),
+            Err(Verdict::Skip { why }) => why,
+            Err(verdict) => format!("{verdict:?}"),
+        };
+        for (first, seen, expect) in [
+            (Some(own), [Some(own), Some(own)], "192.0.2.7"),
+            (Some(own), [Some(other), Some(other)], "several addresses, 192.0.2.7 and 192.0.2.8"),
+            (Some(own), [Some(own), Some(other)], "several addresses, 192.0.2.7 and 192.0.2.8"),
+            (Some(own), [Some(own), None], "did not reach the server"),
+            (None, [Some(own), Some(own)], "did not report the address"),
+        ] {
+            let found = check(first, seen);
+            assert!(found.contains(expect), "{first:?} {seen:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn limit_that_a_drill_cannot_reach_is_known_before() {
+        for (violations, expect) in [(1, true), (149, true), (150, false), (151, false)] {
+            let facts = BlockFacts { violations, ..facts(false) };
+            assert_eq!(facts.is_in_reach(), expect, "{violations}");
+        }
     }
 
     #[test]

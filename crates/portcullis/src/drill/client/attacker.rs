@@ -92,6 +92,8 @@ pub(crate) struct Attacker<'a> {
     control: &'a mut dyn Control,
     budget: Budget,
     local: Option<IpAddr>,
+    /// The address from which the first proof was requested, as the server saw it.
+    pub(crate) first_address: Option<IpAddr>,
     /// The outcomes of the slow clients, after they ran.
     slow: Vec<(SlowStage, Result<SlowRun, Obstacle>)>,
 }
@@ -103,7 +105,16 @@ impl<'a> Attacker<'a> {
         key: &'a DrillKey,
         control: &'a mut dyn Control,
     ) -> Self {
-        Self { target, facts, key, control, budget: Budget::new(), local: None, slow: Vec::new() }
+        Self {
+            target,
+            facts,
+            key,
+            control,
+            budget: Budget::new(),
+            local: None,
+            first_address: None,
+            slow: Vec::new(),
+        }
     }
 
     pub(crate) fn connections(&self) -> u32 {

@@ -9,6 +9,9 @@ use ipnet::IpNet;
 use portcullis_model::Secret;
 use rustls::ClientConfig;
 
+/// Most violations that a drill causes.
+pub(crate) const VIOLATIONS_MAX: u32 = 150;
+
 /// The facts that the cases need.
 pub(crate) struct Facts {
     /// A page that can connect, from `origin.allowed`.
@@ -59,6 +62,13 @@ pub(crate) struct BlockFacts {
     pub(crate) length: Duration,
     /// The command that lifts the block.
     pub(crate) unlock: UnlockCommand,
+}
+
+impl BlockFacts {
+    /// Whether the violations of a drill lead to a block.
+    pub(crate) fn is_in_reach(&self) -> bool {
+        self.violations < VIOLATIONS_MAX
+    }
 }
 
 /// The command that lifts the limits of an address.
