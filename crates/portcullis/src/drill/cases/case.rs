@@ -58,7 +58,7 @@ pub(crate) fn rejected(answer: &Answer) -> Verdict {
     match answer {
         Answer::Response(response) if response.status >= 400 => pass(answer.words()),
         Answer::Closed => pass(answer.words()),
-        Answer::Response(_) | Answer::Silent => fail(answer.words()),
+        Answer::Response(_) | Answer::Silent | Answer::TooLong => fail(answer.words()),
     }
 }
 
@@ -87,6 +87,7 @@ mod tests {
             (status(101), false),
             (status(302), false),
             (Answer::Silent, false),
+            (Answer::TooLong, false),
         ] {
             let is_pass = matches!(rejected(&answer), Verdict::Pass { .. });
             assert_eq!(is_pass, expect, "{answer:?}");

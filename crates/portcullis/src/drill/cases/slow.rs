@@ -150,6 +150,7 @@ fn judge(run: SlowRun, timeout: Timeout) -> Verdict {
         SlowEnd::Status(status @ (429 | 503)) => {
             skip(format!("not checked: a limit answered with status {status}"))
         }
+        SlowEnd::TooLong => skip(format!("not checked: {}", run.end.words())),
         SlowEnd::Status(_) | SlowEnd::Socket(_) | SlowEnd::Closed => {
             pass(format!("{}, after {ended_s:.1} s", run.end.words()))
         }
@@ -179,6 +180,12 @@ mod tests {
                 13,
                 10,
                 fail("the connection stays open for more than 13.0 s; permitted: 10.0 s"),
+            ),
+            (
+                SlowEnd::TooLong,
+                1,
+                10,
+                skip("not checked: the target sent 256 KiB, the most that a drill reads"),
             ),
             (SlowEnd::Status(429), 0, 10, skip("not checked: a limit answered with status 429")),
             (

@@ -1,7 +1,7 @@
 //! The answer of the target: a response, the end of the connection, or silence.
 //! Never: a body or a header beyond the bounds of a connection.
 
-use super::connection::{Connection, ReadOutcome};
+use super::connection::{Connection, READ_MAX_BYTES, ReadOutcome};
 
 /// Most headers that are read.
 const HEADERS_MAX: usize = 100;
@@ -23,6 +23,8 @@ pub(crate) enum Answer {
     Closed,
     /// Nothing arrived in time.
     Silent,
+    /// As many bytes as are read, and no response.
+    TooLong,
 }
 
 impl Response {
@@ -60,6 +62,7 @@ impl Answer {
             match connection.read() {
                 ReadOutcome::Bytes => {}
                 ReadOutcome::End => return Self::Closed,
+                ReadOutcome::Limit => return Self::TooLong,
                 ReadOutcome::Silence => return Self::Silent,
             }
         }
@@ -69,14 +72,14 @@ impl Answer {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Response(response) => response.status,
-            Self::Closed | Self::Silent => 0,
+            Self::Closed | Self::Silent | Self::TooLong => 0,
         }
     }
 
     pub(crate) fn response(&self) -> Option<&Response> {
         match self {
             Self::Response(response) => Some(response),
-            Self::Closed | Self::Silent => None,
+            Self::Closed | Self::Silent | Self::TooLong => None,
         }
     }
 
@@ -91,6 +94,7 @@ impl Answer {
             Self::Response(response) => format!("status {}", response.status),
             Self::Closed => String::from("the connection was closed"),
             Self::Silent => String::from("no answer in 3 s"),
+            Self::TooLong => format!("no response in {} KiB", READ_MAX_BYTES / 1_024),
         }
     }
 }

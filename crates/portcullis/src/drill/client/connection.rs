@@ -15,7 +15,7 @@ use super::target::Target;
 /// Time to connect, and for each read and write.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Most bytes of a connection that are read.
-const READ_MAX_BYTES: usize = 256 * 1024;
+pub(crate) const READ_MAX_BYTES: usize = 256 * 1024;
 
 enum Stream {
     Plain(TcpStream),
@@ -27,8 +27,10 @@ enum Stream {
 pub(crate) enum ReadOutcome {
     /// More bytes are in the buffer.
     Bytes,
-    /// The other side has ended the connection, or the bound of bytes is reached.
+    /// The other side has ended the connection.
     End,
+    /// The bound of bytes is reached: nothing more is read, and the connection can be open.
+    Limit,
     /// Nothing arrived in time.
     Silence,
 }
@@ -97,7 +99,7 @@ impl Connection {
     /// Reads once.
     pub(crate) fn read(&mut self) -> ReadOutcome {
         if self.read_bytes >= READ_MAX_BYTES {
-            return ReadOutcome::End;
+            return ReadOutcome::Limit;
         }
         let mut part = [0; 4_096];
         let read = match &mut self.stream {
@@ -119,7 +121,7 @@ impl Connection {
         }
     }
 
-    /// Reads until the other side ends the connection or is silent.
+    /// Reads until the other side ends the connection or is silent, or until the bound.
     pub(crate) fn read_all(&mut self) -> ReadOutcome {
         loop {
             match self.read() {

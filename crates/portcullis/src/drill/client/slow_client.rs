@@ -2,12 +2,13 @@
 //! Never: more than four bytes a second; a wait beyond its limit.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 use portcullis_model::Moment;
 
 use super::answer::Answer;
-use super::connection::{Connection, ReadOutcome};
+use super::connection::{Connection, READ_MAX_BYTES, ReadOutcome};
 use super::websocket::{SocketEnd, WebSocket};
 
 /// The pause after each byte, and the time of each read.
@@ -56,6 +57,8 @@ pub(crate) enum SlowEnd {
     Closed,
     /// The connection is still open.
     Open,
+    /// Unknown: the target sent more bytes than a drill reads.
+    TooLong,
 }
 
 impl SlowEnd {
@@ -66,6 +69,10 @@ impl SlowEnd {
             Self::Socket(end) => end.words(),
             Self::Closed => String::from("the connection was closed"),
             Self::Open => String::from("the connection stays open"),
+            Self::TooLong => {
+                let sent = READ_MAX_BYTES / 1_024;
+                format!("the target sent {sent} KiB, the most that a drill reads")
+            }
         }
     }
 }
@@ -118,14 +125,17 @@ impl SlowClient {
     pub(crate) fn run(mut self, limit: Duration) -> SlowRun {
         let started = Moment::now();
         loop {
+            let turn = Moment::now();
             if let Some(byte) = self.bytes.next() {
                 self.connection().send(&[byte]);
             }
-            let end = self.read();
+            let end = self.read(turn);
             let time = Moment::now().since(started);
             if end != SlowEnd::Open || time >= limit {
                 return SlowRun { end, time };
             }
+            // Bytes of the target end a read before its time.
+            thread::sleep(PAUSE.saturating_sub(Moment::now().since(turn)));
         }
     }
 
@@ -136,22 +146,87 @@ impl SlowClient {
         }
     }
 
-    /// Reads for the time of a pause.
-    fn read(&mut self) -> SlowEnd {
+    /// Reads for the time of a pause, which began with the turn.
+    fn read(&mut self, turn: Moment) -> SlowEnd {
         match &mut self.reader {
-            Reader::Bytes(connection) => match connection.read() {
-                ReadOutcome::End => SlowEnd::Closed,
-                ReadOutcome::Bytes | ReadOutcome::Silence => SlowEnd::Open,
+            Reader::Bytes(connection) => loop {
+                match connection.read() {
+                    ReadOutcome::End => return SlowEnd::Closed,
+                    ReadOutcome::Limit => return SlowEnd::TooLong,
+                    ReadOutcome::Bytes if Moment::now().since(turn) < PAUSE => {}
+                    ReadOutcome::Bytes | ReadOutcome::Silence => return SlowEnd::Open,
+                }
             },
             Reader::Responses(connection) => match Answer::read(connection) {
                 Answer::Response(response) => SlowEnd::Status(response.status),
                 Answer::Closed => SlowEnd::Closed,
                 Answer::Silent => SlowEnd::Open,
+                Answer::TooLong => SlowEnd::TooLong,
             },
             Reader::Frames(socket) => match socket.end() {
                 SocketEnd::Open => SlowEnd::Open,
                 end @ (SocketEnd::Code(_) | SocketEnd::Closed) => SlowEnd::Socket(end),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread::JoinHandle;
+
+    use super::*;
+    use crate::drill::client::target::Target;
+
+    /// A connection to a target that does this with its socket.
+    fn connect<T: Send + 'static>(
+        act: impl FnOnce(TcpStream) -> T + Send + 'static,
+    ) -> (Connection, JoinHandle<T>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let target = Target::read(&format!("http://{address}"), None).unwrap();
+        let connection = Connection::plain(&target, address.port()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        (connection, thread::spawn(move || act(socket)))
+    }
+
+    #[test]
+    fn target_that_streams_is_not_a_closed_connection() {
+        type Open = fn(Connection, Vec<u8>) -> io::Result<SlowClient>;
+        let streamed = READ_MAX_BYTES + 4_096;
+        for (open, bytes, expect) in [
+            (SlowClient::below_http as Open, streamed, SlowEnd::TooLong),
+            (SlowClient::of_http, streamed, SlowEnd::TooLong),
+            (SlowClient::below_http, 10_000, SlowEnd::Closed),
+            (SlowClient::of_http, 10_000, SlowEnd::Closed),
+        ] {
+            let (connection, target) = connect(move |mut socket| {
+                // The client closes the connection when it has read enough.
+                let _closed = socket.write_all(&vec![b'x'; bytes]);
+            });
+            let client = open(connection, Vec::new()).unwrap();
+            assert_eq!(client.run(Duration::from_secs(60)).end, expect, "{bytes}");
+            target.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn bytes_are_sent_with_pauses_whatever_the_target_sends() {
+        let (connection, target) = connect(|mut socket| {
+            let (mut received, mut part) = (0, [0; 64]);
+            while let Ok(count @ 1..) = socket.read(&mut part) {
+                received += count;
+                let _closed = socket.write_all(&[b'x'; 64]);
+            }
+            received
+        });
+        let client = SlowClient::below_http(connection, vec![b'a'; 1_000]).unwrap();
+        let run = client.run(PAUSE);
+        assert_eq!(run.end, SlowEnd::Open);
+        assert!(run.time >= PAUSE, "{run:?}");
+        let received = target.join().unwrap();
+        assert!(received <= 2, "{received}");
     }
 }

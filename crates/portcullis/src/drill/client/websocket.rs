@@ -114,7 +114,8 @@ impl WebSocket {
             match self.0.read() {
                 ReadOutcome::Bytes => {}
                 ReadOutcome::End => return Err(SocketEnd::Closed),
-                ReadOutcome::Silence => return Err(SocketEnd::Open),
+                // After the bound of bytes, no end was seen.
+                ReadOutcome::Silence | ReadOutcome::Limit => return Err(SocketEnd::Open),
             }
         }
     }
