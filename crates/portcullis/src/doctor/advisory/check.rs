@@ -1,7 +1,10 @@
 //! D10: advisories of the operator's directory against the dependencies of this binary.
 //! Never: a download; without a directory the check says that it did not run.
 
-use std::fs::OpenOptions;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ffi::OsString;
+use std::fs::{DirEntry, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -50,16 +53,21 @@ fn check_directory(
     check: &mut CheckBuilder,
 ) {
     let shown = directory.display();
-    let mut files = Vec::new();
-    if let Err(error) = list(directory, 0, files_max, &mut files) {
+    let mut listing = Listing::new(files_max);
+    if let Err(error) = listing.add(directory, 0) {
         let found = format!("doctor.advisories_dir: {shown} cannot be read: {error}");
         check.warn("directory", found, "write the name of a directory that the server can read");
         return;
     }
-    if files.len() > files_max {
+    let Listing { mut files, unreadable, has_more, .. } = listing;
+    if unreadable > 0 {
+        check.skip(format!("entries that cannot be read: {unreadable}, in {shown}"));
+    }
+    if has_more || files.len() > files_max {
         files.truncate(files_max);
         check.skip(format!(
-            "{shown} has more than {files_max} files: only the last ones by name were read"
+            "{shown} has more than {files_max} files or folders: only the last ones by name \
+             were read"
         ));
     }
     let mut reading = Reading::default();
@@ -120,26 +128,68 @@ fn judge(reading: &Reading, directory: &Path, now_unix_ms: i64, check: &mut Chec
     }
 }
 
-/// Lists the JSON files of a folder and its folders: at most one more than `files_max`. The last
-/// ones by name come first: the names of advisories have the year.
-fn list(folder: &Path, depth: usize, files_max: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.file_name()));
-    for entry in entries {
-        if files.len() > files_max {
-            break;
-        }
-        let path = entry.path();
-        // Links to folders are not followed: they can lead in a circle.
-        if entry.file_type()?.is_dir() {
-            if depth < DEPTH_MAX {
-                list(&path, depth + 1, files_max, files)?;
-            }
-        } else if path.extension().is_some_and(|ending| ending == "json") {
-            files.push(path);
-        }
+/// The JSON files of a directory, the last ones by name first.
+struct Listing {
+    files_max: usize,
+    /// At most one more than `files_max`.
+    files: Vec<PathBuf>,
+    /// Entries and inner folders that the system does not show.
+    unreadable: usize,
+    /// Whether a folder has names that were not kept.
+    has_more: bool,
+}
+
+impl Listing {
+    fn new(files_max: usize) -> Self {
+        Self { files_max, files: Vec::new(), unreadable: 0, has_more: false }
     }
-    Ok(())
+
+    /// Adds the files of a folder and its folders. Of each folder, it keeps as many names as files
+    /// at most, however many entries the folder has.
+    fn add(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
+        let mut last = BinaryHeap::new();
+        for entry in std::fs::read_dir(folder)? {
+            match entry.and_then(|entry| name(&entry, depth)) {
+                Ok(Some(entry)) => last.push(Reverse(entry)),
+                Ok(None) => {}
+                Err(_) => self.unreadable += 1,
+            }
+            if last.len() > self.files_max + 1 {
+                last.pop();
+                self.has_more = true;
+            }
+        }
+        for Reverse((name, kind)) in last.into_sorted_vec() {
+            if self.files.len() > self.files_max {
+                break;
+            }
+            let path = folder.join(name);
+            match kind {
+                EntryKind::File => self.files.push(path),
+                EntryKind::Folder if self.add(&path, depth + 1).is_err() => self.unreadable += 1,
+                EntryKind::Folder => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an entry of a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum EntryKind {
+    File,
+    Folder,
+}
+
+/// The name of an entry that can be an advisory, or a folder of advisories.
+fn name(entry: &DirEntry, depth: usize) -> io::Result<Option<(OsString, EntryKind)>> {
+    let name = entry.file_name();
+    // Links to folders are not followed: they can lead in a circle.
+    if entry.file_type()?.is_dir() {
+        return Ok((depth < DEPTH_MAX).then_some((name, EntryKind::Folder)));
+    }
+    let is_json = Path::new(&name).extension().is_some_and(|ending| ending == "json");
+    Ok(is_json.then_some((name, EntryKind::File)))
 }
 
 /// Reads a regular file. Others, such as a pipe without a writer, could block this thread.
@@ -162,7 +212,7 @@ fn read(path: &Path) -> io::Result<Advisory> {
 #[cfg(test)]
 mod tests {
     use portcullis_admin::{AuditFinding, CheckId};
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use rustix::fs::{CWD, FileType, Mode, mkdirat, mknodat};
     use serde_json::json;
 
     use super::*;
@@ -246,6 +296,52 @@ mod tests {
             let all = ["D10 A-0", "D10 A-1", "D10 A-2", "D10 A-3"];
             assert_eq!(keys, all[all.len() - files_max..], "the last ones by name");
         }
+    }
+
+    #[test]
+    fn listing_keeps_one_name_more_than_the_files_that_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("5.folder");
+        std::fs::create_dir(&inner).unwrap();
+        for name in ["1.json", "4.json", "5.folder/2.json", "5.folder/3.json", "9.txt", "8.json"] {
+            std::fs::write(folder.path().join(name), "{}").unwrap();
+        }
+        let all = ["8.json", "5.folder/3.json", "5.folder/2.json", "4.json", "1.json"];
+        for files_max in 0..7 {
+            let mut listing = Listing::new(files_max);
+            listing.add(folder.path(), 0).unwrap();
+            let expect = all.iter().take(files_max + 1).map(|name| folder.path().join(name));
+            assert_eq!(listing.files, expect.collect::<Vec<_>>(), "{files_max}");
+            // The folder has three files and a folder.
+            assert_eq!(listing.has_more, files_max < 3, "{files_max}");
+        }
+    }
+
+    #[test]
+    fn inner_folder_that_cannot_be_read_does_not_hide_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        // A path has at most 4,095 bytes, so no folder below this one can be opened by its path.
+        let mut base = folder.path().to_path_buf();
+        while base.as_os_str().len() + 2 <= 4_000 {
+            base.push("d".repeat(255.min(3_999 - base.as_os_str().len())));
+        }
+        std::fs::create_dir_all(&base).unwrap();
+        let opened = std::fs::File::open(&base).unwrap();
+        mkdirat(&opened, "e".repeat(255), Mode::RWXU).unwrap();
+        let advisory = r#"{"id":"A","modified":"2026-11-28T10:00:00Z"}"#;
+        std::fs::write(base.join("one.json"), advisory).unwrap();
+        let mut listing = Listing::new(9);
+        listing.add(&base, 0).unwrap();
+        assert_eq!((listing.files, listing.unreadable), (vec![base.join("one.json")], 1));
+        let mut check = CheckBuilder::new(CheckId::D10);
+        let now = parse_utc("2026-11-29T00:00:00Z").unwrap();
+        check_directory(&base, &[], 9, now, &mut check);
+        let check = check.finish();
+        assert!(check.findings.is_empty(), "{check:?}");
+        assert!(
+            check.not_checked[0].starts_with("entries that cannot be read: 1, in "),
+            "{check:?}"
+        );
     }
 
     #[test]
