@@ -2,7 +2,8 @@
 //! Never: the account of one authority at another.
 
 use std::fs;
-use std::path::Path;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 use instant_acme::{Account, AccountCredentials, NewAccount};
 use portcullis_model::Secret;
@@ -17,6 +18,8 @@ use crate::config::AcmeSettings;
 
 /// The file with the account.
 pub(crate) const ACCOUNT_FILE: &str = "acme-account.json";
+/// Most invalid files that are kept aside.
+const ASIDE_MAX: usize = 100;
 
 /// The content of the file.
 #[derive(Serialize, Deserialize)]
@@ -89,8 +92,7 @@ fn read(data: &Path) -> Result<Option<AccountFile>, AcmeFailure> {
     let Some(text) = text else { return Ok(None) };
     let parsed = serde_json::from_slice(text.expose());
     if let Err(error) = &parsed {
-        let aside = data.join(format!("{ACCOUNT_FILE}.broken"));
-        fs::rename(&path, &aside).map_err(|error| {
+        let aside = move_aside(&path, data).map_err(|error| {
             AcmeFailure::new(&format!("{ACCOUNT_FILE} is invalid and cannot be moved: {error}"))
         })?;
         tracing::warn!(
@@ -100,6 +102,23 @@ fn read(data: &Path) -> Result<Option<AccountFile>, AcmeFailure> {
         );
     }
     Ok(parsed.ok())
+}
+
+/// Moves an invalid file to a free name: `.broken`, `.broken-2` and so on. An earlier one can have
+/// the only key of another account, so it is never replaced.
+fn move_aside(path: &Path, data: &Path) -> io::Result<PathBuf> {
+    for number in 1..=ASIDE_MAX {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let aside = data.join(format!("{ACCOUNT_FILE}.broken{suffix}"));
+        // Unlike a rename, a hard link never replaces a file.
+        match fs::hard_link(path, &aside) {
+            Ok(()) => return fs::remove_file(path).map(|()| aside),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let why = format!("{ASIDE_MAX} invalid files are kept aside: move them away");
+    Err(io::Error::new(ErrorKind::AlreadyExists, why))
 }
 
 /// Replaces the file, off the thread of connections.
@@ -126,11 +145,31 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path();
         assert!(read(data).unwrap().is_none());
-        let later = br#"{"format": 2, "directory": "https://ca.example/dir"}"#;
-        private_file::create(&data.join(ACCOUNT_FILE), later, "a").unwrap();
-        assert!(read(data).unwrap().is_none());
-        assert!(!data.join(ACCOUNT_FILE).exists());
-        let aside = private_file::read(&data.join("acme-account.json.broken")).unwrap().unwrap();
-        assert_eq!(aside.expose(), later);
+        let file = |name: &str| private_file::read(&data.join(name)).unwrap();
+        let names = ["acme-account.json.broken", "acme-account.json.broken-2"];
+        for (format, name) in (2..).zip(names) {
+            let later = format!("{{\"format\": {format}, \"directory\": \"https://ca.example/\"}}");
+            private_file::create(&data.join(ACCOUNT_FILE), later.as_bytes(), "a").unwrap();
+            assert!(read(data).unwrap().is_none());
+            assert!(file(ACCOUNT_FILE).is_none());
+            assert_eq!(file(name).unwrap().expose(), later.as_bytes());
+        }
+        // The earlier file is the same as before.
+        assert!(file(names[0]).unwrap().expose().starts_with(b"{\"format\": 2"));
+    }
+
+    #[test]
+    fn account_without_a_free_name_stays_at_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path();
+        let create = |name: &str| private_file::create(&data.join(name), b"{", "a").unwrap();
+        assert!(create("acme-account.json.broken"));
+        for number in 2..=ASIDE_MAX {
+            assert!(create(&format!("acme-account.json.broken-{number}")));
+        }
+        assert!(create(ACCOUNT_FILE));
+        let failure = read(data).err().unwrap();
+        assert!(failure.text.contains("100 invalid files are kept aside"), "{}", failure.text);
+        assert!(data.join(ACCOUNT_FILE).exists());
     }
 }
