@@ -7,7 +7,7 @@ use std::path::Path;
 use portcullis_test::TestServer;
 
 use crate::earlier::StoppedData;
-use crate::{done, files, names, other_machine, rejected, text};
+use crate::{done, files, names, other_machine, rejected, start, text};
 
 /// The text of every error about a later format.
 const LATER: &str = "format 2, this version reads 1: install a later version";
@@ -152,6 +152,22 @@ fn backup_of_a_later_format_is_rejected_and_never_deleted() {
         assert!(!machine.data().join("portcullis.db").exists());
         std::fs::remove_dir_all(&keys).unwrap();
     }
+}
+
+#[test]
+fn keys_of_a_later_format_are_rejected_without_sealed_texts() {
+    let mut server = start();
+    assert!(server.terminate().success());
+    let place = tempfile::tempdir().unwrap();
+    let (backup, keys) = (place.path().join("data"), place.path().join("keys"));
+    done(&server, &["backup", text(&backup), "--keys", text(&keys)]);
+    let changed = later(&keys, "field-keys.ring");
+    std::fs::write(keys.join("field-keys.ring"), changed).unwrap();
+    note_again(&keys, "field-keys.ring");
+    let machine = other_machine();
+    let error = rejected(&machine, &["restore", text(&backup), "--keys", text(&keys)]);
+    assert!(error.contains("field-keys.ring") && error.contains(LATER), "{error}");
+    assert!(!machine.data().join("portcullis.db").exists());
 }
 
 /// Writes the size and digest of a file into its manifest.

@@ -42,6 +42,8 @@ pub(super) struct Staging {
     pub(super) files: Vec<StagedFile>,
     /// Whether the data directory has a security log, which stays.
     pub(super) keeps_log: bool,
+    /// The keys of sealed fields, if they are restored.
+    ring: Option<Keyring>,
 }
 
 impl Staging {
@@ -63,7 +65,7 @@ impl Staging {
         let created = DirBuilder::new().mode(0o700).create(&directory);
         created.with_context(|| format!("cannot create {}", directory.display()))?;
         let keeps_log = fs::symlink_metadata(&installation.settings.audit.file).is_ok();
-        let mut staging = Self { directory, files: Vec::new(), keeps_log };
+        let mut staging = Self { directory, files: Vec::new(), keeps_log, ring: None };
         for file in &backup.manifest.files {
             match staging.target(installation, &file.name) {
                 Some(to) => {
@@ -78,22 +80,42 @@ impl Staging {
                 None => backup.check(file)?,
             }
         }
-        for file in keys.iter().flat_map(|keys| keys.manifest.files.iter().map(|f| (*keys, f))) {
-            let (keys, file) = file;
-            let is_used = KEY_FILES.contains(&file.name.as_str())
-                && !(staging.keeps_log && file.name == CHAIN_STATE);
-            if is_used {
-                let from = staging.add(storage.data.join(&file.name));
-                keys.copy(file, &from)?;
-                if file.name == CHAIN_STATE {
-                    check_chain_state(keys)?;
-                }
-            } else {
-                keys.check(file)?;
-            }
+        if let Some(keys) = keys {
+            staging.add_keys(keys, &storage.data)?;
         }
         staging.check_folders()?;
         Ok(staging)
+    }
+
+    /// Copies the keys. Those with a format are read, whether the database needs them or not: with
+    /// keys of a later version, the server would not start.
+    fn add_keys(&mut self, keys: &BackupSource, data: &Path) -> Result<()> {
+        for file in &keys.manifest.files {
+            let is_used = KEY_FILES.contains(&file.name.as_str())
+                && !(self.keeps_log && file.name == CHAIN_STATE);
+            if !is_used {
+                keys.check(file)?;
+                continue;
+            }
+            let from = self.add(data.join(&file.name));
+            keys.copy(file, &from)?;
+            match file.name.as_str() {
+                CHAIN_STATE => check_chain_state(keys)?,
+                FIELD_KEYS => self.ring = self.read_ring(&from)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the copied keys of sealed fields, from a directory of their own, under their name.
+    fn read_ring(&self, staged: &Path) -> Result<Option<Keyring>> {
+        let folder = self.directory.join("ring");
+        let created = DirBuilder::new().mode(0o700).create(&folder);
+        created
+            .and_then(|()| fs::hard_link(staged, folder.join(FIELD_KEYS)))
+            .with_context(|| format!("cannot use {}", folder.display()))?;
+        Keyring::find(&folder).context("the keys in --keys cannot be used")
     }
 
     /// Checks that the places outside of the data directory exist, before anything is replaced.
@@ -164,22 +186,11 @@ impl Staging {
     /// Checks that the keys which the database needs will be there.
     fn check_keys(&self, installation: &Installation, backup: &BackupSource) -> Result<()> {
         let data = &installation.settings.storage.data;
-        let kept = data.join(FIELD_KEYS);
-        // Read from a directory of its own, under its name.
-        let ring = match self.staged(&kept) {
-            Some(staged) => {
-                let folder = self.directory.join("ring");
-                let link = folder.join(FIELD_KEYS);
-                DirBuilder::new()
-                    .mode(0o700)
-                    .create(&folder)
-                    .and_then(|()| fs::hard_link(staged, &link))
-                    .with_context(|| format!("cannot use {}", folder.display()))?;
-                Keyring::find(&folder).context("the keys in --keys cannot be used")?
-            }
+        let kept = match self.ring {
+            Some(_) => None,
             None => Keyring::find(data)?,
         };
-        let ring = ring.with_context(|| {
+        let ring = self.ring.as_ref().or(kept.as_ref()).with_context(|| {
             format!(
                 "the backup has sealed texts or second factors, and {FIELD_KEYS} is neither in \
                  the data directory nor in --keys: name the directory of the keys with --keys"
