@@ -61,7 +61,10 @@ fn explain(reference: &Reference, facts: &ReferenceFacts) -> String {
         event.sentence(),
         retry(facts.answer.retry),
         match facts.answer.violation {
-            Violation::Counts => "yes: it counts toward penalty_per_user or penalty_per_prefix",
+            Violation::Counts => {
+                "yes, unless a page of another site caused it: it counts toward\n            \
+                 penalty_per_user or penalty_per_prefix; see docs/limits.md"
+            }
             Violation::No => "no",
         },
     );
@@ -134,6 +137,8 @@ mod tests {
         let limit = Denial::Limit { limit: Limit::ConnectPerPrefix, retry_after_ms: 5 };
         assert!(explanation(&limit).contains("limits explain"));
         assert!(!explanation(&Denial::Busy).contains("limits explain"));
+        let origin = explanation(&Denial::OriginForbidden);
+        assert!(origin.contains("yes, unless a page of another site caused it"), "{origin}");
     }
 
     #[test]
