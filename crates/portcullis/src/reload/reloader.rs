@@ -18,7 +18,7 @@ use crate::reload::merge::{merge, merge_settings};
 use crate::start::output_files::ALERT_STATE;
 use crate::start::self_audit::ServerFacts;
 use crate::start::validate::validate_in_server;
-use crate::tls::server_config::{ReadCertificate, Tls};
+use crate::tls::server_config::{CertificateComparison, ReadCertificate, Tls};
 
 /// The running parts that a reload changes.
 pub(crate) struct ReloadTargets {
@@ -57,6 +57,8 @@ pub(crate) struct Reload {
     pub(crate) changes: Vec<Change>,
     /// Warnings about the new configuration that the one in force did not have.
     pub(crate) warnings: Vec<String>,
+    /// The certificate that was read again; `None` with ACME, without TLS, or in another mode.
+    pub(crate) certificate: Option<CertificateComparison>,
 }
 
 impl Reload {
@@ -144,8 +146,12 @@ impl Reloader {
         };
         let known = &state.warnings;
         let is_new = |text: &&String| !known.contains(text);
-        let reload =
-            Reload { changes, warnings: checked.warnings.iter().filter(is_new).cloned().collect() };
+        let read = self.targets.tls.as_ref().zip(checked.certificate.as_ref());
+        let reload = Reload {
+            changes,
+            warnings: checked.warnings.iter().filter(is_new).cloned().collect(),
+            certificate: read.map(|(tls, read)| tls.compare(read)),
+        };
         if mode == ReloadMode::Apply {
             let keys = in_force(&state.keys, &checked.keys, &reload.changes);
             let warnings = checked.warnings.clone();
@@ -173,7 +179,10 @@ impl Reloader {
         let keys = flatten(&summary_table(&read, &actions));
         let is_same_kind = is_same_kind(&state.keys, &keys);
         let certificate = match (&self.targets.tls, mode) {
-            (Some(tls), ReloadMode::Apply) if is_same_kind => {
+            // A development certificate that expires soon is created again when it is read.
+            (Some(tls), mode)
+                if is_same_kind && (mode == ReloadMode::Apply || tls.authority().is_none()) =>
+            {
                 tls.read_again(&settings.tls, &settings.server_names(), now)?
             }
             (Some(_) | None, _) => None,
@@ -263,7 +272,7 @@ impl Reloader {
             Ok(reload) => {
                 let (applied, waiting) = (reload.keys(Effect::Now), reload.keys(Effect::Restart));
                 record.outcome = Outcome::Success;
-                record.detail = Some(description(&applied, &waiting));
+                record.detail = Some(description(&applied, &waiting, reload.certificate.as_ref()));
                 tracing::info!(applied, needs_restart = waiting, "the configuration was reloaded");
                 reload.warnings.iter().for_each(|warning| self.record_warning(warning, now));
             }
@@ -290,13 +299,21 @@ impl Reloader {
 }
 
 /// The description of a reload in the security log.
-fn description(applied: &str, waiting: &str) -> String {
-    match (applied.is_empty(), waiting.is_empty()) {
+fn description(
+    applied: &str,
+    waiting: &str,
+    certificate: Option<&CertificateComparison>,
+) -> String {
+    let mut text = match (applied.is_empty(), waiting.is_empty()) {
         (true, true) => String::from("no key differs; keys and certificates were read again"),
         (false, true) => format!("applied: {applied}"),
         (true, false) => format!("needs a restart: {waiting}"),
         (false, false) => format!("applied: {applied}; needs a restart: {waiting}"),
+    };
+    if let Some(CertificateComparison::New { until }) = certificate {
+        text.push_str(&format!("; a new certificate is in use, until {until}"));
     }
+    text
 }
 
 fn texts(warnings: &[Warning]) -> Vec<String> {

@@ -68,6 +68,15 @@ impl ReadCertificate {
     }
 }
 
+/// Whether a certificate that was read is the one in use; with its last day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CertificateComparison {
+    /// The one in use.
+    Same { until: String },
+    /// Another one.
+    New { until: String },
+}
+
 /// TLS of the public listener.
 pub(crate) struct Tls {
     pub(crate) config: Arc<ServerConfig>,
@@ -150,6 +159,15 @@ impl Tls {
             TlsSettings::Files(files) => read_checked(files, names, now).map(Some),
             // With ACME, the server renews the certificate itself.
             TlsSettings::Acme(_) | TlsSettings::Development | TlsSettings::Off => Ok(None),
+        }
+    }
+
+    /// Compares a certificate that was read with the one in use.
+    pub(crate) fn compare(&self, read: &ReadCertificate) -> CertificateComparison {
+        let until = certificate::day(read.validity.until_unix_s);
+        match self.certificate.key.read().cert == read.key.cert {
+            true => CertificateComparison::Same { until },
+            false => CertificateComparison::New { until },
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::private_request::operate;
 use crate::command::installation::Installation;
 use crate::output::{counted, errln, outln};
+use crate::reload::reloader::ReloadMode;
 
 /// `portcullis reload`.
 #[derive(Debug, Args)]
@@ -19,6 +20,7 @@ pub(crate) struct ReloadArguments {
 
 /// Lets the server read its configuration again, and prints what has changed.
 pub(crate) fn run(installation: &Installation, arguments: &ReloadArguments) -> Result<()> {
+    let mode = if arguments.dry_run { ReloadMode::Preview } else { ReloadMode::Apply };
     let payload = json!({ "dry_run": arguments.dry_run });
     let response = operate(installation, "config:reload", &payload)?;
     let list = |name: &str| {
@@ -37,6 +39,9 @@ pub(crate) fn run(installation: &Installation, arguments: &ReloadArguments) -> R
         outln!("{}: {old} -> {new}{mark}", text("key").unwrap_or_default())?;
         *(if needs_restart { &mut waiting } else { &mut applied }) += 1;
     }
+    if let Some(line) = certificate_line(&response, mode) {
+        outln!("{line}")?;
+    }
     let (done, later) = (counted(applied, "change"), counted(waiting, "change"));
     match arguments.dry_run {
         true => outln!("{done} would apply, {later} would need a restart")?,
@@ -46,4 +51,43 @@ pub(crate) fn run(installation: &Installation, arguments: &ReloadArguments) -> R
         }
     }
     Ok(())
+}
+
+/// The line about the certificate that the server has read again.
+fn certificate_line(response: &Value, mode: ReloadMode) -> Option<String> {
+    let certificate = response.get("certificate").filter(|certificate| certificate.is_object())?;
+    let until = certificate.get("until").and_then(Value::as_str).unwrap_or_default();
+    let is_new = certificate.get("is_new") == Some(&Value::Bool(true));
+    Some(match (is_new, mode) {
+        (true, ReloadMode::Apply) => format!("certificate: a new one is in use, until {until}"),
+        (true, ReloadMode::Preview) => {
+            format!("certificate: a new one would be in use, until {until}")
+        }
+        (false, _) => format!("certificate: unchanged, until {until}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificate_that_was_read_again_gets_a_line() {
+        let response =
+            |is_new| json!({ "certificate": { "is_new": is_new, "until": "2027-01-15" } });
+        let apply = ReloadMode::Apply;
+        for (response, mode, expect) in [
+            (response(true), apply, Some("certificate: a new one is in use, until 2027-01-15")),
+            (
+                response(true),
+                ReloadMode::Preview,
+                Some("certificate: a new one would be in use, until 2027-01-15"),
+            ),
+            (response(false), apply, Some("certificate: unchanged, until 2027-01-15")),
+            (json!({ "certificate": null }), apply, None),
+            (json!({}), apply, None),
+        ] {
+            assert_eq!(certificate_line(&response, mode).as_deref(), expect, "{response}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::reload::change::{Change, Effect};
 use crate::reload::reloader::{Reload, ReloadMode, Reloader};
+use crate::tls::server_config::CertificateComparison;
 
 /// The reloader, once the server runs.
 pub(crate) type SharedReloader = Arc<OnceLock<Arc<Reloader>>>;
@@ -56,5 +57,9 @@ fn fields(reload: &Reload) -> Value {
         json!({ "key": change.key, "old": change.old, "new": change.new, "takes_effect": effect })
     };
     let changes: Vec<Value> = reload.changes.iter().map(change).collect();
-    json!({ "changes": changes, "warnings": reload.warnings })
+    let certificate = reload.certificate.as_ref().map(|certificate| match certificate {
+        CertificateComparison::Same { until } => json!({ "is_new": false, "until": until }),
+        CertificateComparison::New { until } => json!({ "is_new": true, "until": until }),
+    });
+    json!({ "changes": changes, "warnings": reload.warnings, "certificate": certificate })
 }
