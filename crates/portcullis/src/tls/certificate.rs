@@ -11,6 +11,13 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use crate::config::{ConfigError, TlsFiles, Warning};
 
 const KEY: &str = "tls.certificate_file";
+/// `basicConstraints` (RFC 5280 section 4.2.1.9), in DER.
+const BASIC_CONSTRAINTS: &[u8] = &[0x06, 0x03, 0x55, 0x1d, 0x13];
+/// The tag of a truth value, in DER.
+const BOOLEAN: u8 = 0x01;
+/// How to make a certificate of a server.
+pub(crate) const NO_AUTHORITY: &str = "make one that is not an authority: with openssl req -x509, \
+                                       add -addext basicConstraints=critical,CA:FALSE";
 const DAY_S: i64 = 24 * 60 * 60;
 /// With less time left, an automatic renewal has failed for days.
 pub(crate) const EXPIRES_SOON_S: i64 = 21 * DAY_S;
@@ -63,6 +70,14 @@ pub(crate) fn check(
         ));
     }
     let mut warnings = expiry_warnings(&files.certificate.display().to_string(), chain, now_s);
+    if is_authority(own) {
+        let file = files.certificate.display();
+        let text = format!(
+            "the certificate in {file} is that of an authority (CA:TRUE), and strict clients \
+             reject it for a server: {NO_AUTHORITY}"
+        );
+        warnings.push(Warning::new(KEY, text));
+    }
     warnings.extend(check_names(own, names, fault)?);
     Ok((validity, warnings))
 }
@@ -162,6 +177,21 @@ pub(crate) fn read_validity(certificate: &[u8]) -> Option<Validity> {
     Some(Validity { from_unix_s: time(from_tag, from)?, until_unix_s: time(until_tag, until)? })
 }
 
+/// Whether the certificate is that of an authority (RFC 5280 section 4.2.1.9).
+pub(crate) fn is_authority(certificate: &[u8]) -> bool {
+    let constraints = || {
+        let start = memchr::memmem::find(certificate, BASIC_CONSTRAINTS)?;
+        let (_, _, rest) = element(certificate.get(start..)?)?;
+        let (tag, content, rest) = element(rest)?;
+        // `critical` may come before the value.
+        let (_, value, _) = if tag == BOOLEAN { element(rest)? } else { (tag, content, rest) };
+        let (_, fields, _) = element(value)?;
+        let (tag, is_authority, _) = element(fields)?;
+        Some(tag == BOOLEAN && is_authority != [0])
+    };
+    constraints().unwrap_or(false)
+}
+
 /// One element of DER: its tag, its content, and what follows.
 pub(crate) fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = input.split_first()?;
@@ -219,7 +249,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 
     use super::*;
 
@@ -274,6 +304,27 @@ mod tests {
         let soon = check(long, (2027, 1, 20)).unwrap();
         assert!(soon[0].contains("expires on 2027-01-20, in 4 days"), "{soon:?}");
         assert_eq!(check(long, (2027, 3, 1)), Ok(vec![]));
+    }
+
+    #[test]
+    fn certificate_of_an_authority_gets_a_warning() {
+        for (is_ca, expect) in [
+            (IsCa::NoCa, false),
+            (IsCa::ExplicitNoCa, false),
+            (IsCa::Ca(BasicConstraints::Unconstrained), true),
+            (IsCa::Ca(BasicConstraints::Constrained(0)), true),
+        ] {
+            let mut params = CertificateParams::new([String::from("a.example")]).unwrap();
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(2120, 1, 1);
+            params.is_ca = is_ca;
+            let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+            for length in 0..der.len() {
+                let _part = is_authority(&der[..length]);
+            }
+            let warnings = outcome(der, &["a.example"], false).unwrap();
+            assert_eq!(warnings.iter().any(|text| text.contains("CA:FALSE")), expect);
+        }
     }
 
     #[test]

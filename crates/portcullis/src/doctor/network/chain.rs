@@ -13,7 +13,9 @@ use rustls::{CertificateError, Error, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::config::TlsSettings;
-use crate::tls::certificate::{EXPIRES_SOON_S, day, element, read_validity};
+use crate::tls::certificate::{
+    EXPIRES_SOON_S, NO_AUTHORITY, day, element, is_authority, read_validity,
+};
 
 const DAY_S: i64 = 24 * 60 * 60;
 /// With less time left, clients are about to be rejected.
@@ -65,6 +67,10 @@ pub(super) fn check(
         check_days(index, certificate, (now.unix_s(), remedies.renew), check);
     }
     check_key(own, check);
+    if is_authority(own) {
+        let found = "the certificate is that of an authority (CA:TRUE): strict clients reject it";
+        check.warn("authority", found, NO_AUTHORITY);
+    }
     check_trust(chain, name, roots, (now, remedies), check);
 }
 
@@ -300,6 +306,9 @@ mod tests {
         assert_eq!(findings(&[own.clone(), root.clone()], &[]), Vec::<String>::new());
         assert_eq!(findings(&[own, other], &[]), ["critical D2 chain"]);
         assert_eq!(findings(&[], trusted), ["critical D2 certificate"]);
+        let own = super::tests::authority("chat.example");
+        let own = CertificateDer::from(own.der().to_vec());
+        assert_eq!(findings(&[own], trusted), ["warning D2 authority"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::drill::client::answer::Answer;
 use crate::drill::client::attacker::Attacker;
 use crate::drill::client::connection::ReadOutcome;
 use crate::drill::client::request::Request;
-use crate::tls::certificate::{day, read_validity};
+use crate::tls::certificate::{NO_AUTHORITY, day, is_authority, read_validity};
 use crate::tls::probe_client::{HANDSHAKE, old_hello};
 
 const DAY_S: i64 = 24 * 60 * 60;
@@ -127,13 +127,23 @@ fn certificate(attacker: &mut Attacker<'_>) -> CaseOutcome {
     }
     let (sent, fault) = attacker.certificates()?;
     if let Some(fault) = fault {
-        return Ok(fail(format!("a client rejects it: {fault}")));
+        let has_authority = sent.first().is_some_and(|own| is_authority(own));
+        return Ok(certificate_fault(&fault, has_authority));
     }
     let validity = sent.first().and_then(|own| read_validity(own));
     let Some(validity) = validity else { return Ok(skip("its validity cannot be read")) };
     let days = (validity.until_unix_s - attacker.facts.tls.now_unix_s) / DAY_S;
     let seen = format!("valid until {}, in {days} days", day(validity.until_unix_s));
     Ok(if days < DAYS_MIN { fail_with(seen, attacker.facts.tls.renewal) } else { pass(seen) })
+}
+
+/// The verdict about a certificate that a client rejects; an authority needs its own remedy.
+fn certificate_fault(fault: &str, is_authority: bool) -> Verdict {
+    if !is_authority {
+        return fail(format!("a client rejects it: {fault}"));
+    }
+    let seen = "a client rejects it: it is the certificate of an authority (CA:TRUE)";
+    fail_with(seen, NO_AUTHORITY)
 }
 
 fn hsts(attacker: &mut Attacker<'_>) -> CaseOutcome {
@@ -162,6 +172,16 @@ fn max_age_s(value: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn certificate_of_an_authority_has_its_own_remedy() {
+        let Verdict::Fail { seen, fix } = certificate_fault("invalid", true) else { panic!() };
+        assert!(seen.contains("CA:TRUE") && fix == Some(NO_AUTHORITY), "{seen}");
+        let Verdict::Fail { seen, fix } = certificate_fault("UnknownIssuer", false) else {
+            panic!()
+        };
+        assert!(seen.contains("UnknownIssuer") && fix.is_none(), "{seen}");
+    }
 
     #[test]
     fn max_age_is_read_wherever_it_is() {
