@@ -81,6 +81,17 @@ impl SigningKeys {
         Ok(Self { directory: directory.to_path_buf(), keys })
     }
 
+    /// Reads the key set from a directory; `None` if the server has not created it.
+    ///
+    /// # Errors
+    /// [`KeyError`] when other users can read the file, or it has other content.
+    pub fn find(directory: &Path) -> Result<Option<Self>, KeyError> {
+        if private_file::read(&directory.join(FILE_NAME))?.is_none() {
+            return Ok(None);
+        }
+        Self::read(directory).map(Some)
+    }
+
     /// Reads the file again; returns whether another process has changed it.
     ///
     /// # Errors
@@ -269,7 +280,9 @@ mod tests {
     fn first_key_is_created_once_with_private_modes() {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path().join("deep/keys");
+        assert!(SigningKeys::find(&folder).unwrap().is_none());
         let first = SigningKeys::load_or_create(&folder, 5).unwrap();
+        assert!(SigningKeys::find(&folder).unwrap().is_some());
         let second = SigningKeys::load_or_create(&folder, 6).unwrap();
         assert_eq!(first.list(), second.list());
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

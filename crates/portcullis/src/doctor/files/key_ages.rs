@@ -19,8 +19,9 @@ const LONG_DAYS: i64 = 365;
 pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckBuilder) {
     let data = &examination.settings.storage.data;
     let now = examination.now.unix_ms;
-    match SigningKeys::read(data) {
-        Ok(keys) => {
+    match SigningKeys::find(data) {
+        Ok(None) => check.skip("token keys: the server was never started"),
+        Ok(Some(keys)) => {
             let current = keys.list().into_iter().find(|key| key.until_unix_ms.is_none());
             let created = current.map(|key| key.created_unix_ms);
             check_age("token", created, now, TOKEN_DAYS, "keys rotate", check);

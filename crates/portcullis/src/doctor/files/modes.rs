@@ -2,6 +2,7 @@
 //! Never: a change of a mode.
 
 use std::fs::Metadata;
+use std::io::{Error, ErrorKind};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -50,9 +51,9 @@ const WORLD: u32 = 0o007;
 pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckBuilder) {
     let settings = examination.settings;
     let data = &settings.storage.data;
-    let Ok(facts) = std::fs::metadata(data) else {
-        check.skip(format!("the data directory {} cannot be read", data.display()));
-        return;
+    let facts = match std::fs::metadata(data) {
+        Ok(facts) => facts,
+        Err(error) => return check.skip(absence(data, &error)),
     };
     let owner = facts.uid();
     check_mode("data directory", data, &facts, Kind::Directory, check);
@@ -73,6 +74,17 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
         files += check_file(key.unwrap_or("configuration file"), path, kind, owner, check);
     }
     check.fact(format!("{files} files and directories"));
+}
+
+/// Why the modes of the data directory are not checked.
+fn absence(data: &Path, error: &Error) -> String {
+    let shown = data.display();
+    match error.kind() {
+        ErrorKind::NotFound => {
+            format!("the data directory {shown} does not exist: the server was never started")
+        }
+        _ => format!("the data directory {shown} cannot be read: {error}"),
+    }
 }
 
 /// The operations on a file that its mode permits.
@@ -142,6 +154,13 @@ mod tests {
     use portcullis_admin::{CheckId, CheckResult};
 
     use super::*;
+
+    #[test]
+    fn missing_data_directory_is_not_called_unreadable() {
+        let text = |kind: ErrorKind| absence(Path::new("/d"), &Error::from(kind));
+        assert!(text(ErrorKind::NotFound).ends_with("the server was never started"));
+        assert!(text(ErrorKind::PermissionDenied).contains("cannot be read"));
+    }
 
     #[test]
     fn t409_d4_open_file_is_found_by_its_kind_and_mode() {

@@ -58,7 +58,11 @@ fn check_users(
     let needs_factor = examination.settings.profile != Profile::Development;
     let own = privileged.iter().filter(|user| needs_factor && !user.foreign);
     for user in own.filter(|user| !user.has_totp) {
-        let remedy = "ask the user to add a second factor, or take the role away";
+        let remedy = format!(
+            "ask the user to add a second factor, or take the role away; portcullis user show {} \
+             prints the name",
+            user.id
+        );
         check.warn(&format!("factor {}", user.id), missing_factor(user, rule), remedy);
     }
     let mut active = BTreeMap::new();
@@ -74,7 +78,8 @@ fn check_users(
             let days = idle_ms / (24 * 60 * 60_000);
             let found = format!("{} {} was not active for {days} days", role(user), user.id);
             let remedy = format!(
-                "take the role away (portcullis user take {} ROLE), or disable the account",
+                "take the role away (portcullis user take {0} ROLE), or disable the account; \
+                 portcullis user show {0} prints its name",
                 user.id
             );
             check.warn(&format!("idle {}", user.id), found, remedy);
