@@ -18,7 +18,7 @@ use crate::command::{
 };
 use crate::config::{Profile, Settings, Sources, summary, weakenings};
 use crate::manual;
-use crate::output::{OutputError, errln, outln};
+use crate::output::{OutputError, counted, errln, outln};
 use crate::setup::{self, ConfigCommand, InitArguments};
 use crate::start::validate;
 use crate::start::wiring;
@@ -305,6 +305,9 @@ fn check(arguments: ServeArguments) -> anyhow::Result<()> {
         errln!("warning: {warning}");
     }
     outln!("{}", summary(&settings, &actions).trim_end())?;
+    let count = findings.warnings.len() + found_weakenings.len();
+    // A comment, so that the output stays a configuration file.
+    outln!("\n# valid, {}", counted(count as u64, "warning"))?;
     Ok(())
 }
 
@@ -325,6 +328,9 @@ mod tests {
             ("portcullis --listen 127.0.0.1:0 --data d --profile strict --config f", true),
             ("portcullis serve --listen 127.0.0.1:0 --data d", true),
             ("portcullis check --config f", true),
+            ("portcullis init f --domain chat.example", true),
+            ("portcullis init --config f --data d", true),
+            ("portcullis init f --config f", false),
             ("portcullis check --listen 127.0.0.1:0 --data d --profile strict", true),
             ("portcullis --data d serve", false),
             ("portcullis --profile prod", false),

@@ -1,7 +1,7 @@
 //! The command line of `portcullis init`.
 //! Never: a secret.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -12,7 +12,13 @@ use super::plan::{LoginKind, TlsKind};
 pub(crate) struct InitArguments {
     /// The file to write.
     #[arg(value_name = "FILE", default_value = "portcullis.toml")]
-    pub(super) file: PathBuf,
+    file: PathBuf,
+    /// The file to write, as for the other commands.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+    /// The data directory that the printed commands name; `init` writes nothing there.
+    #[arg(long, value_name = "DIR", default_value = "portcullis-data")]
+    pub(super) data: PathBuf,
     /// The name of this server, such as chat.example; without it, the command asks on a terminal.
     #[arg(long, value_name = "NAME")]
     pub(super) domain: Option<String>,
@@ -29,6 +35,13 @@ pub(crate) struct InitArguments {
     /// Replaces a file that exists.
     #[arg(long)]
     pub(super) force: bool,
+}
+
+impl InitArguments {
+    /// The file to write.
+    pub(super) fn file(&self) -> &Path {
+        self.config.as_deref().unwrap_or(&self.file)
+    }
 }
 
 /// How users sign in.

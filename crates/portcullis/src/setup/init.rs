@@ -20,7 +20,7 @@ const PACKAGED: &str = "/etc/portcullis/portcullis.toml";
 /// Runs `portcullis init`.
 pub(crate) fn init(arguments: &InitArguments) -> Result<()> {
     let existing = if arguments.force { Existing::Replaced } else { Existing::Kept };
-    let file = &arguments.file;
+    let file = arguments.file();
     check_absent(file, existing)?;
     let now = SystemClock::start().now();
     let plan = if arguments.domain.is_none() && stdin().is_terminal() {
@@ -32,7 +32,7 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<()> {
         errln!("warning: {warning}");
     }
     write(file, &render(&plan), existing)?;
-    outln!("\nWrote {}.\n\n{}", file.display(), next_steps(&plan, file))?;
+    outln!("\nWrote {}.\n\n{}", file.display(), next_steps(&plan, file, &arguments.data))?;
     Ok(())
 }
 
@@ -60,7 +60,7 @@ fn name_option(error: Error) -> Error {
 }
 
 /// What to do with the file.
-fn next_steps(plan: &Plan, file: &Path) -> String {
+fn next_steps(plan: &Plan, file: &Path, data: &Path) -> String {
     let mut steps = Vec::new();
     match &plan.tls {
         TlsPlan::Acme(_) => steps.push(format!(
@@ -81,19 +81,36 @@ fn next_steps(plan: &Plan, file: &Path) -> String {
              sudo journalctl -u portcullis -g 'set-up link' -o cat",
         ));
     } else {
-        let shown = file.display();
-        steps.push(format!("Check it: portcullis check --config {shown}"));
+        let named = format!("--config {} --data {}", file.display(), data.display());
+        steps.push(format!("Check it: portcullis check {named}"));
         let port = match &plan.tls {
             TlsPlan::Acme(_) | TlsPlan::Files { .. } => {
                 " (as root, or as a service: port 443 needs a privilege)"
             }
             TlsPlan::Proxy(_) => "",
         };
-        steps.push(format!("Start the server: portcullis serve --config {shown}{port}"));
+        steps.push(format!("Start the server: portcullis serve {named}{port}"));
         steps.push(String::from(
             "Open the set-up link that the server prints, and create the administrator.",
         ));
     }
     let numbered = steps.iter().zip(1..).map(|(step, number)| format!("  {number}. {step}"));
     format!("Next:\n{}", numbered.collect::<Vec<_>>().join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printed_commands_name_the_same_file_and_data_directory() {
+        let plan = Plan::new("chat.example").unwrap();
+        let steps = next_steps(&plan, Path::new("p.toml"), Path::new("/srv/data"));
+        for verb in ["check", "serve"] {
+            let command = format!("portcullis {verb} --config p.toml --data /srv/data");
+            assert!(steps.contains(&command), "{steps}");
+        }
+        let packaged = next_steps(&plan, Path::new(PACKAGED), Path::new("/srv/data"));
+        assert!(packaged.contains("portcullisctl check") && !packaged.contains("--data"));
+    }
 }

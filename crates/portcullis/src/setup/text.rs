@@ -74,7 +74,9 @@ private = \"127.0.0.1:9443\"
         }
     }
     let name = quoted(&plan.domain);
-    text.push_str(&format!("# The names of this server.\nhosts = [{name}]\n"));
+    text.push_str(&format!(
+        "# The names of this server, with the port, if it is not 443.\nhosts = [{name}]\n"
+    ));
     text
 }
 
