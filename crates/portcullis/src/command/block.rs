@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use clap::{Subcommand, ValueEnum};
 use portcullis_audit::utc;
-use portcullis_guard::{BlockRules, BlockedNetwork};
+use portcullis_guard::{BlockFault, BlockRules, BlockedNetwork};
 use portcullis_model::BlockScope;
 use portcullis_model::limits::{BLOCK_MAX_S, BLOCKS_MAX, REASON_CHARS};
 use portcullis_store::{BlockRow, BlockStore, PutBlockOutcome};
@@ -87,9 +87,7 @@ pub(super) fn run(installation: &Installation, command: &BlockCommand) -> Result
             }
         }
         BlockCommand::Remove { prefix } => {
-            let network = BlockedNetwork::parse(prefix)
-                .with_context(|| format!("cannot unblock {prefix:?}"))?
-                .to_string();
+            let network = removable(prefix)?.to_string();
             if !block_on(beside.remove_block(&network))?? {
                 bail!("{network} is not blocked: see portcullis block list");
             }
@@ -97,6 +95,17 @@ pub(super) fn run(installation: &Installation, command: &BlockCommand) -> Result
         }
     }
     Ok(())
+}
+
+/// Reads a network whose block is removed.
+fn removable(prefix: &str) -> Result<BlockedNetwork> {
+    match BlockedNetwork::parse(prefix) {
+        // Such a network cannot be blocked.
+        Err(BlockFault::TooWide | BlockFault::Loopback) => {
+            bail!("{prefix} is not blocked: see portcullis block list")
+        }
+        read => read.with_context(|| format!("cannot unblock {prefix:?}")),
+    }
 }
 
 /// Checks that the network can be blocked on this server.
@@ -128,4 +137,23 @@ pub(super) fn read_reason(text: &str) -> Result<String, String> {
         return Ok(String::from(text.trim()));
     }
     Err(String::from("write one line of 3 to 200 characters"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_that_cannot_be_blocked_is_not_blocked() {
+        for (prefix, expect) in [
+            ("10.0.0.0/8", "10.0.0.0/8 is not blocked"),
+            ("127.0.0.1", "127.0.0.1 is not blocked"),
+            ("x", "cannot unblock \"x\""),
+            ("203.0.113.1/24", "cannot unblock \"203.0.113.1/24\""),
+        ] {
+            let error = removable(prefix).unwrap_err().to_string();
+            assert!(error.starts_with(expect), "{error}");
+        }
+        assert_eq!(removable("203.0.113.0/24").unwrap().to_string(), "203.0.113.0/24");
+    }
 }

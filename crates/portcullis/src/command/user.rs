@@ -250,6 +250,9 @@ async fn list(accounts: &OperatorAccounts<'_>, roles: &RoleTable) -> Result<()> 
     loop {
         let people = accounts.store.list_accounts(skip, LIST_MAX).await?;
         if people.is_empty() {
+            if skip == 0 {
+                errln!("there are no users yet");
+            }
             return Ok(());
         }
         skip += people.len() as u64;

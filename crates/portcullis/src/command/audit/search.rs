@@ -62,7 +62,11 @@ pub(super) fn run(installation: &Installation, arguments: &SearchArguments) -> R
         Ok(())
     })?;
     if let Some(counts) = counts {
-        for (value, count) in counts.sorted() {
+        let sorted = counts.sorted();
+        if sorted.is_empty() {
+            errln!("no record fits the conditions");
+        }
+        for (value, count) in sorted {
             let line = match arguments.json {
                 true => serde_json::json!({ "value": value, "count": count }).to_string(),
                 false => format!("{count:>10}  {}", escaped(&value)),

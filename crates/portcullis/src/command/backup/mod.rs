@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use portcullis_audit::{root_keys, utc};
 use portcullis_seal::private_file;
@@ -57,8 +57,11 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
     let time = seconds(installation);
     let target = match (&arguments.directory, &arguments.into) {
         (Some(directory), _) => directory.clone(),
-        (None, Some(into)) => free_name(into, &time),
-        (None, None) => anyhow::bail!("name the directory of the backup"),
+        (None, Some(into)) => {
+            check_folder(into)?;
+            free_name(into, &time)
+        }
+        (None, None) => bail!("name the directory of the backup"),
     };
     let mut backup = NewDirectory::create(&target)?;
     let mut keys = arguments.keys.as_deref().map(NewDirectory::create).transpose()?;
@@ -92,6 +95,21 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
         keep_newest(into, usize::from(keep.get()), &target, &manifest.server)?;
     }
     Ok(())
+}
+
+/// Checks that the directory of the backups exists.
+fn check_folder(into: &Path) -> Result<()> {
+    let shown = into.display();
+    match std::fs::metadata(into) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!("{shown} does not exist: make it with install -d -m 700 {shown}")
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot use {shown}")),
+        Ok(facts) => {
+            ensure!(facts.is_dir(), "{shown} is not a directory: name another one");
+            Ok(())
+        }
+    }
 }
 
 /// A name with the time, and with a number if another backup has it.
@@ -151,4 +169,25 @@ fn print(target: &Path, arguments: &BackupArguments, manifest: &Manifest) -> Res
         )?,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_directory_of_backups_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(check_folder(folder.path()).is_ok());
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for (into, expect) in [
+            (folder.path().join("missing"), "does not exist: make it with install -d -m 700"),
+            (file.join("below"), "cannot use"),
+            (file, "is not a directory"),
+        ] {
+            let error = check_folder(&into).unwrap_err().to_string();
+            assert!(error.contains(expect), "{error}");
+        }
+    }
 }

@@ -110,6 +110,7 @@ fn print(backup: &BackupSource, storage: &StorageSettings, ended: &LogOutSummary
     let sessions = counted(ended.sessions as u64, "session");
     outln!("ended     {sessions}, and all tokens; new keys will sign: every user logs in again")?;
     let time = &manifest.time;
+    outln!("gone      accounts, rooms and messages made after {time}")?;
     outln!("check     accounts deleted, roles removed and bans set after {time}: they are undone")?;
     Ok(())
 }

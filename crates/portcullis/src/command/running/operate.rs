@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use portcullis_accounts::{OperatorAccounts, OperatorError};
 use portcullis_audit::utc;
@@ -16,11 +16,13 @@ use super::private_request::{exchange, operate};
 use crate::command::block::read_reason;
 use crate::command::installation::Installation;
 use crate::command::user::read_time;
-use crate::output::{OutputError, outln};
+use crate::output::{OutputError, counted, outln};
 use crate::start::wiring::block_on;
 
 /// The reason in the record of a command without `--reason`.
 const NO_REASON: &str = "no reason was stated";
+/// The server's error about a user that it does not know.
+const UNKNOWN_USER: &str = "no user has this id";
 /// How long a pin lasts without `--for`.
 const PIN_MS: i64 = 3_600_000;
 
@@ -98,16 +100,41 @@ impl StateName {
 
 /// Shows how far limits are used.
 pub(crate) fn explain(installation: &Installation, subject: &str) -> Result<()> {
-    print_subject(installation, &limit_subject(installation, subject)?)
+    let named = limit_subject(installation, subject)?;
+    print_subject(installation, &named).map_err(|error| name_unknown(error, subject))
 }
 
 /// Resets the limits of an address or a user.
 pub(crate) fn unlock(installation: &Installation, subject: &str, reason: &str) -> Result<()> {
-    let subject = limit_subject(installation, subject)?;
-    let mut payload = subject.clone();
+    let named = limit_subject(installation, subject)?;
+    let mut payload = named.clone();
     payload.insert(String::from("reason"), json!(reason));
-    operate(installation, "limits:unlock", &Value::Object(payload))?;
-    print_subject(installation, &subject)
+    operate(installation, "limits:unlock", &Value::Object(payload))
+        .map_err(|error| name_unknown(error, subject))?;
+    outln!("{}", lifted(&named))?;
+    print_subject(installation, &named)
+}
+
+/// Puts the name before the server's error about an unknown user.
+fn name_unknown(error: Error, subject: &str) -> Error {
+    match error.to_string().as_str() {
+        UNKNOWN_USER => {
+            error.context(format!("there is no user {subject:?}: see portcullis user list"))
+        }
+        _ => error,
+    }
+}
+
+/// What was lifted, in words.
+fn lifted(subject: &Map<String, Value>) -> String {
+    match (subject.get("address"), subject.get("user")) {
+        (Some(address), _) => format!(
+            "lifted: the limits and penalties of the address {} and its network; a block of an \
+             administrator stays (portcullis block list)",
+            shown(Some(address))
+        ),
+        (None, user) => format!("lifted: the limits and penalties of the user {}", shown(user)),
+    }
 }
 
 /// The member of a payload that names an address or a user.
@@ -123,8 +150,7 @@ fn print_subject(installation: &Installation, subject: &Map<String, Value>) -> R
     let response = operate(installation, "admin:limits", &json!(subject))?;
     if let Some(prefixes) = response.get("prefixes").and_then(Value::as_array) {
         for (prefix, width) in prefixes.iter().zip(["narrow prefix", "wide prefix"]) {
-            let held = prefix.get("held").map(ToString::to_string).unwrap_or_default();
-            outln!("{width}: holds {held}")?;
+            outln!("{width}: holds {}", held(prefix))?;
             print_limits(prefix, installation.now())?;
         }
     } else {
@@ -132,6 +158,16 @@ fn print_subject(installation: &Installation, subject: &Map<String, Value>) -> R
         print_limits(&response, installation.now())?;
     }
     Ok(())
+}
+
+/// The connections that an address holds, in words.
+fn held(prefix: &Value) -> String {
+    let count = |name: &str| {
+        prefix.pointer(&format!("/held/{name}")).and_then(Value::as_u64).unwrap_or_default()
+    };
+    let http = counted(count("http"), "HTTP connection");
+    let (waiting, open) = (count("pre_auth"), count("authenticated"));
+    format!("{http}, {waiting} before the sign-in, {open} signed in")
 }
 
 /// Finds the id of a user by name or id. Names are tried first.
@@ -146,7 +182,10 @@ fn find_user(installation: &Installation, subject: &str) -> Result<UserId> {
         }
     }
     UserId::parse(subject).ok().with_context(|| {
-        format!("{subject:?} is neither an address nor a user: run portcullis user list")
+        format!(
+            "there is no user {subject:?}, and it is neither an address nor an id: see portcullis \
+             user list"
+        )
     })
 }
 
@@ -194,14 +233,24 @@ fn print_limits(response: &Value, now: Now) -> Result<(), OutputError> {
         };
         let wait = match limit.get("wait_ms").and_then(Value::as_u64) {
             Some(wait_ms) if wait_ms > 0 => {
-                format!(", {blocked} until {} (in {wait_ms} ms)", until(now, wait_ms))
+                format!(", {blocked} until {} (in {})", until(now, wait_ms), duration(wait_ms))
             }
             _ => String::new(),
         };
-        let (used, all, period) = (of("used"), of("of"), of("period_ms"));
-        outln!("  {}: {used} of {all} in {period} ms{wait}{observed}", of("limit"))?;
+        let (used, all) = (of("used"), of("of"));
+        let period = limit.get("period_ms").and_then(Value::as_u64).map(duration);
+        let period = period.unwrap_or_else(|| String::from("-"));
+        outln!("  {}: {used} of {all} in {period}{wait}{observed}", of("limit"))?;
     }
     Ok(())
+}
+
+/// A duration in seconds, rounded up; in milliseconds below one second.
+fn duration(duration_ms: u64) -> String {
+    match duration_ms {
+        0..1_000 => format!("{duration_ms} ms"),
+        _ => format!("{} s", duration_ms.div_ceil(1_000)),
+    }
 }
 
 /// A time of day with its zone, and with the date if it is not today.
@@ -256,6 +305,33 @@ pub(crate) fn health(installation: &Installation, arguments: &HealthArguments) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_and_connections_are_in_words() {
+        for (duration_ms, expect) in
+            [(0, "0 ms"), (999, "999 ms"), (1_000, "1 s"), (1_001, "2 s"), (60_000, "60 s")]
+        {
+            assert_eq!(duration(duration_ms), expect);
+        }
+        let prefix = json!({ "held": { "http": 1, "pre_auth": 0, "authenticated": 2 } });
+        assert_eq!(held(&prefix), "1 HTTP connection, 0 before the sign-in, 2 signed in");
+    }
+
+    #[test]
+    fn lifted_limits_name_the_address_or_the_user() {
+        let text =
+            |name: &str, value: &str| lifted(&Map::from_iter([(String::from(name), json!(value))]));
+        let address = text("address", "192.0.2.1");
+        assert!(address.contains("of the address 192.0.2.1 ") && address.contains("block list"));
+        assert_eq!(text("user", "u_1"), "lifted: the limits and penalties of the user u_1");
+    }
+
+    #[test]
+    fn unknown_user_is_named() {
+        let text = |error: &'static str| name_unknown(Error::msg(error), "nobody").to_string();
+        assert_eq!(text(UNKNOWN_USER), "there is no user \"nobody\": see portcullis user list");
+        assert_eq!(text("another error"), "another error");
+    }
 
     #[test]
     fn block_end_has_a_time_zone_and_a_date_unless_it_is_today() {

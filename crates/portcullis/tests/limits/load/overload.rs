@@ -185,7 +185,7 @@ fn operator_sees_limited_clients_and_lifts_limits() {
     let (code, reply) = run(&["limits", "explain", "127.0.0.1"]);
     assert_eq!(code, Some(0), "{reply}");
     let line = reply.lines().find(|line| line.contains("connect_per_prefix:")).unwrap();
-    assert!(line.contains("of 3 in 60000 ms, blocked until "), "{line}");
+    assert!(line.contains("of 3 in 60 s, blocked until "), "{line}");
     assert!(line.contains(" UTC (in "), "{line}");
     let (code, _) = run(&["limits", "unlock", "::ffff:127.0.0.1"]);
     assert_eq!(code, Some(0));
@@ -196,6 +196,7 @@ fn operator_sees_limited_clients_and_lifts_limits() {
     assert_eq!(record["labels"]["address"], "127.0.0.1");
     let (code, reply) = run(&["limits", "explain", "no-such-limit"]);
     assert_eq!(code, Some(1));
+    assert!(reply.contains("there is no user \"no-such-limit\": see"), "{reply}");
     assert!(reply.contains("no user has this id"), "{reply}");
     let (code, reply) = run(&["limits", "explain", "not an id"]);
     assert_eq!(code, Some(1));
