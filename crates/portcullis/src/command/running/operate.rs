@@ -328,8 +328,8 @@ mod tests {
 
     #[test]
     fn unknown_user_is_named() {
-        let text = |error: &'static str| name_unknown(Error::msg(error), "nobody").to_string();
-        assert_eq!(text(UNKNOWN_USER), "there is no user \"nobody\": see portcullis user list");
+        let text = |error: &'static str| name_unknown(Error::msg(error), "ghost").to_string();
+        assert_eq!(text(UNKNOWN_USER), "there is no user \"ghost\": see portcullis user list");
         assert_eq!(text("another error"), "another error");
     }
 
