@@ -58,18 +58,23 @@ pub(crate) fn start_over(transport: Transport) -> Result<(MeasuredServer, tempfi
     let secret = directory.path().join("secret");
     std::fs::write(&secret, SECRET)?;
     Command::new("chmod").arg("600").arg(&secret).status()?;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    drop(listener);
+    let free = || std::net::TcpListener::bind("127.0.0.1:0");
+    let (public, private) = (free()?, free()?);
+    let addresses = [public.local_addr()?, private.local_addr()?];
+    drop((public, private));
     let config = directory.path().join("portcullis.toml");
-    std::fs::write(&config, configuration(transport, address, &secret.display().to_string()))?;
+    std::fs::write(&config, configuration(transport, addresses, &secret.display().to_string()))?;
     let mut command = Command::new(program);
     command.arg("serve").arg("--config").arg(&config);
     command.arg("--data").arg(directory.path().join("data"));
     Ok((MeasuredServer::start(command, Processors::First)?, directory))
 }
 
-fn configuration(transport: Transport, address: std::net::SocketAddr, secret: &str) -> String {
+fn configuration(
+    transport: Transport,
+    [address, private]: [std::net::SocketAddr; 2],
+    secret: &str,
+) -> String {
     let limits = plenty::configuration();
     let (tls, scheme) = match transport {
         Transport::Plain => ("off", "http"),
@@ -79,7 +84,7 @@ fn configuration(transport: Transport, address: std::net::SocketAddr, secret: &s
         r#"profile = "development"
 [listen]
 public = "{address}"
-private = "127.0.0.1:0"
+private = "{private}"
 shards = 1
 [transport]
 ping_interval_ms = 600000
