@@ -90,7 +90,7 @@ async fn all(door: &Door, directory: &Path, effort: &Effort) -> Result<Vec<(Phas
         let copy = directory.join(format!("copy-{round}"));
         let busy_end = make_backup(directory.to_path_buf(), copy.clone());
         let busy = senders.send_until(busy_end).await?;
-        ensure!(copy.join("manifest.json").exists(), "there is no backup");
+        ensure!(copy.join("manifest.json").exists(), "the backup has no manifest");
         std::fs::remove_dir_all(&copy)?;
         let length = Duration::from_secs_f64(busy.length_s.max(2.0));
         let quiet = async move {

@@ -13,7 +13,7 @@ pub struct FileFormat {
     version: u32,
 }
 
-/// What the first line of a file says.
+/// The content of the first line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormatMatch {
     /// The file is of this kind and version.

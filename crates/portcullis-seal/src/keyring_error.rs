@@ -45,7 +45,7 @@ pub enum KeyringError {
 
 portcullis_model::debug_as_sentence!(KeyringError);
 
-/// What to do about a fault, unless it says that itself.
+/// The remedy of a fault, unless the fault has one.
 fn remedy(fault: LineFault) -> &'static str {
     if matches!(fault, LineFault::Later(_)) { "" } else { ": restore the file from a backup" }
 }

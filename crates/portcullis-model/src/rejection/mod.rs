@@ -8,7 +8,7 @@ mod app; // a rejection of the application
 mod weak_password; // why a new password is rejected
 mod answer; // the row of a denial
 mod table; // the rows of all denials
-mod rule_text; // what each limit and rule rejects, in words for administrators
+mod rule_text; // the requests that each limit and rule rejects, in words
 mod cause; // what a client can change, where a row covers several causes
 #[cfg(test)]
 mod tests; // rules that hold for all rows

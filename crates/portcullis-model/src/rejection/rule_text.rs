@@ -1,7 +1,7 @@
-//! What each limit and rule rejects, in words for administrators.
+//! The requests that each limit and rule rejects, in words for administrators.
 //! Never: a text for the client; a row of the table has that.
 
-/// What a limit or rule rejects: a noun phrase, such as "messages that look like spam".
+/// The requests that a limit or rule rejects: a noun phrase, such as "messages that look like spam".
 ///
 /// `None` for a name that no row of the table has.
 #[must_use]

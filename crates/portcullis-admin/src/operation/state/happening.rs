@@ -130,7 +130,7 @@ fn pause(situation: &Situation) -> Option<Happening> {
     })
 }
 
-/// What the server rejects, and why.
+/// The number of rejected requests, with their strongest rule.
 fn rejected_words(rates: &[(&'static str, f64)], total: f64) -> String {
     let is_login = |rule: &str| rule.starts_with("login") || rule.starts_with("code_failed");
     let logins: f64 = rates.iter().filter(|(rule, _)| is_login(rule)).map(|(_, rate)| rate).sum();
@@ -186,7 +186,7 @@ fn is_before_tls(rule: &str) -> bool {
     rule.starts_with("tls")
 }
 
-/// What a rule rejects, with its name.
+/// The text of a rule, with its name.
 fn rule_words(rule: &str) -> String {
     rule_text(rule).map_or_else(|| String::from(rule), |words| format!("{words} ({rule})"))
 }

@@ -289,7 +289,7 @@ fn block_facts(installation: &Installation, server: String) -> BlockFacts {
     }
 }
 
-/// What the operator has to know before a case blocks the address of the drill.
+/// The notice for the operator before a case blocks the address of the drill.
 fn block_notice(block: &BlockFacts, address: IpAddr) -> String {
     format!(
         "The last case blocks the address {address} for {} s (rate.penalty_s): the server rejects \
