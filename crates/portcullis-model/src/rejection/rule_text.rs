@@ -1,7 +1,7 @@
 //! The requests that each limit and rule rejects, in words for administrators.
 //! Never: a text for the client; a row of the table has that.
 
-/// The requests that a limit or rule rejects: a noun phrase, such as "messages that look like spam".
+/// The requests that a limit or rule rejects: a noun phrase, such as "invalid access tokens".
 ///
 /// `None` for a name that no row of the table has.
 #[must_use]
