@@ -53,6 +53,7 @@ pub use sqlite::account_tables::user_change::LogOutSummary;
 pub use sqlite::copy::check::{check_copy, deleted_users, migrate_copy, newest_schema};
 pub use sqlite::copy::progress::{CopyProgress, CopyState};
 pub use sqlite::copy::stopped::StoppedDatabase;
+pub use sqlite::copy::write_out::write_out;
 pub use sqlite::database::inspect::inspect;
 pub use sqlite::operator::reseal::ResealProgress;
 pub use sqlite::operator::store::SqliteOperatorStore;

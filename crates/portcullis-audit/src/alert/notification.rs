@@ -155,7 +155,7 @@ pub struct AlertOrigin {
 pub struct Alert {
     /// Unique, sorts by time: `al_` and 26 characters. Equal in all states of one alert.
     pub id: String,
-    /// The rule: `A1` to `A17`, `F1` to `F3`, `STORM`, or the name of one in the configuration.
+    /// The rule: `A1` to `A18`, `F1` to `F3`, `STORM`, or the name of one in the configuration.
     pub rule: String,
     /// The event in a few words, without text of clients.
     pub title: String,

@@ -15,7 +15,7 @@ use crate::alert::notification::{Alert, AlertKey, AlertSeverity, AlertState};
 use crate::alert::rule::rules::Cause;
 
 /// A rule that an overloaded server causes by itself is not sent while A11 is.
-const INHIBITED: [&str; 2] = ["A7", "A8"];
+const INHIBITED: [&str; 3] = ["A7", "A8", "A18"];
 /// Rules about states that can last for weeks, such as a certificate that expires or a finding of
 /// the regular audit: an update each day is enough.
 const DAILY: [&str; 2] = ["A16", "A17"];

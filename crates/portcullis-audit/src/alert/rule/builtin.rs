@@ -1,7 +1,7 @@
-//! The rules of the server itself: A1 to A17 and F1 to F3.
+//! The rules of the server itself: A1 to A18 and F1 to F3.
 //! Never: `critical` for what a client without an account can cause.
 
-use portcullis_model::Code;
+use portcullis_model::{Code, CodeClass};
 
 use super::condition::Condition;
 use super::rules::{Cause, Measure, Rule, Trigger, Variety};
@@ -24,6 +24,7 @@ pub(crate) fn all() -> Vec<Rule> {
     rules.extend(traffic());
     rules.extend(service());
     rules.extend(operation());
+    rules.push(flood());
     rules.extend(first_seen());
     rules
 }
@@ -288,6 +289,22 @@ fn log() -> Rule {
     )
 }
 
+/// What no other rule counts in all, so that every flood raises an alert within seconds.
+fn flood() -> Rule {
+    let forged = Condition::warning(Code::AuthnLoginFail).rule("token").flag(Flag::Violation);
+    let rejections = Code::ALL.iter().filter(|code| code.class() == CodeClass::Rejection);
+    let any = rejections.map(|code| Condition::warning(*code)).collect();
+    rule(
+        "A18",
+        "Many requests are rejected",
+        Cause::Clients,
+        vec![
+            Trigger::count(KeyKind::Code, 600, MINUTE_S, High, vec![forged]),
+            Trigger::count(KeyKind::Code, 3_000, MINUTE_S, Medium, any),
+        ],
+    )
+}
+
 fn first_seen() -> Vec<Rule> {
     let logins = || {
         let codes = [Code::AuthnLoginSuccess, Code::AuthnLoginSuccessAfterFail];
@@ -325,6 +342,10 @@ mod tests {
 
     use super::*;
 
+    /// Codes that are recorded beside an answer, and have no row of their own.
+    const BESIDE: [Code; 3] =
+        [Code::AuthnLoginLock, Code::AuthnPasswordChangeFail, Code::MaliciousCspViolation];
+
     #[test]
     fn every_rule_of_rejections_names_rows_of_the_table_of_denials() {
         let rows: Vec<_> = (0..=u8::MAX).filter_map(Answer::of_number).collect();
@@ -334,8 +355,7 @@ mod tests {
         let mut checked = 0;
         for condition in conditions.filter(|one| one.code.class() == CodeClass::Rejection) {
             let of_code = || rows.iter().filter(|row| row.event == condition.code);
-            // The limit of logins and the lock of an account have no row of their own.
-            assert!(of_code().count() > 0 || condition.code == Code::AuthnLoginLock);
+            assert!(of_code().count() > 0 || BESIDE.contains(&condition.code), "{condition:?}");
             for rule in &condition.rules {
                 assert!(of_code().any(|row| row.rule == rule), "{rule} of {:?}", condition.code);
                 checked += 1;

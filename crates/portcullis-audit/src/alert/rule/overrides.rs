@@ -15,7 +15,7 @@ pub const CUSTOM_RULES_MAX: usize = 32;
 /// The changes to one rule by the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleOverride {
-    /// `A1` to `A17`, `F1` to `F3`.
+    /// `A1` to `A18`, `F1` to `F3`.
     pub id: String,
     /// The rule never fires.
     pub disabled: bool,

@@ -5,3 +5,4 @@ pub(crate) mod progress; // how far a copy is, as other threads see it
 pub(crate) mod paged; // a copy in turns on the writer's connection
 pub(crate) mod stopped; // a copy of a database that no server uses
 pub(crate) mod check; // checks and migrates a copy
+pub(crate) mod write_out; // passes bytes on to the disk meanwhile

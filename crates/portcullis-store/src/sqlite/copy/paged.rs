@@ -1,6 +1,8 @@
 //! A copy of the database in turns of a few pages, on the writer's own connection.
-//! Never: more than a tenth of the writer's time; a snapshot that is held between two turns.
+//! Never: more than a tenth of the writer's time, unless the database grows faster than that; a
+//! snapshot that is held between two turns.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +14,12 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::StoreError;
 use crate::health::monitor::Health;
 use crate::sqlite::copy::progress::{CopyEnd, CopyProgress};
+use crate::sqlite::copy::write_out::WriteOut;
 use crate::sqlite::database::files::new_private_file;
 
 /// The pages of one turn: 1 MiB.
 const PAGES: i32 = 256;
-/// The writer rests this many times as long as a turn took.
+/// The writer rests this many times as long as a turn took, while that is often enough.
 const REST: u32 = 9;
 /// The shortest rest, so that many short turns do not delay changes.
 const REST_MIN: Duration = Duration::from_millis(1);
@@ -48,8 +51,8 @@ impl CopyJob {
         rounds: impl FnOnce(&mut PagedCopy<'_>) -> R,
     ) -> Option<R> {
         let progress = Arc::clone(&self.end.0);
-        let mut target = match open_target(&self.target) {
-            Ok(target) => target,
+        let (file, mut target) = match open_target(&self.target) {
+            Ok(opened) => opened,
             Err(error) => {
                 progress.end(Err(error));
                 return None;
@@ -64,9 +67,12 @@ impl CopyJob {
         };
         let mut copy = PagedCopy {
             backup,
+            write_out: WriteOut::start(file),
             progress: Arc::clone(&progress),
             due: Moment::now(),
             copied: 0,
+            remaining: i32::MAX,
+            pace: REST,
             restarts: 0,
             result: None,
         };
@@ -87,9 +93,13 @@ impl CopyJob {
 /// The writer's own commits go into both files, so they never make the copy start again.
 pub(crate) struct PagedCopy<'a> {
     backup: Backup<'a, 'a>,
+    write_out: WriteOut,
     progress: Arc<CopyProgress>,
     due: Moment,
     copied: i32,
+    remaining: i32,
+    /// The rest, in times of a turn.
+    pace: u32,
     restarts: u32,
     /// The result of a copy that has ended.
     result: Option<Result<(), StoreError>>,
@@ -108,7 +118,8 @@ impl PagedCopy<'_> {
             return false;
         }
         let result = self.step(health);
-        let rest = Moment::now().since(started).saturating_mul(REST);
+        self.write_out.wake();
+        let rest = Moment::now().since(started).saturating_mul(self.pace);
         self.due = Moment::now().plus(rest.clamp(REST_MIN, REST_MAX));
         self.result = match result {
             Ok(false) => None,
@@ -133,6 +144,8 @@ impl PagedCopy<'_> {
             self.restarts += 1;
         }
         self.copied = copied;
+        self.pace = pace(self.pace, self.remaining, pages.remaining);
+        self.remaining = pages.remaining;
         self.progress.report(unsigned(copied), unsigned(pages.pagecount));
         if self.restarts > RESTARTS_MAX {
             return Err(StoreError::Busy);
@@ -141,20 +154,42 @@ impl PagedCopy<'_> {
     }
 }
 
+/// The next rest, in times of a turn: shorter while the database grows faster than it is copied.
+fn pace(pace: u32, before: i32, now: i32) -> u32 {
+    if now < before { REST } else { pace / 2 }
+}
+
 fn unsigned(pages: i32) -> u64 {
     u64::try_from(pages).unwrap_or_default()
 }
 
 /// Creates the file of a copy. A crash makes it useless in any case, so nothing protects it.
-pub(super) fn open_target(path: &Path) -> Result<Connection, StoreError> {
-    new_private_file(path)?;
+///
+/// The small cache passes pages on to the file soon, so that the end of the copy is no long write.
+pub(super) fn open_target(path: &Path) -> Result<(File, Connection), StoreError> {
+    let file = new_private_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let target = Connection::open_with_flags(path, flags)?;
     target.execute_batch(
         "PRAGMA journal_mode = OFF;
          PRAGMA synchronous = OFF;
          PRAGMA locking_mode = EXCLUSIVE;
-         PRAGMA cache_size = -8192;",
+         PRAGMA cache_size = -1024;",
     )?;
-    Ok(target)
+    Ok((file, target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn database_that_grows_faster_than_its_copy_shortens_the_rest() {
+        assert_eq!(pace(REST, i32::MAX, 1_000), REST);
+        assert_eq!(pace(REST, 1_000, 999), REST);
+        let paces: Vec<u32> =
+            std::iter::successors(Some(REST), |at| Some(pace(*at, 1_000, 1_000))).take(6).collect();
+        assert_eq!(paces, [9, 4, 2, 1, 0, 0]);
+        assert_eq!(pace(0, 1_001, 1_000), REST);
+    }
 }

@@ -39,7 +39,7 @@ impl StoppedDatabase {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let source = Connection::open_with_flags(&self.path, flags)?;
         source.busy_timeout(BUSY_TIMEOUT)?;
-        let mut target = open_target(target)?;
+        let (_file, mut target) = open_target(target)?;
         let backup = Backup::new(&source, &mut target)?;
         match backup.step(-1)? {
             StepResult::Done => Ok(()),

@@ -28,12 +28,12 @@ pub(crate) fn private_file(path: &Path) -> Result<File, StoreError> {
 }
 
 /// Creates a file that only its owner can read; it must not exist, also not as a link.
-pub(crate) fn new_private_file(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn new_private_file(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.create_new(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| file_error(path, error))
+    options.open(path).map_err(|error| file_error(path, error))
 }
 
 /// An error of the system about a file.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use portcullis_server::random_id;
+use portcullis_store::write_out;
 
 use super::manifest::{Digest, MANIFEST, Manifest, ManifestFile};
 
@@ -149,6 +150,7 @@ pub(crate) fn copy_file(from: &mut impl Read, path: &Path) -> Result<(u64, Strin
         let Some(part) = chunk.get(..read).filter(|part| !part.is_empty()) else { break };
         digest.update(part);
         file.write_all(part).map_err(|error| write_error(error, path))?;
+        write_out(&file);
         bytes = bytes.saturating_add(read as u64);
     }
     file.sync_all().map_err(|error| write_error(error, path))?;

@@ -63,6 +63,7 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
         }
         (None, None) => bail!("name the directory of the backup"),
     };
+    leave_processor_to_the_server();
     let mut backup = NewDirectory::create(&target)?;
     let mut keys = arguments.keys.as_deref().map(NewDirectory::create).transpose()?;
     let settings = &installation.settings;
@@ -95,6 +96,11 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
         keep_newest(into, usize::from(keep.get()), &target, &manifest.server)?;
     }
     Ok(())
+}
+
+/// Lowers the priority of this process; a system that forbids it has set one for it.
+fn leave_processor_to_the_server() {
+    let _forbidden = rustix::process::nice(10);
 }
 
 /// Checks that the directory of the backups exists.

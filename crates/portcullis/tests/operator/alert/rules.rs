@@ -138,6 +138,16 @@ fn a9_spam_alerts_by_user_and_by_room() {
     assert_eq!(record["labels"]["room"], json!(hall));
 }
 
+#[test]
+fn a18_forged_tokens_alert_with_the_code_of_their_records() {
+    let watched = AlertedServer::new("[alert.rule.A18]\ncount = 5\n");
+    let forged = json!({ "token": "eyJhbGciOiJIUzI1NiJ9.e30.AAAA" }).to_string();
+    for _ in 0..5 {
+        SioClient::open(&watched.server).join_namespace("/", &forged).unwrap_err();
+    }
+    assert_eq!(watched.fires("A18", "high", "code"), "authn_login_fail");
+}
+
 /// All files of the data directory that a person reads or that hold alerts.
 fn readable_files(server: &TestServer) -> Vec<(String, String)> {
     let entries = std::fs::read_dir(server.data()).unwrap().map(|entry| entry.unwrap());
