@@ -72,7 +72,7 @@ impl CopyJob {
             due: Moment::now(),
             copied: 0,
             remaining: i32::MAX,
-            pace: REST,
+            rest_factor: REST,
             restarts: 0,
             result: None,
         };
@@ -99,7 +99,7 @@ pub(crate) struct PagedCopy<'a> {
     copied: i32,
     remaining: i32,
     /// The rest, in times of a turn.
-    pace: u32,
+    rest_factor: u32,
     restarts: u32,
     /// The result of a copy that has ended.
     result: Option<Result<(), StoreError>>,
@@ -119,7 +119,7 @@ impl PagedCopy<'_> {
         }
         let result = self.step(health);
         self.write_out.wake();
-        let rest = Moment::now().since(started).saturating_mul(self.pace);
+        let rest = Moment::now().since(started).saturating_mul(self.rest_factor);
         self.due = Moment::now().plus(rest.clamp(REST_MIN, REST_MAX));
         self.result = match result {
             Ok(false) => None,
@@ -144,7 +144,7 @@ impl PagedCopy<'_> {
             self.restarts += 1;
         }
         self.copied = copied;
-        self.pace = pace(self.pace, self.remaining, pages.remaining);
+        self.rest_factor = rest_factor(self.rest_factor, self.remaining, pages.remaining);
         self.remaining = pages.remaining;
         self.progress.report(unsigned(copied), unsigned(pages.pagecount));
         if self.restarts > RESTARTS_MAX {
@@ -155,8 +155,8 @@ impl PagedCopy<'_> {
 }
 
 /// The next rest, in times of a turn: shorter while the database grows faster than it is copied.
-fn pace(pace: u32, before: i32, now: i32) -> u32 {
-    if now < before { REST } else { pace / 2 }
+fn rest_factor(former: u32, before: i32, now: i32) -> u32 {
+    if now < before { REST } else { former / 2 }
 }
 
 fn unsigned(pages: i32) -> u64 {
@@ -165,7 +165,7 @@ fn unsigned(pages: i32) -> u64 {
 
 /// Creates the file of a copy. A crash makes it useless in any case, so nothing protects it.
 ///
-/// The small cache passes pages on to the file soon, so that the end of the copy is no long write.
+/// The small cache passes pages on to the file soon, so that the end of the copy writes little.
 pub(super) fn open_target(path: &Path) -> Result<(File, Connection), StoreError> {
     let file = new_private_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -185,11 +185,13 @@ mod tests {
 
     #[test]
     fn database_that_grows_faster_than_its_copy_shortens_the_rest() {
-        assert_eq!(pace(REST, i32::MAX, 1_000), REST);
-        assert_eq!(pace(REST, 1_000, 999), REST);
-        let paces: Vec<u32> =
-            std::iter::successors(Some(REST), |at| Some(pace(*at, 1_000, 1_000))).take(6).collect();
-        assert_eq!(paces, [9, 4, 2, 1, 0, 0]);
-        assert_eq!(pace(0, 1_001, 1_000), REST);
+        assert_eq!(rest_factor(REST, i32::MAX, 1_000), REST);
+        assert_eq!(rest_factor(REST, 1_000, 999), REST);
+        let factors: Vec<u32> =
+            std::iter::successors(Some(REST), |at| Some(rest_factor(*at, 1_000, 1_000)))
+                .take(6)
+                .collect();
+        assert_eq!(factors, [9, 4, 2, 1, 0, 0]);
+        assert_eq!(rest_factor(0, 1_001, 1_000), REST);
     }
 }
