@@ -1,9 +1,10 @@
 //! `portcullis drill`: a healthy server, a limit that only counts, targets that are not the server.
 //! Never: an attack on a target without a proof.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::thread;
+use std::time::Duration;
 
 use portcullis_test::{Config, Connection, Request, TestServer, sign_up};
 use serde_json::{Value, json};
@@ -149,6 +150,34 @@ fn target_without_the_proof_gets_one_request_and_no_attack() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{error}");
     }
     let _ended = server.records.wait_for(|record| record["event"]["code"] == "drill_ended");
+}
+
+#[test]
+fn target_that_drips_its_answer_has_ten_seconds() {
+    let server = start(&config());
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", target.local_addr().unwrap());
+    let slow = thread::spawn(move || {
+        let (mut socket, _) = target.accept().unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        socket.write_all(b"HTTP/1.1 200 OK\r\nX: ").unwrap();
+        // A byte for each half second without one of the drill, until the drill leaves.
+        loop {
+            match socket.read(&mut [0; 1_024]) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(_) => match socket.write_all(b"x") {
+                    Ok(()) => {}
+                    Err(_) => break,
+                },
+            }
+        }
+    });
+    let output = server.operate(&["drill", &url], "");
+    slow.join().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("the answer was not complete in 10 s; no attack was sent"), "{error}");
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

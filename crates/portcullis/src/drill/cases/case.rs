@@ -58,7 +58,9 @@ pub(crate) fn rejected(answer: &Answer) -> Verdict {
     match answer {
         Answer::Response(response) if response.status >= 400 => pass(answer.words()),
         Answer::Closed => pass(answer.words()),
-        Answer::Response(_) | Answer::Silent | Answer::TooLong => fail(answer.words()),
+        Answer::Response(_) | Answer::Silent | Answer::TooLong | Answer::Late => {
+            fail(answer.words())
+        }
     }
 }
 
@@ -88,6 +90,7 @@ mod tests {
             (status(302), false),
             (Answer::Silent, false),
             (Answer::TooLong, false),
+            (Answer::Late, false),
         ] {
             let is_pass = matches!(rejected(&answer), Verdict::Pass { .. });
             assert_eq!(is_pass, expect, "{answer:?}");

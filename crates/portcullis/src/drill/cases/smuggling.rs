@@ -126,7 +126,7 @@ fn send(attacker: &mut Attacker<'_>, headers: fn(usize) -> String, start: &[u8])
         attacker.target.host,
         headers(body.len())
     );
-    let (answers, _) = attacker.exchange(&[head.as_bytes(), &body].concat())?;
+    let answers = attacker.exchange(&[head.as_bytes(), &body].concat())?;
     let is_seen = is_seen(attacker, &challenge)?;
     Ok(judge(&answers, is_seen))
 }

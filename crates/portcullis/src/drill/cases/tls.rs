@@ -71,7 +71,7 @@ fn plain_text(attacker: &mut Attacker<'_>) -> CaseOutcome {
     let request = Request::get("/").bytes(attacker.target);
     let mut connection = attacker.connect_plain(attacker.target.address.port())?;
     connection.send(&request);
-    let answer = Answer::read(&mut connection);
+    let answer = Answer::read(&mut connection).in_time()?;
     if (200..300).contains(&answer.status()) {
         return Ok(fail(format!("the TLS port serves plain text: {}", answer.words())));
     }
@@ -85,7 +85,7 @@ fn plain_text(attacker: &mut Attacker<'_>) -> CaseOutcome {
         return Ok(pass(format!("port {port} accepts no connection")));
     };
     connection.send(&request);
-    Ok(judge_plain(port, &Answer::read(&mut connection)))
+    Ok(judge_plain(port, &Answer::read(&mut connection).in_time()?))
 }
 
 fn judge_plain(port: u16, answer: &Answer) -> Verdict {

@@ -1,7 +1,8 @@
 //! The answer of the target: a response, the end of the connection, or silence.
 //! Never: a body or a header beyond the bounds of a connection.
 
-use super::connection::{Connection, READ_MAX_BYTES, ReadOutcome};
+use super::attacker::Obstacle;
+use super::connection::{Connection, READ_MAX_BYTES, ReadOutcome, WHOLE_TIMEOUT};
 
 /// Most headers that are read.
 const HEADERS_MAX: usize = 100;
@@ -25,6 +26,8 @@ pub(crate) enum Answer {
     Silent,
     /// As many bytes as are read, and no response.
     TooLong,
+    /// Bytes arrived, but the answer was not complete in its time.
+    Late,
 }
 
 impl Response {
@@ -54,17 +57,35 @@ impl Response {
 impl Answer {
     /// Reads the answer to a request.
     pub(crate) fn read(connection: &mut Connection) -> Self {
+        match Self::read_head(connection) {
+            Self::Response(response) => read_body(response, connection),
+            answer => answer,
+        }
+    }
+
+    /// Reads the head of the answer to a request.
+    pub(crate) fn read_head(connection: &mut Connection) -> Self {
+        connection.start_answer();
         loop {
             if let Some((response, length)) = parse_head(&connection.buffer) {
                 connection.buffer.drain(..length);
-                return Self::Response(read_body(response, connection));
+                return Self::Response(response);
             }
             match connection.read() {
                 ReadOutcome::Bytes => {}
                 ReadOutcome::End => return Self::Closed,
                 ReadOutcome::Limit => return Self::TooLong,
                 ReadOutcome::Silence => return Self::Silent,
+                ReadOutcome::Late => return Self::Late,
             }
+        }
+    }
+
+    /// The answer, unless it was not complete in its time: nothing is known about such a target.
+    pub(crate) fn in_time(self) -> Result<Self, Obstacle> {
+        match self {
+            Self::Late => Err(Obstacle(format!("not checked: {}", self.words()))),
+            answer => Ok(answer),
         }
     }
 
@@ -72,14 +93,14 @@ impl Answer {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Response(response) => response.status,
-            Self::Closed | Self::Silent | Self::TooLong => 0,
+            Self::Closed | Self::Silent | Self::TooLong | Self::Late => 0,
         }
     }
 
     pub(crate) fn response(&self) -> Option<&Response> {
         match self {
             Self::Response(response) => Some(response),
-            Self::Closed | Self::Silent | Self::TooLong => None,
+            Self::Closed | Self::Silent | Self::TooLong | Self::Late => None,
         }
     }
 
@@ -95,6 +116,7 @@ impl Answer {
             Self::Closed => String::from("the connection was closed"),
             Self::Silent => String::from("no answer in 3 s"),
             Self::TooLong => format!("no response in {} KiB", READ_MAX_BYTES / 1_024),
+            Self::Late => format!("the answer was not complete in {} s", WHOLE_TIMEOUT.as_secs()),
         }
     }
 }
@@ -114,9 +136,10 @@ fn parse_head(bytes: &[u8]) -> Option<(Response, usize)> {
     Some((Response { status, headers: headers.collect(), body: Vec::new() }, length))
 }
 
-fn read_body(mut response: Response, connection: &mut Connection) -> Response {
+/// Reads the body, as far as the target sends it.
+fn read_body(mut response: Response, connection: &mut Connection) -> Answer {
     if response.status == 101 {
-        return response;
+        return Answer::Response(response);
     }
     let is_chunked = response.header("transfer-encoding").is_some();
     let length = response.header("content-length").and_then(|length| length.parse().ok());
@@ -124,7 +147,13 @@ fn read_body(mut response: Response, connection: &mut Connection) -> Response {
         Some(length) if !is_chunked => buffer.len() >= length,
         _ => is_chunked && buffer.ends_with(b"0\r\n\r\n"),
     };
-    while !is_complete(&connection.buffer) && connection.read() == ReadOutcome::Bytes {}
+    while !is_complete(&connection.buffer) {
+        match connection.read() {
+            ReadOutcome::Bytes => {}
+            ReadOutcome::End | ReadOutcome::Limit | ReadOutcome::Silence => break,
+            ReadOutcome::Late => return Answer::Late,
+        }
+    }
     let mut body = std::mem::take(&mut connection.buffer);
     match length {
         _ if is_chunked => body = decode_chunks(&body),
@@ -132,7 +161,7 @@ fn read_body(mut response: Response, connection: &mut Connection) -> Response {
         None => {}
     }
     response.body = body;
-    response
+    Answer::Response(response)
 }
 
 /// The content of chunks (RFC 9112 section 7.1), as far as they are complete.
@@ -152,7 +181,30 @@ fn decode_chunks(mut bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::drill::client::connection::tests::{connect, drip};
+
+    #[test]
+    fn answer_that_drips_is_late_in_its_head_and_in_its_body() {
+        for first in [
+            b"".as_slice(),
+            b"HTTP/1.1 200 OK\r\nX: ",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n",
+            b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n3e7\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\n",
+        ] {
+            let (mut connection, target) = connect(move |socket| drip(socket, first, b'x'));
+            connection.wait_at_most(Duration::from_millis(60));
+            let answer = Answer::read(&mut connection);
+            assert!(matches!(answer, Answer::Late), "{first:?}: {answer:?}");
+            let Err(Obstacle(why)) = answer.in_time() else { panic!("{first:?}") };
+            assert_eq!(why, "not checked: the answer was not complete in 10 s");
+            drop(connection);
+            target.join().unwrap();
+        }
+    }
 
     #[test]
     fn head_is_read_when_it_is_complete() {

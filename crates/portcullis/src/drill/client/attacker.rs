@@ -154,6 +154,10 @@ impl<'a> Attacker<'a> {
 
     /// Sends a request once, and reads its answer.
     pub(crate) fn ask_once(&mut self, request: &Request) -> Result<Answer, Obstacle> {
+        self.send(request)?.in_time()
+    }
+
+    fn send(&mut self, request: &Request) -> Result<Answer, Obstacle> {
         let mut connection = self.connect()?;
         connection.send(&request.bytes(self.target));
         Ok(Answer::read(&mut connection))
@@ -178,7 +182,7 @@ impl<'a> Attacker<'a> {
         for is_last in [false, true] {
             let mut connection = self.connect()?;
             connection.send(&request.bytes(self.target));
-            let answer = Answer::read(&mut connection);
+            let answer = Answer::read(&mut connection).in_time()?;
             if answer.status() == 101 {
                 return Ok(Upgrade::Open(WebSocket(connection)));
             }
@@ -205,11 +209,13 @@ impl<'a> Attacker<'a> {
     }
 
     /// Sends bytes on a connection of their own; returns everything that comes back.
-    pub(crate) fn exchange(&mut self, bytes: &[u8]) -> Result<(Vec<u8>, ReadOutcome), Obstacle> {
+    pub(crate) fn exchange(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Obstacle> {
         let mut connection = self.connect()?;
         connection.send(bytes);
-        let outcome = connection.read_all();
-        Ok((std::mem::take(&mut connection.buffer), outcome))
+        if connection.read_all() == ReadOutcome::Late {
+            Answer::Late.in_time()?;
+        }
+        Ok(std::mem::take(&mut connection.buffer))
     }
 
     /// A request for a proof, and its challenge.
@@ -241,7 +247,7 @@ impl<'a> Attacker<'a> {
     /// Requests the first proof: nothing else is sent, whatever the answer is.
     pub(crate) fn first_proof(&mut self) -> Result<FirstProof, Obstacle> {
         let (request, challenge) = self.proof_request()?;
-        let answer = self.ask_once(&request)?;
+        let answer = self.send(&request)?;
         let is_proven = self.is_proven(&answer, &challenge);
         Ok(FirstProof { answer, is_proven, challenge })
     }
@@ -313,18 +319,18 @@ impl<'a> Attacker<'a> {
         let hello = || client_hello(target, &facts.tls.unverified);
         let port = target.address.port();
         Ok(match stage {
-            SlowStage::Connection => SlowClient::below_http(self.connect_plain(port)?, Vec::new())?,
-            SlowStage::Hello => SlowClient::below_http(self.connect_plain(port)?, hello()?)?,
+            SlowStage::Connection => SlowClient::below_http(self.connect_plain(port)?, Vec::new()),
+            SlowStage::Hello => SlowClient::below_http(self.connect_plain(port)?, hello()?),
             SlowStage::Handshake => {
                 let hello = hello()?;
                 let mut connection = self.connect_plain(port)?;
                 connection.send(&hello);
-                SlowClient::below_http(connection, Vec::new())?
+                SlowClient::below_http(connection, Vec::new())
             }
-            SlowStage::Request => SlowClient::of_http(self.connect()?, Vec::new())?,
+            SlowStage::Request => SlowClient::of_http(self.connect()?, Vec::new()),
             SlowStage::Head => {
                 let head = Request::get("/").origin(Some(&facts.page)).bytes(target);
-                SlowClient::of_http(self.connect()?, head)?
+                SlowClient::of_http(self.connect()?, head)
             }
             SlowStage::Body => {
                 let body = vec![b' '; SLOW_BODY_BYTES.min(facts.limits.body_max_bytes)];
@@ -334,9 +340,9 @@ impl<'a> Attacker<'a> {
                     .origin(Some(&facts.page));
                 let mut connection = self.connect()?;
                 connection.send(&head.bytes(target));
-                SlowClient::of_http(connection, body)?
+                SlowClient::of_http(connection, body)
             }
-            SlowStage::Connect => SlowClient::silent_socket(self.open_socket()?)?,
+            SlowStage::Connect => SlowClient::silent_socket(self.open_socket()?),
         })
     }
 }

@@ -10,16 +10,19 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::CertificateDer;
 use socket2::{Domain, Socket, Type};
 
+use super::bounded_socket::{BoundedSocket, TimeLimits};
 use super::target::Target;
 
 /// Time to connect, and for each read and write.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// Time for a whole handshake, request or answer, however it is divided.
+pub(crate) const WHOLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most bytes of a connection that are read.
 pub(crate) const READ_MAX_BYTES: usize = 256 * 1024;
 
 enum Stream {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Plain(BoundedSocket),
+    Tls(Box<StreamOwned<ClientConnection, BoundedSocket>>),
 }
 
 /// The outcome of a read.
@@ -33,6 +36,8 @@ pub(crate) enum ReadOutcome {
     Limit,
     /// Nothing arrived in time.
     Silence,
+    /// The time for the whole answer is over.
+    Late,
 }
 
 /// An open connection.
@@ -66,19 +71,27 @@ impl Connection {
 
     /// The address of this machine, as far as the system knows it.
     pub(crate) fn local_ip(&self) -> Option<IpAddr> {
-        self.socket().local_addr().ok().map(|address| address.ip().to_canonical())
-    }
-
-    fn socket(&self) -> &TcpStream {
         match &self.stream {
-            Stream::Plain(socket) => socket,
-            Stream::Tls(stream) => &stream.sock,
+            Stream::Plain(socket) => socket.local_ip(),
+            Stream::Tls(stream) => stream.sock.local_ip(),
         }
     }
 
-    /// Sets how long a read waits.
-    pub(crate) fn wait_at_most(&self, time: Duration) -> io::Result<()> {
-        self.socket().set_read_timeout(Some(time))
+    fn socket(&mut self) -> &mut BoundedSocket {
+        match &mut self.stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => &mut stream.sock,
+        }
+    }
+
+    /// Sets how long a whole answer is waited for.
+    pub(crate) fn wait_at_most(&mut self, time: Duration) {
+        self.socket().limits = TimeLimits { each: time, whole: time };
+    }
+
+    /// Starts the time of an answer, which all reads until the next call share.
+    pub(crate) fn start_answer(&mut self) {
+        self.socket().restart();
     }
 
     /// The certificates that the target sent.
@@ -90,13 +103,14 @@ impl Connection {
 
     /// Sends bytes. If the target has closed the connection, its answer counts.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.socket().restart();
         let _closed = match &mut self.stream {
             Stream::Plain(socket) => socket.write_all(bytes),
             Stream::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
         };
     }
 
-    /// Reads once.
+    /// Reads once, within the time of the answer.
     pub(crate) fn read(&mut self) -> ReadOutcome {
         if self.read_bytes >= READ_MAX_BYTES {
             return ReadOutcome::Limit;
@@ -114,6 +128,9 @@ impl Connection {
                 ReadOutcome::Bytes
             }
             Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut if self.socket().is_over() => {
+                    ReadOutcome::Late
+                }
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => ReadOutcome::Silence,
                 ErrorKind::Interrupted => ReadOutcome::Bytes,
                 _ => ReadOutcome::End,
@@ -121,8 +138,9 @@ impl Connection {
         }
     }
 
-    /// Reads until the other side ends the connection or is silent, or until the bound.
+    /// Reads until the other side ends the connection or is silent, or until a bound.
     pub(crate) fn read_all(&mut self) -> ReadOutcome {
+        self.start_answer();
         loop {
             match self.read() {
                 ReadOutcome::Bytes => {}
@@ -140,15 +158,80 @@ pub(crate) fn client_hello(target: &Target, config: &Arc<ClientConfig>) -> io::R
     Ok(hello)
 }
 
-fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<BoundedSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if let Some(source) = source {
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
     socket.connect_timeout(&address.into(), TIMEOUT)?;
     let socket = TcpStream::from(socket);
-    socket.set_read_timeout(Some(TIMEOUT))?;
-    socket.set_write_timeout(Some(TIMEOUT))?;
     socket.set_nodelay(true)?;
-    Ok(socket)
+    Ok(BoundedSocket::new(socket, TimeLimits { each: TIMEOUT, whole: WHOLE_TIMEOUT }))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::net::TcpListener;
+    use std::thread::{self, JoinHandle};
+
+    use portcullis_model::Moment;
+
+    use super::*;
+    use crate::drill::client::websocket::{SocketEnd, WebSocket};
+
+    /// A connection to a target that does this with its socket.
+    pub(crate) fn connect<T: Send + 'static>(
+        act: impl FnOnce(TcpStream) -> T + Send + 'static,
+    ) -> (Connection, JoinHandle<T>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let target = Target::read(&format!("http://{address}"), None).unwrap();
+        let connection = Connection::plain(&target, address.port()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        (connection, thread::spawn(move || act(socket)))
+    }
+
+    /// Sends the first bytes, and then one byte every few milliseconds until the client leaves.
+    pub(crate) fn drip(mut socket: TcpStream, first: &[u8], byte: u8) {
+        socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+        let mut is_sent = socket.write_all(first).is_ok();
+        while is_sent {
+            is_sent = match socket.read(&mut [0; 64]) {
+                Ok(0) => false,
+                Ok(_) => true,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    socket.write_all(&[byte]).is_ok()
+                }
+                Err(_) => false,
+            };
+        }
+    }
+
+    #[test]
+    fn target_that_drips_has_the_time_of_one_answer() {
+        let (mut connection, target) = connect(|socket| drip(socket, b"", b'x'));
+        let limits = TimeLimits { each: Duration::from_secs(60), whole: TIMEOUT / 50 };
+        connection.socket().limits = limits;
+        let started = Moment::now();
+        assert_eq!(connection.read_all(), ReadOutcome::Late);
+        assert!(Moment::now().since(started) >= limits.whole);
+        assert_eq!(connection.read(), ReadOutcome::Late, "the time is shared");
+        assert!(connection.read_bytes < READ_MAX_BYTES);
+        connection.start_answer();
+        assert_eq!(connection.read(), ReadOutcome::Bytes, "another answer has its own time");
+        let mut socket = WebSocket(connection);
+        assert_eq!(socket.end(), SocketEnd::Open);
+        drop(socket);
+        target.join().unwrap();
+    }
+
+    #[test]
+    fn target_that_does_not_read_has_the_time_of_one_request() {
+        let (mut connection, target) = connect(|socket| socket);
+        connection.wait_at_most(TIMEOUT / 50);
+        let started = Moment::now();
+        connection.send(&vec![b'x'; 64 * 1024 * 1024]);
+        assert!(Moment::now().since(started) >= TIMEOUT / 50);
+        drop(target.join());
+    }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod target; // the address of the deployment
 pub(crate) mod budget; // how many connections, and until when
+pub(crate) mod bounded_socket; // a socket whose reads and writes end at a deadline
 pub(crate) mod connection; // a socket, with TLS or without it
 pub(crate) mod request; // a request, written as it is
 pub(crate) mod answer; // a response, a closed connection, or silence

@@ -1,7 +1,6 @@
 //! A slow client of a drill: it stops at a stage of its connection, or sends a byte now and then.
 //! Never: more than four bytes a second; a wait beyond its limit.
 
-use std::io;
 use std::thread;
 use std::time::Duration;
 
@@ -104,21 +103,21 @@ pub(crate) struct SlowClient {
 
 impl SlowClient {
     /// A client below HTTP, which sends these bytes one by one.
-    pub(crate) fn below_http(connection: Connection, bytes: Vec<u8>) -> io::Result<Self> {
-        connection.wait_at_most(PAUSE)?;
-        Ok(Self { reader: Reader::Bytes(connection), bytes: bytes.into_iter() })
+    pub(crate) fn below_http(mut connection: Connection, bytes: Vec<u8>) -> Self {
+        connection.wait_at_most(PAUSE);
+        Self { reader: Reader::Bytes(connection), bytes: bytes.into_iter() }
     }
 
     /// A client of HTTP, which sends these bytes one by one.
-    pub(crate) fn of_http(connection: Connection, bytes: Vec<u8>) -> io::Result<Self> {
-        connection.wait_at_most(PAUSE)?;
-        Ok(Self { reader: Reader::Responses(connection), bytes: bytes.into_iter() })
+    pub(crate) fn of_http(mut connection: Connection, bytes: Vec<u8>) -> Self {
+        connection.wait_at_most(PAUSE);
+        Self { reader: Reader::Responses(connection), bytes: bytes.into_iter() }
     }
 
     /// A WebSocket on which nothing is sent.
-    pub(crate) fn silent_socket(socket: WebSocket) -> io::Result<Self> {
-        socket.0.wait_at_most(PAUSE)?;
-        Ok(Self { reader: Reader::Frames(socket), bytes: Vec::new().into_iter() })
+    pub(crate) fn silent_socket(mut socket: WebSocket) -> Self {
+        socket.0.wait_at_most(PAUSE);
+        Self { reader: Reader::Frames(socket), bytes: Vec::new().into_iter() }
     }
 
     /// Sends the bytes until the target ends the connection, or until the limit.
@@ -129,12 +128,12 @@ impl SlowClient {
             if let Some(byte) = self.bytes.next() {
                 self.connection().send(&[byte]);
             }
-            let end = self.read(turn);
+            let end = self.read();
             let time = Moment::now().since(started);
             if end != SlowEnd::Open || time >= limit {
                 return SlowRun { end, time };
             }
-            // Bytes of the target end a read before its time.
+            // Many frames end a read before its time.
             thread::sleep(PAUSE.saturating_sub(Moment::now().since(turn)));
         }
     }
@@ -146,21 +145,18 @@ impl SlowClient {
         }
     }
 
-    /// Reads for the time of a pause, which began with the turn.
-    fn read(&mut self, turn: Moment) -> SlowEnd {
+    /// Reads for the time of a pause at most.
+    fn read(&mut self) -> SlowEnd {
         match &mut self.reader {
-            Reader::Bytes(connection) => loop {
-                match connection.read() {
-                    ReadOutcome::End => return SlowEnd::Closed,
-                    ReadOutcome::Limit => return SlowEnd::TooLong,
-                    ReadOutcome::Bytes if Moment::now().since(turn) < PAUSE => {}
-                    ReadOutcome::Bytes | ReadOutcome::Silence => return SlowEnd::Open,
-                }
+            Reader::Bytes(connection) => match connection.read_all() {
+                ReadOutcome::End => SlowEnd::Closed,
+                ReadOutcome::Limit => SlowEnd::TooLong,
+                ReadOutcome::Bytes | ReadOutcome::Silence | ReadOutcome::Late => SlowEnd::Open,
             },
-            Reader::Responses(connection) => match Answer::read(connection) {
+            Reader::Responses(connection) => match Answer::read_head(connection) {
                 Answer::Response(response) => SlowEnd::Status(response.status),
                 Answer::Closed => SlowEnd::Closed,
-                Answer::Silent => SlowEnd::Open,
+                Answer::Silent | Answer::Late => SlowEnd::Open,
                 Answer::TooLong => SlowEnd::TooLong,
             },
             Reader::Frames(socket) => match socket.end() {
@@ -174,27 +170,13 @@ impl SlowClient {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
-    use std::thread::JoinHandle;
 
     use super::*;
-    use crate::drill::client::target::Target;
-
-    /// A connection to a target that does this with its socket.
-    fn connect<T: Send + 'static>(
-        act: impl FnOnce(TcpStream) -> T + Send + 'static,
-    ) -> (Connection, JoinHandle<T>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let target = Target::read(&format!("http://{address}"), None).unwrap();
-        let connection = Connection::plain(&target, address.port()).unwrap();
-        let (socket, _) = listener.accept().unwrap();
-        (connection, thread::spawn(move || act(socket)))
-    }
+    use crate::drill::client::connection::tests::{connect, drip};
 
     #[test]
     fn target_that_streams_is_not_a_closed_connection() {
-        type Open = fn(Connection, Vec<u8>) -> io::Result<SlowClient>;
+        type Open = fn(Connection, Vec<u8>) -> SlowClient;
         let streamed = READ_MAX_BYTES + 4_096;
         for (open, bytes, expect) in [
             (SlowClient::below_http as Open, streamed, SlowEnd::TooLong),
@@ -206,7 +188,7 @@ mod tests {
                 // The client closes the connection when it has read enough.
                 let _closed = socket.write_all(&vec![b'x'; bytes]);
             });
-            let client = open(connection, Vec::new()).unwrap();
+            let client = open(connection, Vec::new());
             assert_eq!(client.run(Duration::from_secs(60)).end, expect, "{bytes}");
             target.join().unwrap();
         }
@@ -222,11 +204,30 @@ mod tests {
             }
             received
         });
-        let client = SlowClient::below_http(connection, vec![b'a'; 1_000]).unwrap();
+        let client = SlowClient::below_http(connection, vec![b'a'; 1_000]);
         let run = client.run(PAUSE);
         assert_eq!(run.end, SlowEnd::Open);
         assert!(run.time >= PAUSE, "{run:?}");
         let received = target.join().unwrap();
         assert!(received <= 2, "{received}");
+    }
+    #[test]
+    fn target_that_drips_is_an_open_connection() {
+        type Open = fn(Connection) -> SlowClient;
+        let opens: [Open; 3] = [
+            |connection| SlowClient::below_http(connection, Vec::new()),
+            |connection| SlowClient::of_http(connection, Vec::new()),
+            |connection| SlowClient::silent_socket(WebSocket(connection)),
+        ];
+        for open in opens {
+            let (connection, target) = connect(|socket| drip(socket, b"x", b'x'));
+            assert_eq!(open(connection).run(PAUSE).end, SlowEnd::Open);
+            target.join().unwrap();
+        }
+        let head = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 999\r\n\r\n";
+        let (connection, target) = connect(|socket| drip(socket, head, b'x'));
+        let run = SlowClient::of_http(connection, Vec::new()).run(PAUSE);
+        assert_eq!(run.end, SlowEnd::Status(408), "the body is not waited for");
+        target.join().unwrap();
     }
 }

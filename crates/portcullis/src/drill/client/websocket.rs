@@ -78,7 +78,7 @@ impl WebSocket {
         self.0.send(&frame(TEXT, text.as_bytes()));
     }
 
-    /// Reads until the end, or until the target is silent.
+    /// Reads until the end, or until the target is silent or its time is over.
     pub(crate) fn end(&mut self) -> SocketEnd {
         self.read_until(|_| false).1
     }
@@ -88,6 +88,7 @@ impl WebSocket {
         &mut self,
         found: impl Fn(&str) -> bool,
     ) -> (Option<String>, SocketEnd) {
+        self.0.start_answer();
         for _ in 0..FRAMES_MAX {
             let frame = match self.next_frame() {
                 Ok(frame) => frame,
@@ -114,8 +115,10 @@ impl WebSocket {
             match self.0.read() {
                 ReadOutcome::Bytes => {}
                 ReadOutcome::End => return Err(SocketEnd::Closed),
-                // After the bound of bytes, no end was seen.
-                ReadOutcome::Silence | ReadOutcome::Limit => return Err(SocketEnd::Open),
+                // After the bound of bytes or of time, no end was seen.
+                ReadOutcome::Silence | ReadOutcome::Limit | ReadOutcome::Late => {
+                    return Err(SocketEnd::Open);
+                }
             }
         }
     }
