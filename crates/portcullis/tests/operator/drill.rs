@@ -84,6 +84,9 @@ fn drill_of_a_healthy_server_passes_every_case_and_is_recorded() {
     assert!(page.contains("0 failed") && !page.contains("<script"), "{page}");
     let file = std::fs::read(folder.join("drill-report.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&file).unwrap(), report);
+    let alerts = report["alerts"].as_array().unwrap();
+    assert!(alerts.iter().any(|alert| alert["cause"] == "drill"), "{alerts:?}");
+    assert_eq!(report["alerts_of_others"], 0, "{alerts:?}");
     // The operator knows of the block before it starts, and how to lift it.
     let last = report["cases"].as_array().unwrap().last().unwrap();
     assert_eq!(last["id"], "block-violations");

@@ -31,7 +31,9 @@ use crate::drill::client::facts::{
     BlockFacts, DashboardFact, Facts, LimitFacts, TimeoutFacts, TlsFacts, TokenFacts, UnlockCommand,
 };
 use crate::drill::client::target::Target;
-use crate::drill::report::result::{CaseResult, DrillReport, FiredAlert, ResultCounts, bounded};
+use crate::drill::report::result::{
+    AlertCause, CaseResult, DrillReport, FiredAlert, FiredAlerts, ResultCounts, bounded,
+};
 use crate::drill::report::{files, text};
 use crate::drill::run::{require_proof, run_cases};
 use crate::output::{errln, outln};
@@ -128,6 +130,7 @@ fn drill(
         None => String::from("the end of the drill was not reported"),
     })?;
     thread::sleep(ALERT_TIME);
+    let fired = fired_alerts(installation, &alerts_before, own_address);
     Ok(DrillReport {
         format: 1,
         version: env!("CARGO_PKG_VERSION"),
@@ -138,7 +141,8 @@ fn drill(
         connections,
         counts,
         cases,
-        alerts: fired_alerts(installation, &alerts_before),
+        alerts: fired.listed,
+        alerts_of_others: fired.of_others,
     })
 }
 
@@ -223,22 +227,31 @@ fn state(alert: &Value) -> (String, String) {
     (text("id"), text("last"))
 }
 
-/// Alerts that are new, or had an event since.
+/// Alerts that are new, or had an event since; those about other addresses are only counted.
 fn fired_alerts(
     installation: &Installation,
     before: &HashSet<(String, String)>,
-) -> Vec<FiredAlert> {
-    let Ok(answer) = operate(installation, "admin:alerts", &json!({})) else { return Vec::new() };
+    own: Option<IpAddr>,
+) -> FiredAlerts {
+    let mut fired = FiredAlerts::default();
+    let Ok(answer) = operate(installation, "admin:alerts", &json!({})) else { return fired };
     let text = |alert: &Value, name: &str| {
         bounded(alert.get(name).and_then(Value::as_str).unwrap_or_default())
     };
-    let fired = alerts(&answer).filter(|alert| !before.contains(&state(alert)));
-    let view = |alert: &Value| FiredAlert {
-        rule: text(alert, "rule"),
-        title: text(alert, "title"),
-        severity: text(alert, "severity"),
-    };
-    fired.map(view).collect()
+    for alert in alerts(&answer).filter(|alert| !before.contains(&state(alert))) {
+        let member = |name: &str| alert.pointer(&format!("/key/{name}")).and_then(Value::as_str);
+        let Some(cause) = AlertCause::of(member("kind").zip(member("value")), own) else {
+            fired.of_others += 1;
+            continue;
+        };
+        fired.listed.push(FiredAlert {
+            rule: text(alert, "rule"),
+            title: text(alert, "title"),
+            severity: text(alert, "severity"),
+            cause,
+        });
+    }
+    fired
 }
 
 fn read_facts(

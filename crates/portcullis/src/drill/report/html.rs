@@ -1,7 +1,8 @@
 //! The report as one HTML page, for a browser or a phone.
 //! Never: a script, a resource from elsewhere, or text that is not escaped.
 
-use super::result::{CaseResult, CaseStatus, DrillReport};
+use super::result::{AlertCause, CaseResult, CaseStatus, DrillReport};
+use super::{OF_ANYONE, OF_DRILL, OF_OTHERS};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--bad:#b00020;--good:#17692b;--dim:#5c5c5c;--line:#d0d0d0}
@@ -79,19 +80,30 @@ fn details(case: &CaseResult, open: &str) -> String {
 }
 
 fn alerts(report: &DrillReport) -> String {
+    let mut body = String::new();
+    for (title, cause) in [(OF_DRILL, AlertCause::Drill), (OF_ANYONE, AlertCause::Unknown)] {
+        let alerts = report.alerts_of(cause);
+        if alerts.is_empty() {
+            continue;
+        }
+        body.push_str(&format!("<p>{title}:</p><ul>"));
+        for alert in alerts {
+            body.push_str(&format!(
+                "<li>{} ({}): {}</li>",
+                escaped(&alert.rule),
+                escaped(&alert.severity),
+                escaped(&alert.title)
+            ));
+        }
+        body.push_str("</ul>");
+    }
     if report.alerts.is_empty() {
-        return String::from("<p>None fired.</p>");
+        body.push_str("<p>No alert of the drill fired.</p>");
     }
-    let mut list = String::from("<ul>");
-    for alert in &report.alerts {
-        list.push_str(&format!(
-            "<li>{} ({}): {}</li>",
-            escaped(&alert.rule),
-            escaped(&alert.severity),
-            escaped(&alert.title)
-        ));
+    if report.alerts_of_others > 0 {
+        body.push_str(&format!("<p>{OF_OTHERS}: {}</p>", report.alerts_of_others));
     }
-    list + "</ul>"
+    body
 }
 
 /// A text as content of an element.
@@ -120,7 +132,8 @@ mod tests {
         let page = page(&report());
         assert!(!page.contains("<script") && !page.contains("<b>hostile"), "{page}");
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
-        assert!(page.contains("&lt;b&gt;hostile&lt;/b&gt;"));
+        assert_eq!(page.matches("&lt;b&gt;hostile&lt;/b&gt;").count(), 2);
+        assert!(page.contains("<p>Alerts about other addresses, not listed: 2</p>"));
         assert!(page.contains("default-src 'none'") && !page.contains("http://"));
         assert_eq!(page.matches("<details").count(), page.matches("</details>").count());
         assert_eq!(page.matches("class=\"failed\"").count(), 2, "at the top and in its group");

@@ -1,6 +1,9 @@
 //! The result of each case, and of the whole drill.
 //! Never: text of the target without a bound, or with control characters.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::drill::cases::case::{Case, CaseOutcome, Verdict};
@@ -67,12 +70,47 @@ impl CaseResult {
     }
 }
 
-/// An alert that fired while the drill ran.
-#[derive(Debug, Clone, Serialize)]
+/// An alert that fired while the drill ran, and that the drill may have caused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct FiredAlert {
     pub(crate) rule: String,
     pub(crate) title: String,
     pub(crate) severity: String,
+    pub(crate) cause: AlertCause,
+}
+
+/// The address of the events that an alert is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AlertCause {
+    /// Events of the address of the drill.
+    Drill,
+    /// Events of any address: the alert is not about one.
+    Unknown,
+}
+
+/// The alerts that fired while the drill ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FiredAlerts {
+    pub(crate) listed: Vec<FiredAlert>,
+    /// How many are about other addresses.
+    pub(crate) of_others: usize,
+}
+
+impl AlertCause {
+    /// The cause by the key of an alert and the address of the drill, as the server saw it; `None`
+    /// for an alert about another address.
+    pub(crate) fn of(key: Option<(&str, &str)>, own: Option<IpAddr>) -> Option<Self> {
+        let prefix = key.filter(|(kind, _)| *kind == "prefix").map(|(_, value)| value);
+        let Some(prefix) = prefix.and_then(|prefix| prefix.parse::<IpNet>().ok()) else {
+            return Some(Self::Unknown);
+        };
+        match own {
+            Some(own) if prefix.contains(&own.to_canonical()) => Some(Self::Drill),
+            Some(_) => None,
+            None => Some(Self::Unknown),
+        }
+    }
 }
 
 /// How many cases had each result.
@@ -96,10 +134,18 @@ pub(crate) struct DrillReport {
     pub(crate) connections: u32,
     pub(crate) counts: ResultCounts,
     pub(crate) cases: Vec<CaseResult>,
+    /// The alerts that the drill may have caused.
     pub(crate) alerts: Vec<FiredAlert>,
+    /// How many alerts about other addresses fired.
+    pub(crate) alerts_of_others: usize,
 }
 
 impl DrillReport {
+    /// The alerts with this cause.
+    pub(crate) fn alerts_of(&self, cause: AlertCause) -> Vec<&FiredAlert> {
+        self.alerts.iter().filter(|alert| alert.cause == cause).collect()
+    }
+
     /// The cases that failed.
     pub(crate) fn failed(&self) -> impl Iterator<Item = &CaseResult> {
         self.cases.iter().filter(|case| case.result == CaseStatus::Failed)
@@ -145,6 +191,15 @@ pub(crate) mod tests {
     use crate::drill::cases::GROUPS;
     use crate::drill::cases::case::{fail, fail_with, pass, skip};
 
+    fn alert(rule: &str, cause: AlertCause) -> FiredAlert {
+        FiredAlert {
+            rule: String::from(rule),
+            title: String::from("<b>hostile</b>"),
+            severity: String::from("medium"),
+            cause,
+        }
+    }
+
     /// A report with a case of each result, and hostile text of the target.
     pub(crate) fn report() -> DrillReport {
         let group = &GROUPS[0];
@@ -167,11 +222,8 @@ pub(crate) mod tests {
             connections: 150,
             counts: ResultCounts::of(&cases),
             cases,
-            alerts: vec![FiredAlert {
-                rule: String::from("A1"),
-                title: String::from("<b>hostile</b>"),
-                severity: String::from("medium"),
-            }],
+            alerts: vec![alert("A1", AlertCause::Drill), alert("A5", AlertCause::Unknown)],
+            alerts_of_others: 2,
         }
     }
 
@@ -184,6 +236,26 @@ pub(crate) mod tests {
         let case = &GROUPS[0].cases[0];
         let own = CaseResult::new("TLS", case, Ok(fail_with("x", "another remedy")));
         assert_eq!(own.fix, Some("another remedy"));
+    }
+
+    #[test]
+    fn alert_about_another_address_is_not_of_the_drill() {
+        let own = |text: &str| Some(text.parse().unwrap());
+        let (drill, unknown) = (Some(AlertCause::Drill), Some(AlertCause::Unknown));
+        for (key, own, expect) in [
+            (Some(("prefix", "192.0.2.7/32")), own("192.0.2.7"), drill),
+            (Some(("prefix", "192.0.2.7/32")), own("::ffff:192.0.2.7"), drill),
+            (Some(("prefix", "2001:db8:0:7::/64")), own("2001:db8:0:7::1"), drill),
+            (Some(("prefix", "192.0.2.8/32")), own("192.0.2.7"), None),
+            (Some(("prefix", "2001:db8:0:8::/64")), own("2001:db8:0:7::1"), None),
+            (Some(("prefix", "2001:db8:0:8::/64")), own("192.0.2.7"), None),
+            (Some(("prefix", "192.0.2.8/32")), None, unknown),
+            (Some(("origin", "https://drill.invalid")), own("192.0.2.7"), unknown),
+            (Some(("name", "192.0.2.8/32")), own("192.0.2.7"), unknown),
+            (None, own("192.0.2.7"), unknown),
+        ] {
+            assert_eq!(AlertCause::of(key, own), expect, "{key:?} {own:?}");
+        }
     }
 
     #[test]

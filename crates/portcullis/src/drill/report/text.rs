@@ -1,7 +1,8 @@
 //! The report as lines for a terminal: one for each case, then what to fix.
 //! Never: a colour; the first word of a line says the result.
 
-use super::result::{CaseResult, CaseStatus, DrillReport};
+use super::result::{AlertCause, CaseResult, CaseStatus, DrillReport, FiredAlert};
+use super::{OF_ANYONE, OF_DRILL, OF_OTHERS};
 
 /// The width of the column of names.
 const ID_WIDTH: usize = 26;
@@ -37,14 +38,29 @@ pub(crate) fn summary(report: &DrillReport) -> String {
             ));
         }
     }
-    match report.alerts.as_slice() {
-        [] => text.push_str("\nNo alert fired during the drill.\n"),
-        alerts => {
-            text.push_str("\nAlerts that fired during the drill:\n");
-            for alert in alerts {
-                text.push_str(&format!("- {} ({}): {}\n", alert.rule, alert.severity, alert.title));
-            }
+    text.push_str(&alerts(report));
+    text
+}
+
+/// The alerts, by their cause.
+fn alerts(report: &DrillReport) -> String {
+    let mut text = String::new();
+    let mut list = |title: &str, alerts: Vec<&FiredAlert>| {
+        if alerts.is_empty() {
+            return;
         }
+        text.push_str(&format!("\n{title}:\n"));
+        for alert in alerts {
+            text.push_str(&format!("- {} ({}): {}\n", alert.rule, alert.severity, alert.title));
+        }
+    };
+    list(OF_DRILL, report.alerts_of(AlertCause::Drill));
+    list(OF_ANYONE, report.alerts_of(AlertCause::Unknown));
+    if report.alerts.is_empty() {
+        text.push_str("\nNo alert of the drill fired.\n");
+    }
+    if report.alerts_of_others > 0 {
+        text.push_str(&format!("\n{OF_OTHERS}: {}\n", report.alerts_of_others));
     }
     text
 }
@@ -62,7 +78,14 @@ mod tests {
         assert_eq!(firsts, ["ok  ", "FAIL", "skip", "skip"]);
         assert!(lines.iter().all(|line| !line.contains('\u{1b}')));
         let summary = summary(&report);
-        for part in ["1 passed, 1 failed, 2 skipped", "- tls-old-versions", "ssl_protocols", "A1"] {
+        for part in [
+            "1 passed, 1 failed, 2 skipped",
+            "- tls-old-versions",
+            "ssl_protocols",
+            "\nAlerts about the address of the drill:\n- A1 (medium)",
+            "\nAlerts about no address, of the drill or of other clients:\n- A5 (medium)",
+            "\nAlerts about other addresses, not listed: 2\n",
+        ] {
             assert!(summary.contains(part), "{summary}");
         }
     }
