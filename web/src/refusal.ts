@@ -91,7 +91,8 @@ const FIELDS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Texts of the server with more details than their code, such as an end time. */
-const WITH_CAUSE = /^(You are muted|You are banned|This login link) /;
+const WITH_CAUSE =
+  /^(You are muted|You are banned|This (login|set-up) link|This invitation|Registration) /;
 
 /** The sentence that the user reads; the reference is shown next to it. */
 export function sentence(refusal: Refusal): string {

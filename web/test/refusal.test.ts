@@ -35,6 +35,18 @@ test("a refusal reads as a sentence", () => {
       "This login link has expired.",
     ],
     [
+      { code: "forbidden", message: "Registration is closed: ask for an account" },
+      "Registration is closed: ask for an account.",
+    ],
+    [
+      { code: "forbidden", message: "This invitation is not valid" },
+      "This invitation is not valid.",
+    ],
+    [
+      { code: "forbidden", message: "This set-up link is not valid" },
+      "This set-up link is not valid.",
+    ],
+    [
       { code: "SPAM_DETECTED", message: "Message rejected as spam: one repeated link (one_link)" },
       "This message was not sent. It looks like spam: one repeated link (one_link).",
     ],

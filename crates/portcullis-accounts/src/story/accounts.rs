@@ -223,7 +223,8 @@ async fn t_027_login_limit_of_a_name_is_not_used_by_registrations() {
 #[tokio::test]
 async fn setup_link_creates_one_administrator_with_registration_closed() {
     let world = world(Registration::Closed).await;
-    assert_eq!(world.register(ann("ann", PASSWORD)).await.err(), Some(Denial::RegistrationClosed));
+    let closed = world.register(ann("ann", PASSWORD)).await.err();
+    assert_eq!(closed, Some(Denial::Registration("closed")));
     let token = world.token.as_ref().unwrap().expose().clone();
     let body = |token: &str, username: &str, password: &str| {
         let mut body = ann(username, password);
@@ -231,7 +232,7 @@ async fn setup_link_creates_one_administrator_with_registration_closed() {
         body
     };
     let wrong = world.setup(body("wrong", "root", PASSWORD)).await;
-    assert_eq!(wrong.err(), Some(Denial::RegistrationClosed));
+    assert_eq!(wrong.err(), Some(Denial::Registration("setup")));
     let weak = world.setup(body(&token, "root", "password1")).await;
     assert!(matches!(weak.err(), Some(Denial::PasswordWeak(_))));
 
@@ -241,7 +242,7 @@ async fn setup_link_creates_one_administrator_with_registration_closed() {
     assert_eq!(world.recorded("privilege_permissions_changed"), 1);
 
     let again = world.setup(body(&token, "root2", PASSWORD)).await;
-    assert_eq!(again.err(), Some(Denial::RegistrationClosed));
+    assert_eq!(again.err(), Some(Denial::Registration("setup")));
     let (_, next) = Setup::prepare(&*world.store, world.directory.path()).await.unwrap();
     assert!(next.is_none());
     world.login(ann("root", PASSWORD)).await.unwrap();
@@ -253,7 +254,7 @@ async fn restart_invalidates_the_older_setup_link() {
     let old = world.token.as_ref().unwrap().expose().clone();
     let (_, new) = Setup::prepare(&*world.store, world.directory.path()).await.unwrap();
     let body = |token: &str| json!({ "token": token, "username": "root", "password": PASSWORD });
-    assert_eq!(world.setup(body(&old)).await.err(), Some(Denial::RegistrationClosed));
+    assert_eq!(world.setup(body(&old)).await.err(), Some(Denial::Registration("setup")));
     world.setup(body(new.unwrap().expose())).await.unwrap();
 }
 
@@ -290,8 +291,9 @@ async fn invitation_admits_one_registration() {
     let root = world.log_in("root").await;
     let answer = call!(world, invitation::invite, root.by_token(), json!({})).unwrap();
     let invitation = read(&answer)["invitation"].clone();
-    let closed = Some(Denial::RegistrationClosed);
-    assert_eq!(world.register(ann("ann", PASSWORD)).await.err(), closed);
+    let needed = Some(Denial::Registration("invitation_needed"));
+    assert_eq!(world.register(ann("ann", PASSWORD)).await.err(), needed);
+    let closed = Some(Denial::Registration("invitation"));
     let with = |name: &str, invitation: &Value| {
         let mut body = ann(name, PASSWORD);
         body["invitation"] = invitation.clone();

@@ -97,7 +97,7 @@ async fn reserve_name(
             Err(denial) => {
                 let open = accounts.store.has_invitation(hash, request.now.unix_ms).await;
                 let open = open.map_err(StoreError::into_denial)?;
-                Err(if open { denial } else { Denial::RegistrationClosed })
+                Err(if open { denial } else { Denial::Registration("invitation") })
             }
         },
     }
@@ -114,9 +114,8 @@ async fn store(
         CreateUserOutcome::Created => {}
         CreateUserOutcome::NameTaken => return Err(Denial::NameTaken),
         CreateUserOutcome::Deleted => return Err(Denial::Internal("create_user")),
-        CreateUserOutcome::SetupUsed | CreateUserOutcome::InvitationInvalid => {
-            return Err(Denial::RegistrationClosed);
-        }
+        CreateUserOutcome::SetupUsed => return Err(Denial::Registration("setup")),
+        CreateUserOutcome::InvitationInvalid => return Err(Denial::Registration("invitation")),
     }
     request.gate.directory().charge_user(Party::of(request.client));
     record_success(&request, Code::UserCreated, &id, &name);

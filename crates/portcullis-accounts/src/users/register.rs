@@ -36,9 +36,10 @@ pub(crate) async fn register(
     let invitation = input.invitation.as_ref().map(|text| sha256(text.expose()));
     match (accounts.options.registration, invitation) {
         (Registration::Open, _) | (Registration::Invitation, Some(_)) => {}
-        (Registration::Invitation, None) | (Registration::Closed, _) => {
-            return Err(Denial::RegistrationClosed);
+        (Registration::Invitation, None) => {
+            return Err(Denial::Registration("invitation_needed"));
         }
+        (Registration::Closed, _) => return Err(Denial::Registration("closed")),
     }
     let username = Username::parse(&input.username)?;
     // Not the login limit of the name: a registration must not block the owner of the name.

@@ -24,7 +24,7 @@ struct SetupInput {
     password: Password,
 }
 
-/// Answers 201 `{user: {id, username, roles}}`; a used or wrong token looks like a closed setup.
+/// Answers 201 `{user: {id, username, roles}}`; a used and a wrong token have the same answer.
 pub(crate) async fn setup(
     accounts: Arc<Accounts>,
     request: ApiRequest,
@@ -34,7 +34,7 @@ pub(crate) async fn setup(
     let account = format!(":setup:{}", request.client);
     request.login_allowed(&account, LoginSource::Anywhere).await?;
     if !is_accepted(&accounts, input.token).await? {
-        return Err(Denial::RegistrationClosed);
+        return Err(Denial::Registration("setup"));
     }
     let username = Username::parse(&input.username)?;
     accounts

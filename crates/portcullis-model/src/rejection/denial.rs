@@ -216,8 +216,8 @@ pub enum Denial {
     NameTaken,
     /// A new password that is rejected.
     PasswordWeak(WeakPassword),
-    /// Registration is closed, or the one-time link was used.
-    RegistrationClosed,
+    /// Registration is closed, or the invitation or set-up link is missing or not valid.
+    Registration(&'static str),
     /// More rooms, members or subscriptions than allowed.
     RoomLimit(&'static str),
 
@@ -368,6 +368,7 @@ impl Denial {
             | Self::Replay(word)
             | Self::Spam(word)
             | Self::LoginLink(word)
+            | Self::Registration(word)
             | Self::SecondFactor(word)
             | Self::RoomLimit(word)
             | Self::ShareFull(word)

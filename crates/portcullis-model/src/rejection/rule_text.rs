@@ -98,7 +98,7 @@ fn of_request(rule: &str) -> Option<&'static str> {
         "recent" => "operations that need a recent login",
         "login" => "logins with a wrong user name or password",
         "login_link" => "login links that are not valid",
-        "registration" => "registrations while registration is closed",
+        "registration" => "registrations that are closed, or without a valid invitation",
         "name" => "registrations of a name that is taken",
         "password" => "new passwords that are too weak",
         _ => return None,

@@ -378,8 +378,21 @@ denials! {
     86, Self::PasswordWeak(_) =>
         "weak_password", 400, 0, InputValidationFail, Warning, No, Never,
         "password", "Use 8 to 128 characters that are not a well-known password";
-    87, Self::RegistrationClosed =>
-        "forbidden", 403, 0, AuthzFail, Warning, Counts, Never, "registration", "Forbidden";
+    // An honest person has an old page or link. Whether registration is open is public, and the
+    // secret of a link is random, so naming the cause helps no attacker.
+    87, Self::Registration("closed") =>
+        "forbidden", 403, 0, AuthzFail, Info, No, Never, "registration",
+        "Registration is closed on this server: ask an administrator for an account", "closed";
+    176, Self::Registration("invitation_needed") =>
+        "forbidden", 403, 0, AuthzFail, Info, No, Never, "registration",
+        "Registration needs an invitation: ask an administrator for one", "invitation_needed";
+    177, Self::Registration("setup") =>
+        "forbidden", 403, 0, AuthzFail, Warning, No, Never, "registration",
+        "This set-up link is not valid: it was used, or a later start replaced it", "setup";
+    178, Self::Registration(_) =>
+        "forbidden", 403, 0, AuthzFail, Warning, No, Never, "registration",
+        "This invitation is not valid: it was used, revoked or expired; ask for another one",
+        "invitation";
     88, Self::RoomLimit(_) =>
         "limit_reached", 409, 0, InputValidationFail, Warning, No, Never,
         "room_limit", "Limit reached";

@@ -64,6 +64,10 @@ fn denial_of_an_honest_client_is_not_a_violation() {
         Denial::MidConflict,
         Denial::MidPending,
         Denial::NameTaken,
+        Denial::Registration("closed"),
+        Denial::Registration("invitation_needed"),
+        Denial::Registration("invitation"),
+        Denial::Registration("setup"),
         Denial::RoomLimit("rooms"),
         Denial::Forbidden("ended"),
     ];
@@ -166,6 +170,20 @@ fn denial_of_a_mute_or_login_link_names_its_cause() {
     });
     assert!(texts[0].contains("used") && texts[1].contains("expired"), "{texts:?}");
     assert!(texts[2].contains("not valid"), "{texts:?}");
+}
+
+#[test]
+fn denial_of_a_registration_names_its_cause() {
+    for (word, expect) in [
+        ("closed", "Registration is closed"),
+        ("invitation_needed", "needs an invitation"),
+        ("invitation", "This invitation is not valid"),
+        ("setup", "This set-up link is not valid"),
+    ] {
+        let answer = Denial::Registration(word).answer();
+        assert_eq!((answer.code, answer.status, answer.reason), ("forbidden", 403, word));
+        assert!(answer.message.contains(expect), "{}", answer.message);
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::start;
 
+const PASSWORD: &str = "a plain long sentence of my own";
+
 fn config(registration: &str) -> Config {
     Config { more: format!("[accounts]\nregistration = {registration:?}\n"), ..Config::default() }
 }
@@ -18,7 +20,7 @@ fn code(answer: &Value) -> &str {
 fn register(server: &TestServer, name: &str, invitation: &Value) -> u16 {
     let body = json!({
         "username": name,
-        "password": "a plain long sentence of my own",
+        "password": PASSWORD,
         "invitation": invitation,
     });
     Request::post(server, "/auth/register", &body.to_string()).ask(server).status
@@ -96,4 +98,20 @@ fn invitation_that_would_admit_no_one_is_rejected_with_the_key() {
     assert_eq!((answer.status, code(&answer.json())), (400, "invitations_off"));
     let listed = post("/admin/v1/invitations", json!({})).json();
     assert_eq!(listed["registration"], "closed", "{listed}");
+    // A person with an old page or link learns the cause, and is not counted as an attacker.
+    let body = json!({ "username": "ann", "password": PASSWORD, "invitation": "inv_old" });
+    let setup = json!({ "token": "old", "username": "ann", "password": PASSWORD });
+    for (path, body, expect) in [
+        ("/auth/register", &body, "Registration is closed on this server"),
+        ("/auth/setup", &setup, "This set-up link is not valid"),
+    ] {
+        let answer = Request::post(&server, path, &body.to_string()).ask(&server);
+        assert_eq!((answer.status, &answer.json()["code"]), (403, &json!("forbidden")));
+        let message = answer.json()["message"].clone();
+        assert!(message.as_str().unwrap().starts_with(expect), "{message}");
+    }
+    let limits = post("/admin/v1/limits", json!({ "address": "127.0.0.1" })).json();
+    let limits = limits.pointer("/prefixes/0/limits").and_then(Value::as_array).unwrap();
+    let penalty = limits.iter().find(|limit| limit["limit"] == "penalty_per_prefix").unwrap();
+    assert_eq!(penalty["used"], 0, "{penalty}");
 }
