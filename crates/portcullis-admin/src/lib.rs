@@ -23,7 +23,7 @@ pub use digest::time::{DigestTime, DigestTimeError};
 pub use message::shape::Shape;
 pub use operation::desk::{Desk, StoredState};
 pub use operation::install::install_operations;
-pub use operation::people::invitation_maker::{InvitationMaker, MakeSecret};
+pub use operation::people::invitation_maker::{InvitationMaker, MakeSecret, PageAddress};
 pub use search::filter::{RecordConditions, RecordFilter, parse_network};
 pub use search::period::Period;
 pub use self_audit::acceptance::{ACCEPTED_MAX_MS, Acceptance, AcceptedFinding};

@@ -36,7 +36,7 @@ use crate::start::preparation::{
     prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
 };
 use crate::start::private_routes::{backups, drill_routes, operations, reload_route};
-use crate::start::self_audit;
+use crate::start::self_audit::{self, ServerFacts};
 use crate::start::signals::{Signals, end_within};
 use crate::start::supervisor::Supervisor;
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
@@ -95,8 +95,9 @@ fn run(
     let store = Arc::clone(&parts.store);
     let setup_token = parts.setup_token.clone();
     let desk = Arc::new(Desk::default());
-    let mut builder = parts.assemble(&settings, &audit, access.as_ref(), &clock, &desk)?;
     let facts = self_audit::attach(&desk, &settings, &*clock);
+    let mut builder =
+        parts.assemble(&settings, &audit, access.as_ref(), &clock, (&desk, &facts))?;
     let shared_reloader = reload_route::install(&mut builder);
     let channels = alert_channels::start(&mut builder, &settings, &audit, &clock, &desk)?;
     certificate_watch::install(&mut builder, &settings, tls.as_deref(), &audit, &clock)?;
@@ -165,7 +166,8 @@ pub(crate) fn actions(mut settings: Settings, scratch: &Path) -> Result<(Vec<Act
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let parts = Parts::open(&settings, &clock)?;
     let store = Arc::clone(&parts.store);
-    let mut builder = parts.assemble(&settings, &Audit::silent(), None, &clock, &Arc::default())?;
+    let none = (&Arc::default(), &ServerFacts::default());
+    let mut builder = parts.assemble(&settings, &Audit::silent(), None, &clock, none)?;
     let actions = builder.actions().map_err(ConfigError::Gate)?;
     let routes = builder.routes();
     block_on(store.close())??;
@@ -229,7 +231,7 @@ impl Parts {
         audit: &Audit,
         access: Option<&Audit>,
         clock: &Arc<dyn Clock>,
-        desk: &Arc<Desk>,
+        (desk, facts): (&Arc<Desk>, &ServerFacts),
     ) -> Result<Builder> {
         let mut options = AccountOptions::new(audit.clone(), Arc::clone(clock));
         options.issuer.clone_from(&settings.identity.accounts.issuer);
@@ -256,7 +258,7 @@ impl Parts {
         server.former_reference_keys = self.secret.former_references();
         let mut builder = Builder::new(server, gate, audit.clone(), Arc::clone(clock));
         let (store, secret) = (&self.store, &self.secret);
-        operations::install(&mut builder, settings, store, secret, roles.clone(), desk)?;
+        operations::install(&mut builder, settings, store, secret, roles.clone(), (desk, facts))?;
         backups::install(&mut builder, settings, store, clock);
         drill_routes::install(&mut builder);
         let accounts: Arc<dyn AccountStore> = self.store.clone();

@@ -143,6 +143,24 @@ fn t274_signal_applies_limits_to_connections_that_are_open() {
 }
 
 #[test]
+fn t274_link_of_an_invitation_names_the_page_of_the_newest_reload() {
+    let server = start(&Config::default().production());
+    let page_of_link = || {
+        let body = json!({ "reason": "a new colleague" }).to_string();
+        let request = Request::post(&server, "/admin/v1/invitation/create", &body);
+        let request = request.header("X-Portcullis-Operator", &server.operator_key());
+        let answer = request.ask_private(&server).json();
+        let (page, _) = answer["link"].as_str().unwrap().split_once("#invitation=").unwrap();
+        String::from(page)
+    };
+    assert_eq!(page_of_link(), format!("{}/", Config::PAGE));
+    edit(&server, "allowed = [", "allowed = [\"https://shop.example\", ");
+    assert_eq!(page_of_link(), format!("{}/", Config::PAGE), "not reloaded yet");
+    done(&server, &["reload"], "");
+    assert_eq!(page_of_link(), "https://shop.example/");
+}
+
+#[test]
 fn t274_new_key_of_an_issuer_is_used_and_the_old_one_no_longer() {
     let server = start(&Config::default());
     let token = |secret: &str| {

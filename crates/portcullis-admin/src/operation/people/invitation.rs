@@ -67,7 +67,7 @@ impl Operation for InvitationCreate {
         Ok(Reply::fields(&json!({
             "invitation": { "id": id.to_string(), "until": utc(ends_unix_ms) },
             "secret": secret,
-            "link": format!("{}#invitation={secret}", maker.page),
+            "link": format!("{}#invitation={secret}", (maker.page)()),
             "registration": maker.registration,
         })))
     }

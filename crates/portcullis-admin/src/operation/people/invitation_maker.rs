@@ -6,12 +6,15 @@ use portcullis_model::{Denial, Secret};
 /// Makes a random secret; returns it with its digest.
 pub type MakeSecret = fn() -> Result<(Secret<String>, [u8; 32]), Denial>;
 
+/// The address of the page in force, which a reload can change.
+pub type PageAddress = Box<dyn Fn() -> String + Send + Sync>;
+
 /// The parts of invitations that the accounts provide.
 pub struct InvitationMaker {
     /// Makes the secret.
     pub make: MakeSecret,
     /// The page where invited persons register; the secret stands behind it.
-    pub page: String,
+    pub page: PageAddress,
     /// Whether registration needs an invitation: `open`, `invitation` or `closed`.
     pub registration: &'static str,
 }

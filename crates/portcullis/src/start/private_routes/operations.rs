@@ -10,6 +10,7 @@ use portcullis_server::Builder;
 use portcullis_store::Store;
 
 use crate::config::{ConfigError, Settings};
+use crate::start::self_audit::ServerFacts;
 
 /// Installs the operations in `/admin` and on the private listener.
 pub(crate) fn install(
@@ -18,12 +19,16 @@ pub(crate) fn install(
     store: &Arc<dyn Store>,
     secret: &ServerSecret,
     roles: RoleTable,
-    desk: &Arc<Desk>,
+    (desk, facts): (&Arc<Desk>, &ServerFacts),
 ) -> Result<(), ConfigError> {
     let private = settings.server.private.map(|address| address.ip());
+    let (facts, started) = (facts.clone(), settings.page_url());
     let invitations = InvitationMaker {
         make: make_invitation,
-        page: format!("{}/", settings.page_url()),
+        page: Box::new(move || {
+            let page = facts.settings().map(|settings| settings.page_url());
+            format!("{}/", page.as_ref().unwrap_or(&started))
+        }),
         registration: settings.identity.accounts.registration_name(),
     };
     desk.attach_store(StoredState { store: Arc::clone(store), private, roles, invitations });
