@@ -238,6 +238,12 @@ impl Limiter {
         }
     }
 
+    /// Lets the rates of a reload hold at once for what all clients share. Each other bucket
+    /// follows with its next use.
+    pub fn renew_totals(&self, now: Now) {
+        self.rates.cap_totals(self.policy().options.rates(), now);
+    }
+
     /// The usage of the tables of buckets.
     #[must_use]
     pub fn rate_tables(&self, now: Now) -> [TableUse; 3] {

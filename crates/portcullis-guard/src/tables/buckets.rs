@@ -29,6 +29,11 @@ impl Total {
         taken.map(drop).map_err(|_| wait_ms)
     }
 
+    /// Lets a total that was used up under a former rate be used up under this one.
+    fn cap(&self, rate: Rate, now_ns: u64) {
+        self.arrival_ns.fetch_min(rate.used_up_ns(now_ns), Ordering::Relaxed);
+    }
+
     fn spend(&self, rate: &Rate, now_ns: u64, units: u32) -> u64 {
         let mut wait_ms = 0;
         let _always_ok = self.arrival_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| {
@@ -112,9 +117,9 @@ impl Rates {
     pub(crate) fn take(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> Result<(), u64> {
         let now_ns = nanoseconds(now);
         match self.table(place(limit)) {
-            Some(table) => table.with(salted(limit, key), now_ns, |bucket| {
-                bucket.take(rate, now_ns, RejectionCost::Free)
-            }),
+            Some(table) => {
+                table.with(salted(limit, key), now_ns, |bucket| bucket.take_capped(rate, now_ns))
+            }
             None => match self.totals.get(limit.index()) {
                 Some(total) => total.take(rate, now_ns),
                 None => Err(PERIOD_MAX_MS),
@@ -132,7 +137,10 @@ impl Rates {
         now: Now,
     ) -> Result<(), u64> {
         let now_ns = nanoseconds(now);
-        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, refused);
+        let take = |bucket: &mut Bucket| match refused {
+            RejectionCost::Free => bucket.take_capped(rate, now_ns),
+            RejectionCost::Charged => bucket.take(rate, now_ns, refused),
+        };
         self.prefixes.with(salted(limit, key), now_ns, take)
     }
 
@@ -205,14 +213,14 @@ impl Rates {
         now: Now,
     ) -> Result<(), u64> {
         let now_ns = nanoseconds(now);
-        let take = |bucket: &mut Bucket| bucket.take(rate, now_ns, RejectionCost::Free);
+        let take = |bucket: &mut Bucket| bucket.take_capped(rate, now_ns);
         self.users.with(!salted(limit, key), now_ns, take)
     }
 
     /// Checks whether one could be taken, and takes nothing. The error is the time to wait, in ms.
     pub(crate) fn check(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> Result<(), u64> {
-        let arrival_ns = self.arrival_ns(limit, key);
-        rate.step(arrival_ns, nanoseconds(now)).map(|_| ())
+        let now_ns = nanoseconds(now);
+        rate.step(self.capped_ns(limit, key, rate, now_ns), now_ns).map(|_| ())
     }
 
     /// As [`Rates::check`], of a key that [`Rates::take_own`] takes from.
@@ -223,22 +231,44 @@ impl Rates {
         rate: &Rate,
         now: Now,
     ) -> Result<(), u64> {
-        let arrival_ns = self.users.arrival_ns(!salted(limit, key));
-        rate.step(arrival_ns, nanoseconds(now)).map(|_| ())
+        let now_ns = nanoseconds(now);
+        let arrival_ns = self.users.capped_ns(!salted(limit, key), rate.used_up_ns(now_ns));
+        rate.step(arrival_ns, now_ns).map(|_| ())
+    }
+
+    /// Lets totals that were used up under former rates be used up under these, after a reload.
+    ///
+    /// Not with each attempt: the load of the server changes the rates of totals, and clients must
+    /// not free a total by causing load.
+    pub(crate) fn cap_totals(&self, rates: impl IntoIterator<Item = (Limit, Rate)>, now: Now) {
+        let now_ns = nanoseconds(now);
+        for (limit, rate) in rates {
+            match (place(limit), self.totals.get(limit.index())) {
+                (BucketTable::Total, Some(total)) if !has_debts(limit) => total.cap(rate, now_ns),
+                _ => {}
+            }
+            match limit {
+                Limit::ConnectTotal => self.known.cap(rate, now_ns),
+                Limit::TlsTotal => [&self.neighbours, &self.often]
+                    .into_iter()
+                    .for_each(|total| total.cap(rate, now_ns)),
+                _ => {}
+            }
+        }
     }
 
     /// Returns one that [`Rates::take`] has taken.
     pub(crate) fn give_back(&self, limit: Limit, key: u64, rate: &Rate) {
         if let Some(table) = self.table(place(limit)) {
             let interval_ns = rate.interval_ns();
-            table.raise(salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
+            table.change(salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
         }
     }
 
     /// Returns one that [`Rates::take_own`] has taken.
     pub(crate) fn give_back_own(&self, limit: Limit, key: u64, rate: &Rate) {
         let interval_ns = rate.interval_ns();
-        self.users.raise(!salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
+        self.users.change(!salted(limit, key), |arrival_ns| arrival_ns.saturating_sub(interval_ns));
     }
 
     /// Checks whether a key is blocked by [`Rates::count_violation`]. The error is the time left,
@@ -259,7 +289,8 @@ impl Rates {
 
     /// How many of the rate are used up now.
     pub(crate) fn used(&self, limit: Limit, key: u64, rate: &Rate, now: Now) -> u32 {
-        let ahead_ns = self.arrival_ns(limit, key).saturating_sub(nanoseconds(now));
+        let now_ns = nanoseconds(now);
+        let ahead_ns = self.capped_ns(limit, key, rate, now_ns).saturating_sub(now_ns);
         u32::try_from(ahead_ns.div_ceil(rate.interval_ns())).unwrap_or(u32::MAX)
     }
 
@@ -280,7 +311,7 @@ impl Rates {
         if taken.is_err() {
             let first = now_ns.saturating_add(rate.period_ns() + penalty.length_ms * NS_A_MS);
             let last = now_ns.saturating_add(rate.period_ns() + penalty.longest_ms * NS_A_MS);
-            table.raise(key, |arrival_ns| {
+            table.change(key, |arrival_ns| {
                 let further = arrival_ns.saturating_add(penalty.length_ms * NS_A_MS / 60);
                 if arrival_ns > now_ns.saturating_add(rate.period_ns()) {
                     further.min(last)
@@ -295,6 +326,17 @@ impl Rates {
     pub(crate) fn clear(&self, limit: Limit, key: u64) {
         if let Some(table) = self.table(place(limit)) {
             table.clear(salted(limit, key));
+        }
+    }
+
+    /// When a bucket has drained. An arrival time of a former rate is capped, where the limit has
+    /// no debts.
+    fn capped_ns(&self, limit: Limit, key: u64, rate: &Rate, now_ns: u64) -> u64 {
+        match self.table(place(limit)) {
+            Some(table) if !has_debts(limit) => {
+                table.capped_ns(salted(limit, key), rate.used_up_ns(now_ns))
+            }
+            Some(_) | None => self.arrival_ns(limit, key),
         }
     }
 
@@ -329,6 +371,19 @@ fn place(limit: Limit) -> BucketTable {
         (_, LimitKey::User | LimitKey::Connection) => BucketTable::Users,
         (_, LimitKey::Total) => BucketTable::Total,
     }
+}
+
+/// Whether a bucket of a limit can be beyond its rate: bytes that have arrived, blocks.
+fn has_debts(limit: Limit) -> bool {
+    matches!(
+        limit,
+        Limit::BytesPerConnection
+            | Limit::BytesPerUser
+            | Limit::BytesPerPrefix
+            | Limit::BytesTotal
+            | Limit::PenaltyPerPrefix
+            | Limit::PenaltyPerUser
+    )
 }
 
 /// Different limits of one key have different buckets.
@@ -456,6 +511,59 @@ mod tests {
         rates.clear(limit, key);
         assert_eq!(wait_ms(60_000), 0);
         assert_eq!(rates.used(limit, key, &rate, at(60_000)), 0);
+    }
+
+    #[test]
+    fn rate_of_a_reload_holds_at_once_for_a_key_that_used_up_the_former() {
+        let (slow, quick) = (Rate::per(2, 3_600_000), Rate::per(20, 60_000));
+        for limit in [Limit::LoginFailedPerUser, Limit::ConnectPerPrefix, Limit::TicketPerUser] {
+            let rates = Rates::new(1024);
+            let take = |rate, ms| rates.take(limit, 7, rate, at(ms));
+            assert_eq!([take(&slow, 0), take(&slow, 0)], [Ok(()), Ok(())]);
+            assert!(rates.check(limit, 7, &slow, at(60_000)).is_err());
+            // It is used up under the new rate: nothing is given away.
+            assert_eq!(rates.used(limit, 7, &quick, at(0)), 20, "{limit:?}");
+            assert_eq!(rates.check(limit, 7, &quick, at(0)), Err(3_000), "{limit:?}");
+            assert_eq!((take(&quick, 3_000), take(&quick, 3_000)), (Ok(()), Err(3_000)));
+            assert_eq!((0..100).filter(|_| take(&quick, 63_000).is_ok()).count(), 20);
+            let own = |rate, ms| rates.take_own(limit, 8, rate, at(ms));
+            assert_eq!([own(&slow, 0), own(&slow, 0)], [Ok(()), Ok(())]);
+            assert_eq!(rates.check_own(limit, 8, &quick, at(0)), Err(3_000));
+            assert_eq!(own(&quick, 3_000), Ok(()));
+            let free = RejectionCost::Free;
+            let apart = |rate, ms| rates.take_prefix(limit, 9, rate, free, at(ms));
+            assert_eq!([apart(&slow, 0), apart(&slow, 0)], [Ok(()), Ok(())]);
+            assert_eq!((apart(&quick, 0), apart(&quick, 3_000)), (Err(3_000), Ok(())));
+        }
+    }
+
+    #[test]
+    fn total_of_a_former_rate_is_capped_by_a_reload_alone() {
+        let (slow, quick) = (Rate::per(2, 3_600_000), Rate::per(20, 60_000));
+        for limit in [Limit::LoginTotal, Limit::ConnectTotal] {
+            let rates = Rates::new(1024);
+            let take = |rate, ms| rates.take(limit, 0, rate, at(ms));
+            assert_eq!([take(&slow, 0), take(&slow, 0)], [Ok(()), Ok(())]);
+            assert!(take(&quick, 3_000).is_err(), "the load of the server frees no total");
+            rates.cap_totals([(limit, quick)], at(0));
+            assert_eq!((take(&quick, 3_000), take(&quick, 3_000)), (Ok(()), Err(3_000)));
+        }
+    }
+
+    #[test]
+    fn block_and_debt_outlast_a_change_of_the_rate() {
+        let (rates, quick) = (Rates::new(1024), Rate::per(100, 1_000));
+        let (limit, rate) = (Limit::PenaltyPerPrefix, Rate::per(1, 60_000));
+        let penalty = Penalty { length_ms: 600_000, longest_ms: 3_600_000 };
+        (0..2).for_each(|_| rates.count_violation(limit, 7, &rate, penalty, at(0)));
+        assert!(rates.used(limit, 7, &quick, at(0)) > quick.count);
+        rates.count_violation(limit, 7, &quick, penalty, at(0));
+        assert!(rates.check_block(limit, 7, &quick, at(500_000)).is_err());
+        for limit in [Limit::BytesPerUser, Limit::BytesTotal] {
+            assert!(rates.spend(limit, 7, &rate, 9, at(0)).is_err());
+            rates.cap_totals([(limit, quick)], at(0));
+            assert!(rates.check(limit, 7, &quick, at(400_000)).is_err(), "{limit:?}");
+        }
     }
 
     #[test]

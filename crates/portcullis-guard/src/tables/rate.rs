@@ -67,6 +67,13 @@ impl Rate {
         self.period_ns().checked_div(u64::from(self.count)).unwrap_or(u64::MAX).max(1)
     }
 
+    /// The latest arrival time of a rate that is used up.
+    ///
+    /// A later one was stored under a rate that a reload has replaced.
+    pub(crate) fn used_up_ns(self, now_ns: u64) -> u64 {
+        now_ns.saturating_add(self.period_ns())
+    }
+
     /// One step of GCRA: the theoretical arrival time after this one, or how many milliseconds to
     /// wait.
     pub(crate) fn step(self, arrival_ns: u64, now_ns: u64) -> Result<u64, u64> {
@@ -143,8 +150,9 @@ pub(crate) struct Gcra {
 impl Gcra {
     /// Takes one. The error is the time until the next one passes, in milliseconds.
     pub(crate) fn take(&self, rate: &Rate, now: Now) -> Result<(), u64> {
-        let next = rate.step(self.arrival_ns.get(), nanoseconds(now))?;
-        self.arrival_ns.set(next);
+        let now_ns = nanoseconds(now);
+        self.arrival_ns.set(self.arrival_ns.get().min(rate.used_up_ns(now_ns)));
+        self.arrival_ns.set(rate.step(self.arrival_ns.get(), now_ns)?);
         Ok(())
     }
 
@@ -237,6 +245,18 @@ mod tests {
         let verdicts: Vec<bool> = (0..12).map(|_| cell.count(&ten, at(0))).collect();
         assert_eq!(verdicts.iter().position(|used| *used), Some(9));
         assert!(!cell.count(&ten, at(60_000)));
+    }
+
+    #[test]
+    fn rate_that_a_reload_replaced_holds_for_its_own_period_only() {
+        let (slow, quick) = (Rate::per(2, 3_600_000), Rate::per(20, 60_000));
+        let cell = Gcra::default();
+        assert_eq!([cell.take(&slow, at(0)), cell.take(&slow, at(0))], [Ok(()), Ok(())]);
+        assert_eq!(cell.take(&slow, at(0)), Err(1_800_000));
+        assert_eq!(cell.take(&quick, at(0)), Err(3_000), "used up, and not free");
+        assert_eq!(cell.take(&quick, at(3_000)), Ok(()));
+        assert_eq!(cell.take(&quick, at(3_000)), Err(3_000));
+        assert_eq!((0..100).filter(|_| cell.take(&quick, at(63_000)).is_ok()).count(), 20);
     }
 
     #[test]

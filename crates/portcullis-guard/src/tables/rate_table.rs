@@ -54,6 +54,16 @@ impl Table {
         buckets.find(|bucket| bucket.key == key).map_or(0, |bucket| bucket.arrival_ns)
     }
 
+    /// As [`Table::arrival_ns`], and `most_ns` at most, from now on.
+    pub(crate) fn capped_ns(&self, key: u64, most_ns: u64) -> u64 {
+        let mut capped_ns = 0;
+        self.change(key, |arrival_ns| {
+            capped_ns = arrival_ns.min(most_ns);
+            capped_ns
+        });
+        capped_ns
+    }
+
     /// The numbers of used buckets and of all buckets. Reads one part at a time.
     pub(crate) fn fill(&self, now_ns: u64) -> (usize, usize) {
         self.shards.iter().fold((0, 0), |(used, max), shard| {
@@ -65,11 +75,11 @@ impl Table {
     }
 
     pub(crate) fn clear(&self, key: u64) {
-        self.raise(key, |_| 0);
+        self.change(key, |_| 0);
     }
 
     /// Sets when the bucket of a key has drained, where there is one.
-    pub(crate) fn raise(&self, key: u64, arrival_ns: impl Fn(u64) -> u64) {
+    pub(crate) fn change(&self, key: u64, arrival_ns: impl FnOnce(u64) -> u64) {
         let Some(shard) = self.shards.get((key >> 58) as usize) else { return };
         let mut sets = shard.lock();
         for place in Self::places(key, sets.len()) {
@@ -118,6 +128,12 @@ impl Table {
 }
 
 impl Bucket {
+    /// Takes one of a rate without debts; an arrival time of a former rate is capped.
+    pub(crate) fn take_capped(&mut self, rate: &Rate, now_ns: u64) -> Result<(), u64> {
+        self.arrival_ns = self.arrival_ns.min(rate.used_up_ns(now_ns));
+        self.take(rate, now_ns, RejectionCost::Free)
+    }
+
     pub(crate) fn take(
         &mut self,
         rate: &Rate,

@@ -235,6 +235,7 @@ impl Reloader {
             }
         }
         targets.gate.apply(checked.options);
+        targets.gate.limits().renew_totals(targets.clock.now());
         if let (Some(tls), Some(certificate)) = (&targets.tls, checked.certificate) {
             tls.replace(certificate);
         }

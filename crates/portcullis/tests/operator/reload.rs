@@ -143,6 +143,21 @@ fn t274_signal_applies_limits_to_connections_that_are_open() {
 }
 
 #[test]
+fn t274_raised_rate_holds_at_once_for_a_user_with_the_former_used_up() {
+    let mut config = Config::default();
+    config.rate.push(String::from("message_per_user = \"1/1h\""));
+    let server = start(&config);
+    let ann = sign_up(&server, "ann");
+    let mut socket = SioClient::connect(&server, &ann.token);
+    let list = |socket: &mut SioClient| socket.ask("room:list", &json!({}));
+    assert_eq!(list(&mut socket)["ok"], true);
+    assert_eq!(list(&mut socket)["error"]["code"], "RATE_LIMIT_EXCEEDED");
+    edit(&server, "message_per_user = \"1/1h\"", "message_per_user = \"100/1s\"");
+    done(&server, &["reload"], "");
+    until("the raised rate", || (list(&mut socket)["ok"] == true).then_some(()));
+}
+
+#[test]
 fn t274_link_of_an_invitation_names_the_page_of_the_newest_reload() {
     let server = start(&Config::default().production());
     let page_of_link = || {
