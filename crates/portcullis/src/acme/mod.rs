@@ -2,6 +2,7 @@
 //! Never: a certificate that its authority did not issue for exactly the names of this server.
 
 pub(crate) mod task; // the periodic task: when, and what follows
+pub(crate) mod names; // the names of the certificate, which a reload replaces
 pub(crate) mod schedule; // the times of renewals and of further attempts
 pub(crate) mod last_failure; // the last failed attempt, for the next start
 mod attempt; // one attempt, from the account to the certificate in use

@@ -80,13 +80,7 @@ impl IssuedCertificate {
 
     /// The first of the names that the certificate does not have.
     pub(crate) fn missing_name<'a>(&self, names: &'a [String]) -> Option<&'a str> {
-        let own = self.key.cert.first().and_then(|own| ParsedCertificate::try_from(own).ok());
-        let covers = |name: &str| {
-            let name = ServerName::try_from(name);
-            let verified = own.as_ref().zip(name.ok());
-            verified.is_some_and(|(own, name)| verify_server_name(own, &name).is_ok())
-        };
-        names.iter().map(String::as_str).find(|name| !covers(name))
+        missing_name(self.key.cert.first(), names)
     }
 
     /// Whether clients accept it now for at least one name.
@@ -104,6 +98,20 @@ impl IssuedCertificate {
             ))
         })
     }
+}
+
+/// The first of the names that a certificate does not have.
+pub(crate) fn missing_name<'a>(
+    certificate: Option<&CertificateDer<'_>>,
+    names: &'a [String],
+) -> Option<&'a str> {
+    let own = certificate.and_then(|own| ParsedCertificate::try_from(own).ok());
+    let covers = |name: &str| {
+        let name = ServerName::try_from(name);
+        let verified = own.as_ref().zip(name.ok());
+        verified.is_some_and(|(own, name)| verify_server_name(own, &name).is_ok())
+    };
+    names.iter().map(String::as_str).find(|name| !covers(name))
 }
 
 /// The stored certificate, if clients accept it now for at least one of the names.

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use portcullis_audit::{Audit, Outcome, Record, utc};
 use portcullis_model::{Clock, Code, Now};
 use portcullis_server::Builder;
+use rustls_pki_types::CertificateDer;
 use tokio::sync::Mutex;
 
 use crate::acme::attempt::Authority;
 use crate::acme::failure::AcmeFailure;
 use crate::acme::last_failure::LastFailure;
+use crate::acme::names::AcmeNames;
 use crate::acme::renewal_info::USUAL_WAIT_S;
 use crate::acme::schedule::{Jitter, Plan, moment_of_window, renewal_unix_s, retry_wait_s};
 use crate::acme::state::AcmeState;
@@ -38,13 +40,14 @@ pub(crate) fn install(
     let transport = transport(acme)?;
     let authority = Authority {
         settings: acme.clone(),
-        names: settings.acme_names()?,
+        names: tls.acme_names.load().to_vec(),
         data: settings.storage.data.clone(),
         transport,
         pending: settings.server.challenges.clone(),
     };
     let parts = TaskParts {
         certificate: Arc::clone(&tls.certificate),
+        names: tls.acme_names.clone(),
         audit: audit.clone(),
         clock: Arc::clone(clock),
         state: Arc::default(),
@@ -81,6 +84,8 @@ pub(crate) fn transport(acme: &AcmeSettings) -> Result<Transport, ConfigError> {
 /// The parts of the server that the task changes or reads.
 struct TaskParts {
     certificate: Arc<crate::tls::server_config::Certificate>,
+    /// The names of the newest reload.
+    names: AcmeNames,
     audit: Audit,
     clock: Arc<dyn Clock>,
     state: Arc<AcmeState>,
@@ -145,8 +150,30 @@ impl AcmeTask {
         Self { authority, parts, plan, current, failures, window_due_ms, not_stored: None }
     }
 
+    /// Takes over the names of the newest reload. If the certificate misses one of them, it is
+    /// ordered at once, as after a restart.
+    fn follow_names(&mut self, now: Now) {
+        let newest = self.parts.names.load();
+        if *newest == self.authority.names {
+            return;
+        }
+        let complete = self.current.as_ref().filter(|current| {
+            let own = CertificateDer::from(current.der.as_slice());
+            stored::missing_name(Some(&own), &newest).is_none()
+        });
+        self.plan = match complete {
+            Some(current) => Plan::at(renewal_unix_s(current.validity, current.jitter)),
+            None => Plan::NOW,
+        };
+        // Failures of an order for other names do not count.
+        self.failures = 0;
+        self.window_due_ms = now.monotonic_ms;
+        self.authority.names.clone_from(&newest);
+    }
+
     async fn step(&mut self) {
         let now = self.parts.clock.now();
+        self.follow_names(now);
         if let Some(waiting) = &self.not_stored
             && now.monotonic_ms >= waiting.due_ms
         {

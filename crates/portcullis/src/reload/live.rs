@@ -41,11 +41,6 @@ pub(super) const LIVE: &[&str] = &[
 /// Keys below [`LIVE`] that need a restart: a table has its size from them.
 const FIXED: &[&str] = &["rate.ticket_per_user"];
 
-/// Keys that name the hosts of a certificate by ACME, which is ordered for those of the start.
-const OF_ACME: &[&str] = &[HOSTS, "origin.allowed"];
-/// The names of the server; without the key, they come from the origins.
-const HOSTS: &str = "listen.hosts";
-
 /// Whether the profile and the kind of TLS are the same. Otherwise every key needs a restart: most
 /// values follow from the profile, and some of these are in force since the start.
 pub(crate) fn is_same_kind(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> bool {
@@ -57,22 +52,13 @@ pub(crate) fn is_right(key: &str) -> bool {
     ["role.", "access."].iter().any(|section| key.starts_with(section))
 }
 
-/// Whether the server orders its certificate itself, and the new one can have other names.
-pub(crate) fn changes_acme_names(
-    old: &BTreeMap<String, Value>,
-    new: &BTreeMap<String, Value>,
-) -> bool {
-    let is_acme = new.get("tls.mode").and_then(Value::as_str) == Some("acme");
-    is_acme && (old.get(HOSTS).is_none() || old.get(HOSTS) != new.get(HOSTS))
-}
-
 /// Whether a changed key takes effect at once.
 pub(crate) fn is_live(
     key: &str,
     old: &BTreeMap<String, Value>,
     new: &BTreeMap<String, Value>,
 ) -> bool {
-    if !is_same_kind(old, new) || (changes_acme_names(old, new) && OF_ACME.contains(&key)) {
+    if !is_same_kind(old, new) {
         return false;
     }
     // Other parts know the names of roles since the start.

@@ -13,7 +13,7 @@ use toml::Value;
 
 use crate::config::{Settings, Sources, Warning, summary_table, weakenings};
 use crate::reload::change::{Change, Effect, changes, changes_but_rights, flatten, in_force};
-use crate::reload::live::{changes_acme_names, is_issuer_live, is_same_kind};
+use crate::reload::live::{is_issuer_live, is_same_kind};
 use crate::reload::merge::{merge, merge_settings};
 use crate::start::output_files::ALERT_STATE;
 use crate::start::self_audit::ServerFacts;
@@ -101,6 +101,8 @@ struct CheckedConfiguration {
     options: PreparedOptions,
     rights: Rights,
     certificate: Option<ReadCertificate>,
+    /// The names of a certificate by ACME; `None` without ACME, or if they need a restart.
+    acme_names: Option<Vec<String>>,
     warnings: Vec<String>,
 }
 
@@ -166,8 +168,9 @@ impl Reloader {
     /// Reads and checks everything; changes nothing.
     fn check(&self, state: &InForce, mode: ReloadMode, now: Now) -> Result<CheckedConfiguration> {
         let mut settings = Settings::read(&self.sources)?;
-        let former = self.targets.facts.settings().and_then(|former| former.file);
-        if let (Some(file), None) = (former, &settings.file) {
+        let former = self.targets.facts.settings();
+        let former_file = former.as_ref().and_then(|former| former.file.as_ref());
+        if let (Some(file), None) = (former_file, &settings.file) {
             // Without the file, the defaults of development would be the new configuration.
             anyhow::bail!("{} does not exist: put it back", file.display());
         }
@@ -187,10 +190,24 @@ impl Reloader {
             }
             (Some(_) | None, _) => None,
         };
+        // The host of the dashboard stays until the restart, and with it its name.
+        let acme_names = former.filter(|_| is_same_kind).map(|former| {
+            let origins = settings.origins.clone();
+            Settings { origins, ..former }.acme_names()
+        });
+        let acme_names = acme_names.transpose()?;
         let found = findings.warnings.iter().filter(|warning| warning.key != "listen");
         let mut warnings: Vec<String> = found.map(ToString::to_string).collect();
         warnings.extend(texts(&weakenings(&read, &actions)?));
-        Ok(CheckedConfiguration { settings, keys, options, rights, certificate, warnings })
+        Ok(CheckedConfiguration {
+            settings,
+            keys,
+            options,
+            rights,
+            certificate,
+            acme_names,
+            warnings,
+        })
     }
 
     /// The options of the gate with the new values of the keys that take effect at once.
@@ -210,10 +227,6 @@ impl Reloader {
             return Ok((gate.prepare(GateOptions::clone(&before))?, Rights::Restart));
         }
         let mut merged = merge(&before, &settings.gate);
-        if changes_acme_names(&state.keys, &newer) {
-            merged.hosts.clone_from(&before.hosts);
-            merged.origins.clone_from(&before.origins);
-        }
         let options = gate.prepare(merged.clone())?;
         if !options.adds_privileges(gate) {
             return Ok((options, Rights::Live));
@@ -238,6 +251,9 @@ impl Reloader {
         targets.gate.limits().renew_totals(targets.clock.now());
         if let (Some(tls), Some(certificate)) = (&targets.tls, checked.certificate) {
             tls.replace(certificate);
+        }
+        if let (Some(tls), Some(names)) = (&targets.tls, checked.acme_names) {
+            tls.acme_names.replace(names);
         }
         let is_same_kind = is_same_kind(&state.keys, &checked.keys);
         if let Some(alerts) = targets.audit.alerts().filter(|_| is_same_kind) {

@@ -118,27 +118,24 @@ fn other_profile_or_kind_of_tls_needs_a_restart_for_every_key() {
 }
 
 #[test]
-fn origin_applies_at_once_unless_it_changes_the_names_of_a_certificate() {
+fn origin_and_host_apply_at_once_also_with_a_certificate_by_acme() {
     let table = |text: &str| flatten(&summary_table(&read(text), &[]));
     let acme = BASE.replace("mode = \"off\"", "mode = \"acme\"\nacme_terms_agreed = true");
     let hosts = "[listen]\nhosts = [\"chat.example\"]\n";
+    let more = "[listen]\nhosts = [\"chat.example\", \"eu.chat.example\"]\n";
     let shop = "[\"https://chat.example\", \"https://shop.example\"]";
-    for (base, added, expect) in [
-        (BASE, "", Effect::Now),
-        (BASE, hosts, Effect::Now),
-        (&acme, "", Effect::Restart),
-        (&acme, hosts, Effect::Now),
-    ] {
-        let text = format!("{base}{added}");
-        let newer = text.replace("[\"https://chat.example\"]", shop);
-        let changes = changes(&table(&text), &table(&newer));
-        let effects: Vec<_> =
-            changes.iter().map(|change| (change.key.as_str(), change.effect)).collect();
-        assert_eq!(effects, [("origin.allowed", expect)], "{text}");
+    for base in [BASE, &acme] {
+        let applied = |old: &str, new: &str| {
+            let changes = changes(&table(old), &table(new));
+            let is_now = changes.iter().all(|change| change.effect == Effect::Now);
+            assert!(is_now, "{changes:?}");
+            changes.into_iter().map(|change| change.key).collect::<Vec<_>>()
+        };
+        let newer = base.replace("[\"https://chat.example\"]", shop);
+        assert_eq!(applied(base, &newer), ["origin.allowed"]);
+        let (old, new) = (format!("{base}{hosts}"), format!("{base}{more}"));
+        assert_eq!(applied(&old, &new), ["listen.hosts"]);
     }
-    let more = hosts.replace("\"chat.example\"", "\"chat.example\", \"eu.chat.example\"");
-    let changes = changes(&table(&format!("{acme}{hosts}")), &table(&format!("{acme}{more}")));
-    assert!(changes.iter().all(|change| change.effect == Effect::Restart), "{changes:?}");
 }
 
 /// Every option that a key needs a restart for stays, and every other one is taken over.

@@ -16,6 +16,7 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::acme::names::AcmeNames;
 use crate::acme::temporary::temporary;
 use crate::acme::{stored, task};
 use crate::config::{ConfigError, Profile, Settings, TlsFiles, TlsSettings, Warning};
@@ -81,6 +82,8 @@ pub(crate) enum CertificateComparison {
 pub(crate) struct Tls {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) certificate: Arc<Certificate>,
+    /// The names that the authority certifies; none without ACME.
+    pub(crate) acme_names: AcmeNames,
     development: Option<DevelopmentTls>,
 }
 
@@ -94,11 +97,13 @@ impl Tls {
                 Self::from_files(files, None, names, settings.profile, now).map(Some)
             }
             TlsSettings::Acme(_) => {
-                let read = start_certificate(settings, &settings.acme_names()?, now)?;
+                let names = settings.acme_names()?;
+                let read = start_certificate(settings, &names, now)?;
                 let certificate = Arc::new(Certificate::new(read));
                 let config = server_config(settings.profile, Arc::clone(&certificate), None)?;
                 let config = Arc::new(config);
-                Ok(Some(Self { config, certificate, development: None }))
+                let acme_names = AcmeNames::new(names);
+                Ok(Some(Self { config, certificate, acme_names, development: None }))
             }
             TlsSettings::Development => {
                 let own = DevelopmentTls::load_or_create(&settings.storage.data, now)?;
@@ -135,7 +140,7 @@ impl Tls {
         let certificate = Arc::new(Certificate::new(read_checked(files, &names, now)?));
         let clients = files.client_ca.as_deref().map(clients).transpose()?;
         let config = Arc::new(server_config(profile, Arc::clone(&certificate), clients)?);
-        Ok(Self { config, certificate, development })
+        Ok(Self { config, certificate, acme_names: AcmeNames::default(), development })
     }
 
     /// File of the development authority, if the certificate is a development certificate.

@@ -4,12 +4,13 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use portcullis_test::{ShiftedClock, TestServer, until};
+use portcullis_test::{ShiftedClock, TestServer, counter, until};
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::authority::Authority;
 use crate::client::{
-    Challenge, NAME, attempt, config, connect, is_issued, ready, shown, start, wait_until_ready,
+    Challenge, NAME, attempt, config, connect, contains, is_issued, ready, shown, start,
+    wait_until_ready,
 };
 
 /// The certificates of the authority last five years.
@@ -57,6 +58,52 @@ fn renewal_replaces_the_certificate_and_ends_no_connection() {
     assert!(page(&mut open, &server).starts_with("http/1.1 200"));
     assert_eq!(open.conn.peer_certificates().unwrap()[0].to_vec(), first);
     assert_eq!(ready(&server).status, 200);
+}
+
+#[test]
+fn reload_with_another_host_orders_a_certificate_that_names_it() {
+    const MORE: &str = "eu.chat.example";
+    for challenge in [Challenge::Http, Challenge::TlsAlpn] {
+        let mut authority = Authority::start(&[]);
+        let server = start(&config(&authority, challenge));
+        wait_until_ready(&server);
+        let first = shown(&server);
+        let mut open = connect(server.public, NAME, &[b"http/1.1"]).unwrap();
+        assert!(!contains(&first, MORE.as_bytes()));
+        let file = server.data().parent().unwrap().join("portcullis.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let old = format!("allowed = [\"https://{NAME}\"");
+        assert_eq!(text.matches(&old).count(), 1, "{text}");
+        let new = text.replace(&old, &format!("{old}, \"https://{MORE}\""));
+        // Without the authority, the old certificate stays.
+        authority.stop();
+        std::fs::write(&file, &new).unwrap();
+        let mark = server.records.mark();
+        server.signal("HUP");
+        let reloaded = server.records.wait_after(mark, |it| it["event"]["code"] == "sys_reload");
+        assert_eq!(reloaded["message"], "applied: origin.allowed", "{reloaded}");
+        let _failed = attempt(&server, mark, "failure");
+        assert_eq!(shown(&server), first, "{challenge:?}");
+        // The names of before need no order, and other names count no former failure.
+        let next = || counter(&server, "portcullis_acme_next_attempt_seconds");
+        let retry = next();
+        std::fs::write(&file, &text).unwrap();
+        let mark = server.records.mark();
+        server.signal("HUP");
+        until("the plan of before", || (next() > retry + 24 * 3_600).then_some(()));
+        authority.run(&[]);
+        std::fs::write(&file, &new).unwrap();
+        server.signal("HUP");
+        let record = attempt(&server, mark, "success");
+        assert!(record["message"].as_str().unwrap().contains(MORE), "{record}");
+        let second = until("the certificate", || Some(shown(&server)).filter(|it| *it != first));
+        assert!(is_issued(&second) && contains(&second, MORE.as_bytes()), "{challenge:?}");
+        assert!(contains(&second, NAME.as_bytes()));
+        assert!(page(&mut open, &server).starts_with("http/1.1 200"), "it stays open");
+        // The next start finds it.
+        let server = server.restart();
+        assert_eq!(shown(&server), second);
+    }
 }
 
 #[test]
