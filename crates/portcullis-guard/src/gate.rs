@@ -229,6 +229,14 @@ impl Gate {
         self.authentication.replace_keys(issuer, keys)
     }
 
+    /// Replaces all keys of several issuers in one step. See [`Authentication::replace_issuers`].
+    ///
+    /// # Errors
+    /// [`GateError`] for keys that are invalid or ambiguous; the current keys of all stay in force.
+    pub fn replace_issuers(&self, names: &[&str], keys: Vec<Issuer>) -> Result<(), GateError> {
+        self.authentication.replace_issuers(names, keys)
+    }
+
     /// Declares an event of a namespace. See [`Authorization::declare`].
     ///
     /// # Errors

@@ -65,6 +65,17 @@ impl Authentication {
         Ok(())
     }
 
+    /// As [`Authentication::replace_keys`], of several issuers in one step: no token is verified
+    /// with the new keys of one and the old keys of another.
+    ///
+    /// # Errors
+    /// [`GateError`] for keys that are invalid or ambiguous; the current keys of all stay in force.
+    pub fn replace_issuers(&self, names: &[&str], keys: Vec<Issuer>) -> Result<(), GateError> {
+        self.tokens.replace_all(names, keys)?;
+        self.directory.authority().changed();
+        Ok(())
+    }
+
     /// Checks that a verified credential is not revoked, also for an unknown user.
     ///
     /// # Errors

@@ -140,14 +140,24 @@ impl Tokens {
 
     /// Replaces all keys of one issuer; keys of other issuers stay.
     pub(crate) fn replace(&self, name: &str, issuers: Vec<Issuer>) -> Result<(), GateError> {
+        self.replace_all(&[name], issuers)
+    }
+
+    /// Replaces all keys of these issuers in one step; keys of other issuers stay.
+    pub(crate) fn replace_all(
+        &self,
+        names: &[&str],
+        issuers: Vec<Issuer>,
+    ) -> Result<(), GateError> {
+        let is_replaced = |key: &TokenKey| names.iter().any(|name| *key.issuer == **name);
         let fresh = build_keys(issuers)?;
-        if let Some(other) = fresh.iter().find(|key| *key.issuer != *name) {
+        if let Some(other) = fresh.iter().find(|key| !is_replaced(key)) {
             let why = "its keys were given as another issuer's";
             return Err(GateError::Issuer { issuer: other.issuer.to_string(), why });
         }
         let mut keys = self.keys.write();
         // Other threads may verify with these keys now, so the rest is kept by reference.
-        let kept = keys.iter().filter(|key| *key.issuer != *name).cloned();
+        let kept = keys.iter().filter(|key| !is_replaced(key)).cloned();
         let next: Vec<_> = kept.chain(fresh).collect();
         check_together(&next)?;
         *keys = next.into();
@@ -405,6 +415,32 @@ mod tests {
         assert_eq!(verified.name.as_deref(), Some("Ann"));
         let unfit = with(foreign_claims(), json!({"name": "a\u{7}"}));
         assert_eq!(verify(&foreign(&foreign_header(), &unfit)).unwrap().name, None);
+    }
+
+    #[test]
+    fn keys_of_several_issuers_are_replaced_in_one_step_or_not_at_all() {
+        let tokens = Tokens::build(issuers()).unwrap();
+        let is_valid = |secret: &[u8], issuer: &str| {
+            let claims = with(foreign_claims(), json!({ "iss": issuer })).to_string();
+            let token = sign_shared(secret, &foreign_header().to_string(), &claims);
+            tokens.verify(&token, now()).is_ok()
+        };
+        let swapped = || {
+            let mut keys = issuers().split_off(1);
+            keys.iter_mut().for_each(|key| {
+                let other = if &*key.issuer == FOREIGN { OTHER } else { FOREIGN };
+                key.issuer = other.into();
+            });
+            keys
+        };
+        let twice = [swapped(), swapped()].concat();
+        assert!(tokens.replace_all(&[FOREIGN, OTHER], twice).is_err());
+        assert!(tokens.replace_all(&[FOREIGN], swapped()).is_err(), "the other is not named");
+        assert!(is_valid(SECRET, FOREIGN) && is_valid(OTHER_SECRET, OTHER));
+        tokens.replace_all(&[FOREIGN, OTHER], swapped()).unwrap();
+        assert!(is_valid(OTHER_SECRET, FOREIGN) && is_valid(SECRET, OTHER));
+        assert!(!is_valid(SECRET, FOREIGN) && !is_valid(OTHER_SECRET, OTHER));
+        assert!(tokens.verify(&own(&own_header(), &own_claims()), now()).is_ok(), "it stays");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use parking_lot::Mutex;
 use portcullis_audit::{Audit, Outcome, Record};
-use portcullis_guard::{Gate, GateOptions, Issuer, PreparedOptions};
+use portcullis_guard::{Gate, GateOptions, PreparedOptions};
 use portcullis_model::{Clock, Code, Now};
 use toml::Value;
 
@@ -238,14 +238,16 @@ impl Reloader {
     /// Applies a checked configuration. Keys of issuers come first, because only they can fail.
     fn apply(&self, state: &InForce, checked: CheckedConfiguration) -> Result<()> {
         let targets = &self.targets;
-        let live = |issuer: &str| is_issuer_live(issuer, &state.keys, &checked.keys);
-        for (issuer, keys) in by_issuer(&checked.settings.gate.issuers) {
-            if live(&issuer) {
-                targets
-                    .gate
-                    .replace_keys(&issuer, keys)
-                    .with_context(|| format!("the keys of {issuer} are not replaced"))?;
-            }
+        let is_live = |issuer: &str| is_issuer_live(issuer, &state.keys, &checked.keys);
+        let issuers = &checked.settings.gate.issuers;
+        let mut live = issuers.clone();
+        live.retain(|issuer| is_live(&issuer.issuer));
+        let mut names: Vec<&str> = issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+        names.retain(|issuer| is_live(issuer));
+        names.dedup();
+        if !names.is_empty() {
+            let replaced = targets.gate.replace_issuers(&names, live);
+            replaced.with_context(|| format!("the keys of {} stay", names.join(", ")))?;
         }
         targets.gate.apply(checked.options);
         targets.gate.limits().renew_totals(targets.clock.now());
@@ -335,13 +337,4 @@ fn description(
 
 fn texts(warnings: &[Warning]) -> Vec<String> {
     warnings.iter().map(ToString::to_string).collect()
-}
-
-/// The keys of each issuer that has keys in files or secrets.
-fn by_issuer(issuers: &[Issuer]) -> Vec<(String, Vec<Issuer>)> {
-    let mut found: BTreeMap<String, Vec<Issuer>> = BTreeMap::new();
-    for issuer in issuers {
-        found.entry(issuer.issuer.to_string()).or_default().push(issuer.clone());
-    }
-    found.into_iter().collect()
 }
