@@ -1,7 +1,7 @@
 //! The keys of operators' programs for operations on the private listener, and used proofs.
 //! Never: a key in a log; a comparison whose time depends on the key; a proof accepted twice.
 
-use std::collections::HashMap;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,17 +11,44 @@ use portcullis_model::{Now, Secret};
 
 use crate::setup::operator_proof::{NONCE_BYTES, OperatorProof, PROOF_LIFE_MS};
 
-/// Most proofs that are remembered; each costs about 40 bytes.
+/// Most proofs that are remembered; each costs about 80 bytes.
 const USED_MAX: usize = 4096;
-/// The time for which a proof is remembered: its time can be 30 s before or after now.
+/// The least time for which a proof is remembered: its time can be 30 s before or after now.
 const REMEMBER_MS: u64 = 2 * PROOF_LIFE_MS;
 
 /// The current keys; all clones share every change.
 #[derive(Clone, Default)]
 pub struct OperatorKeys {
     keys: Arc<RwLock<Vec<Arc<Secret<String>>>>>,
-    /// The random numbers of accepted proofs, with the monotonic times until which they count.
-    used: Arc<Mutex<HashMap<[u8; NONCE_BYTES], u64>>>,
+    used: Arc<Mutex<UsedProofs>>,
+}
+
+/// The random numbers of accepted proofs.
+///
+/// One that could no longer be accepted makes space for another, and stays until then: a clock that
+/// is set back makes the time of a proof valid again.
+#[derive(Default)]
+struct UsedProofs {
+    nonces: HashSet<[u8; NONCE_BYTES]>,
+    /// In the order of their use, each with the monotonic time until which it has to stay.
+    order: VecDeque<([u8; NONCE_BYTES], u64)>,
+}
+
+impl UsedProofs {
+    fn accept(&mut self, nonce: [u8; NONCE_BYTES], now_ms: u64) -> Result<(), ProofError> {
+        if self.nonces.contains(&nonce) {
+            return Err(ProofError::Used);
+        }
+        if self.order.len() >= USED_MAX {
+            let oldest = self.order.front().filter(|(_, until_ms)| *until_ms < now_ms);
+            let (oldest, _) = *oldest.ok_or(ProofError::Full)?;
+            self.nonces.remove(&oldest);
+            self.order.pop_front();
+        }
+        self.nonces.insert(nonce);
+        self.order.push_back((nonce, now_ms.saturating_add(REMEMBER_MS)));
+        Ok(())
+    }
 }
 
 /// The reason why a proof of the key is rejected.
@@ -72,16 +99,7 @@ impl OperatorKeys {
         if age_ms > i64::try_from(now.monotonic_ms).unwrap_or(i64::MAX) {
             return Err(ProofError::BeforeStart);
         }
-        let mut used = self.used.lock();
-        used.retain(|_, until_ms| *until_ms >= now.monotonic_ms);
-        if used.contains_key(&proof.nonce) {
-            return Err(ProofError::Used);
-        }
-        if used.len() >= USED_MAX {
-            return Err(ProofError::Full);
-        }
-        used.insert(proof.nonce, now.monotonic_ms.saturating_add(REMEMBER_MS));
-        Ok(())
+        self.used.lock().accept(proof.nonce, now.monotonic_ms)
     }
 }
 
@@ -236,7 +254,26 @@ mod tests {
             assert_eq!(accept(number, 0), Ok(()));
         }
         assert_eq!(accept(USED_MAX, 0), Err(ProofError::Full));
-        assert_eq!(accept(USED_MAX, 60_001), Ok(()));
+        for number in USED_MAX..3 * USED_MAX {
+            let after_ms = if number < 2 * USED_MAX { 60_001 } else { 120_002 };
+            assert_eq!(accept(number, after_ms), Ok(()), "{number}");
+        }
+        let used = keys.used.lock();
+        assert_eq!((used.nonces.len(), used.order.len()), (USED_MAX, USED_MAX));
+    }
+
+    #[test]
+    fn used_proof_stays_used_after_the_clock_is_set_back() {
+        let (keys, key) = keys("k7Jx2mQ9");
+        let prove = |nonce| REQUEST.prove(&key, UNIX_MS, &[nonce; NONCE_BYTES]);
+        assert_eq!(accept(&keys, &prove(1), at(0)), Ok(()));
+        for passed_ms in [60_001, 600_000, 24 * 3_600_000] {
+            let set_back = Now { unix_ms: UNIX_MS, ..at(passed_ms) };
+            assert_eq!(accept(&keys, &prove(1), set_back), Err(ProofError::Used), "{passed_ms}");
+        }
+        // An honest program has the same clock, and is not locked out.
+        let set_back = Now { unix_ms: UNIX_MS, ..at(600_000) };
+        assert_eq!(accept(&keys, &prove(2), set_back), Ok(()));
     }
 
     #[test]
