@@ -211,6 +211,17 @@ const timeline = (length, step) => {
   };
 };
 
+/**
+ * A block that began or ended.
+ * @param {number} ago @param {"blocked" | "rescoped" | "removed" | "ended"} change @param {string} prefix
+ */
+export const blockChange = (ago, change, prefix) => ({
+  at: before(ago),
+  change,
+  prefix,
+  scope: "unauthenticated",
+});
+
 /** @param {string} reference */
 const explanation = (reference) =>
   reference.length === 12
@@ -236,7 +247,11 @@ function answers(names, reference) {
   return {
     "admin:watch": {},
     "admin:unwatch": {},
-    "admin:timeline": { seconds: timeline(900, 1), minutes: timeline(1440, 60) },
+    "admin:timeline": {
+      seconds: timeline(900, 1),
+      minutes: timeline(1440, 60),
+      block_changes: [blockChange(600, "blocked", "192.0.2.0/24")],
+    },
     "admin:events": {
       events: Array.from({ length: 24 }, (_, index) => record(index)).filter(
         (one) => reference === undefined || ("trace" in one && one.trace.id === reference),

@@ -9,7 +9,7 @@ import { gzipSync } from "node:zlib";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { authenticatorCode } from "./authenticator.mjs";
 import { fillAccount, launch, picture, visit } from "./browser.mjs";
-import { Dashboard, HOSTILE } from "./dashboard.mjs";
+import { blockChange, Dashboard, HOSTILE, overviewOf } from "./dashboard.mjs";
 import { ask, newPerson, PASSWORD } from "./people.mjs";
 import { Server, WIDE_LIMITS } from "./server.mjs";
 
@@ -198,6 +198,36 @@ describe("T-408: the dashboard", () => {
       await page.keyboard.press("Enter");
       await page.getByText(words ?? "").waitFor();
     }
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
+  test("marks blocks in the charts of rejections and load", async () => {
+    mock.scene = "attack";
+    const window = /** @type {const} */ ({
+      colorScheme: "dark",
+      viewport: { width: 1280, height: 800 },
+    });
+    const { page, complaints, close } = await open(window);
+    const chart = page.getByRole("figure", { name: "Rejected requests" });
+    await chart.getByText(/^Marks: 192\.0\.2\.0\/24 blocked .* at /).waitFor();
+    const change = blockChange(0, "blocked", "203.0.113.0/24");
+    const overview = { ...overviewOf("attack", mock.sequence), block_changes: [change] };
+    mock.send("overview", { overview });
+    for (const title of ["Rejected requests", /^Load/]) {
+      const figure = page.getByRole("figure", { name: title });
+      await figure.getByText(/^Marks: 203\.0\.113\.0\/24 blocked .*; 192\.0\.2\.0/).waitFor();
+    }
+    await chart.evaluate((element) => element.scrollIntoView({ block: "end" }));
+    await picture(page, "dashboard-marks");
+    // The moment has the change as well, and so has the table.
+    await chart.getByRole("slider").focus();
+    await page.keyboard.press("End");
+    await chart.getByText(/: .*; 203\.0\.113\.0\/24 blocked \(unauthenticated/).waitFor();
+    await chart.getByText("Table").click();
+    await chart.getByRole("columnheader", { name: "Blocks" }).waitFor();
+    assert.equal(await page.getByText(/^Marks: /).count(), 2);
+    assert.deepEqual(await violations(page), []);
     assert.deepEqual(unlessSignedOut(complaints), []);
     await close();
   });

@@ -167,7 +167,11 @@ impl Desk {
     /// Samples the server; called once a second.
     pub(crate) fn sample(&self, services: &Services) {
         let (status, capacity) = (services.status(), services.gate.limits().counts());
-        self.sampler().add(&status, capacity, services.clock.now());
+        let now = services.clock.now();
+        let blocks = services.directory.blocks().in_force(now);
+        let mut sampler = self.sampler();
+        sampler.add(&status, capacity, now);
+        sampler.blocks.add(blocks, now);
     }
 
     pub(crate) fn sampler(&self) -> MutexGuard<'_, Sampler> {

@@ -150,6 +150,17 @@ impl Blocks {
         block.map_or(0, |block| block.rejected.load(Ordering::Relaxed))
     }
 
+    /// The blocks that have not ended, in no order. Without blocks it is one load.
+    #[must_use]
+    pub fn in_force(&self, now: Now) -> Vec<BlockFacts> {
+        if !self.has_any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let table = self.table.read();
+        let facts = table.values().map(|block| block.facts);
+        facts.filter(|facts| facts.is_in_force(now)).collect()
+    }
+
     /// The number of blocks that have not ended, and the largest possible number.
     #[must_use]
     pub fn count(&self, now: Now) -> (usize, usize) {
@@ -198,6 +209,8 @@ mod tests {
         }
         assert_eq!(blocks.rejected(BlockedNetwork::parse("203.0.113.0/24").unwrap()), 3);
         assert_eq!((blocks.count(at(0)).0, blocks.count(at(60)).0), (2, 1));
+        let narrow = block("203.0.113.0/24", BlockScope::Unauthenticated, 100);
+        assert_eq!(blocks.in_force(at(60)), [narrow]);
         blocks.remove(BlockedNetwork::parse("203.0.113.0/24").unwrap());
         assert!(!is_rejected(&blocks, "203.0.113.7", Unauthenticated, 0));
     }

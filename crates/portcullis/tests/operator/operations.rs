@@ -140,6 +140,32 @@ fn both_ways_give_the_same_overview() {
 }
 
 #[test]
+fn block_and_its_removal_are_in_the_overview_and_the_time_line() {
+    let server = start(&config());
+    let admin = set_up(&server, "the_admin");
+    let mut client = connect(&server, &admin.token);
+    let watch = client.ask_in("/admin", "admin:watch", &json!({ "streams": ["overview"] }));
+    assert_eq!(code(&watch), "ok", "{watch}");
+    for (operation, change) in [("block", "blocked"), ("unblock", "removed")] {
+        let payload = json!({ "prefix": "203.0.113.0/24", "reason": "a flood" });
+        let path = format!("/admin/v1/address/{operation}");
+        assert_eq!(post(&server, &path, &payload).0, 200);
+        let found = until("the change", || {
+            let packet = client.wait_packet(|packet| packet.starts_with("42/admin,[\"overview\""));
+            let packet: Value = serde_json::from_str(&packet["42/admin,".len()..]).unwrap();
+            let newest = packet[1]["block_changes"].as_array()?.last()?.clone();
+            Some(newest).filter(|one| one["change"] == change)
+        });
+        assert_eq!(found["prefix"], "203.0.113.0/24", "{found}");
+        assert_eq!(found["scope"], "unauthenticated", "{found}");
+    }
+    let answer = client.ask_in("/admin", "admin:timeline", &json!({}));
+    let changes = answer["block_changes"].as_array().unwrap();
+    let changes: Vec<_> = changes.iter().map(|one| one["change"].as_str().unwrap()).collect();
+    assert_eq!(changes, ["blocked", "removed"], "{answer}");
+}
+
+#[test]
 fn rejections_are_in_the_rates_and_the_time_line() {
     let server = start(&config());
     let admin = set_up(&server, "the_admin");

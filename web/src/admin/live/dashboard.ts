@@ -7,6 +7,7 @@ import type { Product } from "../../product";
 import { asRefusal, readRefusal } from "../../refusal";
 import { endedBecause, link, notice, online } from "../../session_state";
 import { readAlert, readSilence, type Alert } from "../model/alert";
+import { readBlockChange, withChanges } from "../model/block_change";
 import { readEvent } from "../model/event";
 import { readOverview } from "../model/overview";
 import { number } from "../model/read";
@@ -17,6 +18,7 @@ import {
   affected,
   alerts,
   announcement,
+  blockChanges,
   changes,
   clearDashboard,
   deniedBecause,
@@ -165,6 +167,7 @@ async function readTimelines(): Promise<void> {
   await read("admin:timeline", {}, (answer) => {
     seconds.value = readTimeline(answer["seconds"]);
     minutes.value = readTimeline(answer["minutes"]);
+    blockChanges.value = readList(answer["block_changes"], readBlockChange);
   });
 }
 
@@ -179,6 +182,7 @@ function receiveOverview(payload: unknown): void {
   receivedMs.value = Date.now();
   nowMs.value = Date.now();
   if (seconds.value !== undefined) seconds.value = extend(seconds.value, news);
+  blockChanges.value = withChanges(blockChanges.value, news.blockChanges);
   witness(news.log);
 }
 

@@ -4,6 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { session } from "../../session_state";
 import type { Refusal } from "../../refusal";
 import type { Alert, Silence } from "../model/alert";
+import type { BlockChange } from "../model/block_change";
 import type { EventRow } from "../model/event";
 import type { Overview } from "../model/overview";
 import type { Affected, Offender } from "../model/rows";
@@ -19,6 +20,8 @@ export const offenders = signal<readonly Offender[]>([]);
 export const affected = signal<readonly Affected[]>([]);
 export const seconds = signal<Timeline | undefined>(undefined);
 export const minutes = signal<Timeline | undefined>(undefined);
+/** Blocks that began or ended, oldest first. */
+export const blockChanges = signal<readonly BlockChange[]>([]);
 export const events = signal<readonly EventRow[]>([]);
 /** Events that the server dropped, because the stream was too fast. */
 export const dropped = signal(0);
@@ -54,6 +57,7 @@ export function clearDashboard(): void {
   affected.value = [];
   seconds.value = undefined;
   minutes.value = undefined;
+  blockChanges.value = [];
   events.value = [];
   dropped.value = 0;
   paused.value = false;

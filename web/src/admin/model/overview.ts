@@ -1,5 +1,6 @@
 // The overview of the server: its load level, what happens, and its log.
 // Never: a state that the server did not report.
+import { readBlockChange, type BlockChange } from "./block_change";
 import { number, numbers, object, readList, text, time, type Json } from "./read";
 
 export const LEVELS = ["normal", "elevated", "shedding", "critical"] as const;
@@ -51,6 +52,8 @@ export interface Overview {
   load: ReadonlyMap<string, number>;
   answeredPercent: number | undefined;
   ackP99Ms: number | undefined;
+  /** Blocks that began or ended in the last two minutes. */
+  blockChanges: readonly BlockChange[];
   alerts: ReadonlyMap<string, number>;
   log: LogState;
   channels: readonly Channel[];
@@ -81,6 +84,7 @@ export function readOverview(value: unknown): Overview | undefined {
     load: numbers(fields["load_percent"]),
     answeredPercent: number(fields["answered_in_time_percent"]),
     ackP99Ms: number(fields["ack_p99_ms"]),
+    blockChanges: readList(fields["block_changes"], readBlockChange),
     alerts: numbers(fields["alerts"]),
     log: readLog(fields["log"]),
     channels: readList(fields["channels"], readChannel),

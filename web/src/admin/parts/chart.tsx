@@ -3,9 +3,11 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useId, useRef } from "preact/hooks";
 import uPlot from "uplot";
+import { changesBetween, marksSentence, type Mark } from "../model/mark";
 import { lengthOf, type Timeline } from "../model/timeline";
 import { clock, count } from "../model/words";
 import { summary } from "./charts";
+import { DASHES, HEIGHT, options, scheme } from "./plot";
 
 export interface Line {
   label: string;
@@ -18,31 +20,36 @@ interface Props {
   timeline: Timeline;
   lines: readonly Line[];
   /** A threshold that is drawn. */
-  mark?: number;
+  threshold?: number;
+  /** Moments that are drawn as vertical lines. */
+  marks?: readonly Mark[];
 }
 
-const HEIGHT = 140;
-const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
+const NO_MARKS: readonly Mark[] = [];
+
 const TABLE_ROWS_MAX = 15;
 
-export function Chart({ title, unit, timeline, lines, mark }: Props) {
+export function Chart({ title, unit, timeline, lines, threshold, marks = NO_MARKS }: Props) {
   const id = useId();
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
+  const drawnMarks = useRef(marks);
+  drawnMarks.current = marks;
   const cursor = useSignal<number | undefined>(undefined);
   const length = lengthOf(timeline);
   const atMs = (index: number) => timeline.fromMs + index * timeline.stepS * 1000;
   const shape = `${lines.map(({ label }) => label).join("|")} ${scheme.matches}`;
   const data = (): uPlot.AlignedData => {
     const times = Array.from({ length }, (_, index) => atMs(index) / 1000);
-    const marks = mark === undefined ? [] : [times.map(() => mark)];
+    const bounds = threshold === undefined ? [] : [times.map(() => threshold)];
     const padded = lines.map(({ values }) => times.map((_, index) => values[index] ?? null));
-    return [times, ...padded, ...marks];
+    return [times, ...padded, ...bounds];
   };
   useEffect(() => {
     const element = box.current;
     if (element === null || length === 0) return;
-    const drawn = new uPlot(options(element, lines, mark), data(), element);
+    const shown = options(element, lines, threshold, () => drawnMarks.current);
+    const drawn = new uPlot(shown, data(), element);
     plot.current = drawn;
     const observer = new ResizeObserver(() =>
       drawn.setSize({ width: element.clientWidth, height: HEIGHT }),
@@ -56,10 +63,14 @@ export function Chart({ title, unit, timeline, lines, mark }: Props) {
   }, [shape, length === 0]);
   useEffect(() => {
     if (plot.current !== undefined) plot.current.setData(data());
-  }, [timeline]);
+  }, [timeline, marks]);
   const chosen = Math.min(cursor.value ?? length - 1, length - 1);
-  const words = (index: number) =>
-    `${clock(atMs(index))}: ${lines.map(({ label, values }) => `${label} ${value(values[index], unit)}`).join(", ")}`;
+  const words = (index: number) => {
+    const each = lines.map(({ label, values }) => `${label} ${value(values[index], unit)}`);
+    const changes = changesBetween(marks, index, index + 1);
+    const marked = changes === "" ? "" : `; ${changes}`;
+    return `${clock(atMs(index))}: ${each.join(", ")}${marked}`;
+  };
   const keys = (event: KeyboardEvent) => {
     const step = {
       ArrowLeft: -1,
@@ -82,6 +93,7 @@ export function Chart({ title, unit, timeline, lines, mark }: Props) {
           {title}
         </span>
         <span class="hint">{summary(lines, unit, timeline.stepS)}</span>
+        {marks.length > 0 && <span class="hint">{marksSentence(marks)}</span>}
       </figcaption>
       {length > 0 && (
         <>
@@ -112,7 +124,7 @@ export function Chart({ title, unit, timeline, lines, mark }: Props) {
               </li>
             ))}
           </ul>
-          <Table title={title} unit={unit} timeline={timeline} lines={lines} />
+          <Table title={title} unit={unit} timeline={timeline} lines={lines} marks={marks} />
         </>
       )}
     </figure>
@@ -124,7 +136,7 @@ function value(found: number | null | undefined, unit: string): string {
 }
 
 /** The highest value of each part of the period. */
-function Table({ title, unit, timeline, lines }: Props) {
+function Table({ title, unit, timeline, lines, marks = NO_MARKS }: Props) {
   const isOpen = useSignal(false);
   const length = lengthOf(timeline);
   const part = Math.max(1, Math.ceil(length / TABLE_ROWS_MAX));
@@ -147,6 +159,7 @@ function Table({ title, unit, timeline, lines }: Props) {
                     {label}
                   </th>
                 ))}
+                {marks.length > 0 && <th scope="col">Blocks</th>}
               </tr>
             </thead>
             <tbody>
@@ -156,6 +169,7 @@ function Table({ title, unit, timeline, lines }: Props) {
                   {lines.map(({ label, values }) => (
                     <td key={label}>{value(highest(values, from), unit)}</td>
                   ))}
+                  {marks.length > 0 && <td>{changesBetween(marks, from, from + part)}</td>}
                 </tr>
               ))}
             </tbody>
@@ -164,58 +178,4 @@ function Table({ title, unit, timeline, lines }: Props) {
       )}
     </details>
   );
-}
-
-const scheme = matchMedia("(prefers-color-scheme: dark)");
-
-function options(
-  element: HTMLElement,
-  lines: readonly Line[],
-  mark: number | undefined,
-): uPlot.Options {
-  const style = getComputedStyle(element);
-  const colour = (name: string) => style.getPropertyValue(name).trim();
-  const axis = {
-    stroke: colour("--soft"),
-    font: "11px system-ui, sans-serif",
-    grid: { stroke: colour("--line"), width: 1 },
-    ticks: { show: false },
-  };
-  const series: uPlot.Series[] = lines.map((line, index) => ({
-    label: line.label,
-    stroke: colour(`--line-${index}`),
-    width: 2,
-    dash: DASHES[index] ?? [],
-    points: { show: false },
-  }));
-  if (mark !== undefined) {
-    series.push({
-      label: "threshold",
-      stroke: colour("--danger"),
-      width: 1,
-      dash: [3, 3],
-      points: { show: false },
-    });
-  }
-  return {
-    width: Math.max(120, element.clientWidth),
-    height: HEIGHT,
-    legend: { show: false },
-    cursor: { drag: { x: false, y: false }, points: { size: 6 }, y: false },
-    scales: { y: { range: (_, _min, max) => [0, Math.max(1, max * 1.1)] } },
-    axes: [
-      {
-        ...axis,
-        space: 70,
-        values: (_, ticks) => {
-          // Within two minutes, times without seconds would all look the same.
-          const spanS = (ticks.at(-1) ?? 0) - (ticks[0] ?? 0);
-          const letters = spanS < 120 ? "00:00:00".length : "00:00".length;
-          return ticks.map((tick) => clock(tick * 1000).slice(0, letters));
-        },
-      },
-      { ...axis, size: 44, space: 30, values: (_, ticks) => ticks.map((tick) => count(tick)) },
-    ],
-    series: [{}, ...series],
-  };
 }

@@ -1,7 +1,8 @@
 // The charts: rejected requests by rule, connections, messages, load signals.
 // Never: a chart without a sentence and a table that say the same.
 import { signal } from "@preact/signals";
-import { minutes, seconds } from "../live/state";
+import { blockChanges, minutes, seconds } from "../live/state";
+import { marksOf } from "../model/mark";
 import { strongest, type Timeline } from "../model/timeline";
 import { count, seriesWord } from "../model/words";
 import { Chart, type Line } from "./chart";
@@ -12,6 +13,7 @@ const LINES_MAX = 4;
 
 export function Charts() {
   const timeline = day.value ? minutes.value : seconds.value;
+  const marks = timeline === undefined ? [] : marksOf(timeline, blockChanges.value);
   return (
     <Panel title="Charts">
       <div class="chips" role="group" aria-label="Period of the charts">
@@ -41,6 +43,7 @@ export function Charts() {
             unit="/s"
             timeline={timeline}
             lines={rejected(timeline)}
+            marks={marks}
           />
           <Chart
             title="Connections"
@@ -59,7 +62,8 @@ export function Charts() {
             unit=" %"
             timeline={timeline}
             lines={load(timeline)}
-            mark={100}
+            threshold={100}
+            marks={marks}
           />
         </div>
       )}

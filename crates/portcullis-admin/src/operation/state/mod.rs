@@ -2,6 +2,7 @@
 //! Never: an operation on a user.
 
 pub(crate) mod sampler; // rates and the time line, once a second
+pub(crate) mod block_changes; // blocks that began or ended, for marks in charts
 pub(crate) mod overview; // `admin:overview`
 pub(crate) mod happening; // the sentence of the overview
 pub(crate) mod blocked_parties; // the parties that a block rejects already

@@ -22,6 +22,8 @@ use crate::operation::state::sampler::ATTACK_OVER_MS;
 
 /// The time for which the end of an attack is reported.
 const ENDED_FOR_MS: i64 = 600_000;
+/// The time for which the overview has a change of a block; the time line has older ones.
+const RECENT_MS: i64 = 120_000;
 /// Most users whose names are looked up for the sentence.
 const NAMES_MAX: usize = 8;
 
@@ -53,11 +55,12 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
     if let Some(happening) = &mut happening {
         happening.operations.retain(|operation| is_possible(desk, services, operation));
     }
-    let (rates, messages_per_s, answers) = {
+    let (rates, messages_per_s, answers, blocks) = {
         let sampler = desk.sampler();
         let rates: BTreeMap<_, _> =
             sampler.rejected_per_s.iter().map(|(name, rate)| (*name, rate.round())).collect();
-        (rates, sampler.messages_per_s.round(), sampler.answers())
+        let blocks = sampler.blocks.since(now.unix_ms - RECENT_MS);
+        (rates, sampler.messages_per_s.round(), sampler.answers(), blocks)
     };
     json!({
         "at": at(now),
@@ -77,6 +80,7 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
         "load_percent": status.signals.iter().copied().collect::<BTreeMap<_, _>>(),
         "answered_in_time_percent": answers.map(|(percent, _)| (percent * 10.0).round() / 10.0),
         "ack_p99_ms": answers.map(|(_, p99_ms)| p99_ms),
+        "block_changes": blocks,
         "alerts": open_alerts(services),
         "log": log(services),
         "channels": channels(desk),

@@ -7,6 +7,8 @@ use portcullis_guard::CapacityCounts;
 use portcullis_model::{Now, TimeCounts};
 use portcullis_server::ServerStatus;
 
+use crate::operation::state::block_changes::BlockChanges;
+
 /// Time between two samples.
 pub(crate) const EVERY_MS: u64 = 1_000;
 /// Seconds and minutes that are kept.
@@ -42,6 +44,7 @@ pub(crate) struct Sampler {
     /// Rejections of each second of the last five minutes, by limit or rule.
     recent: VecDeque<BTreeMap<&'static str, u64>>,
     pub(crate) attack: AttackTimes,
+    pub(crate) blocks: BlockChanges,
 }
 
 /// When the present or the last attack began and ended.

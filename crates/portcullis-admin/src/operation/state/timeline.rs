@@ -39,6 +39,7 @@ impl Operation for AdminTimeline {
         Ok(Reply::fields(&json!({
             "seconds": view(&sampler.seconds, 1),
             "minutes": view(&sampler.minutes, 60),
+            "block_changes": sampler.blocks.since(0),
         })))
     }
 }
