@@ -29,6 +29,17 @@ export const HOSTILE = [
 /** @param {number} ago seconds */
 const before = (ago) => new Date(Date.now() - ago * 1000).toISOString();
 
+/** What series show, as the server words it. */
+const TEXTS = {
+  "rejected.connect_per_prefix": "too many connection attempts from one network",
+  "rejected.request_per_prefix": "too many HTTP requests from one network",
+  "rejected.login_per_user": "too many logins to one user name",
+  "load.queue": "wait for the processor",
+  "load.memory": "memory in use",
+  connections: "open connections",
+  messages: "messages of clients",
+};
+
 const RULES = { connect_per_prefix: 812, request_per_prefix: 34, login_per_user: 3 };
 
 /**
@@ -250,6 +261,7 @@ function answers(names, reference) {
     "admin:timeline": {
       seconds: timeline(900, 1),
       minutes: timeline(1440, 60),
+      texts: TEXTS,
       block_changes: [blockChange(600, "blocked", "192.0.2.0/24")],
     },
     "admin:events": {

@@ -8,7 +8,7 @@ import { readOverview } from "../src/admin/model/overview";
 import { readLimits } from "../src/admin/model/limits";
 import { readFailure, readReport, resultWord } from "../src/admin/model/report";
 import { extend, lengthOf, readTimeline } from "../src/admin/model/timeline";
-import { span, visible } from "../src/admin/model/words";
+import { seriesWords, span, visible } from "../src/admin/model/words";
 import { readNote } from "../src/admin/live/witness";
 
 test("a text of a client is shortened, and invisible characters are written out", () => {
@@ -90,6 +90,31 @@ test("a time line without values begins with the first overview", () => {
   assert.ok(line !== undefined && overview !== undefined);
   const extended = extend(line, overview);
   assert.deepEqual([extended.fromMs, lengthOf(extended)], [overview.atMs, 1]);
+});
+
+test("a series has the words of the server, and the name that metrics and settings have", () => {
+  const texts = new Map([
+    ["rejected.connect_per_prefix", "too many connection attempts from one network"],
+    ["rejected.other", "all others"],
+    ["load.lag", "delay of timers"],
+    ["connections", "open connections"],
+    ["load.\u202Ex", "\u202Ewords"],
+  ]);
+  const cases: [string, { words: string; name?: string }][] = [
+    [
+      "rejected.connect_per_prefix",
+      { words: "too many connection attempts from one network", name: "connect_per_prefix" },
+    ],
+    ["rejected.other", { words: "all others" }],
+    ["load.lag", { words: "delay of timers", name: "lag" }],
+    ["load.\u202Ex", { words: "[U+202E]words", name: "[U+202E]x" }],
+    ["connections", { words: "open connections" }],
+    ["rejected.new_rule", { words: "new_rule" }],
+    ["messages", { words: "messages" }],
+  ];
+  for (const [series, expect] of cases) assert.deepEqual(seriesWords(series, texts), expect);
+});
+
 });
 
 test("a record needs a code, and all its members are listed", () => {

@@ -46,6 +46,26 @@ impl LoadSignal {
         }
     }
 
+    /// What the signal measures, in words for administrators.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Queue => "wait for the processor",
+            Self::Lag => "delay of timers",
+            Self::Memory => "memory in use",
+            Self::Places => "connections in use",
+            Self::Refused => "rejected handshakes",
+            Self::Store => "database not available",
+            Self::Files => "open files",
+        }
+    }
+
+    /// The signal with a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|signal| signal.name() == name)
+    }
+
     /// A value in words, for people.
     #[must_use]
     pub fn words(self, value: f64) -> String {
@@ -110,3 +130,18 @@ pub struct LoadSample {
 
 /// The interval of samples, in milliseconds.
 pub const SAMPLE_INTERVAL_MS: u64 = 250;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_signal_has_a_name_and_words_of_its_own() {
+        for signal in LoadSignal::ALL {
+            assert_eq!(LoadSignal::named(signal.name()), Some(signal));
+            let same = LoadSignal::ALL.into_iter().filter(|one| one.text() == signal.text());
+            assert_eq!(same.count(), 1, "{}", signal.text());
+        }
+        assert_eq!(LoadSignal::named("loop_lag"), None);
+    }
+}

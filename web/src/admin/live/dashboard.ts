@@ -10,7 +10,7 @@ import { readAlert, readSilence, type Alert } from "../model/alert";
 import { readBlockChange, withChanges } from "../model/block_change";
 import { readEvent } from "../model/event";
 import { readOverview } from "../model/overview";
-import { number } from "../model/read";
+import { number, textMembers } from "../model/read";
 import { readAffected, readOffender } from "../model/rows";
 import { extend, readTimeline } from "../model/timeline";
 import { levelMeaning, levelWord, visible } from "../model/words";
@@ -31,6 +31,7 @@ import {
   paused,
   receivedMs,
   seconds,
+  seriesTexts,
   silences,
 } from "./state";
 import { witness } from "./witness";
@@ -167,6 +168,7 @@ async function readTimelines(): Promise<void> {
   await read("admin:timeline", {}, (answer) => {
     seconds.value = readTimeline(answer["seconds"]);
     minutes.value = readTimeline(answer["minutes"]);
+    addTexts(textMembers(answer["texts"]));
     blockChanges.value = readList(answer["block_changes"], readBlockChange);
   });
 }
@@ -182,8 +184,14 @@ function receiveOverview(payload: unknown): void {
   receivedMs.value = Date.now();
   nowMs.value = Date.now();
   if (seconds.value !== undefined) seconds.value = extend(seconds.value, news);
+  addTexts(news.texts);
   blockChanges.value = withChanges(blockChanges.value, news.blockChanges);
   witness(news.log);
+/** New rules appear between two readings of the time line. */
+function addTexts(news: ReadonlyMap<string, string>): void {
+  const known = seriesTexts.value;
+  if ([...news.keys()].every((name) => known.has(name))) return;
+  seriesTexts.value = new Map([...known, ...news]);
 }
 
 function receiveEvent(payload: unknown): void {

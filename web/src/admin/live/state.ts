@@ -20,6 +20,8 @@ export const offenders = signal<readonly Offender[]>([]);
 export const affected = signal<readonly Affected[]>([]);
 export const seconds = signal<Timeline | undefined>(undefined);
 export const minutes = signal<Timeline | undefined>(undefined);
+/** What series show, in words of the server; by their names. */
+export const seriesTexts = signal<ReadonlyMap<string, string>>(new Map());
 /** Blocks that began or ended, oldest first. */
 export const blockChanges = signal<readonly BlockChange[]>([]);
 export const events = signal<readonly EventRow[]>([]);
@@ -57,6 +59,7 @@ export function clearDashboard(): void {
   affected.value = [];
   seconds.value = undefined;
   minutes.value = undefined;
+  seriesTexts.value = new Map();
   blockChanges.value = [];
   events.value = [];
   dropped.value = 0;

@@ -1,7 +1,7 @@
 // The overview of the server: its load level, what happens, and its log.
 // Never: a state that the server did not report.
 import { readBlockChange, type BlockChange } from "./block_change";
-import { number, numbers, object, readList, text, time, type Json } from "./read";
+import { number, numbers, object, readList, text, textMembers, time, type Json } from "./read";
 
 export const LEVELS = ["normal", "elevated", "shedding", "critical"] as const;
 export type Level = (typeof LEVELS)[number];
@@ -52,6 +52,8 @@ export interface Overview {
   load: ReadonlyMap<string, number>;
   answeredPercent: number | undefined;
   ackP99Ms: number | undefined;
+  /** What rules and load signals are about, by the names of their series. */
+  texts: ReadonlyMap<string, string>;
   /** Blocks that began or ended in the last two minutes. */
   blockChanges: readonly BlockChange[];
   alerts: ReadonlyMap<string, number>;
@@ -84,6 +86,7 @@ export function readOverview(value: unknown): Overview | undefined {
     load: numbers(fields["load_percent"]),
     answeredPercent: number(fields["answered_in_time_percent"]),
     ackP99Ms: number(fields["ack_p99_ms"]),
+    texts: textMembers(fields["texts"]),
     blockChanges: readList(fields["block_changes"], readBlockChange),
     alerts: numbers(fields["alerts"]),
     log: readLog(fields["log"]),

@@ -26,6 +26,12 @@ export function numbers(value: unknown): ReadonlyMap<string, number> {
   return new Map(pairs.filter((pair): pair is [string, number] => number(pair[1]) !== undefined));
 }
 
+/** An object whose members are texts; others are left out. */
+export function textMembers(value: unknown): ReadonlyMap<string, string> {
+  const pairs = Object.entries(object(value));
+  return new Map(pairs.filter((pair): pair is [string, string] => text(pair[1]) !== undefined));
+}
+
 export function texts(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 }

@@ -77,8 +77,19 @@ export function span(ms: number): string {
   return `${Math.round(s / 86_400)} d`;
 }
 
-/** `rejected.connect_per_prefix` without its prefix, for a legend. */
-export function seriesWord(name: string): string {
-  const short = name.replace(/^(rejected|load)\./, "");
-  return visible(short === "other" ? "all others" : short, 40);
+/** A series in words, and its name in metrics and configuration. */
+export interface SeriesWords {
+  words: string;
+  /** Missing where the words are the name. */
+  name?: string;
+}
+
+/** `texts` are the words of the server; a series without words has its name. */
+export function seriesWords(series: string, texts: ReadonlyMap<string, string>): SeriesWords {
+  const short = series.replace(/^(rejected|load)\./, "");
+  const words = texts.get(series);
+  if (words === undefined) return { words: visible(short === "other" ? "all others" : short, 40) };
+  // Only rules and signals have a name that is of use elsewhere.
+  const isNamed = short !== series && short !== "other";
+  return isNamed ? { words: visible(words), name: visible(short, 40) } : { words: visible(words) };
 }

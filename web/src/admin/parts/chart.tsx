@@ -11,6 +11,8 @@ import { DASHES, HEIGHT, options, scheme } from "./plot";
 
 export interface Line {
   label: string;
+  /** The name in metrics and configuration, where it is another one. */
+  name?: string;
   values: readonly (number | null)[];
 }
 
@@ -111,8 +113,8 @@ export function Chart({ title, unit, timeline, lines, threshold, marks = NO_MARK
           />
           <p class="hint reading">{cursor.value === undefined ? "" : words(chosen)}</p>
           <ul class="legend" aria-hidden="true">
-            {lines.map(({ label }, index) => (
-              <li key={label}>
+            {lines.map(({ label, name }, index) => (
+              <li key={name ?? label}>
                 <svg viewBox="0 0 24 6" class={`line-${index}`}>
                   <path
                     d="M0 3h24"
@@ -121,6 +123,7 @@ export function Chart({ title, unit, timeline, lines, threshold, marks = NO_MARK
                   />
                 </svg>
                 {label}
+                {name !== undefined && <span class="hint"> {name}</span>}
               </li>
             ))}
           </ul>
@@ -154,9 +157,10 @@ function Table({ title, unit, timeline, lines, marks = NO_MARKS }: Props) {
             <thead>
               <tr>
                 <th scope="col">From</th>
-                {lines.map(({ label }) => (
-                  <th key={label} scope="col">
+                {lines.map(({ label, name }) => (
+                  <th key={name ?? label} scope="col">
                     {label}
+                    {name !== undefined && ` (${name})`}
                   </th>
                 ))}
                 {marks.length > 0 && <th scope="col">Blocks</th>}
@@ -166,8 +170,8 @@ function Table({ title, unit, timeline, lines, marks = NO_MARKS }: Props) {
               {starts.map((from) => (
                 <tr key={from}>
                   <th scope="row">{clock(timeline.fromMs + from * timeline.stepS * 1000)}</th>
-                  {lines.map(({ label, values }) => (
-                    <td key={label}>{value(highest(values, from), unit)}</td>
+                  {lines.map(({ label, name, values }) => (
+                    <td key={name ?? label}>{value(highest(values, from), unit)}</td>
                   ))}
                   {marks.length > 0 && <td>{changesBetween(marks, from, from + part)}</td>}
                 </tr>

@@ -1,10 +1,10 @@
 // The charts: rejected requests by rule, connections, messages, load signals.
 // Never: a chart without a sentence and a table that say the same.
 import { signal } from "@preact/signals";
-import { blockChanges, minutes, seconds } from "../live/state";
+import { blockChanges, minutes, seconds, seriesTexts } from "../live/state";
 import { marksOf } from "../model/mark";
 import { strongest, type Timeline } from "../model/timeline";
-import { count, seriesWord } from "../model/words";
+import { count, seriesWords } from "../model/words";
 import { Chart, type Line } from "./chart";
 import { Panel } from "./list";
 
@@ -84,9 +84,11 @@ function load(timeline: Timeline): Line[] {
 }
 
 function named(timeline: Timeline, names: readonly string[]): Line[] {
-  return names.flatMap((name) => {
-    const values = timeline.series.get(name);
-    return values === undefined ? [] : [{ label: seriesWord(name), values }];
+  return names.flatMap((series) => {
+    const values = timeline.series.get(series);
+    if (values === undefined) return [];
+    const { words, name } = seriesWords(series, seriesTexts.value);
+    return [{ label: words, values, ...(name === undefined ? {} : { name }) }];
   });
 }
 

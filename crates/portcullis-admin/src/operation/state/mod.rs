@@ -10,6 +10,7 @@ pub(crate) mod sources; // the users, networks and origins that an attack comes 
 pub(crate) mod remedy; // the operations that the overview offers
 pub(crate) mod network_clients; // connections and users of networks
 pub(crate) mod offenders; // `admin:offenders`, `admin:affected`
+pub(crate) mod series_text; // words for the series of a time line
 pub(crate) mod timeline; // `admin:timeline`
 pub(crate) mod watch; // `admin:watch`, `admin:unwatch`
 pub(crate) mod load_state; // `admin:state`

@@ -19,6 +19,7 @@ use crate::operation::state::happening::{Guessing, Situation, describe};
 use crate::operation::state::load_state::pinned;
 use crate::operation::state::offenders::{name, view};
 use crate::operation::state::sampler::ATTACK_OVER_MS;
+use crate::operation::state::series_text::series_texts;
 
 /// The time for which the end of an attack is reported.
 const ENDED_FOR_MS: i64 = 600_000;
@@ -75,6 +76,7 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
             "of": services.gate.options().capacity.total,
         },
         "users_rejected_5min": users,
+        "texts": texts(&rates, &status),
         "rejected_per_s": rates,
         "messages_per_s": messages_per_s,
         "load_percent": status.signals.iter().copied().collect::<BTreeMap<_, _>>(),
@@ -86,6 +88,12 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
         "channels": channels(desk),
         "happening": happening.map(|one| one.view(|party| view(party, services))),
     })
+}
+
+/// The words for the rules and load signals of the overview, as for series of the time line.
+fn texts(rates: &BTreeMap<&str, f64>, status: &ServerStatus) -> BTreeMap<String, &'static str> {
+    let rules = rates.keys().map(|rule| format!("rejected.{rule}"));
+    series_texts(rules.chain(status.signals.iter().map(|(signal, _)| format!("load.{signal}"))))
 }
 
 /// Whether an offered operation would not be rejected: a wide network can hold the operator's own

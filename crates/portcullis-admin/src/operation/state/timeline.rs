@@ -1,7 +1,7 @@
 //! `admin:timeline {}`: what the server measured in the last 15 minutes and 24 hours.
 //! Never: values of before the start.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use portcullis_audit::utc;
@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::Desk;
-use crate::operation::state::sampler::Timeline;
+use crate::operation::state::sampler::{Sampler, Timeline};
+use crate::operation::state::series_text::series_texts;
 
 /// Limits and rules with a series of their own in the answer.
 const RULES_MAX: usize = 8;
@@ -39,9 +40,16 @@ impl Operation for AdminTimeline {
         Ok(Reply::fields(&json!({
             "seconds": view(&sampler.seconds, 1),
             "minutes": view(&sampler.minutes, 60),
+            "texts": texts(&sampler),
             "block_changes": sampler.blocks.since(0),
         })))
     }
+}
+
+/// The words for all series.
+fn texts(sampler: &Sampler) -> BTreeMap<String, &'static str> {
+    let names = sampler.seconds.series.keys().chain(sampler.minutes.series.keys());
+    series_texts(names.cloned().chain([String::from(OTHER)]))
 }
 
 /// A time line as JSON: of the limits and rules the strongest ones, the others as one series.
@@ -81,7 +89,6 @@ mod tests {
     use portcullis_server::ServerStatus;
 
     use super::*;
-    use crate::operation::state::sampler::Sampler;
 
     #[test]
     fn strongest_rule_has_a_series_also_if_it_is_new() {
