@@ -232,6 +232,48 @@ describe("T-408: the dashboard", () => {
     await close();
   });
 
+  test("keeps a rare record visible in a flood of connects", async () => {
+    const { page, complaints, close } = await open({ viewport: { width: 390, height: 844 } });
+    await page.getByText(/^Live, /).waitFor();
+    const panel = page.getByRole("region", { name: "Security records" });
+    const rows = panel.locator(".stream > li");
+    await rows.first().waitFor();
+    /** @param {number} index @param {string} code */
+    const send = (index, code) => {
+      const record = {
+        "@timestamp": new Date().toISOString(),
+        log: { level: code === "ws_connected" ? "info" : "warning" },
+        event: { code, sequence: 300_000 + index },
+        source: { ip: `203.0.113.${index % 250}` },
+      };
+      mock.send("event", { record, dropped: 0 });
+    };
+    for (let index = 0; index < 300; index += 1) {
+      send(index, index === 20 ? "authn_login_lock" : "ws_connected");
+    }
+    await rows.getByText("299 records since").waitFor();
+    assert.match(String(await rows.nth(0).textContent()), /authn_login_lock/);
+    assert.match(String(await rows.nth(1).textContent()), /ws_connected/);
+    await panel.scrollIntoViewIfNeeded();
+    await picture(page, "dashboard-records-390");
+    // The row opens by keyboard, and has the newest records.
+    const group = rows.nth(1);
+    await group.getByRole("button").first().focus();
+    await page.keyboard.press("Enter");
+    await group.getByText("The newest 20;").waitFor();
+    assert.equal(await group.locator("li").count(), 20);
+    assert.deepEqual(await violations(page), []);
+    await panel.getByRole("button", { name: "Group" }).click();
+    await rows.getByText("records since").first().waitFor({ state: "detached" });
+    assert.equal(await panel.getByText("authn_login_lock").count(), 0, "the flood hides it");
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
   test("shows hostile names as text everywhere", async () => {
     mock.names = HOSTILE;
     mock.scene = "attack";

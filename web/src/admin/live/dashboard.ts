@@ -8,7 +8,8 @@ import { asRefusal, readRefusal } from "../../refusal";
 import { endedBecause, link, notice, online } from "../../session_state";
 import { readAlert, readSilence, type Alert } from "../model/alert";
 import { readBlockChange, withChanges } from "../model/block_change";
-import { readEvent } from "../model/event";
+import { readEvent, type EventRow } from "../model/event";
+import { withRecord } from "../model/event_group";
 import { readOverview } from "../model/overview";
 import { number, textMembers } from "../model/read";
 import { readAffected, readOffender } from "../model/rows";
@@ -24,6 +25,7 @@ import {
   deniedBecause,
   dropped,
   events,
+  groups,
   minutes,
   nowMs,
   offenders,
@@ -38,6 +40,9 @@ import { witness } from "./witness";
 
 /** Events that the page keeps. */
 const EVENTS_MAX = 200;
+/** Keys by which a record is known that arrives twice. */
+const KEYS_MAX = 5_000;
+const receivedKeys = new Set<string>();
 /** Lists that have no event of their own are read again after this time. */
 const LISTS_MS = 5_000;
 const TIMELINE_MS = 60_000;
@@ -92,6 +97,7 @@ export const dashboard: Product = {
   listener,
   clear() {
     stop();
+    receivedKeys.clear();
     clearDashboard();
   },
 };
@@ -157,11 +163,22 @@ async function readLists(): Promise<void> {
 async function readRecords(): Promise<void> {
   await read("admin:events", { limit: 50 }, (answer) => {
     const news = readList(answer["events"], readEvent);
-    const keys = new Set(news.map((row) => row.key));
-    const rows = [...news, ...events.value.filter((row) => !keys.has(row.key))];
-    rows.sort((a, b) => (b.atMs ?? 0) - (a.atMs ?? 0));
-    events.value = rows.slice(0, EVENTS_MAX);
+    // Oldest first: the row of the newest record is the one on top.
+    addRecords(news.reverse());
   });
+}
+
+/** Adds records once: a reading and the stream can have the same ones. */
+function addRecords(rows: readonly EventRow[]): void {
+  const news = rows.filter(({ key }) => !receivedKeys.has(key));
+  for (const { key } of news) receivedKeys.add(key);
+  for (const key of receivedKeys) {
+    if (receivedKeys.size <= KEYS_MAX) break;
+    receivedKeys.delete(key);
+  }
+  const all = [...news, ...events.value].sort((a, b) => (b.atMs ?? 0) - (a.atMs ?? 0));
+  events.value = all.slice(0, EVENTS_MAX);
+  groups.value = news.reduce(withRecord, groups.value);
 }
 
 async function readTimelines(): Promise<void> {
@@ -187,6 +204,8 @@ function receiveOverview(payload: unknown): void {
   addTexts(news.texts);
   blockChanges.value = withChanges(blockChanges.value, news.blockChanges);
   witness(news.log);
+}
+
 /** New rules appear between two readings of the time line. */
 function addTexts(news: ReadonlyMap<string, string>): void {
   const known = seriesTexts.value;
@@ -198,8 +217,7 @@ function receiveEvent(payload: unknown): void {
   const fields = fieldsOf(payload);
   dropped.value += number(fields?.["dropped"]) ?? 0;
   const row = readEvent(fields?.["record"]);
-  if (row === undefined || paused.value) return;
-  events.value = [row, ...events.value.filter((old) => old.key !== row.key)].slice(0, EVENTS_MAX);
+  if (row !== undefined && !paused.value) addRecords([row]);
 }
 
 function receiveAlert(payload: unknown): void {

@@ -6,6 +6,7 @@ import type { Refusal } from "../../refusal";
 import type { Alert, Silence } from "../model/alert";
 import type { BlockChange } from "../model/block_change";
 import type { EventRow } from "../model/event";
+import type { EventGroup } from "../model/event_group";
 import type { Overview } from "../model/overview";
 import type { Affected, Offender } from "../model/rows";
 import type { Timeline } from "../model/timeline";
@@ -25,6 +26,8 @@ export const seriesTexts = signal<ReadonlyMap<string, string>>(new Map());
 /** Blocks that began or ended, oldest first. */
 export const blockChanges = signal<readonly BlockChange[]>([]);
 export const events = signal<readonly EventRow[]>([]);
+/** The same records, those of one kind as one row. */
+export const groups = signal<readonly EventGroup[]>([]);
 /** Events that the server dropped, because the stream was too fast. */
 export const dropped = signal(0);
 export const paused = signal(false);
@@ -62,6 +65,7 @@ export function clearDashboard(): void {
   seriesTexts.value = new Map();
   blockChanges.value = [];
   events.value = [];
+  groups.value = [];
   dropped.value = 0;
   paused.value = false;
   deniedBecause.value = undefined;

@@ -1,10 +1,11 @@
 // The stream of security records: chips, pause, and a row that opens.
-// Never: a record that moves while the pointer or the focus is on the stream and it is paused.
+// Never: a row that a flood hides; records of one kind are one row. A record that moves while the pointer or the focus is on the stream and it is paused.
 import { signal, useSignal } from "@preact/signals";
 import { closeConnection } from "../live/operations";
-import { dropped, events, paused } from "../live/state";
+import { dropped, events, groups, paused } from "../live/state";
 import { flatten, type EventRow } from "../model/event";
-import { clock, plural, visible } from "../model/words";
+import { type EventGroup } from "../model/event_group";
+import { clock, count, plural, visible } from "../model/words";
 import { Do, Panel, Text } from "./list";
 import { RefBox } from "./ref_box";
 
@@ -12,6 +13,8 @@ const SHOWN_MAX = 60;
 const CHIPS = ["all", "warning", "critical", "rejected", "logins", "operations"] as const;
 type Chip = (typeof CHIPS)[number];
 const chip = signal<Chip>("all");
+/** Whether records of one kind are one row. */
+const grouped = signal(true);
 
 function fits(row: EventRow, chosen: Chip): boolean {
   switch (chosen) {
@@ -32,6 +35,7 @@ function fits(row: EventRow, chosen: Chip): boolean {
 
 export function Stream() {
   const rows = events.value.filter((row) => fits(row, chip.value));
+  const shown = groups.value.filter(({ rows: [newest] }) => fits(newest, chip.value));
   return (
     <Panel title="Security records" wide>
       <RefBox />
@@ -49,6 +53,13 @@ export function Stream() {
         ))}
         <button
           type="button"
+          aria-pressed={grouped.value}
+          onClick={() => (grouped.value = !grouped.value)}
+        >
+          Group
+        </button>
+        <button
+          type="button"
           aria-pressed={paused.value}
           onClick={() => (paused.value = !paused.value)}
         >
@@ -60,13 +71,56 @@ export function Stream() {
           {plural(dropped.value, "record")} came too fast to be shown: search them in the tab Audit.
         </p>
       )}
-      {rows.length === 0 && <p class="hint">No record since this page was opened.</p>}
+      {(grouped.value ? shown : rows).length === 0 && (
+        <p class="hint">No record since this page was opened.</p>
+      )}
       <ul class="rows stream">
-        {rows.slice(0, SHOWN_MAX).map((row) => (
-          <EventItem key={row.key} row={row} />
-        ))}
+        {grouped.value
+          ? shown.map((group) => <GroupItem key={group.key} group={group} />)
+          : rows.slice(0, SHOWN_MAX).map((row) => <EventItem key={row.key} row={row} />)}
       </ul>
     </Panel>
+  );
+}
+
+/** The records of one kind; a single one is shown as itself. */
+function GroupItem({ group }: { group: EventGroup }) {
+  const isOpen = useSignal(false);
+  const [newest] = group.rows;
+  if (group.count === 1) return <EventItem row={newest} />;
+  return (
+    <li data-row tabIndex={-1} class="event">
+      <button
+        type="button"
+        class="event-head"
+        aria-expanded={isOpen.value}
+        onClick={() => (isOpen.value = !isOpen.value)}
+      >
+        <time>{clock(group.lastMs)}</time>
+        <span class={`badge ${newest.level}`}>{newest.level}</span>
+        <span class="code">{visible(newest.code, 60)}</span>
+        <span class="source">
+          {newest.rule !== undefined && <span>{visible(newest.rule, 40)} </span>}
+          <span class="count">
+            {count(group.count)} records since {clock(group.startMs)}
+          </span>
+          , the last one of {newest.user !== undefined && <Text most={40}>{newest.user}</Text>}{" "}
+          {newest.address ?? (newest.user === undefined ? "the server" : "")}
+        </span>
+      </button>
+      {isOpen.value && (
+        <>
+          {group.count > group.rows.length && (
+            <p class="hint">The newest {group.rows.length}; the tab Audit finds the others.</p>
+          )}
+          <ul class="rows members">
+            {group.rows.map((row) => (
+              <EventItem key={row.key} row={row} />
+            ))}
+          </ul>
+        </>
+      )}
+    </li>
   );
 }
 

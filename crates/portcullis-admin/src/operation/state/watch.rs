@@ -1,7 +1,7 @@
 //! `admin:watch {streams, filter?}` and `admin:unwatch {}`: the overview and new records.
 //! Never: a wait for a slow watcher; it loses the oldest values.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use portcullis_audit::{Follower, SignedNote};
@@ -130,21 +130,42 @@ pub(crate) fn send_overview(desk: &Desk, services: &Services, namespace: &Namesp
     }
 }
 
-/// New records for one watcher: the newest ones, and the number of those before them.
+/// New records for one watcher, and the number of those that are left out.
+///
+/// Of more than the maximum, the oldest ones of the most frequent kind are left out: a flood leaves
+/// the other records in the stream.
 #[derive(Debug, Default)]
 struct NewRecords {
-    newest: VecDeque<Value>,
+    kept: VecDeque<(String, Value)>,
+    counts: BTreeMap<String, usize>,
     dropped: usize,
 }
 
 impl NewRecords {
     fn push(&mut self, record: Value) {
-        self.newest.push_back(record);
-        if self.newest.len() > RECORDS_MAX {
-            self.newest.pop_front();
-            self.dropped += 1;
+        let kind = kind_of(&record);
+        *self.counts.entry(kind.clone()).or_default() += 1;
+        self.kept.push_back((kind, record));
+        if self.kept.len() <= RECORDS_MAX {
+            return;
         }
+        let most = self.counts.iter().max_by_key(|(_, count)| **count);
+        let most = most.filter(|(_, count)| **count > 1);
+        let index =
+            most.and_then(|(kind, _)| self.kept.iter().position(|(known, _)| known == kind));
+        let Some((kind, _)) = self.kept.remove(index.unwrap_or(0)) else { return };
+        if let Some(count) = self.counts.get_mut(&kind) {
+            *count -= 1;
+        }
+        self.counts.retain(|_, count| *count > 0);
+        self.dropped += 1;
     }
+}
+
+/// The code and the rule of a record.
+fn kind_of(record: &Value) -> String {
+    let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    format!("{} {}", text("/event/code"), text("/rule/name"))
 }
 
 /// Sends new records to the watchers that want them; called once a second.
@@ -164,10 +185,11 @@ pub(crate) async fn send_records(desk: &Arc<Desk>, services: &Services, namespac
     let filters: Vec<_> = filters.into_iter().map(|(_, filter)| filter).collect();
     let read = tokio::task::spawn_blocking(move || new_records(&of_read, newest, &filters));
     let records = read.await.unwrap_or_default();
-    for ((connection, _), NewRecords { newest, mut dropped }) in watchers.into_iter().zip(records) {
+    for ((connection, _), NewRecords { kept, mut dropped, .. }) in watchers.into_iter().zip(records)
+    {
         let sockets = services.hub.namespace(namespace.clone()).only(connection).volatile();
         // The first record says how many are missing before it.
-        for record in newest {
+        for (_, record) in kept {
             let missing = std::mem::take(&mut dropped);
             let payload = Payload::of(&json!({ "record": record, "dropped": missing }));
             if sockets.emit("event", &payload).is_err() {
@@ -203,4 +225,43 @@ fn new_records(desk: &Desk, newest: u64, filters: &[Arc<RecordFilter>]) -> Vec<N
         }
     }
     records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(code: &str, sequence: usize) -> Value {
+        json!({ "event": { "code": code, "sequence": sequence }, "rule": { "name": "x" } })
+    }
+
+    #[test]
+    fn flood_in_one_second_leaves_a_rare_record_in_the_stream() {
+        let mut records = NewRecords::default();
+        records.push(record("authn_login_lock", 0));
+        for sequence in 1..=1_000 {
+            records.push(record("ws_connected", sequence));
+            if sequence % 100 == 0 {
+                records.push(record("authz_admin", sequence));
+            }
+        }
+        assert_eq!((records.kept.len(), records.dropped), (RECORDS_MAX, 1_011 - RECORDS_MAX));
+        let count = |code: &str| {
+            let of_code = records.kept.iter().filter(|(_, one)| one["event"]["code"] == code);
+            of_code.count()
+        };
+        assert_eq!((count("authn_login_lock"), count("authz_admin")), (1, 10));
+        let newest = records.kept.iter().rev().find(|(kind, _)| kind == "ws_connected x").unwrap();
+        assert_eq!(newest.1["event"]["sequence"], 1_000, "the oldest ones are left out");
+    }
+
+    #[test]
+    fn records_of_many_kinds_lose_the_oldest() {
+        let mut records = NewRecords::default();
+        for sequence in 0..=RECORDS_MAX {
+            records.push(record(&format!("code{sequence:03}"), sequence));
+        }
+        assert_eq!((records.kept.len(), records.dropped), (RECORDS_MAX, 1));
+        assert_eq!(records.kept[0].1["event"]["code"], "code001");
+    }
 }
