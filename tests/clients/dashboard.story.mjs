@@ -270,6 +270,32 @@ describe("T-408: the dashboard", () => {
     await close();
   });
 
+  test("has state, sentence and the first offer on one screen of a phone", async () => {
+    mock.scene = "attack";
+    const { page, close } = await open({ viewport: { width: 390, height: 664 } });
+    const offer = page.getByRole("button", { name: "Block 203.0.113.0/24 for 1 hour" });
+    await offer.waitFor();
+    for (const part of [
+      page.getByRole("heading", { name: "Overloaded" }),
+      page.getByText("The admission queue waits 31 ms."),
+      page.getByText("850/s"),
+      page.getByText("the server rejects 812 requests a second"),
+      offer,
+    ]) {
+      const box = await part.boundingBox();
+      assert.ok(box !== null && box.y >= 0 && box.y + box.height <= 664, `${part}`);
+    }
+    const meaning = page.getByText("The server rejects or delays unauthenticated clients first");
+    assert.equal(await meaning.isVisible(), false);
+    const more = page.getByRole("button", { name: "More" });
+    await more.click();
+    await meaning.waitFor();
+    await page.getByText("4 users rejected in 5 min").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await picture(page, "dashboard-phone-more");
+    await close();
+  });
+
     assert.deepEqual(unlessSignedOut(complaints), []);
     await close();
   });

@@ -1,5 +1,6 @@
 // The state of the server in one word and a sign, with its reason; live or stale.
 // Never: a state by colour alone.
+import { signal } from "@preact/signals";
 import { link } from "../../session_state";
 import { sentence } from "../../refusal";
 import { pin, unpin } from "../live/operations";
@@ -24,12 +25,21 @@ const SIGNS: Readonly<Record<Level, string>> = {
   critical: "M8 2h8l6 6v8l-6 6H8l-6-6V8zM11 6v8h2V6zm0 9.5v2h2v-2z",
 };
 
+/** On a phone, whether the bar has all its parts; a desk always shows them. */
+const isLong = signal(false);
+
 export function StateBar() {
   const state = overview.value;
   if (state === undefined) return <Waiting />;
   const old = stale.value || link.value.state !== "online";
+  const classes = [
+    "bar",
+    state.state,
+    ...(old ? ["stale"] : []),
+    ...(isLong.value ? ["long"] : []),
+  ];
   return (
-    <section class={`bar ${state.state}${old ? " stale" : ""}`} aria-label="State of the server">
+    <section class={classes.join(" ")} aria-label="State of the server">
       <svg class="sign" viewBox="0 0 24 24" aria-hidden="true">
         <path d={SIGNS[state.state]} fill="currentColor" fill-rule="evenodd" />
       </svg>
@@ -40,7 +50,7 @@ export function StateBar() {
           {state.sinceMs !== undefined && `Since ${moment(state.sinceMs, nowMs.value)}.`}
           {state.pinned !== undefined && ` Pinned by an operator${until(state.pinned.untilMs)}.`}
         </p>
-        <p class="hint">{levelMeaning(state.state)}</p>
+        <p class="hint meaning">{levelMeaning(state.state)}</p>
         <Pin isPinned={state.pinned !== undefined} />
       </div>
       <Facts state={state} />
@@ -49,6 +59,14 @@ export function StateBar() {
           ? `Stale: values of ${clock(receivedMs.value)}. ${lost()}`
           : `Live, ${clock(state.atMs)}`}
       </p>
+      <button
+        class="more quiet"
+        type="button"
+        aria-expanded={isLong.value}
+        onClick={() => (isLong.value = !isLong.value)}
+      >
+        {isLong.value ? "Less" : "More"}
+      </button>
     </section>
   );
 }
