@@ -196,6 +196,16 @@ const record = (index) => ({
   source: { ip: `203.0.113.${index}` },
 });
 
+/** The record of a block by an administrator. */
+const blockRecord = () => ({
+  "@timestamp": before(60),
+  log: { level: "warning" },
+  event: { code: "authz_admin", action: "address:block", sequence: 184_466 },
+  user: { id: "u_1", name: "grace" },
+  rule: { name: "block" },
+  labels: { address: "203.0.113.0/24", until: before(-3540), stated_reason: "flood at night" },
+});
+
 /** @param {number} length @param {(index: number) => number} value */
 const values = (length, value) => Array.from({ length }, (_, index) => Math.round(value(index)));
 
@@ -492,6 +502,8 @@ export class Dashboard {
       const isFirst = payload?.run === true;
       return { ok: true, report: reportOf(this.mended && !isFirst), running: isFirst };
     }
+    if (payload?.filter?.code?.includes("authz_admin"))
+      return { ok: true, events: [blockRecord()], more: false, cursor: null };
     const all = answers(this.names, payload?.filter?.ref);
     const read = /** @type {Record<string, object>} */ (all)[name];
     if (read !== undefined) return { ok: true, ...read };

@@ -296,6 +296,37 @@ describe("T-408: the dashboard", () => {
     await close();
   });
 
+  test("copies a summary of the incident, also without a clipboard", async () => {
+    mock.scene = "attack";
+    mock.names = HOSTILE;
+    const permissions = ["clipboard-read", "clipboard-write"];
+    const { page, complaints, close } = await open({ permissions });
+    await page.getByText("203.0.113.0/24").first().waitFor();
+    await page.getByRole("button", { name: "Copy summary" }).click();
+    await page.getByText("Copied.").waitFor();
+    const text = await page.evaluate(() => navigator.clipboard.readText());
+    for (const words of [
+      /^Summary of 127\.0\.0\.1:\d+, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n/,
+      /\nState: Overloaded \(shedding\) since .* UTC: The admission queue waits 31 ms\n/,
+      /\nFrom:\n- network 203\.0\.113\.0\/24, 52,100 rejected in 5 minutes: too many /,
+      /\nDone:\n- .* UTC address:block 203\.0\.113\.0\/24 until .* UTC, by grace: flood at night\n/,
+      /\n- high A8 Limits reject clients of many networks, 48,210 events/,
+      /\nReferences: k3v9x0abcd/,
+    ]) {
+      assert.match(text, words);
+    }
+    assert.doesNotMatch(text, /[\u202E\u2066\u200B]/);
+    assert.ok(!text.includes("x".repeat(400)));
+    // Plain HTTP has no clipboard: the text is shown.
+    await page.evaluate(() =>
+      Object.defineProperty(navigator, "clipboard", { value: undefined, configurable: true }),
+    );
+    await page.getByRole("button", { name: "Copy summary" }).click();
+    const dialog = page.getByRole("dialog", { name: "Summary" });
+    await dialog.getByText("Select the text instead").waitFor();
+    await dialog.getByText(/^Summary of /).waitFor();
+    assert.deepEqual(await violations(page), []);
+    await dialog.getByRole("button", { name: "Close" }).click();
     assert.deepEqual(unlessSignedOut(complaints), []);
     await close();
   });

@@ -6,6 +6,7 @@ import { propose, type Operation } from "../live/operations";
 import { changes, mayChange, nowMs, overview } from "../live/state";
 import type { Offer } from "../model/overview";
 import { plural, visible } from "../model/words";
+import { CopySummary } from "./copy_summary";
 import { Panel } from "./list";
 
 /** A button does not move or change between the look and the click. */
@@ -66,6 +67,7 @@ export function Happening() {
           ))}
         </ul>
       )}
+      <CopySummary />
     </Panel>
   );
 }
