@@ -127,7 +127,9 @@ export function overviewOf(scene, sequence) {
               payload: {
                 prefix: "203.0.113.0/24",
                 duration_s: 3600,
-                reason: "rejected by connect_per_prefix",
+                reason:
+                  "41 % of all rejected requests came from 203.0.113.0/24: too many connection " +
+                  "attempts from one network (connect_per_prefix).",
               },
               label: "Block 203.0.113.0/24 for 1 hour",
               effect: "Unauthenticated clients of the network are rejected; signed-in users stay.",

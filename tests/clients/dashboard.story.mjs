@@ -160,6 +160,9 @@ describe("T-408: the dashboard", () => {
     await page.keyboard.press("Enter");
     const dialog = page.getByRole("dialog", { name: "Block 203.0.113.0/24" });
     await dialog.getByText("3 connections of signed-in users stay").waitFor();
+    const proposed = await dialog.getByLabel("Reason").inputValue();
+    assert.match(proposed, /^52,100 requests from 203\.0\.113\.0\/24 were rejected .*\.$/);
+    // Typing replaces the proposal.
     await page.keyboard.type("flood at night");
     await page.keyboard.press("Enter");
     await page.getByRole("dialog", { name: "Confirm your identity" }).waitFor();

@@ -6,6 +6,7 @@ import { effectWords } from "../src/admin/model/effect";
 import { flatten, readEvent } from "../src/admin/model/event";
 import { readOverview } from "../src/admin/model/overview";
 import { readLimits } from "../src/admin/model/limits";
+import { readOffender, reasonOf } from "../src/admin/model/rows";
 import { readFailure, readReport, resultWord } from "../src/admin/model/report";
 import { extend, lengthOf, readTimeline } from "../src/admin/model/timeline";
 import { seriesWords, span, visible } from "../src/admin/model/words";
@@ -115,6 +116,33 @@ test("a series has the words of the server, and the name that metrics and settin
   for (const [series, expect] of cases) assert.deepEqual(seriesWords(series, texts), expect);
 });
 
+test("the reason of a block is a sentence, or empty when nothing is known", () => {
+  const offender = {
+    kind: "prefix",
+    value: "203.0.113.0/24",
+    rejected_5min: 52_100,
+    rule: "connect_per_prefix",
+    rule_text: "too many connection attempts from one network",
+  };
+  const cases: [object, string][] = [
+    [
+      {},
+      "52,100 requests from 203.0.113.0/24 were rejected in 5 minutes: too many connection attempts " +
+        "from one network (connect_per_prefix).",
+    ],
+    [
+      { rule_text: null, rejected_5min: 1 },
+      "1 request from 203.0.113.0/24 was rejected in 5 minutes: rule connect_per_prefix.",
+    ],
+    [{ rule: null }, ""],
+    [{ rejected_5min: 0 }, ""],
+    [{ rule_text: "x".repeat(200) }, ""],
+  ];
+  for (const [change, expect] of cases) {
+    const read = readOffender({ ...offender, ...change });
+    assert.ok(read !== undefined);
+    assert.equal(reasonOf(read), expect);
+  }
 });
 
 test("a record needs a code, and all its members are listed", () => {

@@ -21,6 +21,7 @@ interface Props {
 export function Field(props: Props) {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
+  const proposed = useRef(props.value.value);
   useEffect(() => {
     if (props.focus) input.current?.focus();
   }, []);
@@ -40,6 +41,10 @@ export function Field(props: Props) {
     list: choices.length === 0 ? undefined : `${id}-choices`,
     title: hint,
     "aria-describedby": hint === undefined ? undefined : `${id}-hint`,
+    // Typing replaces a proposed value, but never what the user has typed.
+    onFocus: ({ currentTarget }: { currentTarget: HTMLInputElement }) => {
+      if (props.focus && currentTarget.value === proposed.current) currentTarget.select();
+    },
     // The element that an opening dialog focuses.
     autofocus: props.focus === true,
     required: true,

@@ -48,11 +48,12 @@ export async function perform(name: string, payload: Json): Promise<Json> {
   return answer;
 }
 
-export const block = (prefix: string): Operation => ({
+/** `reason` is proposed; without one, the form asks for it. */
+export const block = (prefix: string, reason = ""): Operation => ({
   name: "address:block",
   title: `Block ${visible(prefix)}`,
   verb: "Block",
-  payload: { prefix },
+  payload: reason === "" ? { prefix } : { prefix, reason },
   expires: "required",
   scoped: true,
   says:

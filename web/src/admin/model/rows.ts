@@ -1,6 +1,7 @@
 // Rows of the lists: offenders, users, blocks, connections and invitations.
 // Never: a row without the member that names it.
 import { number, object, text, texts, time, defined } from "./read";
+import { plural } from "./words";
 
 export interface Offender {
   kind: string;
@@ -35,6 +36,19 @@ export function readOffender(value: unknown): Offender | undefined {
     usersBehind: number(fields["users_behind"]),
     blockedUntilMs: time(fields["blocked_until"]),
   });
+}
+
+/** The longest reason that the server accepts. */
+const REASON_MAX = 200;
+
+/** Why an offender can be blocked, for readers of the log; empty if nothing is known. */
+export function reasonOf({ value, rejected, rule, ruleText }: Offender): string {
+  if (rejected === 0 || rule === undefined) return "";
+  const what = ruleText === undefined ? `rule ${rule}` : `${ruleText} (${rule})`;
+  const requests = plural(rejected, "request");
+  const verb = rejected === 1 ? "was" : "were";
+  const words = `${requests} from ${value} ${verb} rejected in 5 minutes: ${what}.`;
+  return words.length <= REASON_MAX ? words : "";
 }
 
 export interface Affected {

@@ -2,7 +2,7 @@
 // Never: a block of a user or a rule; those have operations of their own.
 import { block, lift } from "../live/operations";
 import { affected, nowMs, offenders } from "../live/state";
-import type { Offender } from "../model/rows";
+import { reasonOf, type Offender } from "../model/rows";
 import { count, moment, plural, span, visible } from "../model/words";
 import { Do, Panel, Text } from "./list";
 
@@ -82,7 +82,7 @@ function OffenderOperations({ one }: { one: Offender }) {
     return (
       <div class="row-operations">
         {one.blockedUntilMs === undefined && (
-          <Do operation={block(one.value)} letter="b">
+          <Do operation={block(one.value, reasonOf(one))} letter="b">
             Block
           </Do>
         )}

@@ -100,10 +100,10 @@ fn attack(situation: &Situation) -> Option<Happening> {
     let operations = found.iter().filter_map(|source| match source {
         Source::Network(network) if is_before_tls(network.rule) => Some(block_before_tls(network)),
         Source::Network(network) => Some(block(network)),
-        Source::User(party, _) => Some(ban(party, &name(party, situation))),
+        Source::User(party, percent) => Some(ban(party, *percent, &name(party, situation))),
         Source::Origin(..) => None,
     });
-    let wider = wider_block(situation, &divided).map(|block| widen(block, rule));
+    let wider = wider_block(situation, &divided).map(widen);
     Some(Happening {
         text,
         since: situation.attack_since.clone(),
@@ -491,7 +491,9 @@ mod tests {
         assert!(found.text.starts_with(begin), "{}", found.text);
         let payloads: Vec<_> = found.operations.iter().map(|one| &one["payload"]).collect();
         assert_eq!((&payloads[0]["scope"], &payloads[1]["scope"]), (&json!("all"), &Value::Null));
-        assert_eq!(payloads[1]["reason"], "rejected by login_per_prefix");
+        let reason = "30 % of all rejected requests came from 198.51.100.0/24: too many logins and \
+                      registrations from one network (login_per_prefix).";
+        assert_eq!(payloads[1]["reason"], reason);
     }
 
     #[test]
