@@ -135,6 +135,21 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await picture(page, "operations-blocks");
     await operate(`Remove the block of ${NETWORK}`);
     await page.getByText("The list is empty.").waitFor();
+    // The charts show both changes, and the summary says by whom.
+    await show("");
+    const chart = page.getByRole("figure", { name: "Rejected requests" });
+    await chart
+      .getByText(`Marks: the block of ${NETWORK} removed at`)
+      .filter({ hasText: `${NETWORK} blocked (unauthenticated clients) at` })
+      .waitFor();
+    await chart.evaluate((element) => element.scrollIntoView({ block: "end" }));
+    await picture(page, "operations-marks");
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy summary" }).click();
+    await page.getByText("Copied.").waitFor();
+    const text = await page.evaluate(() => navigator.clipboard.readText());
+    const done = `address:unblock ${NETWORK}, by chief: a story of the dashboard`;
+    assert.ok(text.includes(done), text);
   });
 
   test("a network that cannot be blocked is rejected with the reason", async () => {

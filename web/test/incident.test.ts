@@ -116,9 +116,12 @@ test("a summary says what, since when, from where, who is affected, what was don
 test("a summary says that the log was not searched, and shortens lists", () => {
   assert.match(summary(undefined), /Done:\n- unknown: the security log could not be searched\n/);
   assert.match(summary([]), /Done: none\n/);
-  const minute = (index: number) => `2026-10-01T03:0${index + 3}:00Z`;
-  const many = Array.from({ length: 7 }, (_, index) => operation(minute(index), "user:mute"));
-  assert.match(summary(known(many)), /\n- 2 more\nAlerts:/);
+  const minute = (index: number) => `2026-10-01T03:${index + 10}:00Z`;
+  const many = Array.from({ length: 12 }, (_, index) => operation(minute(index), "user:mute"));
+  // The log has the newest one first; a reader of a ticket expects the order of time.
+  const done = summary(known(many.reverse()));
+  assert.match(done, /Done:\n- 2 earlier\n- 2026-10-01 03:12:00 UTC user:mute /);
+  assert.match(done, /\n- 2026-10-01 03:21:00 UTC user:mute .*\nAlerts:/);
 });
 
 test("an incident begins with the attack or the load level, whichever is first", () => {

@@ -43,7 +43,10 @@ export function Field(props: Props) {
     "aria-describedby": hint === undefined ? undefined : `${id}-hint`,
     // Typing replaces a proposed value, but never what the user has typed.
     onFocus: ({ currentTarget }: { currentTarget: HTMLInputElement }) => {
-      if (props.focus && currentTarget.value === proposed.current) currentTarget.select();
+      if (!props.focus || currentTarget.value !== proposed.current) return;
+      currentTarget.select();
+      // The browser scrolls to the end of a selection; a proposal is read from its beginning.
+      requestAnimationFrame(() => (currentTarget.scrollLeft = 0));
     },
     // The element that an opening dialog focuses.
     autofocus: props.focus === true,

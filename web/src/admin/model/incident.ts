@@ -19,6 +19,7 @@ export interface IncidentFacts {
 }
 
 const LINES_MAX = 5;
+const OPERATIONS_MAX = 10;
 const REFERENCES_MAX = 8;
 /** An operation this long before the beginning belongs to the incident. */
 const BEFORE_MS = 60_000;
@@ -44,16 +45,16 @@ export function incidentText(facts: IncidentFacts): string {
     ...(happening?.sinceMs === undefined ? [] : [`Since: ${utc(happening.sinceMs)}`]),
     list("From", sources(facts.offenders)),
     list("Affected", affectedLines(facts)),
-    list("Done", operationLines(facts)),
+    list("Done", operationLines(facts), OPERATIONS_MAX + 1),
     list("Alerts", alertLines(facts.alerts)),
     `References: ${references(facts).join(", ") || "none"}`,
   ];
   return `${sections.join("\n")}\n`;
 }
 
-function list(title: string, lines: readonly string[]): string {
+function list(title: string, lines: readonly string[], most = LINES_MAX): string {
   if (lines.length === 0) return `${title}: none`;
-  const shown = lines.slice(0, LINES_MAX).map((line) => `- ${line}`);
+  const shown = lines.slice(0, most).map((line) => `- ${line}`);
   const more = lines.length - shown.length;
   return [`${title}:`, ...shown, ...(more === 0 ? [] : [`- ${count(more)} more`])].join("\n");
 }
@@ -95,19 +96,23 @@ function operationLines(facts: IncidentFacts): string[] {
   if (facts.operations === undefined) return ["unknown: the security log could not be searched"];
   const fromMs = beginningOf(facts.overview) - BEFORE_MS;
   const during = facts.operations.filter(({ atMs }) => atMs !== undefined && atMs >= fromMs);
-  return during.map(({ atMs, user, record }) => {
-    const label = (name: string) => textAt(record, `labels.${name}`);
-    const what = plain(textAt(record, "event.action") ?? "an operation", 40);
-    const target = label("address") ?? textAt(record, "user.target.name") ?? "";
-    const scope = label("scope") === "all" ? " (all clients)" : "";
-    const until = label("until");
-    const end = until === undefined ? "" : ` until ${utc(Date.parse(until))}`;
-    const by = plain(user ?? "an operator at the machine");
-    const reason = label("stated_reason");
-    const stated = reason === undefined ? "" : `: ${plain(reason, 200)}`;
-    const on = target === "" ? "" : ` ${plain(target)}`;
-    return `${utc(atMs)} ${what}${on}${scope}${end}, by ${by}${stated}`;
-  });
+  const earlier = during.length - OPERATIONS_MAX;
+  const newest = during.slice(0, OPERATIONS_MAX).reverse().map(operationLine);
+  return earlier > 0 ? [`${count(earlier)} earlier`, ...newest] : newest;
+}
+
+function operationLine({ atMs, user, record }: EventRow): string {
+  const label = (name: string) => textAt(record, `labels.${name}`);
+  const what = plain(textAt(record, "event.action") ?? "an operation", 40);
+  const target = label("address") ?? textAt(record, "user.target.name") ?? "";
+  const scope = label("scope") === "all" ? " (all clients)" : "";
+  const until = label("until");
+  const end = until === undefined ? "" : ` until ${utc(Date.parse(until))}`;
+  const by = plain(user ?? "an operator at the machine");
+  const reason = label("stated_reason");
+  const stated = reason === undefined ? "" : `: ${plain(reason, 200)}`;
+  const on = target === "" ? "" : ` ${plain(target)}`;
+  return `${utc(atMs)} ${what}${on}${scope}${end}, by ${by}${stated}`;
 }
 
 function alertLines(alerts: readonly Alert[]): string[] {
