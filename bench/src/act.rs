@@ -8,8 +8,8 @@ use crate::pages::results::Results;
 use crate::rows::compare::{Contest, Group};
 use crate::rows::effort::Effort;
 use crate::rows::growth;
+use crate::rows::real_server::{backup, capacity};
 use crate::rows::work::Own;
-use crate::rows::{backup, capacity};
 use crate::servers::contender::Contender;
 use crate::servers::measure;
 

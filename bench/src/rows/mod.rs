@@ -10,9 +10,6 @@ pub(crate) mod echo; // a message and its answer
 pub(crate) mod fan_out; // deliveries to many members
 pub(crate) mod refused; // the cost of a rejection
 pub(crate) mod offenders; // its cost in the tables of offenders
-pub(crate) mod product; // the real binary: guarded, stored chat messages
-pub(crate) mod look_up; // a look-up beside reads of history
-pub(crate) mod capacity; // slopes of the real binary, for the page about capacity
-pub(crate) mod backup; // acknowledgements beside a backup
+pub(crate) mod real_server; // rows of the real binary, with its store
 pub(crate) mod compare; // the rounds
 pub(crate) mod growth; // the cost of a delivery as work grows

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::clients::client::{Client, Door};
 use crate::rows::effort::Effort;
-use crate::rows::product;
+use crate::rows::real_server::product;
 use crate::rows::sample::Sample;
 use crate::servers::explain::attempt;
 

@@ -9,7 +9,7 @@ use crate::clients::client::{Client, Door};
 use crate::pages::chart::short;
 use crate::pages::machine;
 use crate::rows::effort::Effort;
-use crate::rows::product::{self, Transport};
+use crate::rows::real_server::product::{self, Transport};
 use crate::rows::sample::Sample;
 use crate::servers::explain::{attempt, metrics_of};
 use crate::servers::measure::MeasuredServer;

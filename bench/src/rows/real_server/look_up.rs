@@ -10,7 +10,7 @@ use crate::clients::client::{Client, Door, Duplex, Visit, open};
 use crate::clients::dialect::Dialect;
 use crate::clients::token::Signer;
 use crate::rows::effort::Effort;
-use crate::rows::product;
+use crate::rows::real_server::product;
 use crate::rows::sample::Sample;
 use crate::servers::explain::attempt;
 use crate::servers::measure::MeasuredServer;
