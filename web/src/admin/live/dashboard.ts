@@ -40,7 +40,7 @@ import { witness } from "./witness";
 
 /** Events that the page keeps. */
 const EVENTS_MAX = 200;
-/** Keys by which a record is known that arrives twice. */
+/** Keys of received records that the page keeps: a record can arrive twice. */
 const KEYS_MAX = 5_000;
 const receivedKeys = new Set<string>();
 /** Lists that have no event of their own are read again after this time. */
@@ -206,7 +206,7 @@ function receiveOverview(payload: unknown): void {
   witness(news.log);
 }
 
-/** New rules appear between two readings of the time line. */
+/** Adds words for series: new rules appear between two readings of the time line. */
 function addTexts(news: ReadonlyMap<string, string>): void {
   const known = seriesTexts.value;
   if ([...news.keys()].every((name) => known.has(name))) return;

@@ -26,7 +26,7 @@ export const seriesTexts = signal<ReadonlyMap<string, string>>(new Map());
 /** Blocks that began or ended, oldest first. */
 export const blockChanges = signal<readonly BlockChange[]>([]);
 export const events = signal<readonly EventRow[]>([]);
-/** The same records, those of one kind as one row. */
+/** The records as groups: those of one kind are one row. */
 export const groups = signal<readonly EventGroup[]>([]);
 /** Events that the server dropped, because the stream was too fast. */
 export const dropped = signal(0);

@@ -20,8 +20,8 @@ const GROUPS_MAX = 60;
 export const ROWS_MAX = 20;
 
 /**
- * Records of a kind are equal for a reader: severity, code and rule. Changes by administrators are
- * one kind for each operation; the names of other operations are chosen by clients.
+ * The kind of a record: its severity, code and rule. Each operation of administrators is a kind of
+ * its own; the names of other operations are chosen by clients.
  */
 function kindOf({ level, code, rule, record }: EventRow): string {
   const operation = code === "authz_admin" ? textAt(record, "event.action") : undefined;

@@ -42,7 +42,7 @@ export function markLabel(marks: readonly Mark[]): string {
   );
 }
 
-/** Marks whose labels would overlap, as one group with the place of the first mark. */
+/** Groups of marks whose labels would overlap, each at the position of its first mark. */
 export function placed(
   marks: readonly Mark[],
   x: (index: number) => number,

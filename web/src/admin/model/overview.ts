@@ -52,7 +52,7 @@ export interface Overview {
   load: ReadonlyMap<string, number>;
   answeredPercent: number | undefined;
   ackP99Ms: number | undefined;
-  /** What rules and load signals are about, by the names of their series. */
+  /** What rules reject and load signals measure, by the names of their series. */
   texts: ReadonlyMap<string, string>;
   /** Blocks that began or ended in the last two minutes. */
   blockChanges: readonly BlockChange[];

@@ -1,5 +1,5 @@
 // A chart with a sentence, a moment that arrow keys move, and a table.
-// Never: a series told from another by colour alone; dashes differ as well.
+// Never: two series that differ by colour alone; their dashes differ as well.
 import { useSignal } from "@preact/signals";
 import { useEffect, useId, useRef } from "preact/hooks";
 import uPlot from "uplot";

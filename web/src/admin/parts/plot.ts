@@ -1,5 +1,5 @@
 // The drawing of a chart: axes, lines, threshold, marks.
-// Never: a series told from another by colour alone; dashes differ as well.
+// Never: two series that differ by colour alone; their dashes differ as well.
 import uPlot from "uplot";
 import { markLabel, placed, type Mark } from "../model/mark";
 import { clock, count } from "../model/words";
@@ -7,7 +7,7 @@ import type { Line } from "./chart";
 
 export const HEIGHT = 140;
 export const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
-/** Marks that are nearer than this share a label, in pixels of the page. */
+/** Marks that are closer than this have one label, in pixels of the page. */
 const LABEL_WIDTH = 90;
 
 export const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -69,7 +69,7 @@ export function options(
   };
 }
 
-/** Vertical lines with short labels at the top; a label that has no room on the right is on the left. */
+/** Draws vertical lines with labels at the top: on the left if the right has no room. */
 function drawMarks(chart: uPlot, colour: string, marks: readonly Mark[]): void {
   const { ctx } = chart;
   const { left, top, width, height } = chart.bbox;

@@ -1,5 +1,5 @@
 // The stream of security records: chips, pause, and a row that opens.
-// Never: a row that a flood hides; records of one kind are one row. A record that moves while the pointer or the focus is on the stream and it is paused.
+// Never: a row that a flood hides, or that moves while the stream is paused.
 import { signal, useSignal } from "@preact/signals";
 import { closeConnection } from "../live/operations";
 import { dropped, events, groups, paused } from "../live/state";
