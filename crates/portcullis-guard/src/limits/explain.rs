@@ -1,5 +1,5 @@
 //! Explains limits to the operator, and clears them.
-//! Never: an explanation that takes from a bucket.
+//! Never: an explanation that takes from a bucket; it can cap one of a former rate.
 
 use std::net::IpAddr;
 

@@ -238,8 +238,9 @@ impl Limiter {
         }
     }
 
-    /// Lets the rates of a reload hold at once for what all clients share. Each other bucket
-    /// follows with its next use.
+    /// Applies the rates of a reload to the counts that all clients share.
+    ///
+    /// Each other count follows when it is used next.
     pub fn renew_totals(&self, now: Now) {
         self.rates.cap_totals(self.policy().options.rates(), now);
     }

@@ -29,7 +29,7 @@ impl Total {
         taken.map(drop).map_err(|_| wait_ms)
     }
 
-    /// Lets a total that was used up under a former rate be used up under this one.
+    /// Caps a total of a former rate: it is used up under this rate at most.
     fn cap(&self, rate: Rate, now_ns: u64) {
         self.arrival_ns.fetch_min(rate.used_up_ns(now_ns), Ordering::Relaxed);
     }
@@ -236,10 +236,10 @@ impl Rates {
         rate.step(arrival_ns, now_ns).map(|_| ())
     }
 
-    /// Lets totals that were used up under former rates be used up under these, after a reload.
+    /// Caps totals of former rates after a reload: they are used up under these rates at most.
     ///
-    /// Not with each attempt: the load of the server changes the rates of totals, and clients must
-    /// not free a total by causing load.
+    /// An attempt does not cap a total: the load of the server changes the rates of totals, and
+    /// clients must not free a total by causing load.
     pub(crate) fn cap_totals(&self, rates: impl IntoIterator<Item = (Limit, Rate)>, now: Now) {
         let now_ns = nanoseconds(now);
         for (limit, rate) in rates {

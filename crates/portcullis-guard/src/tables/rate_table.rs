@@ -54,7 +54,7 @@ impl Table {
         buckets.find(|bucket| bucket.key == key).map_or(0, |bucket| bucket.arrival_ns)
     }
 
-    /// As [`Table::arrival_ns`], and `most_ns` at most, from now on.
+    /// Caps the arrival time of a key at `most_ns`, and returns it.
     pub(crate) fn capped_ns(&self, key: u64, most_ns: u64) -> u64 {
         let mut capped_ns = 0;
         self.change(key, |arrival_ns| {

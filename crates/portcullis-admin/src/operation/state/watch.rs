@@ -132,8 +132,8 @@ pub(crate) fn send_overview(desk: &Desk, services: &Services, namespace: &Namesp
 
 /// New records for one watcher, and the number of those that are left out.
 ///
-/// Of more than the maximum, the oldest ones of the most frequent kind are left out: a flood leaves
-/// the other records in the stream.
+/// Above the maximum, the oldest records of the most frequent kind are left out: a flood leaves the
+/// other records in the stream.
 #[derive(Debug, Default)]
 struct NewRecords {
     kept: VecDeque<(String, Value)>,
@@ -188,7 +188,7 @@ pub(crate) async fn send_records(desk: &Arc<Desk>, services: &Services, namespac
     for ((connection, _), NewRecords { kept, mut dropped, .. }) in watchers.into_iter().zip(records)
     {
         let sockets = services.hub.namespace(namespace.clone()).only(connection).volatile();
-        // The first record says how many are missing before it.
+        // The first record says how many are left out.
         for (_, record) in kept {
             let missing = std::mem::take(&mut dropped);
             let payload = Payload::of(&json!({ "record": record, "dropped": missing }));

@@ -289,7 +289,7 @@ fn log() -> Rule {
     )
 }
 
-/// What no other rule counts in all, so that every flood raises an alert within seconds.
+/// Counts all rejections by their code: a flood raises an alert within seconds, whatever its kind.
 fn flood() -> Rule {
     let forged = Condition::warning(Code::AuthnLoginFail).rule("token").flag(Flag::Violation);
     let rejections = Code::ALL.iter().filter(|code| code.class() == CodeClass::Rejection);

@@ -98,7 +98,7 @@ pub(crate) struct PagedCopy<'a> {
     due: Moment,
     copied: i32,
     remaining: i32,
-    /// The rest, in times of a turn.
+    /// The length of the next rest, as a multiple of the turn before it.
     rest_factor: u32,
     restarts: u32,
     /// The result of a copy that has ended.
@@ -154,7 +154,7 @@ impl PagedCopy<'_> {
     }
 }
 
-/// The next rest, in times of a turn: shorter while the database grows faster than it is copied.
+/// The next factor of the rest: smaller while the database grows faster than it is copied.
 fn rest_factor(former: u32, before: i32, now: i32) -> u32 {
     if now < before { REST } else { former / 2 }
 }

@@ -211,6 +211,7 @@ mod tests {
         let received = target.join().unwrap();
         assert!(received <= 2, "{received}");
     }
+
     #[test]
     fn target_that_drips_is_an_open_connection() {
         type Open = fn(Connection) -> SlowClient;

@@ -6,7 +6,7 @@ pub(crate) mod text; // lines for a terminal
 pub(crate) mod html; // one page without scripts
 pub(crate) mod files; // both files in a directory
 
-/// Titles of the alerts, by their cause.
+/// Titles of the lists of alerts: of the drill, without an address, of other addresses.
 const OF_DRILL: &str = "Alerts about the address of the drill";
 const OF_ANYONE: &str = "Alerts about no address, of the drill or of other clients";
 const OF_OTHERS: &str = "Alerts about other addresses, not listed";

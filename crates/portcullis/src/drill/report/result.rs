@@ -79,13 +79,13 @@ pub(crate) struct FiredAlert {
     pub(crate) cause: AlertCause,
 }
 
-/// The address of the events that an alert is about.
+/// The clients that may have caused an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AlertCause {
-    /// Events of the address of the drill.
+    /// The drill: the alert is about its address.
     Drill,
-    /// Events of any address: the alert is not about one.
+    /// The drill or other clients: the alert is about no address, or that of the drill is unknown.
     Unknown,
 }
 
