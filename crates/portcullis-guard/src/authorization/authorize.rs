@@ -243,6 +243,7 @@ mod tests {
     use crate::directory::user::UserFacts;
     use crate::gate::Gate;
     use crate::gate_options::GateOptions;
+    use crate::limits::connection_usage::ConnectionUsage;
     use crate::payload::field;
     use crate::tables::rate::Rate;
     use crate::tokens::token::VerifiedCredential;
@@ -570,6 +571,19 @@ mod tests {
         let second = world.connect(1_000);
         assert_eq!(rule(world.send(&second, GOOD, 1).err()), "event_per_user");
         assert!(world.send(&second, GOOD, 7).is_ok());
+    }
+
+    #[test]
+    fn event_with_a_longer_period_is_not_freed_by_one_of_the_same_name() {
+        let world = world();
+        let (ann, usage) = (UserId::parse("ann").unwrap(), ConnectionUsage::default());
+        let send = |rate: Rate, second| {
+            let event = Some(("export", Some(rate)));
+            world.gate.limits().count_event(&ann, &usage, event, at(second))
+        };
+        let (hourly, quick) = (Rate::per(3, 3_600_000), Rate::per(3, 1_000));
+        let passed = |rate, second| (0..10).filter(|_| send(rate, second).is_ok()).count();
+        assert_eq!([passed(hourly, 1), passed(quick, 1), passed(hourly, 5)], [3, 3, 0]);
     }
 
     #[test]

@@ -61,15 +61,21 @@ impl Limiter {
         states.chain(self.used_events(user, now)).collect()
     }
 
-    /// The rates of single events, by name. Events of one name in several namespaces share their
-    /// count.
+    /// The key of the rate of a single event. Events of one name in several namespaces share their
+    /// count if their rates have the same period.
+    pub(crate) fn event_key(&self, user: &UserId, name: &str, rate: &Rate) -> u64 {
+        self.rates.key((user, name, rate.period_ms))
+    }
+
+    /// The rates of single events, one for each name and period.
     fn event_rates(&self) -> Vec<(String, Rate)> {
         let policy = self.policy();
         let declared = policy.events.iter();
         let declared = declared.filter_map(|event| Some((String::from(event.name), event.rate?)));
         let mut rates: Vec<_> = declared.chain(self.traced_events.all()).collect();
-        rates.sort_by(|one, other| one.0.cmp(&other.0));
-        rates.dedup_by(|one, other| one.0 == other.0);
+        let place = |(name, rate): &(String, Rate)| (name.clone(), rate.period_ms);
+        rates.sort_by_key(place);
+        rates.dedup_by_key(|entry| place(entry));
         rates
     }
 
@@ -77,7 +83,7 @@ impl Limiter {
     fn used_events(&self, user: &UserId, now: Now) -> Vec<LimitState> {
         let events = self.event_rates().into_iter();
         let states = events.map(|(name, rate)| {
-            let key = self.rates.key((user, name.as_str()));
+            let key = self.event_key(user, &name, &rate);
             let state = self.state(Limit::EventPerUser, &rate, key, now);
             LimitState { event: Some(name), ..state }
         });
@@ -115,8 +121,8 @@ impl Limiter {
                 self.rates.clear(limit, key);
             }
         }
-        for (name, _) in self.event_rates() {
-            self.rates.clear(Limit::EventPerUser, self.rates.key((user, name.as_str())));
+        for (name, rate) in self.event_rates() {
+            self.rates.clear(Limit::EventPerUser, self.event_key(user, &name, &rate));
         }
     }
 

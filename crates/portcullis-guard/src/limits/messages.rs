@@ -46,7 +46,7 @@ impl Limiter {
         let total = self.rates.take(Limit::MessageTotal, 0, &options.message_total, now);
         let event = match event {
             Some((name, Some(rate))) => {
-                let key = self.rates.key((user, name));
+                let key = self.event_key(user, name, &rate);
                 self.take_of_user(Limit::EventPerUser, &rate, key, now)
             }
             Some((_, None)) | None => Ok(()),

@@ -534,6 +534,13 @@ mod tests {
             let apart = |rate, ms| rates.take_prefix(limit, 9, rate, free, at(ms));
             assert_eq!([apart(&slow, 0), apart(&slow, 0)], [Ok(()), Ok(())]);
             assert_eq!((apart(&quick, 0), apart(&quick, 3_000)), (Err(3_000), Ok(())));
+            let charged = |rate, ms| {
+                let outcome = rates.take_prefix(limit, 10, rate, RejectionCost::Charged, at(ms));
+                outcome.is_ok()
+            };
+            assert_eq!([0, 0, 0].map(|ms| charged(&slow, ms)), [true, true, false]);
+            // A charged rejection costs a period more at most.
+            assert_eq!((charged(&quick, 0), charged(&quick, 63_000)), (false, true));
         }
     }
 

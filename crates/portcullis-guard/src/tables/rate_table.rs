@@ -140,6 +140,11 @@ impl Bucket {
         now_ns: u64,
         refused: RejectionCost,
     ) -> Result<(), u64> {
+        let longest = now_ns.saturating_add(rate.period_ns().saturating_mul(2));
+        if refused == RejectionCost::Charged {
+            // An arrival time of a former rate can be later.
+            self.arrival_ns = self.arrival_ns.min(longest);
+        }
         let outcome = rate.step(self.arrival_ns, now_ns);
         match (outcome, refused) {
             (Ok(next), _) => {
@@ -148,7 +153,6 @@ impl Bucket {
             }
             (Err(wait_ms), RejectionCost::Free) => Err(wait_ms),
             (Err(wait_ms), RejectionCost::Charged) => {
-                let longest = now_ns.saturating_add(rate.period_ns().saturating_mul(2));
                 let charged = self.arrival_ns.saturating_add(rate.interval_ns() / 4);
                 self.arrival_ns = self.arrival_ns.max(charged.min(longest));
                 Err(wait_ms)

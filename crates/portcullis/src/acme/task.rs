@@ -94,6 +94,8 @@ struct TaskParts {
 /// The certificate in use.
 struct Current {
     der: Vec<u8>,
+    /// The address of the authority that issued it.
+    directory: String,
     validity: Validity,
     /// The random part of the time of its renewal.
     jitter: Jitter,
@@ -102,7 +104,8 @@ struct Current {
 impl Current {
     fn new(issued: &IssuedCertificate) -> Self {
         let der = issued.key.cert.first().map(|own| own.to_vec()).unwrap_or_default();
-        Self { der, validity: issued.validity, jitter: random() }
+        let directory = issued.directory.clone();
+        Self { der, directory, validity: issued.validity, jitter: random() }
     }
 }
 
@@ -159,7 +162,8 @@ impl AcmeTask {
         }
         let complete = self.current.as_ref().filter(|current| {
             let own = CertificateDer::from(current.der.as_slice());
-            stored::missing_name(Some(&own), &newest).is_none()
+            current.directory == self.authority.settings.directory
+                && stored::missing_name(Some(&own), &newest).is_none()
         });
         self.plan = match complete {
             Some(current) => Plan::at(renewal_unix_s(current.validity, current.jitter)),

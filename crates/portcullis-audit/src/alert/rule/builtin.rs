@@ -299,8 +299,8 @@ fn flood() -> Rule {
         "Many requests are rejected",
         Cause::Clients,
         vec![
-            Trigger::count(KeyKind::Code, 600, MINUTE_S, High, vec![forged]),
-            Trigger::count(KeyKind::Code, 3_000, MINUTE_S, Medium, any),
+            Trigger::count(KeyKind::Code, 100, 10, High, vec![forged]),
+            Trigger::count(KeyKind::Code, 500, 10, Medium, any),
         ],
     )
 }

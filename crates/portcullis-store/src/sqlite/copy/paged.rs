@@ -19,6 +19,8 @@ use crate::sqlite::database::files::new_private_file;
 
 /// The pages of one turn: 1 MiB.
 const PAGES: i32 = 256;
+const HALF: i32 = PAGES / 2;
+const QUARTER: i32 = PAGES / 4;
 /// The writer rests this many times as long as a turn took, while that is often enough.
 const REST: u32 = 9;
 /// The shortest rest, so that many short turns do not delay changes.
@@ -137,26 +139,34 @@ impl PagedCopy<'_> {
             return Err(StoreError::Unwritable(health));
         }
         // Busy or locked: another program holds the database, and the next turn tries again.
-        let is_complete = self.backup.step(PAGES)? == StepResult::Done;
+        let result = self.backup.step(PAGES)?;
         let pages = self.backup.progress();
         let copied = pages.pagecount.saturating_sub(pages.remaining);
         if copied < self.copied {
             self.restarts += 1;
         }
         self.copied = copied;
-        self.rest_factor = rest_factor(self.rest_factor, self.remaining, pages.remaining);
-        self.remaining = pages.remaining;
+        if result == StepResult::More {
+            let fewer = self.remaining.saturating_sub(pages.remaining);
+            self.rest_factor = rest_factor(self.rest_factor, fewer);
+            self.remaining = pages.remaining;
+        }
         self.progress.report(unsigned(copied), unsigned(pages.pagecount));
         if self.restarts > RESTARTS_MAX {
             return Err(StoreError::Busy);
         }
-        Ok(is_complete)
+        Ok(result == StepResult::Done)
     }
 }
 
-/// The next factor of the rest: smaller while the database grows faster than it is copied.
-fn rest_factor(former: u32, before: i32, now: i32) -> u32 {
-    if now < before { REST } else { former / 2 }
+/// The next factor of the rest: smaller while the database grows nearly as fast as it is copied.
+/// `fewer` says by how many pages the rest of the copy is smaller than after the turn before.
+fn rest_factor(former: u32, fewer: i32) -> u32 {
+    match fewer {
+        HALF.. => REST.min(former + 1),
+        QUARTER..HALF => former,
+        ..QUARTER => former / 2,
+    }
 }
 
 fn unsigned(pages: i32) -> u64 {
@@ -183,15 +193,28 @@ pub(super) fn open_target(path: &Path) -> Result<(File, Connection), StoreError>
 mod tests {
     use super::*;
 
+    /// The turns until a copy ends, and its last factor; `None` if it does not end. The database
+    /// grows by so many pages in the time of ten turns.
+    fn turns(growth: i32) -> Option<(u32, u32)> {
+        let (mut left, mut factor) = (50_000, REST);
+        for turn in 1..10_000 {
+            let before = left;
+            left -= PAGES;
+            if left <= 0 {
+                return Some((turn, factor));
+            }
+            left += growth * i32::try_from(1 + factor).unwrap() / 10;
+            factor = rest_factor(factor, before - left);
+        }
+        None
+    }
+
     #[test]
-    fn database_that_grows_faster_than_its_copy_shortens_the_rest() {
-        assert_eq!(rest_factor(REST, i32::MAX, 1_000), REST);
-        assert_eq!(rest_factor(REST, 1_000, 999), REST);
-        let factors: Vec<u32> =
-            std::iter::successors(Some(REST), |at| Some(rest_factor(*at, 1_000, 1_000)))
-                .take(6)
-                .collect();
-        assert_eq!(factors, [9, 4, 2, 1, 0, 0]);
-        assert_eq!(rest_factor(0, 1_001, 1_000), REST);
+    fn copy_ends_also_if_the_database_grows_nearly_as_fast() {
+        assert_eq!(turns(0), Some((196, REST)));
+        assert_eq!(turns(100), Some((320, REST)), "a slow growth shortens no rest");
+        for growth in (110..2_200).step_by(10) {
+            assert!(turns(growth).is_some_and(|(turns, _)| turns < 2_000), "{growth}");
+        }
     }
 }
