@@ -101,10 +101,7 @@ if (process.argv.includes("--block")) {
   if (await done.isVisible()) {
     await timed(
       "the sentence names the block",
-      page
-        .getByText(/ blocked /)
-        .first()
-        .waitFor(),
+      happening.filter({ hasText: / blocked / }).waitFor(),
     );
   }
   await picture(page, "siege-blocked-1280-dark");

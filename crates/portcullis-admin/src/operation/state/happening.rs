@@ -17,6 +17,11 @@ use crate::operation::state::sources::{Source, sources};
 const ALMOST_ALL_PERCENT: f64 = 90.0;
 /// The share of a blocked network from which a wider block is offered.
 const WIDEN_SHARE: f64 = 0.5;
+/// The share of rejected TLS handshakes from which the main source is blocked before TLS. Its
+/// strongest rule changes from moment to moment.
+const TLS_SHARE: f64 = 0.1;
+/// The share of the main source, in percent.
+const MAIN_PERCENT: u64 = 50;
 /// Most operations that are offered.
 const OPERATIONS_MAX: usize = 3;
 
@@ -97,9 +102,13 @@ fn attack(situation: &Situation) -> Option<Happening> {
         if is_origin_known { origin_of(&divided.open, &found, situation) } else { String::new() },
         load(situation),
     );
+    let floods_tls = tls_share(&situation.rates, total) >= TLS_SHARE;
     let operations = found.iter().filter_map(|source| match source {
-        Source::Network(network) if is_before_tls(network.rule) => Some(block_before_tls(network)),
-        Source::Network(network) => Some(block(network)),
+        Source::Network(network) => Some(match floods_tls && network.percent >= MAIN_PERCENT {
+            true => block_before_tls(network),
+            false if is_before_tls(network.rule) => block_before_tls(network),
+            false => block(network),
+        }),
         Source::User(party, percent) => Some(ban(party, *percent, &name(party, situation))),
         Source::Origin(..) => None,
     });
@@ -184,6 +193,11 @@ fn wider_block<'a>(situation: &Situation, divided: &'a BlockedParties) -> Option
 /// signed-in users does not help against them.
 fn is_before_tls(rule: &str) -> bool {
     rule.starts_with("tls")
+}
+
+/// The part of all rejections that rejects TLS handshakes.
+fn tls_share(rates: &[(&'static str, f64)], total: f64) -> f64 {
+    rates.iter().filter(|(rule, _)| is_before_tls(rule)).map(|(_, rate)| rate).sum::<f64>() / total
 }
 
 /// The text of a rule, with its name.
@@ -459,6 +473,21 @@ mod tests {
         let found = describe(&Situation { rates, ..flood(parties) }).unwrap();
         assert_eq!(found.operations[0]["payload"]["scope"], "all");
         assert_eq!(found.operations[0]["label"], "Block all clients of 203.0.113.0/24 for 1 hour");
+    }
+
+    #[test]
+    fn flood_of_tokens_and_tls_handshakes_keeps_its_remedy() {
+        let mut parties = vec![party(PartyKind::Prefix, "203.0.113.0/24", 100.0)];
+        parties[0].rule = "token";
+        for (tls, label) in [
+            (60.0, "Block all clients of 203.0.113.0/24 for 1 hour"),
+            (12.0, "Block all clients of 203.0.113.0/24 for 1 hour"),
+            (9.0, "Block 203.0.113.0/24 for 1 hour"),
+        ] {
+            let rates = vec![("token", 100.0 - tls), ("tls_total", tls)];
+            let found = describe(&Situation { rates, ..flood(parties.clone()) }).unwrap();
+            assert_eq!(found.operations[0]["label"], label, "{tls}");
+        }
     }
 
     #[test]
