@@ -79,8 +79,9 @@ pub(crate) async fn create_user(
 
 /// Reserves the name, which has to be free. The first administrator needs no reservation.
 ///
-/// A rejected name reveals that such a user exists. Where an invitation is required, only a client
-/// with a valid one gets that answer.
+/// A rejected name reveals that such a user exists. Where an invitation is required, it is checked
+/// first, so that only a client with a valid one gets that answer, or waits for the hash of a
+/// password.
 async fn reserve_name(
     accounts: &Arc<Accounts>,
     request: &ApiRequest,
@@ -88,19 +89,17 @@ async fn reserve_name(
     origin: AccountOrigin,
 ) -> Result<Option<NameReservation>, Denial> {
     let (directory, name) = (request.gate.directory(), username.as_str());
-    let reserve = || accounts.pending_names.reserve(directory, name, None);
     match origin {
-        AccountOrigin::Setup => Ok(None),
-        AccountOrigin::Registration => reserve().map(Some),
-        AccountOrigin::Invitation(hash) => match reserve() {
-            Ok(name) => Ok(Some(name)),
-            Err(denial) => {
-                let open = accounts.store.has_invitation(hash, request.now.unix_ms).await;
-                let open = open.map_err(StoreError::into_denial)?;
-                Err(if open { denial } else { Denial::Registration("invitation") })
+        AccountOrigin::Setup => return Ok(None),
+        AccountOrigin::Registration => {}
+        AccountOrigin::Invitation(hash) => {
+            let open = accounts.store.has_invitation(hash, request.now.unix_ms).await;
+            if !open.map_err(StoreError::into_denial)? {
+                return Err(Denial::Registration("invitation"));
             }
-        },
+        }
     }
+    accounts.pending_names.reserve(directory, name, None).map(Some)
 }
 
 async fn store(

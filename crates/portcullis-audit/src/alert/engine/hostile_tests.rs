@@ -45,6 +45,20 @@ fn t384_six_rules_in_five_minutes_are_one_storm_beside_critical_alerts() {
 }
 
 #[test]
+fn storm_that_clients_cause_hides_no_change_of_roles() {
+    let mut world = World::new();
+    attack(&mut world, "u1");
+    let made_admin = |user: &str| {
+        let record = by_user(failure(Code::PrivilegePermissionsChanged), user);
+        Record { rule: "admin_role", outcome: Outcome::Success, ..record }
+    };
+    world.record(&made_admin("root"), &Subject::default());
+    assert_eq!(lines(&world.turn()), ["A14 root high firing", "STORM - high firing"]);
+    world.record(&made_admin("thief"), &Subject::default());
+    assert_eq!(lines(&world.run(MINUTE_MS)), ["A14 thief high firing"]);
+}
+
+#[test]
 fn fifty_alerts_in_ten_minutes_are_one_storm() {
     let mut world = World::new();
     for number in 0..17 {

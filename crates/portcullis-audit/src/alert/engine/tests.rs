@@ -271,10 +271,10 @@ const CASES: &[(&str, u64, &str, Make)] = &[
         let record = Record { rule: "token", ..failure(Code::AuthnLoginFail) };
         (record, Subject { conduct: Conduct::Violation, ..Subject::default() })
     }),
-    ("A18 of old tokens", 500, "A18 authn_login_fail medium firing", |_| {
+    ("A18 of old tokens", 3_000, "A18 authn_login_fail medium firing", |_| {
         (Record { rule: "token", ..failure(Code::AuthnLoginFail) }, Subject::default())
     }),
-    ("A18 of paths", 500, "A18 malicious_excess_404 medium firing", |_| {
+    ("A18 of paths", 3_000, "A18 malicious_excess_404 medium firing", |_| {
         (failure(Code::MaliciousExcess404), Subject::default())
     }),
     ("F2", 1, "F2 u1 high firing", |_| {

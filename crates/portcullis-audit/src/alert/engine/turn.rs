@@ -202,14 +202,12 @@ impl Engine {
     }
 
     fn may_send(&mut self, message: &Message, at_ms: i64) -> bool {
-        if message.severity == AlertSeverity::Critical {
+        // Clients can cause a storm, so that it must not hide what operators or attackers change.
+        if message.severity == AlertSeverity::Critical || message.cause == Cause::Service {
             return true;
         }
         if message.state.is_open() && self.storm.is_open() {
             return false;
-        }
-        if message.cause == Cause::Service {
-            return true;
         }
         let may = self.policy.budget.has_room(at_ms);
         if may {

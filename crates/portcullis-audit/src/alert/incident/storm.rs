@@ -1,5 +1,5 @@
 //! Many rules or alerts at once become one alert, `STORM`.
-//! Never: holds back a critical alert.
+//! Never: holds back a critical alert, or one that clients do not cause.
 
 use std::collections::{BTreeSet, VecDeque};
 
