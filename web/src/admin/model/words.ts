@@ -30,7 +30,7 @@ export function levelWord(level: Level): string {
 
 const LEVEL_MEANINGS: Readonly<Record<Level, string>> = {
   normal: "The server serves all clients.",
-  elevated: "Load is higher than usual. The server still serves all clients.",
+  elevated: "Load is higher than usual. Limits can reject new clients; signed-in users are served.",
   shedding: "The server rejects or delays unauthenticated clients first, so that users go on.",
   critical: "The server ends connections to stay available.",
 };

@@ -74,7 +74,7 @@ export function Happening() {
 
 function rejectedUsers(users: number): string {
   return users === 0
-    ? "No user is rejected."
+    ? "No signed-in user is rejected."
     : `Limits rejected ${plural(users, "user")} in 5 minutes.`;
 }
 

@@ -111,7 +111,7 @@ const EVENT_RATE = "event_per_user";
 export function Affected() {
   return (
     <Panel title="Affected users" hint="Signed-in users that limits reject.">
-      {affected.value.length === 0 && <p class="hint">No user is rejected.</p>}
+      {affected.value.length === 0 && <p class="hint">No signed-in user is rejected.</p>}
       <ul class="rows">
         {affected.value.slice(0, 20).map((one) => (
           <li key={one.user} data-row tabIndex={-1} class="row">

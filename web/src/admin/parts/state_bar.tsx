@@ -46,8 +46,8 @@ export function StateBar() {
       <div class="state">
         <h1>{levelWord(state.state)}</h1>
         <p>
-          {state.why !== "" ? `${asSentence(visible(state.why, 160))} ` : ""}
-          {state.sinceMs !== undefined && `Since ${moment(state.sinceMs, nowMs.value)}.`}
+          {state.sinceMs !== undefined && `Since ${moment(state.sinceMs, nowMs.value)}. `}
+          {cause(state)}
           {state.pinned !== undefined && ` Pinned by an operator${until(state.pinned.untilMs)}.`}
         </p>
         <p class="hint meaning">{levelMeaning(state.state)}</p>
@@ -100,8 +100,13 @@ function recent(): number {
   return known.reduce((sum, value) => sum + value, 0) / Math.max(1, known.length);
 }
 
-function asSentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+/** Why the level changed; the values are those of that moment. */
+function cause({ state, why }: Overview): string {
+  if (why === "") return "";
+  const words = visible(why, 160);
+  return state === "normal"
+    ? `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
+    : `Cause at that time: ${words}.`;
 }
 
 function until(ms: number | undefined): string {
@@ -144,10 +149,7 @@ function Facts({ state }: { state: Overview }) {
       <div>
         <dt>Rejections, last 10 s</dt>
         <dd>{count(recent())}/s</dd>
-        <dd class="hint">
-          {state.usersRejected === 0 ? "no user" : plural(state.usersRejected, "user")} rejected in
-          5 min
-        </dd>
+        <dd class="hint">{plural(state.usersRejected, "signed-in user")} rejected in 5 min</dd>
       </div>
       <div>
         <dt>Log signed until</dt>

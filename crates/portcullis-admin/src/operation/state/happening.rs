@@ -94,13 +94,15 @@ fn attack(situation: &Situation) -> Option<Happening> {
     let is_open = total * open_share >= ATTACK_PER_S;
     let found = if is_open { sources(&divided.open, open_share) } else { Vec::new() };
     let is_origin_known = is_open && (divided.blocks.is_empty() || !found.is_empty());
+    let is_contained = !is_open && !divided.blocks.is_empty() && !situation.is_overloaded;
     let text = format!(
-        "{}{} {}{}{}",
+        "{}{} {}{}{}{}",
         since(situation.attack_since.as_ref()),
         rejected_words(&situation.rates, total),
         blocked_words(&divided),
         if is_origin_known { origin_of(&divided.open, &found, situation) } else { String::new() },
         load(situation),
+        if is_contained { " Nothing else is needed." } else { "" },
     );
     let floods_tls = tls_share(&situation.rates, total) >= TLS_SHARE;
     let operations = found.iter().filter_map(|source| match source {
@@ -437,7 +439,8 @@ mod tests {
             "{FLOOD}99 % come from the network 203.0.112.0/23, which is blocked until 03:02 UTC; \
              each connection still costs a TLS handshake. "
         );
-        check(&situation, Some(&format!("{contained}The server is not overloaded.")), 0);
+        let text = format!("{contained}The server is not overloaded. Nothing else is needed.");
+        check(&situation, Some(&text), 0);
         // Each client costs a TLS handshake: an overloaded server rejects them before it.
         let situation = Situation { is_overloaded: true, state: "shedding", ..situation };
         let text = format!("{contained}The server is overloaded (shedding).");

@@ -59,6 +59,9 @@ pub(crate) const ATTACK_PER_S: f64 = 5.0;
 /// An attack is over after this time without many rejections.
 pub(crate) const ATTACK_OVER_MS: i64 = 30_000;
 
+/// The rule of clients in blocked networks.
+const BLOCK: &str = "block";
+
 impl AttackTimes {
     fn add(&mut self, rates: &BTreeMap<&'static str, f64>, unix_ms: i64) {
         let strongest = rates.iter().max_by(|one, other| one.1.total_cmp(other.1));
@@ -67,7 +70,12 @@ impl AttackTimes {
             return;
         };
         let continued = self.last.filter(|(_, _, at)| unix_ms - at <= ATTACK_OVER_MS);
-        self.last = Some((rule, continued.map_or(unix_ms, |(_, began, _)| began), unix_ms));
+        self.last = Some(match continued {
+            // A block is the answer to an attack, and not its kind.
+            Some((former, began, _)) if rule == &BLOCK => (former, began, unix_ms),
+            Some((_, began, _)) => (rule, began, unix_ms),
+            None => (rule, unix_ms, unix_ms),
+        });
     }
 }
 
@@ -253,6 +261,16 @@ mod tests {
         assert_eq!(last("connections"), Some(7.0));
         assert_eq!(last("messages"), Some(10.0));
         assert_eq!((last("rejected"), last("rejected.b")), (Some(20.0), Some(20.0)));
+    }
+
+    #[test]
+    fn attack_keeps_its_rule_when_its_networks_are_blocked() {
+        let mut attack = AttackTimes::default();
+        attack.add(&BTreeMap::from([("token", 60.0)]), 1_000);
+        attack.add(&BTreeMap::from([("block", 90.0), ("token", 10.0)]), 2_000);
+        assert_eq!(attack.last, Some(("token", 1_000, 2_000)));
+        attack.add(&BTreeMap::from([("block", 90.0)]), 3_000 + ATTACK_OVER_MS);
+        assert_eq!(attack.last.map(|(rule, ..)| rule), Some("block"), "another attack");
     }
 
     #[test]
