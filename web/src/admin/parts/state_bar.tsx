@@ -143,7 +143,7 @@ function Facts({ state }: { state: Overview }) {
         <dd>{count(state.signedIn + state.unauthenticated)}</dd>
         <dd class="hint">
           of {count(state.of)}
-          {state.waiting > 0 && `, ${count(state.waiting)} wait`}
+          {state.waiting > 0 && `, ${count(state.waiting)} wait for a slot`}
         </dd>
       </div>
       <div>
