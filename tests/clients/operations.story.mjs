@@ -74,6 +74,15 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await confirm(title, effect);
   };
 
+  /** Copies the summary of the tab that is shown. @param {string[]} texts */
+  const summaryHas = async (...texts) => {
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy summary" }).click();
+    await page.getByText("Copied.").waitFor();
+    const summary = await page.evaluate(() => navigator.clipboard.readText());
+    for (const text of texts) assert.ok(summary.includes(text), `${text} in ${summary}`);
+  };
+
   test("a user is muted, shown as rejected, helped, disconnected and signed out", async () => {
     const ada = await newPerson(server, "ada");
     let socket = await connect(server, ada);
@@ -144,12 +153,7 @@ describe("T-408: operations of the dashboard on the real server", () => {
       .waitFor();
     await chart.evaluate((element) => element.scrollIntoView({ block: "end" }));
     await picture(page, "operations-marks");
-    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-    await page.getByRole("button", { name: "Copy summary" }).click();
-    await page.getByText("Copied.").waitFor();
-    const text = await page.evaluate(() => navigator.clipboard.readText());
-    const done = `address:unblock ${NETWORK}, by chief: a story of the dashboard`;
-    assert.ok(text.includes(done), text);
+    await summaryHas(`address:unblock ${NETWORK}, by chief: a story of the dashboard\n`);
   });
 
   test("a network that cannot be blocked is rejected with the reason", async () => {
@@ -182,6 +186,8 @@ describe("T-408: operations of the dashboard on the real server", () => {
     assert.notEqual((await login()).status, 200);
     await operate("Enable the account: grace");
     assert.equal((await login()).status, 200);
+    await show("");
+    await summaryHas("(moderator), by chief: a story of the dashboard\n");
   });
 
   test("records of a pause are shown when the stream continues", async () => {
@@ -288,6 +294,11 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await confirm(name.trim());
     await operate("End the silence");
     await page.getByRole("heading", { name: "Silences" }).waitFor({ state: "detached" });
+    await summaryHas(
+      "alert F2 acknowledged, by chief: a story of the dashboard\n",
+      " UTC silence ",
+      " UTC end of the silence ",
+    );
   });
 
   test("all checks of the regular audit run, and their report is shown", async () => {

@@ -2,8 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readAlert } from "../src/admin/model/alert";
-import { readEvent } from "../src/admin/model/event";
-import { beginningOf, incidentText, plain, utc } from "../src/admin/model/incident";
+import {
+  beginningOf,
+  incidentText,
+  operationSearch,
+  plain,
+  readOperations,
+  utc,
+} from "../src/admin/model/incident";
 import { readOverview } from "../src/admin/model/overview";
 import { readAffected, readOffender } from "../src/admin/model/rows";
 
@@ -36,22 +42,22 @@ const offenders = [
   { kind: "rule", value: "connect_per_prefix", rejected_5min: 52_100 },
 ].map(readOffender);
 
-const operation = (at: string, action: string) =>
-  readEvent({
-    "@timestamp": at,
-    event: { code: "authz_admin", action, sequence: Date.parse(at) },
-    user: { name: "grace" },
-    labels: {
-      address: "203.0.113.0/24",
-      until: "2026-10-01T04:05:10.000Z",
-      stated_reason: HOSTILE,
-    },
-  });
+const operation = (at: string, action: string) => ({
+  "@timestamp": at,
+  event: { code: "authz_admin", action, sequence: Date.parse(at) },
+  user: { name: "grace" },
+  labels: {
+    address: "203.0.113.0/24",
+    until: "2026-10-01T04:05:10.000Z",
+    stated_reason: HOSTILE,
+  },
+});
 
 const known = <T>(items: readonly (T | undefined)[]): T[] =>
   items.filter((item): item is T => item !== undefined);
 
-function summary(operations: Parameters<typeof incidentText>[0]["operations"]): string {
+/** With the records that a search finds; none if it fails. */
+function summary(events: readonly object[] | undefined, more = false): string {
   assert.ok(overview !== undefined);
   const alert = readAlert({
     id: "al_1",
@@ -76,15 +82,17 @@ function summary(operations: Parameters<typeof incidentText>[0]["operations"]): 
     offenders: known(offenders),
     affected: known([affected]),
     alerts: known([alert]),
-    operations,
+    operations: events === undefined ? undefined : readOperations({ events, more }),
   });
 }
 
+const doneOf = (text: string) => text.split("\nDone:")[1]?.split("\nAlerts:")[0];
+
 test("a summary says what, since when, from where, who is affected, what was done and by whom", () => {
-  const operations = known([
+  const operations = [
     operation("2026-10-01T03:05:10Z", "address:block"),
     operation("2026-10-01T02:00:00Z", "user:mute"),
-  ]);
+  ];
   const hostile = "[U+202E]eve[U+000A]@ everyone https: //evil.example www .evil.example";
   assert.equal(
     summary(operations),
@@ -119,9 +127,138 @@ test("a summary says that the log was not searched, and shortens lists", () => {
   const minute = (index: number) => `2026-10-01T03:${index + 10}:00Z`;
   const many = Array.from({ length: 12 }, (_, index) => operation(minute(index), "user:mute"));
   // The log has the newest one first; a reader of a ticket expects the order of time.
-  const done = summary(known(many.reverse()));
+  const done = summary(many.reverse());
   assert.match(done, /Done:\n- 2 earlier\n- 2026-10-01 03:12:00 UTC user:mute /);
   assert.match(done, /\n- 2026-10-01 03:21:00 UTC user:mute .*\nAlerts:/);
+  // The search had more than it answered, or ended early.
+  assert.match(summary(many, true), /Done:\n- at least 2 earlier\n- 2026-10-01 03:12:00 UTC /);
+  const unknown = "\n- earlier ones are unknown: the search of the security log ended early";
+  assert.equal(doneOf(summary([], true)), unknown);
+  assert.match(doneOf(summary(many.slice(0, 1), true)) ?? "", /ended early\n- 2026-10-01 03:21:00/);
+});
+
+test("the search for changes has all their codes, from a minute before the beginning", () => {
+  assert.ok(overview !== undefined);
+  assert.deepEqual(operationSearch(overview), {
+    filter: {
+      code: [
+        "authz_admin",
+        "privilege_permissions_changed",
+        "alert_silenced",
+        "alert_acknowledged",
+        "sys_reload",
+      ],
+      since: "2026-10-01T03:01:45.000Z",
+    },
+    limit: 20,
+  });
+});
+
+test("each kind of change is in the summary, with who made it and why", () => {
+  const grace = { name: "grace" };
+  const line = "silence si_1 of A8, until 2026-10-01T04:00:00.000Z";
+  const at = "2026-11-30T02:11:04.000Z";
+  const cases: [string, object, string][] = [
+    [
+      "privilege_permissions_changed",
+      {
+        event: { action: "user:role" },
+        user: { ...grace, target: { id: "u_7" } },
+        labels: { roles: "admin moderator", stated_reason: "at night" },
+      },
+      "user:role u_7 (admin moderator), by grace: at night",
+    ],
+    [
+      "privilege_permissions_changed",
+      {
+        event: { action: "user:role", reason: "operator" },
+        user: { target: { id: "u_7" } },
+        labels: { roles: "", stated_reason: "left" },
+      },
+      "user:role u_7 (no role), by an operator at the machine: left",
+    ],
+    [
+      "privilege_permissions_changed",
+      {
+        event: { reason: "operator" },
+        user: { target: { id: "u_7" } },
+        message: `roles set to admin, by root at the command line at ${at}`,
+      },
+      `u_7: roles set to admin, by root at the command line at ${at}`,
+    ],
+    [
+      "privilege_permissions_changed",
+      {
+        event: { reason: "beside_server" },
+        user: { target: { id: "u_7", name: "e.ve" } },
+        message: "the user is an administrator now",
+      },
+      "e.ve: the user is an administrator now, by another program",
+    ],
+    [
+      "privilege_permissions_changed",
+      { event: { reason: "foreign_issuer" }, user: { id: "x_1", name: "eve" } },
+      "eve: roles changed, by another issuer",
+    ],
+    ["privilege_permissions_changed", { user: grace }, "roles changed, by grace"],
+    [
+      "alert_silenced",
+      {
+        event: { reason: "silenced" },
+        user: grace,
+        message: line,
+        labels: { party: "origin https://evil.example", stated_reason: "known" },
+      },
+      `${line} for origin https: //evil.example, by grace: known`,
+    ],
+    [
+      "alert_silenced",
+      {
+        event: { reason: "unsilenced" },
+        user: grace,
+        message: line,
+        labels: { party: "prefix 203.0.113.0/24" },
+      },
+      `end of the ${line} for prefix 203.0.113.0/24, by grace`,
+    ],
+    [
+      "alert_acknowledged",
+      { user: grace, labels: { alert: "al_1" } },
+      "alert A8 acknowledged, by grace",
+    ],
+    [
+      "alert_acknowledged",
+      { user: grace, labels: { alert: "al_9" } },
+      "alert al_9 acknowledged, by grace",
+    ],
+    [
+      "sys_reload",
+      { event: { outcome: "success" }, message: "applied: limits.connect_per_prefix" },
+      "reload of the configuration: applied: limits.connect_per_prefix",
+    ],
+    [
+      "sys_reload",
+      { event: { outcome: "failure" }, message: "no such key" },
+      "reload of the configuration failed: no such key",
+    ],
+    [
+      "authz_admin",
+      {
+        event: { reason: "operator" },
+        message: `network blocked all for 60 s, by root at the command line at ${at}`,
+        labels: { address: "203.0.113.0/24", stated_reason: "flood" },
+      },
+      `203.0.113.0/24: network blocked all for 60 s, by root at the command line at ${at}: flood`,
+    ],
+  ];
+  for (const [code, { event = {}, ...more }, expect] of cases as [
+    string,
+    { event?: object },
+    string,
+  ][]) {
+    const record = { "@timestamp": "2026-10-01T03:05:10Z", event: { ...event, code }, ...more };
+    assert.equal(doneOf(summary([record])), `\n- 2026-10-01 03:05:10 UTC ${expect}`);
+  }
 });
 
 test("an incident begins with the attack or the load level, whichever is first", () => {

@@ -1,9 +1,9 @@
 // A summary of what happens, as plain text for a chat or a ticket. Times are in UTC.
 // Never: a text of a client that is a link, a mention or another line where it is pasted.
 import type { Alert } from "./alert";
-import type { EventRow } from "./event";
+import { readEvent, type EventRow } from "./event";
 import type { Overview } from "./overview";
-import { textAt } from "./read";
+import { readList, textAt, type Json } from "./read";
 import type { Affected, Offender } from "./rows";
 import { count, levelWord, plural, visible } from "./words";
 
@@ -14,13 +14,31 @@ export interface IncidentFacts {
   offenders: readonly Offender[];
   affected: readonly Affected[];
   alerts: readonly Alert[];
-  /** Records of operations, newest first; none if the log could not be searched. */
-  operations: readonly EventRow[] | undefined;
+  /** None if the log could not be searched. */
+  operations: FoundOperations | undefined;
+}
+
+/** Records of operations, as a search found them. */
+export interface FoundOperations {
+  /** Newest first. */
+  rows: readonly EventRow[];
+  /** Whether the search ended before the beginning. */
+  more: boolean;
 }
 
 const LINES_MAX = 5;
-const OPERATIONS_MAX = 10;
+/** Operations that are read, and the newest of them, which are listed. */
+const OPERATIONS_READ_MAX = 20;
+const OPERATIONS_LISTED_MAX = 10;
 const REFERENCES_MAX = 8;
+/** The records of what administrators and operators change. */
+const OPERATION_CODES = [
+  "authz_admin",
+  "privilege_permissions_changed",
+  "alert_silenced",
+  "alert_acknowledged",
+  "sys_reload",
+] as const;
 /** An operation this long before the beginning belongs to the incident. */
 const BEFORE_MS = 60_000;
 /** Without a beginning, the time before now that is summarised. */
@@ -33,19 +51,29 @@ export function beginningOf({ happening, sinceMs, state, atMs }: Overview): numb
   return known.length === 0 ? atMs - HOUR_MS : Math.min(...known);
 }
 
+/** The search for the operations: what `admin:events` gets. */
+export function operationSearch(overview: Overview): Json {
+  const since = new Date(beginningOf(overview) - BEFORE_MS).toISOString();
+  return { filter: { code: OPERATION_CODES, since }, limit: OPERATIONS_READ_MAX };
+}
+
+export function readOperations(answer: Json): FoundOperations {
+  return { rows: readList(answer["events"], readEvent), more: answer["more"] === true };
+}
+
 export function incidentText(facts: IncidentFacts): string {
   const { overview, host } = facts;
   const why = overview.why === "" ? "" : `: ${plain(overview.why, 160)}`;
   const since = overview.sinceMs === undefined ? "" : ` since ${utc(overview.sinceMs)}`;
   const happening = overview.happening;
   const sections = [
-    `Summary of ${plain(host)}, ${utc(overview.atMs)}`,
+    `Summary of ${visible(host)}, ${utc(overview.atMs)}`,
     `State: ${levelWord(overview.state)} (${overview.state})${since}${why}`,
     `What: ${happening === undefined ? "No attack is seen." : plain(happening.text, 600)}`,
     ...(happening?.sinceMs === undefined ? [] : [`Since: ${utc(happening.sinceMs)}`]),
     list("From", sources(facts.offenders)),
     list("Affected", affectedLines(facts)),
-    list("Done", operationLines(facts), OPERATIONS_MAX + 1),
+    list("Done", operationLines(facts), OPERATIONS_LISTED_MAX + 1),
     list("Alerts", alertLines(facts.alerts)),
     `References: ${references(facts).join(", ") || "none"}`,
   ];
@@ -92,27 +120,74 @@ function affectedLines({ overview, affected }: IncidentFacts): string[] {
   ];
 }
 
-function operationLines(facts: IncidentFacts): string[] {
-  if (facts.operations === undefined) return ["unknown: the security log could not be searched"];
-  const fromMs = beginningOf(facts.overview) - BEFORE_MS;
-  const during = facts.operations.filter(({ atMs }) => atMs !== undefined && atMs >= fromMs);
-  const earlier = during.length - OPERATIONS_MAX;
-  const newest = during.slice(0, OPERATIONS_MAX).reverse().map(operationLine);
-  return earlier > 0 ? [`${count(earlier)} earlier`, ...newest] : newest;
+function operationLines({ overview, operations, alerts }: IncidentFacts): string[] {
+  if (operations === undefined) return ["unknown: the security log could not be searched"];
+  const fromMs = beginningOf(overview) - BEFORE_MS;
+  const during = operations.rows.filter(({ atMs }) => atMs !== undefined && atMs >= fromMs);
+  const listed = during.slice(0, OPERATIONS_LISTED_MAX).reverse();
+  const lines = listed.map((row) => operationLine(row, alerts));
+  const earlier = during.length - listed.length;
+  if (operations.more && earlier === 0) {
+    return ["earlier ones are unknown: the search of the security log ended early", ...lines];
+  }
+  if (earlier === 0) return lines;
+  return [`${operations.more ? "at least " : ""}${count(earlier)} earlier`, ...lines];
 }
 
-function operationLine({ atMs, user, record }: EventRow): string {
-  const label = (name: string) => textAt(record, `labels.${name}`);
-  const what = plain(textAt(record, "event.action") ?? "an operation", 40);
-  const target = label("address") ?? textAt(record, "user.target.name") ?? "";
-  const scope = label("scope") === "all" ? " (all clients)" : "";
+function operationLine(row: EventRow, alerts: readonly Alert[]): string {
+  const label = (name: string) => textAt(row.record, `labels.${name}`);
+  const roles = label("roles");
+  const more = label("scope") === "all" ? "all clients" : roles === "" ? "no role" : roles;
+  const which = more === undefined ? "" : ` (${visible(more)})`;
   const until = label("until");
   const end = until === undefined ? "" : ` until ${utc(Date.parse(until))}`;
-  const by = plain(user ?? "an operator at the machine");
   const reason = label("stated_reason");
   const stated = reason === undefined ? "" : `: ${plain(reason, 200)}`;
-  const on = target === "" ? "" : ` ${plain(target)}`;
-  return `${utc(atMs)} ${what}${on}${scope}${end}, by ${by}${stated}`;
+  return `${utc(row.atMs)} ${operationWords(row, alerts)}${which}${end}${actor(row)}${stated}`;
+}
+
+function operationWords({ code, message, record }: EventRow, alerts: readonly Alert[]): string {
+  const action = textAt(record, "event.action");
+  switch (code) {
+    case "alert_acknowledged": {
+      const id = textAt(record, "labels.alert") ?? "";
+      const rule = alerts.find((alert) => alert.id === id)?.rule;
+      return `alert ${visible(rule ?? id, 20)} acknowledged`;
+    }
+    case "alert_silenced": {
+      const isEnd = textAt(record, "event.reason") === "unsilenced";
+      const key = textAt(record, "labels.party");
+      const about = key === undefined ? "" : ` for ${plain(key)}`;
+      return `${isEnd ? "end of the " : ""}${visible(message ?? "silence", 120)}${about}`;
+    }
+    case "sys_reload": {
+      const failed = textAt(record, "event.outcome") === "failure" ? " failed" : "";
+      return `reload of the configuration${failed}: ${visible(message ?? "no details", 160)}`;
+    }
+    default: {
+      const on = target(record);
+      const words = code === "authz_admin" ? "an operation" : "roles changed";
+      if (action !== undefined) return `${plain(action, 40)}${on === "" ? "" : ` ${on}`}`;
+      return `${on === "" ? "" : `${on}: `}${plain(message ?? words, 160)}`;
+    }
+  }
+}
+
+function target(record: Json): string {
+  const address = textAt(record, "labels.address");
+  if (address !== undefined) return visible(address);
+  const user = textAt(record, "event.reason") === "foreign_issuer" ? "user" : "user.target";
+  return plain(textAt(record, `${user}.name`) ?? textAt(record, `${user}.id`) ?? "");
+}
+
+/** The words `by …`; empty where the message has them, as at the command line. */
+function actor({ code, user, record }: EventRow): string {
+  const reason = textAt(record, "event.reason");
+  if (reason === "foreign_issuer") return ", by another issuer";
+  if (reason === "beside_server") return ", by another program";
+  if (user !== undefined) return `, by ${plain(user)}`;
+  const isNamed = reason === "operator" && textAt(record, "event.action") === undefined;
+  return isNamed || code === "sys_reload" ? "" : ", by an operator at the machine";
 }
 
 function alertLines(alerts: readonly Alert[]): string[] {
@@ -126,20 +201,20 @@ function alertLines(alerts: readonly Alert[]): string[] {
     const events = plural(alert.count, "event");
     const times = `from ${utc(alert.firstMs)} to ${utc(alert.lastMs)}`;
     const state = alert.state === "resolved" ? "resolved" : alert.severity;
-    return `${state} ${alert.rule} ${plain(alert.title)}${key}, ${events} ${times}${noticed}`;
+    return `${state} ${visible(alert.rule, 20)} ${plain(alert.title)}${key}, ${events} ${times}${noticed}`;
   });
 }
 
 function references({ alerts, operations }: IncidentFacts): string[] {
   const evidence = alerts.flatMap((alert) => alert.evidence.map(({ ref }) => ref));
-  const all = [...evidence, ...(operations ?? []).map(({ ref }) => ref)];
+  const all = [...evidence, ...(operations?.rows ?? []).map(({ ref }) => ref)];
   const known = all.filter((ref) => ref !== undefined).map((ref) => plain(ref, 16));
   return [...new Set(known)].slice(0, REFERENCES_MAX);
 }
 
 function ruleWords(rule: string, ruleText: string | undefined): string {
-  const name = plain(rule, 40);
-  return ruleText === undefined || ruleText === rule ? name : `${plain(ruleText)} (${name})`;
+  const name = visible(rule, 40);
+  return ruleText === undefined || ruleText === rule ? name : `${visible(ruleText)} (${name})`;
 }
 
 /** A text that stays a text in a chat: on one line, no link, no mention. */

@@ -5,13 +5,8 @@ import { Dialog } from "../../views/dialog";
 import { ask } from "../live/ask";
 import { affected, alerts, offenders, overview } from "../live/state";
 import { inOrder } from "../model/alert";
-import { readEvent } from "../model/event";
-import { beginningOf, incidentText } from "../model/incident";
+import { incidentText, operationSearch, readOperations } from "../model/incident";
 import type { Overview } from "../model/overview";
-import { readList } from "../model/read";
-
-/** Operations of administrators that are read. */
-const OPERATIONS_MAX = 20;
 
 export function CopySummary() {
   const result = useSignal("");
@@ -66,10 +61,8 @@ async function write(text: Promise<string>): Promise<void> {
 
 /** The text, with the operations of administrators since the beginning. */
 async function compose(state: Overview): Promise<string> {
-  const since = new Date(beginningOf(state) - 60_000).toISOString();
-  const filter = { code: ["authz_admin"], since };
-  const operations = await ask("admin:events", { filter, limit: OPERATIONS_MAX }).then(
-    (answer) => readList(answer["events"], readEvent),
+  const operations = await ask("admin:events", operationSearch(state)).then(
+    readOperations,
     () => undefined,
   );
   return incidentText({
