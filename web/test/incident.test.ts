@@ -8,6 +8,7 @@ import {
   operationSearch,
   plain,
   readOperations,
+  sentence,
   utc,
 } from "../src/admin/model/incident";
 import { readOverview } from "../src/admin/model/overview";
@@ -93,7 +94,7 @@ test("a summary says what, since when, from where, who is affected, what was don
     operation("2026-10-01T03:05:10Z", "address:block"),
     operation("2026-10-01T02:00:00Z", "user:mute"),
   ];
-  const hostile = "[U+202E]eve[U+000A]@ everyone https: //evil.example www .evil.example";
+  const hostile = "[U+202E]eve[U+000A]@ everyone https: //evil[.]example www[.]evil[.]example";
   assert.equal(
     summary(operations),
     [
@@ -193,7 +194,7 @@ test("each kind of change is in the summary, with who made it and why", () => {
         user: { target: { id: "u_7", name: "e.ve" } },
         message: "the user is an administrator now",
       },
-      "e.ve: the user is an administrator now, by another program",
+      "e[.]ve: the user is an administrator now, by another program",
     ],
     [
       "privilege_permissions_changed",
@@ -209,7 +210,7 @@ test("each kind of change is in the summary, with who made it and why", () => {
         message: line,
         labels: { party: "origin https://evil.example", stated_reason: "known" },
       },
-      `${line} for origin https: //evil.example, by grace: known`,
+      `${line} for origin https: //evil[.]example, by grace: known`,
     ],
     [
       "alert_silenced",
@@ -277,10 +278,40 @@ test("an incident begins with the attack or the load level, whichever is first",
 test("a text of a client stays one line without links and mentions", () => {
   const cases: [string, string][] = [
     ["ada", "ada"],
+    ["Ada L. Byron...", "Ada L. Byron..."],
     ["@here", "@ here"],
+    ["[~grace]", "[ ~grace]"],
     ["a\r\n- b", "a[U+000D][U+000A]- b"],
-    ["HTTPS://x WWW.y", "HTTPS: //x www .y"],
+    ["HTTPS://x WWW.y", "HTTPS: //x WWW[.]y"],
+    ["evil.com", "evil[.]com"],
+    ["a.b-c.xn--p1ai/x.y", "a[.]b-c[.]xn--p1ai/x[.]y"],
+    [
+      "\u043F.\u0440\u0444 \u2764.ws x.\u2764.ws",
+      "\u043F[.]\u0440\u0444 \u2764[.]ws x[.]\u2764[.]ws",
+    ],
+    [
+      "evil\u3002com evil\uFF0Ecom evil\uFF61com",
+      "evil[\u3002]com evil[\uFF0E]com evil[\uFF61]com",
+    ],
+    ["203.0.113.7", "203[.]0[.]113[.]7"],
+    ["[x](//evil.com)", "[x] (//evil[.]com)"],
+    // An invisible character is written out in brackets.
+    ["\u0000(//evil)", "[U+0000] (//evil)"],
     ["x".repeat(100), `${"x".repeat(80)}…`],
   ];
   for (const [text, expect] of cases) assert.equal(plain(text), expect);
+});
+
+test("a sentence keeps numbers and networks, and has no link of a client", () => {
+  const cases: [string, string][] = [
+    ["Wait 1.5 s. Then 99.9 %.", "Wait 1.5 s. Then 99.9 %."],
+    ["41 % come from 203.0.113.0/24.", "41 % come from 203.0.113.0/24."],
+    [
+      "41 % come from pages of https://evil.example.",
+      "41 % come from pages of https: //evil[.]example.",
+    ],
+    ["evil.com 1.evil.com evil.1.com a.1", "evil[.]com 1[.]evil[.]com evil[.]1[.]com a[.]1"],
+    ["the user [x](//1.2.3.4) @here", "the user [x] (//1.2.3.4) @ here"],
+  ];
+  for (const [text, expect] of cases) assert.equal(sentence(text), expect);
 });

@@ -63,13 +63,13 @@ export function readOperations(answer: Json): FoundOperations {
 
 export function incidentText(facts: IncidentFacts): string {
   const { overview, host } = facts;
-  const why = overview.why === "" ? "" : `: ${plain(overview.why, 160)}`;
+  const why = overview.why === "" ? "" : `: ${sentence(overview.why, 160)}`;
   const since = overview.sinceMs === undefined ? "" : ` since ${utc(overview.sinceMs)}`;
   const happening = overview.happening;
   const sections = [
     `Summary of ${visible(host)}, ${utc(overview.atMs)}`,
     `State: ${levelWord(overview.state)} (${overview.state})${since}${why}`,
-    `What: ${happening === undefined ? "No attack is seen." : plain(happening.text, 600)}`,
+    `What: ${happening === undefined ? "No attack is seen." : sentence(happening.text, 600)}`,
     ...(happening?.sinceMs === undefined ? [] : [`Since: ${utc(happening.sinceMs)}`]),
     list("From", sources(facts.offenders)),
     list("Affected", affectedLines(facts)),
@@ -98,7 +98,7 @@ function sources(offenders: readonly Offender[]): string[] {
   return of.map(({ kind, value, name, rejected, rule, ruleText, blockedUntilMs }) => {
     const what = rule === undefined ? "" : `: ${ruleWords(rule, ruleText)}`;
     const block = blockedUntilMs === undefined ? "" : `; blocked until ${utc(blockedUntilMs)}`;
-    const source = `${KINDS[kind] ?? plain(kind, 20)} ${plain(name ?? value)}`;
+    const source = `${KINDS[kind] ?? plain(kind, 20)} ${party(kind, name ?? value)}`;
     return `${source}, ${count(rejected)} rejected in 5 minutes${what}${block}`;
   });
 }
@@ -142,7 +142,7 @@ function operationLine(row: EventRow, alerts: readonly Alert[]): string {
   const until = label("until");
   const end = until === undefined ? "" : ` until ${utc(Date.parse(until))}`;
   const reason = label("stated_reason");
-  const stated = reason === undefined ? "" : `: ${plain(reason, 200)}`;
+  const stated = reason === undefined ? "" : `: ${sentence(reason, 200)}`;
   return `${utc(row.atMs)} ${operationWords(row, alerts)}${which}${end}${actor(row)}${stated}`;
 }
 
@@ -157,8 +157,8 @@ function operationWords({ code, message, record }: EventRow, alerts: readonly Al
     case "alert_silenced": {
       const isEnd = textAt(record, "event.reason") === "unsilenced";
       const key = textAt(record, "labels.party");
-      const about = key === undefined ? "" : ` for ${plain(key)}`;
-      return `${isEnd ? "end of the " : ""}${visible(message ?? "silence", 120)}${about}`;
+      const about = key === undefined ? "" : ` for ${sentence(key)}`;
+      return `${isEnd ? "end of the " : ""}${sentence(message ?? "silence", 120)}${about}`;
     }
     case "sys_reload": {
       const failed = textAt(record, "event.outcome") === "failure" ? " failed" : "";
@@ -168,7 +168,7 @@ function operationWords({ code, message, record }: EventRow, alerts: readonly Al
       const on = target(record);
       const words = code === "authz_admin" ? "an operation" : "roles changed";
       if (action !== undefined) return `${plain(action, 40)}${on === "" ? "" : ` ${on}`}`;
-      return `${on === "" ? "" : `${on}: `}${plain(message ?? words, 160)}`;
+      return `${on === "" ? "" : `${on}: `}${sentence(message ?? words, 160)}`;
     }
   }
 }
@@ -195,13 +195,13 @@ function alertLines(alerts: readonly Alert[]): string[] {
     const key =
       alert.key === undefined
         ? ""
-        : `, ${plain(alert.key.kind, 20)} ${plain(alert.key.name ?? alert.key.value)}`;
+        : `, ${plain(alert.key.kind, 20)} ${party(alert.key.kind, alert.key.name ?? alert.key.value)}`;
     const noticed =
       alert.acknowledgedBy === undefined ? "" : `, acknowledged by ${plain(alert.acknowledgedBy)}`;
     const events = plural(alert.count, "event");
     const times = `from ${utc(alert.firstMs)} to ${utc(alert.lastMs)}`;
     const state = alert.state === "resolved" ? "resolved" : alert.severity;
-    return `${state} ${visible(alert.rule, 20)} ${plain(alert.title)}${key}, ${events} ${times}${noticed}`;
+    return `${state} ${visible(alert.rule, 20)} ${sentence(alert.title)}${key}, ${events} ${times}${noticed}`;
   });
 }
 
@@ -217,12 +217,33 @@ function ruleWords(rule: string, ruleText: string | undefined): string {
   return ruleText === undefined || ruleText === rule ? name : `${visible(ruleText)} (${name})`;
 }
 
-/** A text that stays a text in a chat: on one line, no link, no mention. */
+/** A client as an offender or as the key of an alert; the server names networks. */
+function party(kind: string, value: string): string {
+  return kind === "prefix" ? visible(value) : plain(value);
+}
+
+/** A dot of a domain name, in each of its forms. */
+const DOT = /[.\u3002\uFF0E\uFF61](?=[\p{L}\p{N}\p{S}_-])/gu;
+/** The same, but not between digits: no top-level domain begins with a digit. */
+const DOT_OF_DOMAIN =
+  /[.\u3002\uFF0E\uFF61](?=[\p{L}\p{S}_-])|(?<!\p{N})[.\u3002\uFF0E\uFF61](?=\p{N})/gu;
+
+/** A text of a client that stays a text in a chat: on one line, no link, no mention. */
 export function plain(text: string, most?: number): string {
-  return visible(text, most)
+  return unlinked(visible(text, most), DOT);
+}
+
+/** A sentence that can contain texts of clients; its numbers and networks stay readable. */
+export function sentence(text: string, most?: number): string {
+  return unlinked(visible(text, most), DOT_OF_DOMAIN);
+}
+
+function unlinked(text: string, dot: RegExp): string {
+  return text
     .replaceAll("://", ": //")
-    .replace(/www\./gi, "www .")
-    .replaceAll("@", "@ ");
+    .replaceAll("@", "@ ")
+    .replace(dot, "[$&]")
+    .replace(/\](?=\()|\[(?=~)/g, "$& ");
 }
 
 /** Date and time with seconds, in UTC. */
