@@ -273,6 +273,45 @@ describe("T-408: the dashboard", () => {
     await close();
   });
 
+  test("keeps an opened record open, with the focus, when another one of its kind comes", async () => {
+    const { page, complaints, close } = await open();
+    await page.getByText(/^Live, /).waitFor();
+    const rows = page.getByRole("region", { name: "Security records" }).locator(".stream > li");
+    /** @param {number} index */
+    const send = (index) => {
+      const record = {
+        "@timestamp": new Date().toISOString(),
+        log: { level: "critical" },
+        event: { code: "sys_crash", sequence: 400_000 + index },
+        labels: { conn_id: `0-${index}`, handler: `chat:send ${index}` },
+      };
+      mock.send("event", { record, dropped: 0 });
+    };
+    const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "");
+    send(1);
+    const row = rows.filter({ hasText: "sys_crash" });
+    const head = row.getByRole("button").first();
+    await head.focus();
+    await page.keyboard.press("Enter");
+    await row.getByText("chat:send 1").waitFor();
+    assert.equal(await row.getByRole("button").count(), 2, "the row, and one to close");
+    assert.deepEqual(await violations(page), []);
+    send(2);
+    await row.getByText("2 records since").waitFor();
+    assert.match(await focused(), /sys_crash.*2 records since/);
+    assert.equal(await head.getAttribute("aria-expanded"), "true");
+    await row.getByText("chat:send 1").waitFor();
+    assert.equal(await row.getByText("chat:send 2").count(), 0, "only the one that was read");
+    assert.deepEqual(await violations(page), []);
+    // The focus on its button stays as well.
+    await row.getByRole("button", { name: "Close connection 0-1" }).focus();
+    send(3);
+    await row.getByText("3 records since").waitFor();
+    assert.equal(await focused(), "Close");
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
   test("has state, sentence and the first offer on one screen of a phone", async () => {
     mock.scene = "attack";
     const { page, close } = await open({ viewport: { width: 390, height: 664 } });

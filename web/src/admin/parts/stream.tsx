@@ -1,6 +1,7 @@
 // The stream of security records: chips, pause, and a row that opens.
 // Never: a row that a flood hides, or that moves while the stream is paused.
-import { signal, useSignal } from "@preact/signals";
+import { signal, useSignal, type Signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { closeConnection } from "../live/operations";
 import { dropped, events, groups, paused } from "../live/state";
 import { flatten, type EventRow } from "../model/event";
@@ -83,39 +84,35 @@ export function Stream() {
   );
 }
 
-/** The records of one kind; a single one is shown as itself. */
+/** The records of one kind as one row; a single one is shown as itself. */
 function GroupItem({ group }: { group: EventGroup }) {
   const isOpen = useSignal(false);
   const [newest] = group.rows;
-  if (group.count === 1) return <EventItem row={newest} />;
+  const isSingle = group.count === 1;
+  const lastMs = isSingle ? newest.atMs : group.lastMs;
   return (
     <li data-row tabIndex={-1} class="event">
-      <button
-        type="button"
-        class="event-head"
-        aria-expanded={isOpen.value}
-        onClick={() => (isOpen.value = !isOpen.value)}
-      >
-        <time>{clock(group.lastMs)}</time>
-        <span class={`badge ${newest.level}`}>{newest.level}</span>
-        <span class="code">{visible(newest.code, 60)}</span>
-        <span class="source">
-          {newest.rule !== undefined && <span>{visible(newest.rule, 40)} </span>}
-          <span class="count">
-            {count(group.count)} records since {clock(group.startMs)}
-          </span>
-          , the last one of {newest.user !== undefined && <Text most={40}>{newest.user}</Text>}{" "}
-          {newest.address ?? (newest.user === undefined ? "the server" : "")}
-        </span>
-      </button>
+      <Head isOpen={isOpen} newest={newest} atMs={lastMs}>
+        {isSingle ? (
+          <Source row={newest} />
+        ) : (
+          <>
+            <span class="count">
+              {count(group.count)} records since {clock(group.startMs)}
+            </span>
+            , the last one of {newest.user !== undefined && <Text most={40}>{newest.user}</Text>}{" "}
+            {newest.address ?? (newest.user === undefined ? "the server" : "")}
+          </>
+        )}
+      </Head>
       {isOpen.value && (
         <>
           {group.count > group.rows.length && (
             <p class="hint">The newest {group.rows.length}; the tab Audit finds the others.</p>
           )}
-          <ul class="rows members">
+          <ul class={isSingle ? "rows" : "rows members"}>
             {group.rows.map((row) => (
-              <EventItem key={row.key} row={row} />
+              <Member key={row.key} row={row} isSingle={isSingle} />
             ))}
           </ul>
         </>
@@ -124,39 +121,82 @@ function GroupItem({ group }: { group: EventGroup }) {
   );
 }
 
+/** A record of a group. One that is read alone stays open, and keeps the focus, when others come. */
+function Member({ row, isSingle }: { row: EventRow; isSingle: boolean }) {
+  const isOpen = useSignal(isSingle);
+  return (
+    <li data-row={isSingle ? undefined : true} tabIndex={isSingle ? undefined : -1} class="event">
+      {!isSingle && <RecordHead isOpen={isOpen} row={row} />}
+      {isOpen.value && <Details row={row} />}
+    </li>
+  );
+}
+
 export function EventItem({ row }: { row: EventRow }) {
   const isOpen = useSignal(false);
   return (
     <li data-row tabIndex={-1} class="event">
-      <button
-        type="button"
-        class="event-head"
-        aria-expanded={isOpen.value}
-        onClick={() => (isOpen.value = !isOpen.value)}
-      >
-        <time>{row.atMs === undefined ? "" : clock(row.atMs)}</time>
-        <span class={`badge ${row.level}`}>{row.level}</span>
-        <span class="code">{visible(row.code, 60)}</span>
-        <span class="source">
-          {row.rule !== undefined && <span>{visible(row.rule, 40)} </span>}
-          {row.user !== undefined && <Text most={40}>{row.user}</Text>} {row.address ?? ""}
-        </span>
-      </button>
-      {isOpen.value && (
-        <>
-          <dl class="details">
-            {flatten(row.record).map(([path, value]) => (
-              <>
-                <dt>{visible(path, 60)}</dt>
-                <dd>{visible(value, 500)}</dd>
-              </>
-            ))}
-          </dl>
-          {row.connection !== undefined && (
-            <Do operation={closeConnection(row.connection)}>Close</Do>
-          )}
-        </>
-      )}
+      <RecordHead isOpen={isOpen} row={row} />
+      {isOpen.value && <Details row={row} />}
     </li>
+  );
+}
+
+interface HeadProps {
+  isOpen: Signal<boolean>;
+  newest: EventRow;
+  atMs: number | undefined;
+  children: ComponentChildren;
+}
+
+/** The button that opens a row. */
+function Head({ isOpen, newest, atMs, children }: HeadProps) {
+  return (
+    <button
+      type="button"
+      class="event-head"
+      aria-expanded={isOpen.value}
+      onClick={() => (isOpen.value = !isOpen.value)}
+    >
+      <time>{atMs === undefined ? "" : clock(atMs)}</time>
+      <span class={`badge ${newest.level}`}>{newest.level}</span>
+      <span class="code">{visible(newest.code, 60)}</span>
+      <span class="source">
+        {newest.rule !== undefined && <span>{visible(newest.rule, 40)} </span>}
+        {children}
+      </span>
+    </button>
+  );
+}
+
+function RecordHead({ isOpen, row }: { isOpen: Signal<boolean>; row: EventRow }) {
+  return (
+    <Head isOpen={isOpen} newest={row} atMs={row.atMs}>
+      <Source row={row} />
+    </Head>
+  );
+}
+
+function Source({ row }: { row: EventRow }) {
+  return (
+    <>
+      {row.user !== undefined && <Text most={40}>{row.user}</Text>} {row.address ?? ""}
+    </>
+  );
+}
+
+function Details({ row }: { row: EventRow }) {
+  return (
+    <>
+      <dl class="details">
+        {flatten(row.record).map(([path, value]) => (
+          <>
+            <dt>{visible(path, 60)}</dt>
+            <dd>{visible(value, 500)}</dd>
+          </>
+        ))}
+      </dl>
+      {row.connection !== undefined && <Do operation={closeConnection(row.connection)}>Close</Do>}
+    </>
   );
 }
