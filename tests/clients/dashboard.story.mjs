@@ -205,6 +205,37 @@ describe("T-408: the dashboard", () => {
     await close();
   });
 
+  test("keeps a reason that was typed when the confirmation is cancelled", async () => {
+    mock.scene = "attack";
+    mock.needsLogin = true;
+    const { page, complaints, close } = await open();
+    await page.getByRole("button", { name: "Block 203.0.113.0/24" }).first().click();
+    const dialog = page.getByRole("dialog", { name: "Block 203.0.113.0/24" });
+    await dialog.getByText("3 connections of signed-in users stay").waitFor();
+    const reason = dialog.getByLabel("Reason");
+    const selected = () =>
+      reason.evaluate((/** @type {HTMLInputElement} */ { selectionStart, selectionEnd }) => [
+        selectionStart,
+        selectionEnd,
+      ]);
+    const { length } = await reason.inputValue();
+    assert.deepEqual(await selected(), [0, length], "the proposal");
+    await page.keyboard.type("flood at night");
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "Confirm your identity" }).waitFor();
+    await page.keyboard.press("Escape");
+    await reason.waitFor();
+    assert.equal(await reason.evaluate((element) => document.activeElement === element), true);
+    const [start, end] = await selected();
+    assert.equal(start, end, "nothing is selected");
+    await page.keyboard.press("End");
+    await page.keyboard.type(", again");
+    assert.equal(await reason.inputValue(), "flood at night, again");
+    assert.deepEqual(mock.operations, []);
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
   test("marks blocks in the charts of rejections and load", async () => {
     mock.scene = "attack";
     const window = /** @type {const} */ ({

@@ -15,13 +15,14 @@ interface Props {
   pattern?: string;
   /** Values that are offered; others are possible. */
   choices?: readonly string[];
+  /** The value that is proposed: typing replaces it. */
+  proposal?: string | undefined;
   focus?: boolean;
 }
 
 export function Field(props: Props) {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
-  const proposed = useRef(props.value.value);
   useEffect(() => {
     if (props.focus) input.current?.focus();
   }, []);
@@ -43,7 +44,7 @@ export function Field(props: Props) {
     "aria-describedby": hint === undefined ? undefined : `${id}-hint`,
     // Typing replaces a proposed value, but never what the user has typed.
     onFocus: ({ currentTarget }: { currentTarget: HTMLInputElement }) => {
-      if (!props.focus || currentTarget.value !== proposed.current) return;
+      if (currentTarget.value !== props.proposal) return;
       currentTarget.select();
       // The browser scrolls to the end of a selection; a proposal is read from its beginning.
       requestAnimationFrame(() => (currentTarget.scrollLeft = 0));

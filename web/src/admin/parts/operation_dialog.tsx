@@ -17,12 +17,13 @@ import {
   type Operation,
 } from "../live/operations";
 import { done } from "../live/state";
-import type { Json } from "../model/read";
+import { text, type Json } from "../model/read";
 
 const HOUR_S = 3600;
 
 export function OperationDialog({ operation }: { operation: Operation }) {
-  const reason = useSignal(String(operation.payload["reason"] ?? ""));
+  const proposal = text(operation.payload["reason"]);
+  const reason = useSignal(proposal ?? "");
   const offered = operation.payload["duration_s"];
   const durationS = useSignal(typeof offered === "number" ? offered : HOUR_S);
   const scope = useSignal(String(operation.payload["scope"] ?? "unauthenticated"));
@@ -80,6 +81,7 @@ export function OperationDialog({ operation }: { operation: Operation }) {
           hint="3 to 200 characters. The security log keeps it."
           minLength={3}
           maxLength={200}
+          proposal={proposal}
           focus
         />
         <Problem refusal={act.refusal.value} />
