@@ -7,7 +7,13 @@ import {
   withChanges,
   type BlockChange,
 } from "../src/admin/model/block_change";
-import { changesBetween, markLabel, marksOf, marksSentence, placed } from "../src/admin/model/mark";
+import {
+  changesBetween,
+  groupMarks,
+  markLabel,
+  marksOf,
+  marksSentence,
+} from "../src/admin/model/mark";
 import type { Timeline } from "../src/admin/model/timeline";
 
 const T0 = Date.parse("2026-10-01T03:00:00Z");
@@ -58,7 +64,7 @@ test("a mark is in the period of its chart, and the newest one at its end", () =
 
 test("marks that are near share a label", () => {
   const label = (changes: readonly BlockChange[]) => {
-    const groups = placed(marksOf(timeline, changes), (index) => index * 10, 90);
+    const groups = groupMarks(marksOf(timeline, changes), (index) => index * 10, 90);
     return groups.map(({ x, marks }) => `${x} ${markLabel(marks)}`);
   };
   const cases: [readonly BlockChange[], string[]][] = [

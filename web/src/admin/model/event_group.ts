@@ -36,7 +36,7 @@ export function withRecord(groups: readonly EventGroup[], row: EventRow): readon
     group.kind === kind && atMs >= group.startMs - PAUSE_MS && atMs <= group.lastMs + PAUSE_MS;
   const known = groups.find(fits);
   if (known !== undefined) {
-    const longer = grown(known, row, atMs);
+    const longer = withRow(known, row, atMs);
     return groups.map((group) => (group === known ? longer : group));
   }
   const group = { key: row.key, kind, startMs: atMs, lastMs: atMs, count: 1, rows: [row] } as const;
@@ -47,7 +47,7 @@ export function withRecord(groups: readonly EventGroup[], row: EventRow): readon
   return all.filter((one) => one !== oldest);
 }
 
-function grown(group: EventGroup, row: EventRow, atMs: number): EventGroup {
+function withRow(group: EventGroup, row: EventRow, atMs: number): EventGroup {
   const rows = [row, ...group.rows].sort((a, b) => (b.atMs ?? 0) - (a.atMs ?? 0));
   const [newest = row, ...others] = rows.slice(0, ROWS_MAX);
   return {

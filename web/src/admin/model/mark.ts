@@ -43,7 +43,7 @@ export function markLabel(marks: readonly Mark[]): string {
 }
 
 /** Groups of marks whose labels would overlap, each at the position of its first mark. */
-export function placed(
+export function groupMarks(
   marks: readonly Mark[],
   x: (index: number) => number,
   apart: number,

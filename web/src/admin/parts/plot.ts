@@ -1,7 +1,7 @@
 // The drawing of a chart: axes, lines, threshold, marks.
 // Never: two series that differ by colour alone; their dashes differ as well.
 import uPlot from "uplot";
-import { markLabel, placed, type Mark } from "../model/mark";
+import { groupMarks, markLabel, type Mark } from "../model/mark";
 import { clock, count } from "../model/words";
 import type { Line } from "./chart";
 
@@ -89,7 +89,7 @@ function drawMarks(chart: uPlot, colour: string, marks: readonly Mark[]): void {
     ctx.lineTo(place(index), top + height);
     ctx.stroke();
   }
-  for (const group of placed(marks, place, LABEL_WIDTH * scale)) {
+  for (const group of groupMarks(marks, place, LABEL_WIDTH * scale)) {
     const label = markLabel(group.marks);
     const room = left + width - group.x;
     const isLeft = ctx.measureText(label).width + 4 * scale > room;
