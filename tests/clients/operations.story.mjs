@@ -187,7 +187,7 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await operate("Enable the account: grace");
     assert.equal((await login()).status, 200);
     await show("");
-    await summaryHas("(moderator), by chief: a story of the dashboard\n");
+    await summaryHas(" (moderator user), by chief: a story of the dashboard\n");
   });
 
   test("records of a pause are shown when the stream continues", async () => {
