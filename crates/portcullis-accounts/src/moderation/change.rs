@@ -90,6 +90,7 @@ impl Moderator<'_> {
         let mut record = by;
         record.outcome = Outcome::Success;
         record.target = Some(target.id.clone());
+        record.target_name = Some(target.name().to_string());
         match change {
             Moderation::Store(UserChangeKind::Roles(roles)) => {
                 record.code = Code::PrivilegePermissionsChanged;

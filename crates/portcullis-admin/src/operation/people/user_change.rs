@@ -258,4 +258,5 @@ fn target(call: &Call, request: &UserRequest) -> Result<Arc<User>, Denial> {
 
 fn set_target(record: &mut Record, user: &User) {
     record.target = Some(user.id.clone());
+    record.target_name = Some(user.name().to_string());
 }
