@@ -12,8 +12,8 @@ pub(crate) struct EventRates {
 }
 
 impl EventRates {
-    /// Adds an event. Events of one name in several namespaces share their count if their rates have
-    /// the same period; the first of these rates stays.
+    /// Adds an event. Events of one name in several namespaces share their count if their rates
+    /// have the same period; the first of these rates stays.
     pub(crate) fn add(&self, name: &str, rate: Rate) {
         let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
         let is_listed =

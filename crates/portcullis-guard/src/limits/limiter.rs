@@ -187,9 +187,9 @@ impl Limiter {
     /// As [`Limiter::check_penalty`], without prolonging the block: for requests that a page of
     /// another site may have caused.
     pub(crate) fn check_blocked(&self, client: IpAddr, now: Now) -> Result<(), Denial> {
-        let (limit, rate) = (Limit::PenaltyPerPrefix, self.policy().options.penalty_per_prefix);
+        let limit = Limit::PenaltyPerPrefix;
         let (narrow, _) = address::prefixes(client);
-        self.judged(limit, self.rates.check_block(limit, self.rates.key(narrow), &rate, now))
+        self.judged(limit, self.rates.check_block(limit, self.rates.key(narrow), now))
     }
 
     /// Checks that a user is not blocked for violations.
@@ -199,8 +199,7 @@ impl Limiter {
     pub(crate) fn check_user_penalty(&self, user: &UserId, now: Now) -> Result<(), Denial> {
         let limit = Limit::PenaltyPerUser;
         let key = self.rates.key(user);
-        let rate = self.policy().options.penalty_per_user;
-        let outcome = self.rates.check_block(limit, key, &rate, now);
+        let outcome = self.rates.check_block(limit, key, now);
         self.judged(limit, outcome)
     }
 

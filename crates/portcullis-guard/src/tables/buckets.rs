@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis_model::{Limit, LimitKey, Now};
 
+use crate::tables::block::ViolationCount;
 use crate::tables::rate::{NS_A_MS, PERIOD_MAX_MS, Penalty, Rate, nanoseconds};
 use crate::tables::rate_table::{Bucket, RejectionCost, Table};
 
@@ -273,17 +274,11 @@ impl Rates {
 
     /// Checks whether a key is blocked by [`Rates::count_violation`]. The error is the time left,
     /// in ms.
-    pub(crate) fn check_block(
-        &self,
-        limit: Limit,
-        key: u64,
-        rate: &Rate,
-        now: Now,
-    ) -> Result<(), u64> {
-        let within_ns = nanoseconds(now).saturating_add(rate.period_ns());
-        match self.arrival_ns(limit, key).checked_sub(within_ns) {
-            None | Some(0) => Ok(()),
-            Some(left_ns) => Err(left_ns.div_ceil(NS_A_MS)),
+    pub(crate) fn check_block(&self, limit: Limit, key: u64, now: Now) -> Result<(), u64> {
+        let count = ViolationCount::stored(self.arrival_ns(limit, key));
+        match count.left_ms(nanoseconds(now)) {
+            0 => Ok(()),
+            left_ms => Err(left_ms),
         }
     }
 
@@ -305,21 +300,14 @@ impl Rates {
         now: Now,
     ) {
         let Some(table) = self.table(place(limit)) else { return };
-        let (key, now_ns) = (salted(limit, key), nanoseconds(now));
-        let taken =
-            table.with(key, now_ns, |bucket| bucket.take(rate, now_ns, RejectionCost::Free));
-        if taken.is_err() {
-            let first = now_ns.saturating_add(rate.period_ns() + penalty.length_ms * NS_A_MS);
-            let last = now_ns.saturating_add(rate.period_ns() + penalty.longest_ms * NS_A_MS);
-            table.change(key, |arrival_ns| {
-                let further = arrival_ns.saturating_add(penalty.length_ms * NS_A_MS / 60);
-                if arrival_ns > now_ns.saturating_add(rate.period_ns()) {
-                    further.min(last)
-                } else {
-                    first
-                }
-            });
-        }
+        let now_ns = nanoseconds(now);
+        let count = |bucket: &mut Bucket| {
+            let count = ViolationCount::stored(bucket.arrival_ns);
+            bucket.arrival_ns = count.after_violation(rate, penalty, now_ns).to_stored();
+            Ok(())
+        };
+        // A full table has no bucket for another key.
+        let _full = table.with(salted(limit, key), now_ns, count);
     }
 
     /// Clears the bucket of a limit and key.
@@ -330,11 +318,15 @@ impl Rates {
     }
 
     /// When a bucket has drained. An arrival time of a former rate is capped, where the limit has
-    /// no debts.
+    /// no debts of bytes.
     fn capped_ns(&self, limit: Limit, key: u64, rate: &Rate, now_ns: u64) -> u64 {
         match self.table(place(limit)) {
             Some(table) if !has_debts(limit) => {
                 table.capped_ns(salted(limit, key), rate.used_up_ns(now_ns))
+            }
+            Some(_) if has_blocks(limit) => {
+                let count = ViolationCount::stored(self.arrival_ns(limit, key));
+                count.drained_ns(rate, now_ns)
             }
             Some(_) | None => self.arrival_ns(limit, key),
         }
@@ -375,15 +367,16 @@ fn place(limit: Limit) -> BucketTable {
 
 /// Whether a bucket of a limit can be beyond its rate: bytes that have arrived, blocks.
 fn has_debts(limit: Limit) -> bool {
-    matches!(
+    let has_bytes = matches!(
         limit,
-        Limit::BytesPerConnection
-            | Limit::BytesPerUser
-            | Limit::BytesPerPrefix
-            | Limit::BytesTotal
-            | Limit::PenaltyPerPrefix
-            | Limit::PenaltyPerUser
-    )
+        Limit::BytesPerConnection | Limit::BytesPerUser | Limit::BytesPerPrefix | Limit::BytesTotal
+    );
+    has_bytes || has_blocks(limit)
+}
+
+/// Whether a bucket of a limit holds a [`ViolationCount`].
+fn has_blocks(limit: Limit) -> bool {
+    matches!(limit, Limit::PenaltyPerPrefix | Limit::PenaltyPerUser)
 }
 
 /// Different limits of one key have different buckets.
@@ -496,7 +489,7 @@ mod tests {
         let penalty = Penalty { length_ms: 60_000, longest_ms: 600_000 };
         let key = rates.key("client");
         let count_violation = |ms| rates.count_violation(limit, key, &rate, penalty, at(ms));
-        let wait_ms = |ms| rates.check_block(limit, key, &rate, at(ms)).err().unwrap_or(0);
+        let wait_ms = |ms| rates.check_block(limit, key, at(ms)).err().unwrap_or(0);
         for _ in 0..3 {
             count_violation(0);
         }
@@ -565,7 +558,10 @@ mod tests {
         (0..2).for_each(|_| rates.count_violation(limit, 7, &rate, penalty, at(0)));
         assert!(rates.used(limit, 7, &quick, at(0)) > quick.count);
         rates.count_violation(limit, 7, &quick, penalty, at(0));
-        assert!(rates.check_block(limit, 7, &quick, at(500_000)).is_err());
+        assert!(rates.check_block(limit, 7, at(500_000)).is_err());
+        let slow = Rate::per(1_000, 36_000_000);
+        assert!(rates.used(limit, 7, &slow, at(0)) > slow.count);
+        assert!(rates.check(limit, 7, &slow, at(0)).is_err_and(|wait_ms| wait_ms > 600_000));
         for limit in [Limit::BytesPerUser, Limit::BytesTotal] {
             assert!(rates.spend(limit, 7, &rate, 9, at(0)).is_err());
             rates.cap_totals([(limit, quick)], at(0));

@@ -3,6 +3,7 @@
 
 pub(crate) mod network_table; // networks around an address
 pub(crate) mod rate; // rates as GCRA
+pub(crate) mod block; // the block of a key after violations
 pub(crate) mod rate_table; // buckets by key, in a table of fixed size
 pub(crate) mod buckets; // the buckets of all rates
 pub(crate) mod shares; // the share of each party

@@ -21,7 +21,8 @@ const RESTART_WAIT_S: u64 = 15 * 60;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LastFailure {
-    /// The directory of the authority, and the names. A restart with others waits for nothing.
+    /// The directory of the authority, and the names. A restart with others does not wait, except
+    /// that a rate limit holds for other names as well.
     pub(super) directory: String,
     pub(super) names: Vec<String>,
     /// Failures since the last success.
@@ -35,6 +36,11 @@ pub(super) struct LastFailure {
 impl LastFailure {
     pub(super) fn is_limited(kind: FailureKind) -> bool {
         matches!(kind, FailureKind::RateLimited)
+    }
+
+    /// Whether a start with this authority and these names follows the failure.
+    pub(super) fn counts_for(&self, directory: &str, names: &[String]) -> bool {
+        self.directory == directory && (self.is_rate_limited || self.names == names)
     }
 
     /// Reads the note. An unreadable one is the same as none.
@@ -107,6 +113,21 @@ mod tests {
             let now = Now { monotonic_ms: 0, unix_ms: now_unix_s.saturating_mul(1_000) };
             let failure = failure(next_unix_s, is_rate_limited);
             assert_eq!(failure.wait_s(now), expect, "{next_unix_s} {is_rate_limited} {now_unix_s}");
+        }
+    }
+
+    #[test]
+    fn failure_counts_for_its_names_and_a_rate_limit_for_all() {
+        let directory = "https://ca.example/dir";
+        for (is_rate_limited, directory, name, expect) in [
+            (false, directory, "chat.example", true),
+            (false, directory, "news.example", false),
+            (true, directory, "news.example", true),
+            (true, "https://other.example/dir", "chat.example", false),
+        ] {
+            let failure = failure(10_120, is_rate_limited);
+            let counts = failure.counts_for(directory, &[String::from(name)]);
+            assert_eq!(counts, expect, "{is_rate_limited} {directory} {name}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! The times of renewals and of further attempts.
 //! Never: two servers at the same moment by design; each time has a random part.
 
+use std::collections::VecDeque;
+
 use portcullis_model::Now;
 
 use crate::acme::failure::FailureKind;
@@ -15,6 +17,10 @@ const RETRY_MAX_S: u64 = 12 * HOUR_S;
 pub(super) const RATE_LIMITED_S: (u64, u64) = (6 * HOUR_S, 24 * HOUR_S);
 /// The shortest wait after a success: a wrong clock causes no loop of orders.
 const AFTER_SUCCESS_S: u64 = HOUR_S;
+
+/// The orders that reloads start within an hour at most: a loop of reloads with other names does
+/// not use up the limits of the authority.
+const RELOAD_ORDERS_MAX: usize = 4;
 
 /// A random part of a time: a fraction of [`u32::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +70,14 @@ pub(crate) fn retry_wait_s(
     wait.saturating_sub(early).max(retry_after_s.unwrap_or(0).min(most))
 }
 
+/// The part of a wait after a failure that the authority requested: it holds for other names too.
+pub(crate) fn requested_wait_s(kind: FailureKind, wait_s: u64, retry_after_s: Option<u64>) -> u64 {
+    match kind {
+        FailureKind::RateLimited => wait_s,
+        FailureKind::Other => retry_after_s.unwrap_or(0).min(wait_s),
+    }
+}
+
 /// When the next attempt starts: a wall-clock time, and not before a wait has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -90,6 +104,16 @@ impl Plan {
         Self { due_unix_s: i64::MIN, not_before_ms: after(now, wait_s) }
     }
 
+    /// The same, and not before a wait has passed.
+    pub(crate) fn with_wait(self, wait_s: u64, now: Now) -> Self {
+        Self { not_before_ms: self.not_before_ms.max(after(now, wait_s)), ..self }
+    }
+
+    /// Whether it renews a complete certificate; otherwise an order waits, which keeps its time.
+    pub(crate) fn is_renewal(self) -> bool {
+        self.due_unix_s > i64::MIN
+    }
+
     /// Changes the wall-clock time only.
     pub(crate) fn with_due(self, due_unix_s: i64) -> Self {
         Self { due_unix_s, ..self }
@@ -103,6 +127,61 @@ impl Plan {
     pub(crate) fn next_unix_s(self, now: Now) -> i64 {
         let wait_s = self.not_before_ms.saturating_sub(now.monotonic_ms) / 1_000;
         now.unix_s().saturating_add(i64::try_from(wait_s).unwrap_or(i64::MAX)).max(self.due_unix_s)
+    }
+}
+
+/// The bounds of orders that reloads start; times on the monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct ReloadOrders {
+    /// When the newest ones started, the oldest first; at most [`RELOAD_ORDERS_MAX`].
+    started_ms: VecDeque<u64>,
+    /// Whether the next attempt is the first one for the names of a reload.
+    is_pending: bool,
+    /// The end of the wait that the authority requested.
+    requested_until_ms: u64,
+}
+
+impl ReloadOrders {
+    /// The plan of an order for the names of a reload.
+    pub(crate) fn request(&mut self, now: Now) -> Plan {
+        self.is_pending = true;
+        let oldest_ms = self.started_ms.front().filter(|_| self.is_full());
+        let free_ms = oldest_ms.map_or(0, |oldest_ms| oldest_ms.saturating_add(HOUR_S * 1_000));
+        let not_before_ms = free_ms.max(self.requested_until_ms);
+        if not_before_ms <= now.monotonic_ms {
+            return Plan::NOW;
+        }
+        Plan { not_before_ms, ..Plan::NOW }
+    }
+
+    /// The certificate in use has all names of the newest reload.
+    pub(crate) fn cancel(&mut self) {
+        self.is_pending = false;
+    }
+
+    /// Counts an attempt that starts now, if it is the first one for the names of a reload.
+    pub(crate) fn start(&mut self, now: Now) {
+        if !std::mem::take(&mut self.is_pending) {
+            return;
+        }
+        if self.is_full() {
+            self.started_ms.pop_front();
+        }
+        self.started_ms.push_back(now.monotonic_ms);
+    }
+
+    /// Keeps a wait that the authority has requested, for all names.
+    pub(crate) fn wait(&mut self, wait_s: u64, now: Now) {
+        self.requested_until_ms = after(now, wait_s);
+    }
+
+    /// Whether the authority has requested a wait that goes on.
+    pub(crate) fn must_wait(&self, now: Now) -> bool {
+        self.requested_until_ms > now.monotonic_ms
+    }
+
+    fn is_full(&self) -> bool {
+        self.started_ms.len() >= RELOAD_ORDERS_MAX
     }
 }
 
@@ -200,5 +279,68 @@ mod tests {
         assert!(!success.is_due(at(3_699, 12_599)));
         assert!(success.is_due(at(3_700, 12_600)));
         assert_eq!(success.with_due(20_000).next_unix_s(at(3_700, 12_600)), 20_000);
+    }
+
+    fn monotonic(seconds: u64) -> Now {
+        Now { monotonic_ms: seconds * 1_000, unix_ms: 0 }
+    }
+
+    #[test]
+    fn reloads_start_four_orders_within_an_hour() {
+        let mut orders = ReloadOrders::default();
+        // Reloads each minute: their second, and that of the order which they start.
+        let mut started = Vec::new();
+        let mut plan = Plan::at(i64::MAX);
+        for second in 0..3 * 3_600 {
+            let now = monotonic(second);
+            if second % 60 == 0 {
+                plan = orders.request(now);
+                assert!(!plan.is_renewal(), "the window of the authority does not move it");
+            }
+            if plan.is_due(now) {
+                orders.start(now);
+                started.push(second);
+                plan = Plan::at(i64::MAX);
+            }
+        }
+        let first = [0, 60, 120, 180];
+        let expect: Vec<u64> = (0..3).flat_map(|hour| first.map(|at| hour * 3_600 + at)).collect();
+        assert_eq!(started, expect);
+        // Retries after a failure, and renewals, are not orders of a reload.
+        (0..9).for_each(|_| orders.start(monotonic(20_000)));
+        assert_eq!(orders.request(monotonic(20_000)), Plan::NOW);
+        orders.cancel();
+        orders.start(monotonic(20_001));
+        assert_eq!(orders.request(monotonic(20_001)), Plan::NOW);
+    }
+
+    #[test]
+    fn wait_that_the_authority_requested_holds_for_the_names_of_a_reload() {
+        use FailureKind::{Other, RateLimited};
+        for (kind, retry_after_s, wait_s, expect) in [
+            (RateLimited, Some(36_000), 36_000, 36_000),
+            (RateLimited, None, 20_000, 20_000),
+            (Other, Some(600), 600, 600),
+            (Other, Some(99_999), 43_200, 43_200),
+            (Other, Some(30), 120, 30),
+            (Other, None, 120, 0),
+        ] {
+            let requested_s = requested_wait_s(kind, wait_s, retry_after_s);
+            assert_eq!(requested_s, expect, "{kind:?} {retry_after_s:?}");
+            let mut orders = ReloadOrders::default();
+            orders.wait(requested_s, monotonic(100));
+            for _ in 0..5 {
+                let plan = orders.request(monotonic(101));
+                assert_eq!(plan.is_due(monotonic(101)), requested_s == 0, "{kind:?}");
+                assert!(plan.is_due(monotonic(100 + requested_s.max(1))), "{kind:?}");
+            }
+            assert_eq!(orders.must_wait(monotonic(101)), requested_s > 0, "{kind:?}");
+            assert!(!orders.must_wait(monotonic(100 + requested_s)), "{kind:?}");
+        }
+        // A restart with other names keeps it as well.
+        let plan = Plan::at(5).with_wait(60, monotonic(1));
+        assert_eq!((plan.is_due(monotonic(60)), plan.is_renewal()), (false, true));
+        let failed = Plan::after_failure(600, monotonic(1));
+        assert_eq!(failed.with_wait(60, monotonic(1)), failed);
     }
 }

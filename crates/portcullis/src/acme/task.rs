@@ -15,7 +15,9 @@ use crate::acme::failure::AcmeFailure;
 use crate::acme::last_failure::LastFailure;
 use crate::acme::names::AcmeNames;
 use crate::acme::renewal_info::USUAL_WAIT_S;
-use crate::acme::schedule::{Jitter, Plan, moment_of_window, renewal_unix_s, retry_wait_s};
+use crate::acme::schedule::{
+    Jitter, Plan, ReloadOrders, moment_of_window, renewal_unix_s, requested_wait_s, retry_wait_s,
+};
 use crate::acme::state::AcmeState;
 use crate::acme::stored::{self, IssuedCertificate};
 use crate::acme::transport::Transport;
@@ -117,6 +119,7 @@ struct AcmeTask {
     current: Option<Current>,
     /// Failures since the last success.
     failures: u32,
+    reload_orders: ReloadOrders,
     /// When the authority is asked for its window, on the monotonic clock.
     window_due_ms: u64,
     not_stored: Option<UnstoredCertificate>,
@@ -148,13 +151,22 @@ impl AcmeTask {
         if current.is_some() {
             parts.state.set_stored();
         }
-        let (failures, plan) = after_restart(&authority, plan, now);
-        let window_due_ms = now.monotonic_ms;
-        Self { authority, parts, plan, current, failures, window_due_ms, not_stored: None }
+        let mut reload_orders = ReloadOrders::default();
+        let (failures, plan) = after_restart(&authority, plan, &mut reload_orders, now);
+        Self {
+            authority,
+            parts,
+            plan,
+            current,
+            failures,
+            reload_orders,
+            window_due_ms: now.monotonic_ms,
+            not_stored: None,
+        }
     }
 
-    /// Takes over the names of the newest reload. If the certificate misses one of them, it is
-    /// ordered at once, as after a restart.
+    /// Takes over the names of the newest reload. If the certificate misses one of them, another
+    /// one is ordered: at once, within the bounds of [`ReloadOrders`].
     fn follow_names(&mut self, now: Now) {
         let newest = self.parts.names.load();
         if *newest == self.authority.names {
@@ -166,13 +178,33 @@ impl AcmeTask {
                 && stored::missing_name(Some(&own), &newest).is_none()
         });
         self.plan = match complete {
-            Some(current) => Plan::at(renewal_unix_s(current.validity, current.jitter)),
-            None => Plan::NOW,
+            Some(current) => {
+                self.reload_orders.cancel();
+                Plan::at(renewal_unix_s(current.validity, current.jitter))
+            }
+            None => self.reload_orders.request(now),
         };
-        // Failures of an order for other names do not count.
-        self.failures = 0;
+        // Failures of an order for other names do not count, unless the authority limits them all.
+        if !self.reload_orders.must_wait(now) {
+            self.failures = 0;
+        }
         self.window_due_ms = now.monotonic_ms;
         self.authority.names.clone_from(&newest);
+        if !self.plan.is_renewal() && !self.plan.is_due(now) {
+            self.report_wait(now);
+        }
+    }
+
+    /// Reports an order of a reload that waits.
+    fn report_wait(&self, now: Now) {
+        let why = match self.reload_orders.must_wait(now) {
+            true => "the authority requested a wait",
+            false => "reloads have started several orders within an hour",
+        };
+        let names = self.authority.names.join(" ");
+        let next = utc(self.plan.next_unix_s(now).saturating_mul(1_000));
+        tracing::warn!(names, next, "the certificate with the new names is ordered later: {why}");
+        self.record(Outcome::Unknown, format!("{names} waits: {why}; next attempt {next}"), now);
     }
 
     async fn step(&mut self) {
@@ -194,6 +226,7 @@ impl AcmeTask {
 
     /// Obtains a certificate, checks it, uses it, and stores it.
     async fn attempt(&mut self) {
+        self.reload_orders.start(self.parts.clock.now());
         let former = self.current.as_ref().map(|current| current.der.as_slice());
         let obtained = self.authority.obtain(former).await;
         let now = self.parts.clock.now();
@@ -256,6 +289,7 @@ impl AcmeTask {
         self.failures = self.failures.saturating_add(1);
         let retry_after_s = self.authority.transport.take_retry_after_s();
         let wait_s = retry_wait_s(self.failures, failure.kind, retry_after_s, random());
+        self.reload_orders.wait(requested_wait_s(failure.kind, wait_s, retry_after_s), now);
         self.plan = Plan::after_failure(wait_s, now);
         self.parts.state.set_failure(now.unix_s());
         let next_unix_s = self.plan.next_unix_s(now);
@@ -282,8 +316,8 @@ impl AcmeTask {
     /// Plans the renewal as the authority suggests (RFC 9773).
     async fn follow_window(&mut self, now: Now) {
         let mut wait_s = USUAL_WAIT_S;
-        // After a failure, the time of the next attempt stays.
-        if let Some(current) = self.current.as_ref().filter(|_| self.failures == 0)
+        // After a failure, and for the names of a reload, the time of the next attempt stays.
+        if let Some(current) = self.current.as_ref().filter(|_| self.plan.is_renewal())
             && let Some(window) = self.authority.window(&current.der).await
         {
             wait_s = window.wait_s;
@@ -305,17 +339,28 @@ impl AcmeTask {
 
 /// The failures before the start, and the plan after them: the attempt that failed is still due.
 ///
-/// With another authority or other names, former failures do not count.
-fn after_restart(authority: &Authority, plan: Plan, now: Now) -> (u32, Plan) {
-    let last = LastFailure::find(&authority.data).filter(|last| {
-        last.directory == authority.settings.directory && last.names == authority.names
-    });
+/// With another authority or other names, former failures do not count; a rate limit of the
+/// authority does, whatever the names.
+fn after_restart(
+    authority: &Authority,
+    plan: Plan,
+    reload_orders: &mut ReloadOrders,
+    now: Now,
+) -> (u32, Plan) {
+    let last = LastFailure::find(&authority.data)
+        .filter(|last| last.counts_for(&authority.settings.directory, &authority.names));
     let Some(last) = last else { return (0, plan) };
     let wait_s = last.wait_s(now);
     if wait_s > 0 {
         tracing::warn!(wait_s, "an attempt before the start failed: the next one waits");
     }
-    (last.failures, Plan::after_failure(wait_s, now))
+    if last.is_rate_limited {
+        reload_orders.wait(wait_s, now);
+    }
+    match last.names == authority.names {
+        true => (last.failures, Plan::after_failure(wait_s, now)),
+        false => (last.failures, plan.with_wait(wait_s, now)),
+    }
 }
 
 /// Runs disk work on another thread: the loop serves connections.

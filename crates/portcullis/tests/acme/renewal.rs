@@ -107,6 +107,36 @@ fn reload_with_another_host_orders_a_certificate_that_names_it() {
 }
 
 #[test]
+fn fifth_reload_with_another_host_within_an_hour_waits() {
+    let authority = Authority::start(&[]);
+    let server = start(&config(&authority, Challenge::TlsAlpn));
+    wait_until_ready(&server);
+    let file = server.data().parent().unwrap().join("portcullis.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let old = format!("allowed = [\"https://{NAME}\"");
+    for (host, outcome) in
+        [("a", "success"), ("b", "success"), ("c", "success"), ("d", "success"), ("e", "unknown")]
+    {
+        let host = format!("{host}.{NAME}");
+        std::fs::write(&file, text.replace(&old, &format!("{old}, \"https://{host}\""))).unwrap();
+        let mark = server.records.mark();
+        server.signal("HUP");
+        let record = attempt(&server, mark, outcome);
+        let message = record["message"].as_str().unwrap();
+        assert!(message.contains(&host), "{message}");
+        assert_eq!(message.contains("waits: reloads have started"), host.starts_with('e'));
+    }
+    let in_use = shown(&server);
+    assert!(contains(&in_use, format!("d.{NAME}").as_bytes()), "the last one that was ordered");
+    // The names of the certificate in use need no order, so nothing waits.
+    std::fs::write(&file, text.replace(&old, &format!("{old}, \"https://d.{NAME}\""))).unwrap();
+    let next = || counter(&server, "portcullis_acme_next_attempt_seconds");
+    let waiting = next();
+    server.signal("HUP");
+    until("the plan of the renewal", || (next() > waiting + 24 * 3_600).then_some(()));
+}
+
+#[test]
 fn failed_renewal_keeps_the_old_certificate_and_is_recorded() {
     let mut authority = Authority::start(&[]);
     let mut config = config(&authority, Challenge::TlsAlpn);

@@ -168,6 +168,28 @@ fn backups_at_the_same_time_do_not_touch_each_others_copy() {
 }
 
 #[test]
+fn backups_of_one_second_into_one_directory_have_names_of_their_own() {
+    let server = start();
+    let place = tempfile::tempdir().unwrap();
+    let commands = [0, 1, 2].map(|_| server.begin(&["backup", "--into", text(place.path())]));
+    let mut written = 0;
+    for output in commands.map(|command| command.wait_with_output().unwrap()) {
+        let (printed, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
+        if !output.status.success() {
+            assert!(error.contains("another backup copies the database"), "{error}");
+            continue;
+        }
+        let printed = String::from_utf8(printed).unwrap();
+        let named = names(place.path());
+        let own = |name: &&String| printed.contains(&format!("/{name},"));
+        assert_eq!(named.iter().filter(own).count(), 1, "{printed}{named:?}");
+        written += 1;
+    }
+    assert!(written > 0);
+    assert_eq!(names(place.path()).len(), written);
+}
+
+#[test]
 fn killed_restore_is_undone_by_the_next_one() {
     let mut server = start();
     let mut sender = Sender::new(&server);

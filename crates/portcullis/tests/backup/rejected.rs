@@ -132,6 +132,17 @@ fn directory_of_a_backup_is_new_or_empty_and_no_link() {
         let error = rejected(&server, &["backup", text(&at(name))]);
         assert!(error.contains(expect), "{name}: {error}");
     }
+    let (data, other) = (server.data(), at("new"));
+    let in_data = data.join("backup");
+    for (arguments, expect) in [
+        (vec!["backup", text(&in_data)], "is in the data directory"),
+        (vec!["backup", text(&other), "--keys", text(&in_data)], "is in the data directory"),
+        (vec!["backup", "--into", text(&data)], "is in the data directory"),
+        (vec!["backup", text(&other), "--keys", text(&other)], "are the same directory"),
+    ] {
+        let error = rejected(&server, &arguments);
+        assert!(error.contains(expect), "{arguments:?}: {error}");
+    }
     assert!(names(&at("target")).is_empty());
     done(&server, &["backup", text(&at("empty"))]);
     assert!(at("empty").join("manifest.json").exists());

@@ -267,6 +267,10 @@ const CASES: &[(&str, u64, &str, Make)] = &[
         let record = Record { severity: Severity::Warning, ..failure(Code::IssuerKeys) };
         (record, Subject::default())
     }),
+    ("A16 of a renewal", 1, "A16 certificate_renewal medium firing", |_| {
+        let record = failure(Code::CertificateRenewal);
+        (Record { severity: Severity::Warning, ..record }, Subject::default())
+    }),
     ("A18 of forged tokens", 100, "A18 authn_login_fail high firing", |_| {
         let record = Record { rule: "token", ..failure(Code::AuthnLoginFail) };
         (record, Subject { conduct: Conduct::Violation, ..Subject::default() })

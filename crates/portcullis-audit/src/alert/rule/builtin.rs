@@ -221,6 +221,7 @@ fn operation() -> Vec<Rule> {
     let clock = vec![Condition::warning(Code::ClockSkew).rule("token")];
     let stepped = vec![Condition::warning(Code::ClockSkew).rule(CLOCK_STEP)];
     let issuer = vec![Condition::warning(Code::IssuerKeys).outcome(Outcome::Failure)];
+    let renewal = vec![Condition::warning(Code::CertificateRenewal).outcome(Outcome::Failure)];
     vec![
         rule(
             "A14",
@@ -246,6 +247,7 @@ fn operation() -> Vec<Rule> {
                 once(KeyKind::Code, Critical, clock),
                 once(KeyKind::Code, Medium, stepped),
                 once(KeyKind::Code, Medium, issuer),
+                once(KeyKind::Code, Medium, renewal),
             ],
         ),
         // Other parts of the server raise it.

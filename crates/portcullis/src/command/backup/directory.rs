@@ -21,7 +21,8 @@ const CHUNK_BYTES: usize = 256 * 1024;
 ///
 /// It is removed when it is dropped before its end.
 pub(crate) struct NewDirectory {
-    target: PathBuf,
+    /// Its final names: the first one that is free at the end.
+    targets: Vec<PathBuf>,
     partial: PathBuf,
     files: Vec<ManifestFile>,
     is_finished: bool,
@@ -49,7 +50,14 @@ impl NewDirectory {
             let parent = parent(target);
             format!("cannot create a directory in {}: this user has to own it", parent.display())
         })?;
-        Ok(Self { target: target.to_path_buf(), partial, files: Vec::new(), is_finished: false })
+        let targets = vec![target.to_path_buf()];
+        Ok(Self { targets, partial, files: Vec::new(), is_finished: false })
+    }
+
+    /// Adds names in the same directory, for the case that the first one is taken meanwhile.
+    pub(crate) fn with_further_names(mut self, names: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.targets.extend(names);
+        self
     }
 
     /// The path of a file until the end.
@@ -102,8 +110,8 @@ impl NewDirectory {
         Ok(())
     }
 
-    /// Writes the manifest, and gives the directory its name.
-    pub(crate) fn finish(mut self, manifest: Manifest) -> Result<Manifest> {
+    /// Writes the manifest, and gives the directory its name; returns both.
+    pub(crate) fn finish(mut self, manifest: Manifest) -> Result<(Manifest, PathBuf)> {
         let mut manifest = manifest;
         manifest.files = std::mem::take(&mut self.files);
         let text = manifest.to_text()?;
@@ -114,12 +122,28 @@ impl NewDirectory {
             }
         }
         sync_directory(&self.partial)?;
-        let shown = self.target.display();
-        fs::rename(&self.partial, &self.target)
-            .with_context(|| format!("cannot rename the complete directory to {shown}"))?;
+        let target = self.rename()?;
         self.is_finished = true;
-        sync_directory(parent(&self.target))?;
-        Ok(manifest)
+        sync_directory(parent(&target))?;
+        Ok((manifest, target))
+    }
+
+    /// Renames the directory to the first of its names that is free.
+    fn rename(&self) -> Result<PathBuf> {
+        let mut targets = self.targets.iter().peekable();
+        while let Some(target) = targets.next() {
+            match fs::rename(&self.partial, target) {
+                Ok(()) => return Ok(target.clone()),
+                Err(error) if is_taken(&error) && targets.peek().is_some() => {}
+                Err(error) => {
+                    let shown = target.display();
+                    return Err(error).with_context(|| {
+                        format!("cannot rename the complete directory to {shown}")
+                    });
+                }
+            }
+        }
+        bail!("the directory has no name")
     }
 }
 
@@ -129,6 +153,12 @@ impl Drop for NewDirectory {
             let _left_behind = fs::remove_dir_all(&self.partial);
         }
     }
+}
+
+/// Whether a file or a directory that is not empty has the name.
+fn is_taken(error: &io::Error) -> bool {
+    use ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+    matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | NotADirectory)
 }
 
 /// Copies bytes into a new file, which is synced; returns its size and digest.
@@ -209,4 +239,98 @@ pub(crate) fn check_complete(directory: &Path) -> Result<()> {
         bail!("{} is the rest of a backup that was interrupted: delete it", directory.display());
     }
     Ok(())
+}
+
+/// Rejects directories that a backup cannot have: one in the data directory, which the server and
+/// a restore use, and one in the other.
+pub(crate) fn check_targets(target: &Path, keys: Option<&Path>, data: &Path) -> Result<()> {
+    let data = resolve(data);
+    for path in std::iter::once(target).chain(keys) {
+        let shown = path.display();
+        ensure!(
+            !resolve(path).starts_with(&data),
+            "{shown} is in the data directory {}, which a backup must survive: name another one",
+            data.display()
+        );
+    }
+    let Some(keys) = keys else { return Ok(()) };
+    let (one, other) = (resolve(target), resolve(keys));
+    ensure!(
+        !one.starts_with(&other) && !other.starts_with(&one),
+        "{} and {} are the same directory, or one is in the other: name another one for the keys, \
+         and keep it apart from the backup",
+        target.display(),
+        keys.display()
+    );
+    Ok(())
+}
+
+/// The absolute path without links; a path whose directory does not exist stays as it is named.
+fn resolve(path: &Path) -> PathBuf {
+    let by_parent = || {
+        let folder = fs::canonicalize(parent(path)).ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    let found = fs::canonicalize(path).ok().or_else(by_parent);
+    found.or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::Content;
+    use super::*;
+
+    #[test]
+    fn directory_in_the_data_directory_or_in_the_other_is_rejected() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        for name in ["data", "data/backups", "backups"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(at("data"), at("link")).unwrap();
+        let (in_data, in_other) = (Some("is in the data directory"), Some("one is in the other"));
+        for (target, keys, expect) in [
+            ("backups/one", None, None),
+            ("backups/one", Some("backups/two"), None),
+            ("backups/one", Some("backups/one-keys"), None),
+            ("data", None, in_data),
+            ("data/one", None, in_data),
+            ("data/backups/one", None, in_data),
+            ("link/one", None, in_data),
+            ("backups/../data/one", None, in_data),
+            ("backups/one", Some("data/keys"), in_data),
+            ("data-of-others", None, None),
+            ("backups/one", Some("backups/one"), in_other),
+            ("backups/one", Some("backups/../backups/one"), in_other),
+            ("backups", Some("backups/keys"), in_other),
+            ("backups/one", Some("backups"), in_other),
+        ] {
+            let keys = keys.map(at);
+            let checked = check_targets(&at(target), keys.as_deref(), &at("data"));
+            let error = checked.err().map(|error| error.to_string());
+            match expect {
+                None => assert_eq!(error, None, "{target} {keys:?}"),
+                Some(part) => assert!(error.unwrap().contains(part), "{target} {keys:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn complete_directory_gets_the_next_name_that_is_free() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let manifest = || Manifest::new(Content::Keys, 1, "2026-11-30T00:00:00Z", &[]);
+        let new = || {
+            let new = NewDirectory::create(&at("one")).unwrap();
+            new.with_further_names([at("one-2"), at("one-3")])
+        };
+        // All start before the first one has its name.
+        let four = [new(), new(), new(), new()];
+        let finished = four.map(|new| new.finish(manifest()).map(|(_, target)| target));
+        let [one, two, three, four] = finished;
+        let named = [one, two, three].map(Result::unwrap);
+        assert_eq!(named, [at("one"), at("one-2"), at("one-3")]);
+        assert!(four.unwrap_err().to_string().contains("cannot rename"));
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 3, "the fourth is removed");
+    }
 }

@@ -21,7 +21,7 @@ use portcullis_server::random_id;
 use portcullis_store::OperatorActionKind;
 
 use self::database::copy_database;
-use self::directory::NewDirectory;
+use self::directory::{NewDirectory, check_targets};
 use self::keep::{NAME_START, keep_newest};
 use self::keys::{check_unchanged, copy_chain_state, copy_keys, field_key_ids};
 use self::log_files::copy_log;
@@ -55,18 +55,12 @@ pub(crate) struct BackupArguments {
 pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> Result<()> {
     check_finished(&installation.settings.storage.data)?;
     let time = seconds(installation);
-    let target = match (&arguments.directory, &arguments.into) {
-        (Some(directory), _) => directory.clone(),
-        (None, Some(into)) => {
-            check_folder(into)?;
-            free_name(into, &time)
-        }
-        (None, None) => bail!("name the directory of the backup"),
-    };
-    leave_processor_to_the_server();
-    let mut backup = NewDirectory::create(&target)?;
-    let mut keys = arguments.keys.as_deref().map(NewDirectory::create).transpose()?;
     let settings = &installation.settings;
+    let (target, further) = target(arguments, &time)?;
+    check_targets(&target, arguments.keys.as_deref(), &settings.storage.data)?;
+    leave_processor_to_the_server();
+    let mut backup = NewDirectory::create(&target)?.with_further_names(further);
+    let mut keys = arguments.keys.as_deref().map(NewDirectory::create).transpose()?;
     if let Some(keys) = &mut keys {
         copy_chain_state(settings, keys)?;
     }
@@ -88,7 +82,7 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
     }
     let server = first_log_key(&settings.storage.data)?;
     let manifest = Manifest::new(Content::Data, schema, &time, &ids).of_server(server);
-    let manifest = backup.finish(manifest)?;
+    let (manifest, target) = backup.finish(manifest)?;
     note(installation, &time)?;
     record(installation, &manifest);
     print(&target, arguments, &manifest)?;
@@ -96,6 +90,22 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
         keep_newest(into, usize::from(keep.get()), &target, &manifest.server)?;
     }
     Ok(())
+}
+
+/// The directory of the backup, and its names if another backup takes the first one meanwhile.
+fn target(arguments: &BackupArguments, time: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
+    match (&arguments.directory, &arguments.into) {
+        (Some(directory), _) => Ok((directory.clone(), Vec::new())),
+        (None, Some(into)) => {
+            check_folder(into)?;
+            let mut names = names(into, time).skip_while(|path| path.exists());
+            let first = names.next().with_context(|| {
+                format!("{} has several backups of this second: run it again", into.display())
+            })?;
+            Ok((first, names.collect()))
+        }
+        (None, None) => bail!("name the directory of the backup"),
+    }
 }
 
 /// Lowers the priority of this process; a system that forbids it has set one for it.
@@ -118,12 +128,12 @@ fn check_folder(into: &Path) -> Result<()> {
     }
 }
 
-/// A name with the time, and with a number if another backup has it.
-fn free_name(into: &Path, time: &str) -> PathBuf {
+/// Names with the time, the first one without a number.
+fn names(into: &Path, time: &str) -> impl Iterator<Item = PathBuf> {
     let name = format!("{NAME_START}{}", time.replace([':', '-'], ""));
-    let numbered = (2..10).map(|number| into.join(format!("{name}-{number}")));
-    let mut names = std::iter::once(into.join(&name)).chain(numbered);
-    names.find(|path| !path.exists()).unwrap_or_else(|| into.join(&name))
+    let first = into.join(&name);
+    let numbered = (2..10).map(move |number| into.join(format!("{name}-{number}")));
+    std::iter::once(first).chain(numbered)
 }
 
 /// The time in UTC, in whole seconds.

@@ -33,14 +33,13 @@ use crate::drill::client::facts::{
 use crate::drill::client::target::Target;
 use crate::drill::report::result::{
     AlertCause, CaseResult, DrillReport, FiredAlert, FiredAlerts, ResultCounts, bounded,
+    count_not_reached,
 };
 use crate::drill::report::{files, text};
 use crate::drill::run::{require_proof, run_cases};
 use crate::output::{errln, outln};
 use crate::tls::probe_client::unverified_config;
 
-/// The exit code when a case failed.
-const FAILED: u8 = 3;
 /// Time for the alerts of the last cases to fire; rules are evaluated four times a second.
 const ALERT_TIME: Duration = Duration::from_secs(1);
 /// The age of the expired token, in seconds.
@@ -92,12 +91,9 @@ pub(crate) fn run(server: &InstallationArguments, arguments: &DrillArguments) ->
     if arguments.json {
         outln!("{}", serde_json::to_string_pretty(&report)?)?;
     } else {
-        outln!("{}", text::summary(&report).trim_end())?;
-        if let Some(page) = page {
-            outln!("\nreport: {}", page.display())?;
-        }
+        outln!("{}", text::summary(&report, page.as_deref()).trim_end())?;
     }
-    Ok(if report.counts.failed > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    Ok(ExitCode::from(report.exit_code()))
 }
 
 fn drill(
@@ -140,6 +136,7 @@ fn drill(
         ended: utc(installation.now().unix_ms),
         connections,
         counts,
+        not_reached: count_not_reached(&cases),
         cases,
         alerts: fired.listed,
         alerts_of_others: fired.of_others,

@@ -27,11 +27,12 @@ impl Budget {
 
     /// Takes one connection, after a pause; the reason if none is left.
     pub(crate) fn take(&mut self) -> Result<(), String> {
+        let [of_connections, of_time] = used_up();
         if self.connections >= CONNECTIONS_MAX {
-            return Err(format!("the drill has opened {CONNECTIONS_MAX} connections, the most"));
+            return Err(of_connections);
         }
         if Moment::now().since(self.started) >= TIME_MAX {
-            return Err(format!("the drill has run for {} s, the longest", TIME_MAX.as_secs()));
+            return Err(of_time);
         }
         self.connections += 1;
         thread::sleep(PAUSE);
@@ -58,6 +59,19 @@ impl Budget {
     }
 }
 
+/// Whether a case was left out because the connections or the time of the drill were used up.
+pub(crate) fn is_used_up(reason: &str) -> bool {
+    used_up().iter().any(|used_up| used_up == reason)
+}
+
+/// The reasons: all connections, all time.
+fn used_up() -> [String; 2] {
+    [
+        format!("the drill has opened {CONNECTIONS_MAX} connections, the most"),
+        format!("the drill has run for {} s, the longest", TIME_MAX.as_secs()),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,11 +80,14 @@ mod tests {
     fn budget_ends_with_its_connections_and_its_time() {
         let mut budget = Budget { connections: CONNECTIONS_MAX - 1, started: Moment::now() };
         assert_eq!(budget.take(), Ok(()));
-        assert!(budget.take().unwrap_err().contains("300 connections"));
+        let reason = budget.take().unwrap_err();
+        assert!(reason.contains("300 connections") && is_used_up(&reason), "{reason}");
         let mut late = Budget { connections: 0, started: Moment::now() };
         assert_eq!(late.take(), Ok(()));
         assert_eq!(late.connections(), 1);
         assert_eq!(late.check_time(TIME_MAX / 2), Ok(()));
-        assert!(late.check_time(TIME_MAX).unwrap_err().contains("of the 60 s of a drill"));
+        // A case that is too long for any drill ends none.
+        let reason = late.check_time(TIME_MAX).unwrap_err();
+        assert!(reason.contains("of the 60 s of a drill") && !is_used_up(&reason), "{reason}");
     }
 }

@@ -2,7 +2,7 @@
 //! Never: a script, a resource from elsewhere, or text that is not escaped.
 
 use super::result::{AlertCause, CaseResult, CaseStatus, DrillReport};
-use super::{OF_ANYONE, OF_DRILL, OF_OTHERS};
+use super::{OF_ANYONE, OF_DRILL, OF_OTHERS, not_reached};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--bad:#b00020;--good:#17692b;--dim:#5c5c5c;--line:#d0d0d0}
@@ -30,6 +30,9 @@ pub(crate) fn page(report: &DrillReport) -> String {
         escaped(&report.ended),
         escaped(report.version),
     );
+    if let Some(notice) = not_reached(report) {
+        body.push_str(&format!("<p><b>Incomplete:</b> {notice}</p>"));
+    }
     if counts.failed > 0 {
         body.push_str("<h2>To fix</h2>");
         report.failed().for_each(|case| body.push_str(&details(case, " open")));
@@ -138,6 +141,9 @@ mod tests {
         assert_eq!(page.matches("<details").count(), page.matches("</details>").count());
         assert_eq!(page.matches("class=\"failed\"").count(), 2, "at the top and in its group");
         assert_eq!(page.matches(" open>").count(), 1, "at the top");
+        assert!(!page.contains("Incomplete"));
+        let ended = super::page(&DrillReport { not_reached: 3, ..report() });
+        assert!(ended.contains("Incomplete:</b> 3 of 4 cases"), "{ended}");
     }
 
     #[test]

@@ -8,9 +8,15 @@ use serde::Serialize;
 
 use crate::drill::cases::case::{Case, CaseOutcome, Verdict};
 use crate::drill::client::attacker::Obstacle;
+use crate::drill::client::budget::is_used_up;
 
 /// Longest text of a result, in characters.
 const TEXT_MAX_CHARS: usize = 300;
+
+/// The exit code when a case failed.
+const FAILED: u8 = 3;
+/// The exit code when the drill had to end before all cases were tried.
+const NOT_REACHED: u8 = 4;
 
 /// Whether the target withstood a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -133,6 +139,8 @@ pub(crate) struct DrillReport {
     pub(crate) ended: String,
     pub(crate) connections: u32,
     pub(crate) counts: ResultCounts,
+    /// How many of the skipped cases were left out because the drill had to end before them.
+    pub(crate) not_reached: usize,
     pub(crate) cases: Vec<CaseResult>,
     /// The alerts that the drill may have caused.
     pub(crate) alerts: Vec<FiredAlert>,
@@ -144,6 +152,15 @@ impl DrillReport {
     /// The alerts with this cause.
     pub(crate) fn alerts_of(&self, cause: AlertCause) -> Vec<&FiredAlert> {
         self.alerts.iter().filter(|alert| alert.cause == cause).collect()
+    }
+
+    /// The exit code of the command.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match (self.counts.failed, self.not_reached) {
+            (0, 0) => 0,
+            (0, _) => NOT_REACHED,
+            _ => FAILED,
+        }
     }
 
     /// The cases that failed.
@@ -161,6 +178,12 @@ impl ResultCounts {
             skipped: count(CaseStatus::Skipped),
         }
     }
+}
+
+/// How many cases were left out because the connections or the time were used up.
+pub(crate) fn count_not_reached(cases: &[CaseResult]) -> usize {
+    let skipped = cases.iter().filter(|case| case.result == CaseStatus::Skipped);
+    skipped.filter(|case| is_used_up(&case.seen)).count()
 }
 
 /// A text of the target: bounded, and without characters that change a terminal or a line.
@@ -221,6 +244,7 @@ pub(crate) mod tests {
             ended: String::from("2026-11-30T05:00:09.000Z"),
             connections: 150,
             counts: ResultCounts::of(&cases),
+            not_reached: count_not_reached(&cases),
             cases,
             alerts: vec![alert("A1", AlertCause::Drill), alert("A5", AlertCause::Unknown)],
             alerts_of_others: 2,
@@ -236,6 +260,26 @@ pub(crate) mod tests {
         let case = &GROUPS[0].cases[0];
         let own = CaseResult::new("TLS", case, Ok(fail_with("x", "another remedy")));
         assert_eq!(own.fix, Some("another remedy"));
+    }
+
+    #[test]
+    fn cases_after_the_time_of_a_drill_are_not_reached() {
+        let outcomes = || {
+            [
+                Ok(pass("the drill has run for 60 s, the longest")),
+                Ok(skip("not possible")),
+                Ok(skip("the drill has run for 60 s, the longest")),
+                Err(Obstacle(String::from("the drill has opened 300 connections, the most"))),
+            ]
+        };
+        let case = &GROUPS[0].cases[0];
+        let cases = outcomes().map(|outcome| CaseResult::new("TLS", case, outcome));
+        assert_eq!(count_not_reached(&cases), 2);
+        for (failed, not_reached, expect) in [(0, 0, 0), (0, 72, 4), (1, 0, 3), (1, 72, 3)] {
+            let counts = ResultCounts { passed: 3, failed, skipped: not_reached };
+            let report = DrillReport { counts, not_reached, ..report() };
+            assert_eq!(report.exit_code(), expect, "{failed} {not_reached}");
+        }
     }
 
     #[test]

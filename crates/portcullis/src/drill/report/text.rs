@@ -1,8 +1,10 @@
 //! The report as lines for a terminal: one for each case, then what to fix.
 //! Never: a colour; the first word of a line says the result.
 
+use std::path::Path;
+
 use super::result::{AlertCause, CaseResult, CaseStatus, DrillReport, FiredAlert};
-use super::{OF_ANYONE, OF_DRILL, OF_OTHERS};
+use super::{OF_ANYONE, OF_DRILL, OF_OTHERS, not_reached};
 
 /// The width of the column of names.
 const ID_WIDTH: usize = 26;
@@ -18,7 +20,9 @@ pub(crate) fn line(case: &CaseResult) -> String {
 }
 
 /// The lines after those of the cases.
-pub(crate) fn summary(report: &DrillReport) -> String {
+///
+/// `page` is the file with the report, if there is one.
+pub(crate) fn summary(report: &DrillReport, page: Option<&Path>) -> String {
     let mut text = String::new();
     let counts = report.counts;
     text.push_str(&format!(
@@ -39,6 +43,12 @@ pub(crate) fn summary(report: &DrillReport) -> String {
         }
     }
     text.push_str(&alerts(report));
+    if let Some(page) = page {
+        text.push_str(&format!("\nreport: {}\n", page.display()));
+    }
+    if let Some(notice) = not_reached(report) {
+        text.push_str(&format!("\nINCOMPLETE: {notice}\n"));
+    }
     text
 }
 
@@ -77,7 +87,7 @@ mod tests {
         let firsts: Vec<&str> = lines.iter().map(|line| &line[..4]).collect();
         assert_eq!(firsts, ["ok  ", "FAIL", "skip", "skip"]);
         assert!(lines.iter().all(|line| !line.contains('\u{1b}')));
-        let summary = summary(&report);
+        let summary = summary(&report, None);
         for part in [
             "1 passed, 1 failed, 2 skipped",
             "- tls-old-versions",
@@ -88,5 +98,11 @@ mod tests {
         ] {
             assert!(summary.contains(part), "{summary}");
         }
+        assert!(!summary.contains("INCOMPLETE"), "{summary}");
+        let ended =
+            super::summary(&DrillReport { not_reached: 3, ..report }, Some(Path::new("/x.html")));
+        assert!(ended.contains("\nreport: /x.html\n"), "{ended}");
+        let last = ended.trim_end().lines().last().unwrap();
+        assert!(last.starts_with("INCOMPLETE: 3 of 4 cases were not tried"), "{last}");
     }
 }

@@ -31,6 +31,11 @@ const MIB: u64 = 1024 * 1024;
 /// Time after the last request for the state of a copy until another one may replace it: its
 /// command was killed.
 const UNUSED_MS: u64 = 3_000;
+/// Time after the last request until a copy is discarded: its command was killed, and the next
+/// backup may be a day away.
+const ABANDONED_MS: u64 = 60_000;
+/// Time between two checks for such a copy.
+const ABANDONED_CHECK_MS: u64 = 10_000;
 /// How long a new copy waits for the one before.
 const WAIT_MAX: Duration = Duration::from_secs(4);
 /// Time between two checks of the copy before.
@@ -99,6 +104,15 @@ pub(crate) fn install(
             }
         });
     }
+    builder.every("backup", ABANDONED_CHECK_MS, move |_services| {
+        let desk = Arc::clone(&desk);
+        async move {
+            let checked = tokio::task::spawn_blocking(move || desk.discard_abandoned()).await;
+            if let Err(error) = checked {
+                tracing::error!(%error, "the check for copies of killed backups ended");
+            }
+        }
+    });
 }
 
 fn measure_age(builder: &mut Builder, note: PathBuf, clock: Arc<dyn Clock>) {
@@ -192,14 +206,36 @@ impl BackupDesk {
         if current.as_ref().is_none_or(|copy| copy.id != id) {
             return Err(missing());
         }
-        if let Some(copy) = current.take() {
-            copy.progress.cancel();
-        }
-        remove_staging(&self.staging()).map_err(|error| {
+        self.remove(&mut current).map_err(|error| {
             let why = format!("cannot remove {BACKUP_STAGING} in the data directory: {error}");
             Denial::app("backup_failed", why)
         })?;
         Ok(Reply::ok())
+    }
+
+    /// Discards a copy whose command no longer requests its state.
+    fn discard_abandoned(&self) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = self.now_ms();
+        let is_abandoned =
+            |copy: &RequestedCopy| now_ms.saturating_sub(copy.requested_ms) >= ABANDONED_MS;
+        if !current.as_ref().is_some_and(is_abandoned) {
+            return;
+        }
+        match self.remove(&mut current) {
+            Ok(()) => tracing::info!("the copy of a backup that was killed is removed"),
+            Err(error) => {
+                tracing::warn!(%error, "{BACKUP_STAGING} of a killed backup cannot be removed");
+            }
+        }
+    }
+
+    /// Ends the copy, if it still runs, and removes its files.
+    fn remove(&self, current: &mut Option<RequestedCopy>) -> std::io::Result<()> {
+        if let Some(copy) = current.take() {
+            copy.progress.cancel();
+        }
+        remove_staging(&self.staging())
     }
 
     fn staging(&self) -> PathBuf {
@@ -257,7 +293,66 @@ fn remove_staging(staging: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use portcullis_model::Now;
+    use portcullis_store::{Change, CommitFeed, SqliteOptions, SqliteStore};
+
     use super::*;
+
+    struct SetClock(AtomicU64);
+
+    impl Clock for SetClock {
+        fn now(&self) -> Now {
+            Now { monotonic_ms: self.0.load(Ordering::Relaxed), unix_ms: 0 }
+        }
+    }
+
+    struct SilentFeed;
+
+    impl CommitFeed for SilentFeed {
+        fn committed(&mut self, _changes: &[Change]) {}
+    }
+
+    fn desk(data: &Path, clock: &Arc<SetClock>) -> BackupDesk {
+        let database = data.join(COPY_NAME);
+        let options = SqliteOptions::default();
+        let store = SqliteStore::open(&database, options, Box::new(SilentFeed)).unwrap();
+        let storage = StorageSettings {
+            data: data.to_path_buf(),
+            database,
+            seal_messages: false,
+            min_free_bytes: Some(0),
+            doctor: Default::default(),
+        };
+        let clock: Arc<dyn Clock> = Arc::<SetClock>::clone(clock);
+        BackupDesk { store: Arc::new(store), storage, clock, current: Mutex::default() }
+    }
+
+    #[test]
+    fn copy_is_discarded_a_minute_after_its_command_was_killed() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SetClock(AtomicU64::new(1_000)));
+        let desk = desk(directory.path(), &clock);
+        desk.discard_abandoned();
+        desk.start().unwrap();
+        let id = desk.current.lock().unwrap().as_ref().unwrap().id.clone();
+        let staging = directory.path().join(BACKUP_STAGING);
+        // A command that requests the state keeps its copy, however long it takes.
+        for now_ms in [30_000, 60_999, 120_000, 179_999] {
+            clock.0.store(now_ms, Ordering::Relaxed);
+            desk.discard_abandoned();
+            assert!(staging.join(&id).exists(), "{now_ms}");
+            desk.status(&id).unwrap();
+        }
+        clock.0.store(239_998, Ordering::Relaxed);
+        desk.discard_abandoned();
+        assert!(staging.join(&id).exists());
+        clock.0.store(239_999, Ordering::Relaxed);
+        desk.discard_abandoned();
+        assert!(!staging.exists());
+        assert!(desk.status(&id).is_err() && desk.discard(&id).is_err());
+    }
 
     #[test]
     fn age_of_a_backup_is_read_from_its_note() {
