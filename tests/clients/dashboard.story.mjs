@@ -363,7 +363,7 @@ describe("T-408: the dashboard", () => {
     const more = page.getByRole("button", { name: "More" });
     await more.click();
     await meaning.waitFor();
-    await page.getByText("4 users rejected in 5 min").waitFor();
+    await page.getByText("4 signed-in users rejected in 5 min").waitFor();
     assert.deepEqual(await violations(page), []);
     await picture(page, "dashboard-phone-more");
     await close();

@@ -1,10 +1,11 @@
 // The sentence of the server about the present, with up to three operations and their effects.
 // Never: an operation without its effect.
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import { session } from "../../session_state";
 import { propose, type Operation } from "../live/operations";
 import { changes, mayChange, nowMs, overview } from "../live/state";
-import type { Offer } from "../model/overview";
+import type { Offer, Overview } from "../model/overview";
 import { plural, visible } from "../model/words";
 import { CopySummary } from "./copy_summary";
 import { Panel } from "./list";
@@ -21,6 +22,11 @@ interface Held {
 
 export function Happening() {
   const held = useSignal<Held | undefined>(undefined);
+  // After an operation, the offers are old until the next overview; the focus returns before it.
+  const before = useRef({ changes: changes.value, overview: undefined as Overview | undefined });
+  if (before.current.changes !== changes.value) {
+    before.current = { changes: changes.value, overview: overview.value };
+  }
   const happening = overview.value?.happening;
   if (overview.value === undefined) return null;
   const isHeld =
@@ -31,7 +37,7 @@ export function Happening() {
   // The server rejects operations on the own account.
   const offers = all.filter((offer) => offer.payload["user"] !== session.value?.user.id);
   const hold = () => {
-    if (isHeld) return;
+    if (isHeld || before.current.overview === overview.value) return;
     held.value = { offers, changes: changes.value, untilMs: Date.now() + HELD_MS };
   };
   const release = () => (held.value = undefined);
