@@ -11,7 +11,7 @@ use crate::message::text::harmless;
 use crate::operation::state::blocked_parties::{ActiveBlock, BlockedParties};
 use crate::operation::state::remedy::{ban, block, block_before_tls, widen};
 use crate::operation::state::sampler::ATTACK_PER_S;
-use crate::operation::state::sources::{Source, sources};
+use crate::operation::state::sources::{Source, SourceNetwork, sources};
 
 /// The share of the strongest rule from which the others are not mentioned, in percent.
 const ALMOST_ALL_PERCENT: f64 = 90.0;
@@ -106,7 +106,7 @@ fn attack(situation: &Situation) -> Option<Happening> {
     );
     let floods_tls = tls_share(&situation.rates, total) >= TLS_SHARE;
     let operations = found.iter().filter_map(|source| match source {
-        Source::Network(network) => Some(match floods_tls && network.percent >= MAIN_PERCENT {
+        Source::Network(network) => Some(match floods_tls && is_main(network) {
             true => block_before_tls(network),
             false if is_before_tls(network.rule) => block_before_tls(network),
             false => block(network),
@@ -195,6 +195,13 @@ fn wider_block<'a>(situation: &Situation, divided: &'a BlockedParties) -> Option
 /// signed-in users does not help against them.
 fn is_before_tls(rule: &str) -> bool {
     rule.starts_with("tls")
+}
+
+/// Whether a network sends most of the rejected requests, and before its clients are signed in.
+fn is_main(network: &SourceNetwork) -> bool {
+    let before_sign_in = ["tls", "connect", "request", "token"];
+    network.percent >= MAIN_PERCENT
+        && before_sign_in.iter().any(|start| network.rule.starts_with(start))
 }
 
 /// The part of all rejections that rejects TLS handshakes.
@@ -491,6 +498,11 @@ mod tests {
             let found = describe(&Situation { rates, ..flood(parties.clone()) }).unwrap();
             assert_eq!(found.operations[0]["label"], label, "{tls}");
         }
+        // Signed-in users send the messages: a block of all clients would end more than the flood.
+        parties[0].rule = "message_per_connection";
+        let rates = vec![("message_per_connection", 80.0), ("tls_total", 20.0)];
+        let found = describe(&Situation { rates, ..flood(parties) }).unwrap();
+        assert_eq!(found.operations[0]["label"], "Block 203.0.113.0/24 for 1 hour");
     }
 
     #[test]
