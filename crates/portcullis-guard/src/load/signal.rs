@@ -46,7 +46,7 @@ impl LoadSignal {
         }
     }
 
-    /// What the signal measures, in words for administrators.
+    /// The quantity that the signal measures, in words for administrators.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {

@@ -52,7 +52,7 @@ export interface Overview {
   load: ReadonlyMap<string, number>;
   answeredPercent: number | undefined;
   ackP99Ms: number | undefined;
-  /** What rules reject and load signals measure, by the names of their series. */
+  /** The words for rejected requests and load signals, by the names of their series. */
   texts: ReadonlyMap<string, string>;
   /** Blocks that began or ended in the last two minutes. */
   blockChanges: readonly BlockChange[];
