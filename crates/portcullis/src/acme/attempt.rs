@@ -30,13 +30,14 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// Obtains a certificate; `former` is the one that it renews, in DER.
+    /// Obtains a certificate with these names; `former` is the one that it renews, in DER.
     pub(super) async fn obtain(
         &self,
+        names: &[String],
         former: Option<&[u8]>,
     ) -> Result<IssuedCertificate, AcmeFailure> {
         let _former_wait = self.transport.take_retry_after_s();
-        let obtained = timeout(ATTEMPT_MAX, self.obtain_in_time(former)).await;
+        let obtained = timeout(ATTEMPT_MAX, self.obtain_in_time(names, former)).await;
         obtained.unwrap_or_else(|_| {
             Err(AcmeFailure::new("the authority did not issue a certificate within 15 minutes"))
         })
@@ -44,20 +45,21 @@ impl Authority {
 
     async fn obtain_in_time(
         &self,
+        names: &[String],
         former: Option<&[u8]>,
     ) -> Result<IssuedCertificate, AcmeFailure> {
         let mut account = self.account().await?;
         let replaces = || former.and_then(certificate_id);
-        let mut started = order::start(&account, &self.names, replaces()).await;
+        let mut started = order::start(&account, names, replaces()).await;
         if let Err(Error::Api(problem)) = &started
             && has_type(problem, "accountDoesNotExist")
         {
             account = account::create(&self.settings, &self.transport, &self.data).await?;
-            started = order::start(&account, &self.names, None).await;
+            started = order::start(&account, names, None).await;
         }
         let order = started.map_err(|error| AcmeFailure::of("the order", &error))?;
         let challenge = self.settings.challenge;
-        let ordered = order::complete(order, &self.names, challenge, &self.pending).await?;
+        let ordered = order::complete(order, names, challenge, &self.pending).await?;
         let directory = &self.settings.directory;
         IssuedCertificate::new(directory, &ordered.key_pem, &ordered.chain_pem)
     }

@@ -3,7 +3,7 @@
 
 use std::error::Error as _;
 
-use instant_acme::{Error, Problem};
+use instant_acme::{Error, Identifier, Problem};
 
 /// The longest text of a failure, in characters.
 const TEXT_MAX_CHARS: usize = 600;
@@ -24,12 +24,14 @@ pub(crate) enum FailureKind {
 pub(crate) struct AcmeFailure {
     pub(crate) kind: FailureKind,
     pub(crate) text: String,
+    /// The names that the authority rejected; none if it named none.
+    pub(crate) names: Vec<String>,
 }
 
 impl AcmeFailure {
     /// A failure of this server or of its machine.
     pub(crate) fn new(text: &str) -> Self {
-        Self { kind: FailureKind::Other, text: clean(text) }
+        Self { kind: FailureKind::Other, text: clean(text), names: Vec::new() }
     }
 
     /// A problem that the authority reported.
@@ -38,7 +40,18 @@ impl AcmeFailure {
             true => FailureKind::RateLimited,
             false => FailureKind::Other,
         };
-        Self { kind, text: clean(&format!("{subject}: {}", text(problem))) }
+        let names = problem.subproblems.iter().filter_map(|further| match &further.identifier {
+            Some(Identifier::Dns(name)) => Some(name.clone()),
+            _ => None,
+        });
+        let text = clean(&format!("{subject}: {}", text(problem)));
+        Self { kind, text, names: names.collect() }
+    }
+
+    /// The same failure of these names as well.
+    pub(crate) fn with_names(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.names.extend(names);
+        self
     }
 
     /// The failure of a step.
@@ -123,6 +136,7 @@ mod tests {
         );
         assert!(failure.text.contains("(rejectedIdentifier)"), "{failure:?}");
         assert!(failure.text.contains("a.example"), "{failure:?}");
+        assert_eq!(failure.names, ["a.example"]);
         let long = format!(r#"{{"type": "x", "detail": "{}"}}"#, "a\\u202e\\n".repeat(2_000));
         let failure = AcmeFailure::of("the order", &Error::Api(problem(&long)));
         assert_eq!(failure.text.chars().count(), TEXT_MAX_CHARS + 1);

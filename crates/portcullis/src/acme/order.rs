@@ -138,8 +138,10 @@ async fn answer_challenges(
     Ok(())
 }
 
-/// The reason of a rejected order: the first challenge that failed, or the error of the order.
+/// The reason of a rejected order: the first challenge that failed, or the error of the order; with
+/// all names that failed.
 async fn rejection(order: &mut Order, error: Option<Error>) -> AcmeFailure {
+    let (mut first, mut names) = (None, Vec::new());
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         let refreshed = retry_nonce(async || authorization.refresh().await.map(|_| ()));
@@ -148,14 +150,17 @@ async fn rejection(order: &mut Order, error: Option<Error>) -> AcmeFailure {
         }
         let failed = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref());
         if let Some(problem) = failed {
-            let subject = format!("the authority cannot validate {}", authorization.identifier());
-            return AcmeFailure::of_problem(&subject, problem);
+            let name = authorization.identifier().to_string();
+            let subject = format!("the authority cannot validate {name}");
+            first.get_or_insert_with(|| AcmeFailure::of_problem(&subject, problem));
+            names.push(name);
         }
     }
-    match error {
+    let failure = first.unwrap_or_else(|| match error {
         Some(error) => AcmeFailure::of("the order", &error),
         None => AcmeFailure::new("the authority declared the order invalid without a reason"),
-    }
+    });
+    failure.with_names(names)
 }
 
 /// A new key, and the request for a certificate with it (RFC 8555 section 11.1).

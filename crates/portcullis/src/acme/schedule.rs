@@ -27,6 +27,15 @@ const RELOAD_ORDERS_MAX: usize = 4;
 pub(crate) struct Jitter(pub(crate) u32);
 
 impl Jitter {
+    /// Spreads the times of servers; without randomness, they have no random part.
+    pub(crate) fn random() -> Self {
+        let mut bytes = [0; 4];
+        if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+            return Self(0);
+        }
+        Self(u32::from_le_bytes(bytes))
+    }
+
     /// A random part of `whole`; all of it at most.
     fn of(self, whole: i64) -> i64 {
         let part = i128::from(whole) * i128::from(self.0) / i128::from(u32::MAX);

@@ -1,7 +1,6 @@
 //! The periodic task of ACME: starts attempts, and puts their certificates in use.
 //! Never: two attempts at once; an end of the certificate in use before there is another one.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis_audit::{Audit, Outcome, Record, utc};
@@ -11,9 +10,10 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::Mutex;
 
 use crate::acme::attempt::Authority;
-use crate::acme::failure::AcmeFailure;
+use crate::acme::failure::{AcmeFailure, FailureKind};
 use crate::acme::last_failure::LastFailure;
 use crate::acme::names::AcmeNames;
+use crate::acme::partial;
 use crate::acme::renewal_info::USUAL_WAIT_S;
 use crate::acme::schedule::{
     Jitter, Plan, ReloadOrders, moment_of_window, renewal_unix_s, requested_wait_s, retry_wait_s,
@@ -21,7 +21,7 @@ use crate::acme::schedule::{
 use crate::acme::state::AcmeState;
 use crate::acme::stored::{self, IssuedCertificate};
 use crate::acme::transport::Transport;
-use crate::config::{AcmeSettings, ConfigError, Settings, TlsSettings};
+use crate::config::{ConfigError, Settings, TlsSettings};
 use crate::tls::certificate::{Validity, day};
 use crate::tls::server_config::{ReadCertificate, Tls};
 
@@ -39,7 +39,7 @@ pub(crate) fn install(
     clock: &Arc<dyn Clock>,
 ) -> Result<(), ConfigError> {
     let TlsSettings::Acme(acme) = &settings.tls else { return Ok(()) };
-    let transport = transport(acme)?;
+    let transport = Transport::of_settings(acme)?;
     let authority = Authority {
         settings: acme.clone(),
         names: tls.acme_names.load().to_vec(),
@@ -61,26 +61,6 @@ pub(crate) fn install(
         async move { task.lock().await.step().await }
     });
     Ok(())
-}
-
-/// Requests to the authority of the configuration.
-///
-/// # Errors
-/// The file of authorities cannot be used, or the directory is not at an allowed address.
-pub(crate) fn transport(acme: &AcmeSettings) -> Result<Transport, ConfigError> {
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|error| {
-            let why = format!("it cannot be read ({error})");
-            let mend = "name a PEM file with the authority of the directory";
-            ConfigError::file("tls.acme_ca_file", path, why, mend)
-        })
-    };
-    let roots = acme.authorities.as_ref().map(read).transpose()?;
-    Transport::new(&acme.directory, roots).map_err(|error| {
-        let mend = "name the directory of your authority; for a private one, also acme_ca_file";
-        let seen = format!("{:?}", acme.directory);
-        ConfigError::refused("tls.acme_directory", seen, error.to_string(), mend)
-    })
 }
 
 /// The parts of the server that the task changes or reads.
@@ -107,7 +87,7 @@ impl Current {
     fn new(issued: &IssuedCertificate) -> Self {
         let der = issued.key.cert.first().map(|own| own.to_vec()).unwrap_or_default();
         let directory = issued.directory.clone();
-        Self { der, directory, validity: issued.validity, jitter: random() }
+        Self { der, directory, validity: issued.validity, jitter: Jitter::random() }
     }
 }
 
@@ -224,38 +204,82 @@ impl AcmeTask {
         self.parts.state.set_next(next);
     }
 
-    /// Obtains a certificate, checks it, uses it, and stores it.
+    /// Obtains a certificate, and uses it. If the authority rejects some of the names, the others
+    /// get one without them, unless that would do harm: see [`names_without`].
     async fn attempt(&mut self) {
         self.reload_orders.start(self.parts.clock.now());
-        let former = self.current.as_ref().map(|current| current.der.as_slice());
-        let obtained = self.authority.obtain(former).await;
-        let now = self.parts.clock.now();
-        let checked =
-            obtained.and_then(|issued| issued.check(&self.authority.names, now).map(|()| issued));
-        match checked {
-            Ok(issued) => self.succeed(issued, now).await,
-            Err(failure) => self.fail(&failure, now).await,
+        let all = self.authority.names.clone();
+        let mut failure = match self.obtain(&all).await {
+            Ok(issued) => return self.succeed(issued).await,
+            Err(failure) => failure,
+        };
+        let mut retry_after_s = self.authority.transport.take_retry_after_s();
+        let mut rejected = failure.names.clone();
+        while let Some(rest) = self.names_without(&rejected) {
+            match self.obtain(&rest).await {
+                Ok(issued) => {
+                    self.use_certificate(issued, &rest).await;
+                    break;
+                }
+                Err(further) if rest.iter().any(|name| further.names.contains(name)) => {
+                    rejected.extend(further.names);
+                }
+                Err(further) => {
+                    tracing::error!(error = further.text, "no certificate with the other names");
+                    if further.kind == FailureKind::RateLimited {
+                        failure = further;
+                        retry_after_s = self.authority.transport.take_retry_after_s();
+                    }
+                    break;
+                }
+            }
         }
+        self.fail(&failure, retry_after_s).await;
     }
 
-    /// Stores the certificate, and uses it even if that fails.
-    async fn succeed(&mut self, issued: IssuedCertificate, now: Now) {
+    /// Obtains a certificate with these names, and checks it.
+    async fn obtain(&self, names: &[String]) -> Result<IssuedCertificate, AcmeFailure> {
+        let former = self.current.as_ref().map(|current| current.der.as_slice());
+        let issued = self.authority.obtain(names, former).await?;
+        issued.check(names, self.parts.clock.now())?;
+        Ok(issued)
+    }
+
+    /// The names that are ordered without the rejected ones; `None` if there is nothing to gain.
+    fn names_without(&self, rejected: &[String]) -> Option<Vec<String>> {
+        let directory = &self.authority.settings.directory;
+        let current = self.current.as_ref().filter(|current| current.directory == *directory);
+        let current = current.map(|current| (current.der.as_slice(), current.validity));
+        partial::names_without(&self.authority.names, rejected, current, self.parts.clock.now())
+    }
+
+    /// Plans the renewal of a certificate with all names, which is in use from now on.
+    async fn succeed(&mut self, issued: IssuedCertificate) {
+        let names = self.authority.names.clone();
+        self.use_certificate(issued, &names).await;
+        let data = self.authority.data.clone();
+        off_the_loop(move || LastFailure::remove(&data)).await;
+        let now = self.parts.clock.now();
+        if let Some(current) = &self.current {
+            self.plan = Plan::after_success(renewal_unix_s(current.validity, current.jitter), now);
+        }
+        self.failures = 0;
+        self.window_due_ms = now.monotonic_ms;
+    }
+
+    /// Uses a certificate with these names for new connections, and stores it.
+    async fn use_certificate(&mut self, issued: IssuedCertificate, names: &[String]) {
+        let now = self.parts.clock.now();
         let current = Current::new(&issued);
         let read = ReadCertificate::new(issued.key.clone(), issued.validity);
         // An older certificate that waits would replace this one.
         self.not_stored = None;
         self.store(Arc::new(issued), now).await;
-        let data = self.authority.data.clone();
-        off_the_loop(move || LastFailure::remove(&data)).await;
         self.parts.certificate.replace(read);
         self.parts.state.set_success(now.unix_s());
-        let due = renewal_unix_s(current.validity, current.jitter);
-        self.plan = Plan::after_success(due, now);
-        self.failures = 0;
-        self.window_due_ms = now.monotonic_ms;
         let until = day(current.validity.until_unix_s);
         self.current = Some(current);
-        let names = self.authority.names.join(" ");
+        let names = names.join(" ");
         tracing::info!(names, until, "the authority issued a certificate, which is in use");
         self.record(Outcome::Success, format!("{names}, valid until {until}"), now);
     }
@@ -285,10 +309,11 @@ impl AcmeTask {
         }
     }
 
-    async fn fail(&mut self, failure: &AcmeFailure, now: Now) {
+    /// Plans the next attempt; `retry_after_s` is the wait that the authority requested.
+    async fn fail(&mut self, failure: &AcmeFailure, retry_after_s: Option<u64>) {
+        let now = self.parts.clock.now();
         self.failures = self.failures.saturating_add(1);
-        let retry_after_s = self.authority.transport.take_retry_after_s();
-        let wait_s = retry_wait_s(self.failures, failure.kind, retry_after_s, random());
+        let wait_s = retry_wait_s(self.failures, failure.kind, retry_after_s, Jitter::random());
         self.reload_orders.wait(requested_wait_s(failure.kind, wait_s, retry_after_s), now);
         self.plan = Plan::after_failure(wait_s, now);
         self.parts.state.set_failure(now.unix_s());
@@ -308,7 +333,7 @@ impl AcmeTask {
             error = failure.text,
             failures = self.failures,
             next,
-            "no new certificate: the old one stays in use"
+            "no new certificate with all names: the one in use stays"
         );
         self.record(Outcome::Failure, format!("{}; next attempt {next}", failure.text), now);
     }
@@ -368,13 +393,4 @@ async fn off_the_loop(work: impl FnOnce() + Send + 'static) {
     if let Err(error) = tokio::task::spawn_blocking(work).await {
         tracing::error!(%error, "a note about an attempt is not written");
     }
-}
-
-/// Spreads the times of servers; without randomness, they have no random part.
-fn random() -> Jitter {
-    let mut bytes = [0; 4];
-    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
-        return Jitter(0);
-    }
-    Jitter(u32::from_le_bytes(bytes))
 }

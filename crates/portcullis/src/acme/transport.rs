@@ -2,6 +2,7 @@
 //! Never: a request without TLS; a private address other than that of a private directory.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,8 @@ use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use portcullis_outbound::{Client, OutboundError, Policy, ProtocolRequest, Target, retry_after_s};
+
+use crate::config::{AcmeSettings, ConfigError};
 
 /// The media type of signed requests (RFC 8555 section 6.2).
 const JOSE: &str = "application/jose+json";
@@ -44,9 +47,29 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
+    /// Requests to the authority of the configuration.
+    ///
+    /// # Errors
+    /// The file of authorities cannot be used, or the directory is not at an allowed address.
+    pub(crate) fn of_settings(acme: &AcmeSettings) -> Result<Self, ConfigError> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|error| {
+                let why = format!("it cannot be read ({error})");
+                let mend = "name a PEM file with the authority of the directory";
+                ConfigError::file("tls.acme_ca_file", path, why, mend)
+            })
+        };
+        let roots = acme.authorities.as_ref().map(read).transpose()?;
+        Self::new(&acme.directory, roots).map_err(|error| {
+            let mend = "name the directory of your authority; for a private one, also acme_ca_file";
+            let seen = format!("{:?}", acme.directory);
+            ConfigError::refused("tls.acme_directory", seen, error.to_string(), mend)
+        })
+    }
+
     /// Reads the authorities for TLS. `roots_pem` has those of a private directory, which can be at
     /// a private address.
-    pub(crate) fn new(directory: &str, roots_pem: Option<Vec<u8>>) -> Result<Self, OutboundError> {
+    fn new(directory: &str, roots_pem: Option<Vec<u8>>) -> Result<Self, OutboundError> {
         let is_private = roots_pem.is_some();
         let policy = Policy {
             private_allowed: is_private,

@@ -17,8 +17,9 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::acme::names::AcmeNames;
+use crate::acme::stored;
 use crate::acme::temporary::temporary;
-use crate::acme::{stored, task};
+use crate::acme::transport::Transport;
 use crate::config::{ConfigError, Profile, Settings, TlsFiles, TlsSettings, Warning};
 use crate::tls::certificate::{self, ServerNames, Validity};
 use crate::tls::certificate_files;
@@ -120,7 +121,7 @@ impl Tls {
         let files = match &settings.tls {
             TlsSettings::Files(files) => files,
             TlsSettings::Acme(acme) => {
-                task::transport(acme)?;
+                Transport::of_settings(acme)?;
                 return Ok(Vec::new());
             }
             TlsSettings::Development | TlsSettings::Off => return Ok(Vec::new()),

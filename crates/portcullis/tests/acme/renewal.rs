@@ -153,3 +153,32 @@ fn failed_renewal_keeps_the_old_certificate_and_is_recorded() {
     assert_eq!(shown(&server), first);
     assert_eq!(ready(&server).status, 200);
 }
+
+#[test]
+fn rejected_name_keeps_the_others_from_renewal_only_until_the_end_is_near() {
+    const LOST: &str = "eu.chat.example";
+    let authority = Authority::start(&[("PEBBLE_AUTHZREUSE", "0")]);
+    let mut config = config(&authority, Challenge::TlsAlpn);
+    config.listen.push(format!("hosts = [{NAME:?}, {LOST:?}]"));
+    let mut clock = ShiftedClock::install(&mut config);
+    let server = start(&config);
+    wait_until_ready(&server);
+    let server = server.restart();
+    let first = shown(&server);
+    assert!(contains(&first, LOST.as_bytes()));
+    // The name now leads to another machine, without a server.
+    authority.set_address(LOST, Some([127, 0, 0, 2].into()));
+    let mark = server.records.mark();
+    clock.set_wall(YEARS_4_MS);
+    let record = attempt(&server, mark, "failure");
+    assert!(record["message"].as_str().unwrap().contains(LOST), "{record}");
+    assert_eq!(shown(&server), first, "it is valid for another year");
+    // Five years, but for a month.
+    let mark = server.records.mark();
+    clock.set_wall(YEARS_4_MS + 335 * 24 * 3_600 * 1_000);
+    clock.pass(std::time::Duration::from_secs(3 * 60));
+    let record = attempt(&server, mark, "success");
+    assert!(!record["message"].as_str().unwrap().contains(LOST), "{record}");
+    let second = shown(&server);
+    assert!(contains(&second, NAME.as_bytes()) && !contains(&second, LOST.as_bytes()));
+}

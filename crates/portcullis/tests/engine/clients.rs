@@ -23,7 +23,8 @@ pub(crate) fn transport(lines: &[&str]) -> Config {
     }
 }
 
-/// No rate of messages or packets that a test about something else could meet.
+/// No rate of messages or packets, and no missing answer to a ping, that a test about something
+/// else could meet.
 pub(crate) fn wide(mut config: Config) -> Config {
     let lines = [
         "message_per_user = \"1000000/60s\"",
@@ -34,6 +35,9 @@ pub(crate) fn wide(mut config: Config) -> Config {
          \"room:join\" = \"1000000/60s\", \"room:list\" = \"1000000/60s\" }",
     ];
     config.rate.extend(lines.map(String::from));
+    if !config.transport.iter().any(|line| line.starts_with("ping_interval_ms")) {
+        config.transport.push(String::from("ping_interval_ms = 3600000"));
+    }
     config
 }
 
