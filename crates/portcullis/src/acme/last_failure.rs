@@ -8,7 +8,7 @@ use portcullis_seal::private_file::{self, PrivateFileError};
 use portcullis_server::random_id;
 use serde::{Deserialize, Serialize};
 
-use crate::acme::failure::FailureKind;
+use crate::acme::authority::failure::FailureKind;
 use crate::acme::schedule::RATE_LIMITED_S;
 
 /// The file in the data directory.

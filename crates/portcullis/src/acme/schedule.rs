@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use portcullis_model::Now;
 
-use crate::acme::failure::FailureKind;
+use crate::acme::authority::failure::FailureKind;
 use crate::tls::certificate::Validity;
 
 const HOUR_S: u64 = 60 * 60;

@@ -12,7 +12,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use crate::acme::failure::AcmeFailure;
+use crate::acme::authority::failure::AcmeFailure;
 use crate::tls::certificate::{Validity, day, read_validity};
 
 /// The file with the key and the chain, and the directory that they come from.

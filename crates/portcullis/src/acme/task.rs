@@ -9,18 +9,18 @@ use portcullis_server::Builder;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Mutex;
 
-use crate::acme::attempt::Authority;
-use crate::acme::failure::{AcmeFailure, FailureKind};
+use crate::acme::authority::attempt::Authority;
+use crate::acme::authority::failure::{AcmeFailure, FailureKind};
+use crate::acme::authority::renewal_info::USUAL_WAIT_S;
+use crate::acme::authority::transport::Transport;
 use crate::acme::last_failure::LastFailure;
 use crate::acme::names::AcmeNames;
 use crate::acme::partial;
-use crate::acme::renewal_info::USUAL_WAIT_S;
 use crate::acme::schedule::{
     Jitter, Plan, ReloadOrders, moment_of_window, renewal_unix_s, requested_wait_s, retry_wait_s,
 };
 use crate::acme::state::AcmeState;
 use crate::acme::stored::{self, IssuedCertificate};
-use crate::acme::transport::Transport;
 use crate::config::{ConfigError, Settings, TlsSettings};
 use crate::tls::certificate::{Validity, day};
 use crate::tls::server_config::{ReadCertificate, Tls};

@@ -9,7 +9,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::acme::failure::AcmeFailure;
+use crate::acme::authority::failure::AcmeFailure;
 use crate::tls::certificate::{EXPIRES_SOON_S, Validity};
 
 /// An hour after the start, alerts report that the certificate ends soon.

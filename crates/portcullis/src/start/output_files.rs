@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::acme::account::ACCOUNT_FILE;
+use crate::acme::authority::account::ACCOUNT_FILE;
 use crate::acme::last_failure::FAILURE_FILE;
 use crate::acme::stored::CERTIFICATE_FILE;
 use crate::config::{ConfigError, Settings, input_files};

@@ -16,10 +16,10 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::acme::authority::transport::Transport;
 use crate::acme::names::AcmeNames;
 use crate::acme::stored;
 use crate::acme::temporary::temporary;
-use crate::acme::transport::Transport;
 use crate::config::{ConfigError, Profile, Settings, TlsFiles, TlsSettings, Warning};
 use crate::tls::certificate::{self, ServerNames, Validity};
 use crate::tls::certificate_files;

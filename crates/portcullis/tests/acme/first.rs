@@ -118,7 +118,7 @@ fn rejected_name_is_reported_and_keeps_no_other_name_from_its_certificate() {
 }
 
 #[test]
-fn server_whose_only_name_is_rejected_has_no_certificate() {
+fn server_without_an_accepted_name_has_no_certificate() {
     let authority = Authority::start(&[]);
     authority.set_address(NAME, Some([127, 0, 0, 2].into()));
     let server = start(&config(&authority, Challenge::Http));

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::directory::NewDirectory;
-use crate::acme::account::ACCOUNT_FILE;
+use crate::acme::authority::account::ACCOUNT_FILE;
 use crate::acme::stored::CERTIFICATE_FILE;
 use crate::command::installation::Installation;
 use crate::config::{Settings, input_files};

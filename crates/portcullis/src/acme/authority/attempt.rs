@@ -8,30 +8,30 @@ use instant_acme::{Account, Error};
 use portcullis_server::PendingChallenges;
 use tokio::time::timeout;
 
-use crate::acme::failure::{AcmeFailure, has_type};
-use crate::acme::renewal_info::{self, RenewalWindow, certificate_id};
+use crate::acme::authority::failure::{AcmeFailure, has_type};
+use crate::acme::authority::renewal_info::{self, RenewalWindow, certificate_id};
+use crate::acme::authority::transport::Transport;
+use crate::acme::authority::{account, order};
 use crate::acme::stored::IssuedCertificate;
-use crate::acme::transport::Transport;
-use crate::acme::{account, order};
 use crate::config::AcmeSettings;
 
 /// The time for a whole attempt.
 const ATTEMPT_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// The authority, and what this server requests from it.
-pub(super) struct Authority {
-    pub(super) settings: AcmeSettings,
+pub(crate) struct Authority {
+    pub(crate) settings: AcmeSettings,
     /// The names of the certificate.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// The data directory.
-    pub(super) data: PathBuf,
-    pub(super) transport: Transport,
-    pub(super) pending: PendingChallenges,
+    pub(crate) data: PathBuf,
+    pub(crate) transport: Transport,
+    pub(crate) pending: PendingChallenges,
 }
 
 impl Authority {
     /// Obtains a certificate with these names; `former` is the one that it renews, in DER.
-    pub(super) async fn obtain(
+    pub(crate) async fn obtain(
         &self,
         names: &[String],
         former: Option<&[u8]>,
@@ -65,7 +65,7 @@ impl Authority {
     }
 
     /// The window that the authority suggests for the renewal of a certificate.
-    pub(super) async fn window(&self, certificate: &[u8]) -> Option<RenewalWindow> {
+    pub(crate) async fn window(&self, certificate: &[u8]) -> Option<RenewalWindow> {
         let account = self.account().await.ok()?;
         renewal_info::window(&account, certificate)
             .await

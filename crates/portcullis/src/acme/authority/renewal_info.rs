@@ -11,18 +11,18 @@ use crate::tls::certificate::element;
 /// The waits between two questions (RFC 9773 section 4.3.3), in seconds; and without advice.
 const WAIT_S: (u64, u64) = (60 * 60, 24 * 60 * 60);
 /// The wait when the authority gives no advice, in seconds.
-pub(super) const USUAL_WAIT_S: u64 = 6 * 60 * 60;
+pub(crate) const USUAL_WAIT_S: u64 = 6 * 60 * 60;
 
 /// The window, in seconds since 1970, and the wait until the next question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RenewalWindow {
-    pub(super) start_unix_s: i64,
-    pub(super) end_unix_s: i64,
-    pub(super) wait_s: u64,
+pub(crate) struct RenewalWindow {
+    pub(crate) start_unix_s: i64,
+    pub(crate) end_unix_s: i64,
+    pub(crate) wait_s: u64,
 }
 
 /// Asks the authority for its window.
-pub(super) async fn window(account: &Account, certificate: &[u8]) -> Result<RenewalWindow, Error> {
+pub(crate) async fn window(account: &Account, certificate: &[u8]) -> Result<RenewalWindow, Error> {
     let id = certificate_id(certificate)
         .ok_or(Error::Unsupported("renewal information without an authority key identifier"))?;
     let (info, wait) = account.renewal_info(&id).await?;
@@ -39,7 +39,7 @@ fn bounded(wait: Duration) -> u64 {
 }
 
 /// The id of a certificate (RFC 9773 section 4.1): its authority's key and its serial number.
-pub(super) fn certificate_id(certificate: &[u8]) -> Option<CertificateIdentifier<'static>> {
+pub(crate) fn certificate_id(certificate: &[u8]) -> Option<CertificateIdentifier<'static>> {
     const VERSION: u8 = 0xa0;
     const INTEGER: u8 = 0x02;
     let (_, certificate, _) = element(certificate)?;

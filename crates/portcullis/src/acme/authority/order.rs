@@ -10,8 +10,8 @@ use instant_acme::{
 use portcullis_server::PendingChallenges;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 
-use crate::acme::challenge::{answer, challenge_type};
-use crate::acme::failure::{AcmeFailure, has_type};
+use crate::acme::authority::challenge::{answer, challenge_type};
+use crate::acme::authority::failure::{AcmeFailure, has_type};
 use crate::config::AcmeChallenge;
 
 /// Repeated requests after an invalid nonce, besides those of the library.

@@ -11,9 +11,9 @@ use portcullis_seal::private_file;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use crate::acme::failure::AcmeFailure;
-use crate::acme::order::retry_nonce;
-use crate::acme::transport::Transport;
+use crate::acme::authority::failure::AcmeFailure;
+use crate::acme::authority::order::retry_nonce;
+use crate::acme::authority::transport::Transport;
 use crate::config::AcmeSettings;
 
 /// The file with the account.
