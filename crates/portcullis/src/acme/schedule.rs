@@ -331,22 +331,23 @@ mod tests {
 
     #[test]
     fn renewal_that_a_reload_starts_has_the_bounds_of_its_orders() {
+        let at = |second: u64| Now { unix_ms: second as i64 * 1_000, ..monotonic(second) };
         let mut orders = ReloadOrders::default();
-        let now = monotonic(100);
+        let now = at(100);
         // The names change between two sets that the certificate has, and the renewal is due.
         for _ in 0..RELOAD_ORDERS_MAX {
             assert!(orders.renewal(now.unix_s(), now).is_due(now));
             orders.start(now);
         }
-        assert!(!orders.renewal(now.unix_s(), now).is_due(monotonic(3_600)));
-        assert!(orders.renewal(now.unix_s(), now).is_due(monotonic(3_700)));
+        assert!(!orders.renewal(now.unix_s(), now).is_due(at(3_600)));
+        assert!(orders.renewal(now.unix_s(), now).is_due(at(3_700)));
         // The wait of a rate limit also holds for a renewal that is not due yet.
         let mut limited = ReloadOrders::default();
         limited.wait(600, now);
         let soon = now.unix_s() + 60;
-        assert!(!limited.renewal(soon, now).is_due(monotonic(699)));
-        assert!(limited.renewal(soon, now).is_due(monotonic(700)));
-        assert!(!limited.renewal(now.unix_s(), now).is_due(monotonic(699)));
+        assert!(!limited.renewal(soon, now).is_due(at(699)));
+        assert!(limited.renewal(soon, now).is_due(at(700)));
+        assert!(!limited.renewal(now.unix_s(), now).is_due(at(699)));
     }
 
     #[test]

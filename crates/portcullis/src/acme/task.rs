@@ -13,6 +13,7 @@ use crate::acme::authority::attempt::Authority;
 use crate::acme::authority::failure::{AcmeFailure, FailureKind};
 use crate::acme::authority::renewal_info::USUAL_WAIT_S;
 use crate::acme::authority::transport::Transport;
+use crate::acme::current::Current;
 use crate::acme::last_failure::LastFailure;
 use crate::acme::names::AcmeNames;
 use crate::acme::partial;
@@ -73,24 +74,6 @@ struct TaskParts {
     audit: Audit,
     clock: Arc<dyn Clock>,
     state: Arc<AcmeState>,
-}
-
-/// The certificate in use.
-struct Current {
-    der: Vec<u8>,
-    /// The address of the authority that issued it.
-    directory: String,
-    validity: Validity,
-    /// The random part of the time of its renewal.
-    jitter: Jitter,
-}
-
-impl Current {
-    fn new(issued: &IssuedCertificate) -> Self {
-        let der = issued.key.cert.first().map(|own| own.to_vec()).unwrap_or_default();
-        let directory = issued.directory.clone();
-        Self { der, directory, validity: issued.validity, jitter: Jitter::random() }
-    }
 }
 
 /// The state between two attempts.

@@ -61,9 +61,10 @@ fn storm_that_clients_cause_hides_no_change_of_roles() {
 }
 
 #[test]
-fn rejections_that_were_never_seen_send_no_more_than_other_alerts_of_clients() {
+fn rejections_that_were_never_seen_have_the_budget_of_clients() {
     let mut world = World::new();
     world.record(&failure(Code::WsConnected), &Subject::default());
+    assert_eq!(lines(&world.turn()), [""; 0]);
     world.pass(91 * 86_400_000);
     let rejections = Code::ALL.iter().filter(|code| code.class() == CodeClass::Rejection);
     for code in rejections.take(20) {

@@ -69,21 +69,21 @@ impl Drop for StagedCopy<'_> {
 struct UsedCopy<'a> {
     staged: &'a StagedCopy<'a>,
     file: File,
-    asked: Moment,
+    requested: Moment,
 }
 
 impl<'a> UsedCopy<'a> {
     fn open(staged: &'a StagedCopy<'a>, path: &Path) -> Result<Self> {
-        Ok(Self { staged, file: open(path)?, asked: Moment::now() })
+        Ok(Self { staged, file: open(path)?, requested: Moment::now() })
     }
 }
 
 impl Read for UsedCopy<'_> {
     fn read(&mut self, chunk: &mut [u8]) -> std::io::Result<usize> {
-        if Moment::now().since(self.asked) >= KEEP_AGAIN {
+        if Moment::now().since(self.requested) >= KEEP_AGAIN {
             // The open file stays complete even if the server does not answer.
             let _status = self.staged.ask("backup/status");
-            self.asked = Moment::now();
+            self.requested = Moment::now();
         }
         self.file.read(chunk)
     }

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use super::case::{Case, CaseOutcome, Group, Verdict, fail, fail_with, pass, skip};
 use crate::drill::client::answer::Answer;
-use crate::drill::client::attacker::{Attacker, Obstacle, is_limited};
+use crate::drill::client::attacker::{Attacker, is_limited};
 use crate::drill::client::facts::{BlockFacts, VIOLATIONS_MAX};
+use crate::drill::client::obstacle::Obstacle;
 use crate::drill::client::request::{Request, SOCKET_PATH};
 
 /// How often the case checks its address. Each request can leave through another one of several.

@@ -1,8 +1,8 @@
 //! The answer of the target: a response, the end of the connection, or silence.
 //! Never: a body or a header beyond the bounds of a connection.
 
-use super::attacker::Obstacle;
 use super::connection::{Connection, READ_MAX_BYTES, ReadOutcome, WHOLE_TIMEOUT};
+use super::obstacle::Obstacle;
 
 /// Most headers that are read.
 const HEADERS_MAX: usize = 100;

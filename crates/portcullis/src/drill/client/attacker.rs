@@ -16,6 +16,7 @@ use super::answer::Answer;
 use super::budget::Budget;
 use super::connection::{Connection, ReadOutcome, client_hello};
 use super::facts::Facts;
+use super::obstacle::Obstacle;
 use super::request::{Request, SOCKET_PATH};
 use super::slow_client::{SlowClient, SlowRun, SlowStage};
 use super::target::Target;
@@ -46,35 +47,6 @@ pub(crate) struct ViolationCount {
 pub(crate) struct DrillKey {
     pub(crate) id: String,
     pub(crate) key: Secret<String>,
-}
-
-/// The reason why a case could not be tried.
-#[derive(Debug, Clone)]
-pub(crate) enum Obstacle {
-    /// The connections or the time of the drill were used up.
-    UsedUp(String),
-    Other(String),
-}
-
-impl Obstacle {
-    /// The reason in words.
-    pub(crate) fn why(self) -> String {
-        match self {
-            Self::UsedUp(why) | Self::Other(why) => why,
-        }
-    }
-}
-
-impl From<std::io::Error> for Obstacle {
-    fn from(error: std::io::Error) -> Self {
-        Self::Other(format!("no connection: {error}"))
-    }
-}
-
-impl From<anyhow::Error> for Obstacle {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Other(format!("{error:#}"))
-    }
 }
 
 /// The outcome of a WebSocket handshake.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use portcullis_model::Moment;
 
-use super::attacker::Obstacle;
+use super::obstacle::Obstacle;
 
 /// Most connections of a drill.
 pub(crate) const CONNECTIONS_MAX: u32 = 300;

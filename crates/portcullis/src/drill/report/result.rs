@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::drill::cases::case::{Case, CaseOutcome, Verdict};
-use crate::drill::client::attacker::Obstacle;
+use crate::drill::client::obstacle::Obstacle;
 
 /// Longest text of a result, in characters.
 const TEXT_MAX_CHARS: usize = 300;
