@@ -23,7 +23,7 @@ use crate::acme::schedule::{
 use crate::acme::state::AcmeState;
 use crate::acme::stored::{self, IssuedCertificate};
 use crate::config::{ConfigError, Settings, TlsSettings};
-use crate::tls::certificate::{Validity, day};
+use crate::tls::certificate::day;
 use crate::tls::server_config::{ReadCertificate, Tls};
 
 /// The interval between two reads of the clock.

@@ -16,6 +16,7 @@ use super::restore::mark::check_finished;
 use crate::config::{Settings, Sources};
 use crate::output::errln;
 use crate::sealing::{SealLog, Sealing};
+use crate::start::valid_copy;
 use crate::start::wiring::{block_on, numbered};
 
 /// Longest secret or token that is read from standard input, in bytes.
@@ -33,6 +34,15 @@ pub(crate) struct InstallationArguments {
 }
 
 impl InstallationArguments {
+    fn sources(&self) -> Sources {
+        Sources {
+            config: self.config.clone(),
+            data: self.data.clone(),
+            environment: std::env::vars_os().collect(),
+            ..Sources::default()
+        }
+    }
+
     /// The arguments as text for another command, such as `--data DIR`; empty without arguments.
     pub(crate) fn named(&self) -> String {
         let given = [("--config", &self.config), ("--data", &self.data)].into_iter();
@@ -50,13 +60,30 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
+    /// Reads the configuration; if it is invalid, the one that the server started with, with a
+    /// warning: an operator must be able to lock a user while the file is being edited.
     pub(crate) fn read(arguments: &InstallationArguments) -> Result<Self> {
-        let settings = Settings::read(&Sources {
-            config: arguments.config.clone(),
-            data: arguments.data.clone(),
-            environment: std::env::vars_os().collect(),
-            ..Sources::default()
-        })?;
+        let sources = arguments.sources();
+        let settings = match Settings::read(&sources) {
+            Ok(settings) => settings,
+            Err(fault) => {
+                let Some((copy, settings)) = valid_copy::find(&sources, &fault) else {
+                    return Err(fault.into());
+                };
+                errln!("warning: {fault}");
+                errln!(
+                    "warning: this command uses {}, the configuration of the newest start or reload",
+                    copy.display()
+                );
+                settings
+            }
+        };
+        Ok(Self { settings, clock: Arc::new(SystemClock::start()) })
+    }
+
+    /// Reads the configuration.
+    pub(crate) fn read_valid(arguments: &InstallationArguments) -> Result<Self> {
+        let settings = Settings::read(&arguments.sources())?;
         Ok(Self { settings, clock: Arc::new(SystemClock::start()) })
     }
 

@@ -34,7 +34,7 @@ use crate::config::store::StoreSection;
 use crate::config::warning::Warning;
 
 /// The sources of settings. The command line overrides the environment, which overrides the file.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Sources {
     pub(crate) config: Option<PathBuf>,
     pub(crate) profile: Option<Profile>,
@@ -111,6 +111,9 @@ pub(crate) struct IdentitySettings {
 const ANY_PORT: u16 = 8443;
 
 impl Settings {
+    /// The data directory without `--data`.
+    pub(crate) const DATA: &str = "portcullis-data";
+
     /// Reads all sources, and checks the result.
     pub(crate) fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let default = Path::new("portcullis.toml");
@@ -149,7 +152,7 @@ impl Settings {
             None => Profile::read(file.profile.as_deref())?,
         };
         let credentials = file.origin.credentials();
-        let data = sources.data.clone().unwrap_or_else(|| PathBuf::from("portcullis-data"));
+        let data = sources.data.clone().unwrap_or_else(|| PathBuf::from(Self::DATA));
         let listen = file.listen.read(sources.listen)?;
         let tls = file.tls.read(profile, listen.redirect)?;
         listen.check(&tls)?;

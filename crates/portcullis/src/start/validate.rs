@@ -11,7 +11,7 @@ use portcullis_seal::{Keyring, KeyringError, PrivateFileError};
 use portcullis_store::{SqliteOperatorStore, StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
-use crate::config::{ConfigError, Settings, Warning, mistakes, password_policy};
+use crate::config::{ConfigError, Settings, StorageSettings, Warning, mistakes, password_policy};
 use crate::start::logging::log_key;
 use crate::start::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
 use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
@@ -27,6 +27,8 @@ pub(crate) struct Findings {
 
 /// The file of the keys that sign tokens.
 const SIGNING_KEYS: &str = "token-signing.ring";
+/// The file of the secrets of sessions.
+const SERVER_SECRET: &str = "sessions.secret";
 
 /// Checks the files, the data directory, the keys, the certificate and the addresses.
 ///
@@ -59,6 +61,7 @@ fn validate_with(
     // First, before any of these files is opened.
     inspect_output_files(settings)?;
     let is_running = is_running(settings)?;
+    inspect_lost_database(settings)?;
     inspect_keys(settings)?;
     password_policy(settings)?;
     inspect_log_files(settings)?;
@@ -155,6 +158,25 @@ fn inspect_database_path(settings: &Settings) -> Result<(), ConfigError> {
     let path = &settings.storage.database;
     let is_inside = path.parent() == Some(settings.storage.data.as_path());
     inspect_file("store.url", path, is_inside)
+}
+
+/// Rejects a data directory whose database was lost: the start would create an empty one, with a
+/// link for a new first administrator.
+///
+/// The start creates `sessions.secret` after the database.
+fn inspect_lost_database(settings: &Settings) -> Result<(), ConfigError> {
+    let StorageSettings { data, database, .. } = &settings.storage;
+    let is_lost = || std::fs::metadata(database).map_or(true, |facts| facts.len() == 0);
+    if !data.join(SERVER_SECRET).exists() || !is_lost() {
+        return Ok(());
+    }
+    let why = "it is missing or empty, but a server was started with the data directory before";
+    let mend = format!(
+        "restore a backup with portcullis restore, or write where the database is; for a new and \
+         empty server, name another directory with --data, or delete {}",
+        data.display()
+    );
+    Err(ConfigError::file("store.url", database, why, &mend))
 }
 
 /// Checks that the keys of an earlier start can be used.
