@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use portcullis_accounts::SigningKeys;
+use portcullis_accounts::{ServerSecret, SigningKeys};
 use portcullis_model::{Clock, Now, RoleTable, Secret, SystemClock};
 use portcullis_seal::Keyring;
 use portcullis_store::{FieldSeal, SqliteOperatorStore};
 
 use super::restore::mark::check_finished;
 use crate::config::{Settings, Sources};
-use crate::output::errln;
+use crate::output::{errln, shell_path};
 use crate::sealing::{SealLog, Sealing};
 use crate::start::valid_copy;
 use crate::start::wiring::{block_on, numbered};
@@ -48,7 +48,7 @@ impl InstallationArguments {
         let given = [("--config", &self.config), ("--data", &self.data)].into_iter();
         let given = given.filter_map(|(name, path)| Some((name, path.as_ref()?)));
         let texts: Vec<_> =
-            given.map(|(name, path)| format!("{name} {}", path.display())).collect();
+            given.map(|(name, path)| format!("{name} {}", shell_path(path))).collect();
         texts.join(" ")
     }
 }
@@ -89,6 +89,15 @@ impl Installation {
 
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// Fails if no server has ever used the data directory.
+    pub(crate) fn check_started(&self) -> Result<()> {
+        let data = &self.settings.storage.data;
+        if !self.settings.storage.database.exists() && ServerSecret::load(data)?.is_none() {
+            bail!("no server was ever started with {}: start it once", data.display());
+        }
+        Ok(())
     }
 
     /// Opens the database beside a running server; returns it with the names of all roles.

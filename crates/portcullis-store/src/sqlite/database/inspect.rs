@@ -49,9 +49,13 @@ pub(crate) fn check_file(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The text about another file.
+const NOT_A_DATABASE: &str =
+    "the file is not a SQLite database: restore it from a backup, or name another file";
+
 fn check_header(path: &Path, header: &[u8]) -> Result<(), StoreError> {
     if !header.starts_with(MAGIC) {
-        let why = std::io::Error::new(ErrorKind::InvalidData, "the file is not a SQLite database");
+        let why = std::io::Error::new(ErrorKind::InvalidData, NOT_A_DATABASE);
         return Err(file_error(path, why));
     }
     let digits = header.get(VERSION_AT..VERSION_AT + 4).unwrap_or_default();

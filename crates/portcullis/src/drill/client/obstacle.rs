@@ -20,7 +20,13 @@ impl Obstacle {
 
 impl From<std::io::Error> for Obstacle {
     fn from(error: std::io::Error) -> Self {
-        Self::Other(format!("no connection: {error}"))
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        Self::Other(match inner {
+            Some(rustls::Error::InvalidMessage(_)) => {
+                String::from("no connection: the target does not speak TLS, is it http://?")
+            }
+            _ => format!("no connection: {error}"),
+        })
     }
 }
 
