@@ -8,8 +8,8 @@ use crate::payload::open_type::OpenType;
 pub enum GateError {
     /// Not a host name a browser would send.
     #[error(
-        "host {0:?} of listen.hosts is not a lower-case name or address with an optional port, such \
-         as chat.example"
+        "host {0:?} of listen.hosts is not a lower-case name or address with an optional port, \
+         like chat.example"
     )]
     Host(String),
     /// No host at all.

@@ -14,8 +14,8 @@ pub enum KeyError {
     File(#[from] PrivateFileError),
     /// The file has other content.
     #[error(
-        "{} holds no keys: move it away, and the server creates new ones at its next start; then all \
-         users sign in again",
+        "{} holds no keys: move it away, and the next start creates new ones; then all users sign \
+         in again",
         .0.display()
     )]
     Content(PathBuf),

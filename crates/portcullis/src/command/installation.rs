@@ -71,10 +71,8 @@ impl Installation {
                     return Err(fault.into());
                 };
                 errln!("warning: {fault}");
-                errln!(
-                    "warning: this command uses {}, the configuration of the newest start or reload",
-                    copy.display()
-                );
+                let copy = copy.display();
+                errln!("warning: {copy}, the configuration of the newest start or reload, is used");
                 settings
             }
         };

@@ -12,7 +12,7 @@ use super::plan::{Plan, TlsPlan};
 use super::questions::Terminal;
 use super::text::render;
 use super::write::{Existing, check_absent, write};
-use crate::output::{errln, outln};
+use crate::output::{errln, outln, shell_path};
 
 /// The file of the Debian package.
 const PACKAGED: &str = "/etc/portcullis/portcullis.toml";

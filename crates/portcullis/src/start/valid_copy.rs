@@ -1,4 +1,4 @@
-//! A copy of the configuration file in force, in the data directory, for commands beside the server.
+//! A copy of the configuration file in force, for commands beside the server.
 //! Never: read by the server; a secret, because the configuration contains none.
 
 use std::io::ErrorKind;

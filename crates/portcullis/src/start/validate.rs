@@ -1,6 +1,7 @@
 //! Checks before the start of a server, the same for `check` and `serve`.
 //! Never: a file created or changed.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Result;
@@ -79,6 +80,13 @@ fn validate_with(
 
 /// Whether the operator has to correct the cause of an error; others can be temporary.
 pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
+    // Space on a disk can become free, so a service manager tries again.
+    let private = |error: &PrivateFileError| match error {
+        PrivateFileError::File { source, .. } => {
+            !matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        }
+        PrivateFileError::Readable { .. } | PrivateFileError::TooLarge(_) => true,
+    };
     let store = |error: &StoreError| match error {
         StoreError::SchemaNewer { .. }
         | StoreError::SchemaOlder { .. }
@@ -118,7 +126,7 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         AuditError::File { .. } | AuditError::Chain { .. } | AuditError::Thread(_) => false,
     };
     error.is::<ConfigError>()
-        || error.is::<PrivateFileError>()
+        || error.downcast_ref::<PrivateFileError>().is_some_and(private)
         || error.downcast_ref::<KeyError>().is_some_and(keys)
         || error.downcast_ref::<KeyringError>().is_some_and(ring)
         || error.downcast_ref::<StoreError>().is_some_and(store)

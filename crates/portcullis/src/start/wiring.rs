@@ -111,7 +111,6 @@ fn run(
     drop(reserved);
     facts.start(&settings, &found_weakenings, &running);
     record_start(&settings, &found_weakenings, &audit, &*clock);
-    valid_copy::keep(&settings);
     let signals = Signals::catch(launch.reload_signal)?;
     print_banner(&settings, &running, tls.as_deref(), setup_token);
     let health = running.health();
@@ -140,7 +139,8 @@ fn run(
     Ok(())
 }
 
-/// Prints the addresses and the link of the first administrator, and drops the link.
+/// Prints the addresses and the link of the first administrator, and drops the link. Commands can
+/// use the configuration from now on.
 fn print_banner(
     settings: &Settings,
     running: &Running,
@@ -155,6 +155,7 @@ fn print_banner(
         authority: tls.and_then(Tls::authority),
         setup_token: setup_token.as_ref(),
     };
+    valid_copy::keep(settings);
     banner::print(settings, &facts);
 }
 
