@@ -1,5 +1,5 @@
 //! Signals that arrive while the server starts.
-//! Never: a signal before the process has begun to catch it.
+//! Never: a signal before the process catches it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
