@@ -273,7 +273,7 @@ fn commands_use_the_configuration_in_force_while_the_file_is_invalid() {
             assert!(errors.contains("configuration-in-force.toml"), "{errors}");
         }
         // Those that judge the file, or let the server read it, report it.
-        for (arguments, code) in [(&["reload"][..], 1), (&["check"], 2), (&["doctor"], 2)] {
+        for (arguments, code) in [(&["reload"][..], 1), (&["check"], 2), (&["doctor"], 3)] {
             let output = server.operate(arguments, "");
             let text = [output.stdout, output.stderr].concat();
             let text = String::from_utf8(text).unwrap();

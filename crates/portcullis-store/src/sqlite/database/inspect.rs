@@ -145,6 +145,16 @@ mod tests {
             SqliteStore::open(&path, SqliteOptions::default(), Box::new(SilentFeed)).unwrap();
         assert!(inspect(&path).unwrap(), "a store that is open");
         drop(store);
+    }
+
+    #[test]
+    fn database_without_its_end_is_damaged_unless_a_log_may_have_the_rest() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let plain = rusqlite::Connection::open(&path).unwrap();
+        plain.execute_batch("CREATE TABLE a (b); CREATE TABLE c (d);").unwrap();
+        plain.close().unwrap();
+        assert!(!inspect(&path).unwrap());
         let length = std::fs::metadata(&path).unwrap().len();
         for cut in [1, length / 2] {
             File::options().write(true).open(&path).unwrap().set_len(length - cut).unwrap();

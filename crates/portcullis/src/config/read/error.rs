@@ -96,7 +96,7 @@ fn remedy(cause: &std::io::Error) -> String {
 }
 
 /// The types of values, as the parser names them and as they are written.
-const TYPES: [(&str, &str); 13] = [
+const TYPES: [(&str, &str); 12] = [
     ("expected u8", "expected a whole number from 0 to 255"),
     ("expected u16", "expected a whole number from 0 to 65535"),
     ("expected u32", "expected a whole number from 0 to 4294967295"),
@@ -109,10 +109,6 @@ const TYPES: [(&str, &str); 13] = [
     ("expected a sequence", "expected a list in brackets, such as [\"a\", \"b\"]"),
     ("expected a map", "expected a section with keys"),
     ("expected struct", "expected a section with keys"),
-    (
-        "invalid socket address syntax",
-        "expected an address with a port, such as \"127.0.0.1:8443\"",
-    ),
 ];
 
 /// A message of the parser without names of the program.
@@ -157,12 +153,11 @@ mod tests {
             ("tls = 1", "expected a section with keys"),
             ("[tls]\nmode = 1", "expected text in quotes"),
             ("[tls]\nacme_staging = \"yes\"", "expected true or false"),
-            ("[listen]\npublic = \"localhost\"", "expected an address with a port"),
             ("profile = \"strict\"\nprofile = \"strict\"", "profile is written twice"),
         ] {
             let found = message(text);
             assert!(found.starts_with("a.toml:") && found.contains(expect), "{text}: {found}");
-            for word in ["u32", "u64", "usize", "struct", "sequence", "socket"] {
+            for word in ["u32", "u64", "usize", "struct", "sequence"] {
                 assert!(!found.contains(word), "{found}");
             }
         }
