@@ -7,7 +7,10 @@ use crate::payload::open_type::OpenType;
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GateError {
     /// Not a host name a browser would send.
-    #[error("host {0:?} is not a lower-case name or address with an optional port")]
+    #[error(
+        "host {0:?} of listen.hosts is not a lower-case name or address with an optional port, \
+         like chat.example"
+    )]
     Host(String),
     /// No host at all.
     #[error(

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 /// Standard output cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,20 @@ pub(crate) fn print(text: fmt::Arguments<'_>) -> Result<(), OutputError> {
 /// Prints on standard error; when that is closed, the text is dropped.
 pub(crate) fn print_error(text: fmt::Arguments<'_>) {
     let _closed = io::stderr().lock().write_fmt(text);
+}
+
+/// A text as one word of a shell: in single quotes, unless it has only harmless characters.
+pub(crate) fn shell_word(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/@+,%".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return String::from(text);
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A path as one word of a shell.
+pub(crate) fn shell_path(path: &Path) -> String {
+    shell_word(&path.to_string_lossy())
 }
 
 /// A count with its noun: `1 room`, `2 rooms`.

@@ -14,7 +14,8 @@ pub enum KeyError {
     File(#[from] PrivateFileError),
     /// The file has other content.
     #[error(
-        "{} holds no keys: restore it from a backup, or move it away to create new keys",
+        "{} holds no keys: move it away, and the next start creates new ones; then all users sign \
+         in again",
         .0.display()
     )]
     Content(PathBuf),

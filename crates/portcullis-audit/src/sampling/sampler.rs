@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portcullis_model::Now;
+use portcullis_model::{Code, Now};
 
 use crate::record::fields::{Outcome, Record};
 use crate::record::group::RecordGroup;
@@ -44,7 +44,8 @@ impl Sampler {
 
     /// Whether to keep a record. A kept record is charged with [`Sampler::charge`].
     pub(crate) fn keep(&self, record: &Record, group: RecordGroup, now: Now) -> bool {
-        if record.outcome != Outcome::Failure {
+        // Only an operator causes a reload, and reads in the log why it failed.
+        if record.outcome != Outcome::Failure || record.code == Code::SysReload {
             return true;
         }
         let overloaded = self.overloaded.load(Ordering::Relaxed);
@@ -90,7 +91,7 @@ impl Sampler {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use portcullis_model::{Code, UserId};
+    use portcullis_model::UserId;
 
     use super::*;
     use crate::sampling::source_table::{SUMMARIES_PER_SWEEP, SUMMARY_BYTES};

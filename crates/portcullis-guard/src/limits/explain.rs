@@ -62,7 +62,7 @@ impl Limiter {
     }
 
     /// The key of the rate of a single event. Events of one name in several namespaces share their
-    /// count if their rates have the same period.
+    /// count if their rates have the same period. A reload with another period starts a new count.
     pub(crate) fn event_key(&self, user: &UserId, name: &str, rate: &Rate) -> u64 {
         self.rates.key((user, name, rate.period_ms))
     }

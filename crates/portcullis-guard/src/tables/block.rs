@@ -29,7 +29,8 @@ impl ViolationCount {
         end_ns.saturating_sub(now_ns).div_ceil(NS_A_MS)
     }
 
-    /// When the count has drained under this rate: it is used up when a block ends.
+    /// When the count has drained under this rate. It is used up when a block ends, as long as no
+    /// other key takes the bucket, which is free from then on.
     pub(crate) fn drained_ns(self, rate: &Rate, now_ns: u64) -> u64 {
         match self.end_ns() {
             Some(end_ns) => end_ns.saturating_add(rate.period_ns()),

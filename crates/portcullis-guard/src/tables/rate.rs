@@ -168,7 +168,8 @@ impl Gcra {
         if wait_ms == 0 { Ok(()) } else { Err(wait_ms) }
     }
 
-    /// Takes one that cannot be rejected; returns whether the rate is used up now.
+    /// Takes one that cannot be rejected; returns whether the rate is used up now. The rate is the
+    /// same in each call.
     pub(crate) fn count(&self, rate: &Rate, now: Now) -> bool {
         let now_ns = nanoseconds(now);
         match rate.step(self.arrival_ns.get(), now_ns) {

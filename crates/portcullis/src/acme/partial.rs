@@ -1,5 +1,5 @@
 //! Which names get a certificate without the ones that the authority rejects.
-//! Never: a name that loses a valid certificate early because another one was rejected.
+//! Never: a name that loses a valid certificate of its authority early because it was rejected.
 
 use portcullis_model::Now;
 use rustls_pki_types::CertificateDer;
@@ -9,12 +9,14 @@ use crate::tls::certificate::Validity;
 
 /// The part of its lifetime in which a certificate ends soon: 9 of 90 days, 14 hours of 6 days.
 const LAST_PART: i64 = 10;
+/// The rejected names that a remedy lists.
+const LISTED_MAX: usize = 3;
 
 /// The names without the rejected ones, if a certificate with them alone is worth an order; `None`
 /// otherwise.
 ///
-/// It is, if the certificate in use (in DER) ends soon, or if it misses one of these names and has
-/// none of the rejected ones.
+/// It is, if the authority has issued no certificate, if the one in use (in DER) ends soon, or if
+/// it misses one of these names and has none of the rejected ones.
 pub(super) fn names_without(
     names: &[String],
     rejected: &[String],
@@ -33,6 +35,20 @@ pub(super) fn names_without(
     let has_all = |names: &[String]| missing_name(Some(&own), names).is_none();
     let has_one = |names: &[String]| names.iter().any(|name| has_all(std::slice::from_ref(name)));
     (!has_all(&rest) && !has_one(&rejected)).then_some(rest)
+}
+
+/// The remedy for names that the authority rejects, to be added to a sentence; empty without one.
+pub(super) fn remedy(names: &[String], rejected: &[String]) -> String {
+    let mut rejected = names.iter().filter(|name| rejected.contains(name)).map(String::as_str);
+    let listed: Vec<_> = rejected.by_ref().take(LISTED_MAX).collect();
+    if listed.is_empty() {
+        return String::new();
+    }
+    let (listed, more) = (listed.join(", "), if rejected.next().is_some() { ", …" } else { "" });
+    format!(
+        "; check that the DNS of {listed}{more} leads to this server, or remove it from \
+         listen.hosts and origin.allowed"
+    )
 }
 
 fn ends_soon(validity: Validity, now: Now) -> bool {
@@ -61,6 +77,14 @@ mod tests {
         let validity = Validity { from_unix_s: until_unix_s - 90 * DAY_S, until_unix_s };
         let current = (!in_use.is_empty()).then_some((&own.der()[..], validity));
         names_without(&names(wanted), &names(rejected), current, now)
+    }
+
+    #[test]
+    fn remedy_names_the_rejected_hosts_of_this_server() {
+        let all = names("a b c");
+        assert_eq!(remedy(&all, &names("x")), "");
+        assert!(remedy(&all, &names("b x")).starts_with("; check that the DNS of b.example leads"));
+        assert!(remedy(&all, &names("c b")).contains("b.example, c.example leads"));
     }
 
     #[test]

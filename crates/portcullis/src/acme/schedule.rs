@@ -163,9 +163,15 @@ impl ReloadOrders {
         Plan { not_before_ms, ..Plan::NOW }
     }
 
-    /// The certificate in use has all names of the newest reload.
-    pub(crate) fn cancel(&mut self) {
+    /// The plan of the renewal of a certificate that has all names of the newest reload. If it is
+    /// due, the reload starts it, so that the bounds hold.
+    pub(crate) fn renewal(&mut self, due_unix_s: i64, now: Now) -> Plan {
+        let plan = Plan::at(due_unix_s);
+        if plan.is_due(now) {
+            return self.request(now);
+        }
         self.is_pending = false;
+        Plan { not_before_ms: self.requested_until_ms, ..plan }
     }
 
     /// Counts an attempt that starts now, if it is the first one for the names of a reload.
@@ -318,9 +324,30 @@ mod tests {
         // Retries after a failure, and renewals, are not orders of a reload.
         (0..9).for_each(|_| orders.start(monotonic(20_000)));
         assert_eq!(orders.request(monotonic(20_000)), Plan::NOW);
-        orders.cancel();
+        assert_eq!(orders.renewal(i64::MAX, monotonic(20_000)), Plan::at(i64::MAX));
         orders.start(monotonic(20_001));
         assert_eq!(orders.request(monotonic(20_001)), Plan::NOW);
+    }
+
+    #[test]
+    fn renewal_that_a_reload_starts_has_the_bounds_of_its_orders() {
+        let at = |second: u64| Now { unix_ms: second as i64 * 1_000, ..monotonic(second) };
+        let mut orders = ReloadOrders::default();
+        let now = at(100);
+        // The names change between two sets that the certificate has, and the renewal is due.
+        for _ in 0..RELOAD_ORDERS_MAX {
+            assert!(orders.renewal(now.unix_s(), now).is_due(now));
+            orders.start(now);
+        }
+        assert!(!orders.renewal(now.unix_s(), now).is_due(at(3_600)));
+        assert!(orders.renewal(now.unix_s(), now).is_due(at(3_700)));
+        // The wait of a rate limit also holds for a renewal that is not due yet.
+        let mut limited = ReloadOrders::default();
+        limited.wait(600, now);
+        let soon = now.unix_s() + 60;
+        assert!(!limited.renewal(soon, now).is_due(at(699)));
+        assert!(limited.renewal(soon, now).is_due(at(700)));
+        assert!(!limited.renewal(now.unix_s(), now).is_due(at(699)));
     }
 
     #[test]

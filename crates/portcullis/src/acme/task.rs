@@ -13,6 +13,7 @@ use crate::acme::authority::attempt::Authority;
 use crate::acme::authority::failure::{AcmeFailure, FailureKind};
 use crate::acme::authority::renewal_info::USUAL_WAIT_S;
 use crate::acme::authority::transport::Transport;
+use crate::acme::current::Current;
 use crate::acme::last_failure::LastFailure;
 use crate::acme::names::AcmeNames;
 use crate::acme::partial;
@@ -22,13 +23,15 @@ use crate::acme::schedule::{
 use crate::acme::state::AcmeState;
 use crate::acme::stored::{self, IssuedCertificate};
 use crate::config::{ConfigError, Settings, TlsSettings};
-use crate::tls::certificate::{Validity, day};
+use crate::tls::certificate::day;
 use crate::tls::server_config::{ReadCertificate, Tls};
 
 /// The interval between two reads of the clock.
 const EVERY_MS: u64 = 1_000;
 /// The interval between two attempts to store a certificate.
 const STORE_AGAIN_MS: u64 = 60_000;
+/// The orders of an attempt after the first one, each without further rejected names.
+const FURTHER_ORDERS_MAX: usize = 3;
 
 /// Adds the task, its metrics and its part of `/ready` if `tls.mode` is `acme`.
 pub(crate) fn install(
@@ -71,24 +74,6 @@ struct TaskParts {
     audit: Audit,
     clock: Arc<dyn Clock>,
     state: Arc<AcmeState>,
-}
-
-/// The certificate in use.
-struct Current {
-    der: Vec<u8>,
-    /// The address of the authority that issued it.
-    directory: String,
-    validity: Validity,
-    /// The random part of the time of its renewal.
-    jitter: Jitter,
-}
-
-impl Current {
-    fn new(issued: &IssuedCertificate) -> Self {
-        let der = issued.key.cert.first().map(|own| own.to_vec()).unwrap_or_default();
-        let directory = issued.directory.clone();
-        Self { der, directory, validity: issued.validity, jitter: Jitter::random() }
-    }
 }
 
 /// The state between two attempts.
@@ -159,8 +144,8 @@ impl AcmeTask {
         });
         self.plan = match complete {
             Some(current) => {
-                self.reload_orders.cancel();
-                Plan::at(renewal_unix_s(current.validity, current.jitter))
+                let due = renewal_unix_s(current.validity, current.jitter);
+                self.reload_orders.renewal(due, now)
             }
             None => self.reload_orders.request(now),
         };
@@ -205,7 +190,7 @@ impl AcmeTask {
     }
 
     /// Obtains a certificate, and uses it. If the authority rejects some of the names, the others
-    /// get one without them, unless that would do harm: see [`names_without`].
+    /// get one without them, unless that would do harm: see [`partial::names_without`].
     async fn attempt(&mut self) {
         self.reload_orders.start(self.parts.clock.now());
         let all = self.authority.names.clone();
@@ -215,26 +200,31 @@ impl AcmeTask {
         };
         let mut retry_after_s = self.authority.transport.take_retry_after_s();
         let mut rejected = failure.names.clone();
-        while let Some(rest) = self.names_without(&rejected) {
-            match self.obtain(&rest).await {
+        let mut is_replaced = false;
+        for _ in 0..FURTHER_ORDERS_MAX {
+            let is_limited = failure.kind == FailureKind::RateLimited;
+            let Some(rest) = self.names_without(&rejected).filter(|_| !is_limited) else { break };
+            let further = match self.obtain(&rest).await {
                 Ok(issued) => {
                     self.use_certificate(issued, &rest).await;
+                    is_replaced = true;
                     break;
                 }
-                Err(further) if rest.iter().any(|name| further.names.contains(name)) => {
-                    rejected.extend(further.names);
-                }
-                Err(further) => {
+                Err(further) => further,
+            };
+            retry_after_s = retry_after_s.max(self.authority.transport.take_retry_after_s());
+            let has_rejected = rest.iter().any(|name| further.names.contains(name));
+            rejected.extend_from_slice(&further.names);
+            match further.kind {
+                FailureKind::RateLimited => failure = further,
+                FailureKind::Other if has_rejected => {}
+                FailureKind::Other => {
                     tracing::error!(error = further.text, "no certificate with the other names");
-                    if further.kind == FailureKind::RateLimited {
-                        failure = further;
-                        retry_after_s = self.authority.transport.take_retry_after_s();
-                    }
                     break;
                 }
             }
         }
-        self.fail(&failure, retry_after_s).await;
+        self.fail(&failure, &rejected, is_replaced, retry_after_s).await;
     }
 
     /// Obtains a certificate with these names, and checks it.
@@ -309,8 +299,14 @@ impl AcmeTask {
         }
     }
 
-    /// Plans the next attempt; `retry_after_s` is the wait that the authority requested.
-    async fn fail(&mut self, failure: &AcmeFailure, retry_after_s: Option<u64>) {
+    /// Plans the next attempt after one that did not certify all names.
+    async fn fail(
+        &mut self,
+        failure: &AcmeFailure,
+        rejected: &[String],
+        is_replaced: bool,
+        retry_after_s: Option<u64>,
+    ) {
         let now = self.parts.clock.now();
         self.failures = self.failures.saturating_add(1);
         let wait_s = retry_wait_s(self.failures, failure.kind, retry_after_s, Jitter::random());
@@ -329,13 +325,16 @@ impl AcmeTask {
         let data = self.authority.data.clone();
         off_the_loop(move || last.keep(&data)).await;
         let next = utc(next_unix_s.saturating_mul(1_000));
-        tracing::error!(
-            error = failure.text,
-            failures = self.failures,
-            next,
-            "no new certificate with all names: the one in use stays"
-        );
-        self.record(Outcome::Failure, format!("{}; next attempt {next}", failure.text), now);
+        let in_use = match (&self.current, is_replaced) {
+            (Some(_), true) => "the new certificate has the other names only",
+            (Some(_), false) => "the certificate in use stays",
+            (None, _) => "no client trusts the temporary certificate in use",
+        };
+        let remedy = partial::remedy(&self.authority.names, rejected);
+        let failures = self.failures;
+        tracing::error!(error = failure.text, failures, next, "{in_use}{remedy}");
+        let detail = format!("{}; {in_use}{remedy}; next attempt {next}", failure.text);
+        self.record(Outcome::Failure, detail, now);
     }
 
     /// Plans the renewal as the authority suggests (RFC 9773).

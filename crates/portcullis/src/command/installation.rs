@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use portcullis_accounts::SigningKeys;
+use portcullis_accounts::{ServerSecret, SigningKeys};
 use portcullis_model::{Clock, Now, RoleTable, Secret, SystemClock};
 use portcullis_seal::Keyring;
 use portcullis_store::{FieldSeal, SqliteOperatorStore};
 
 use super::restore::mark::check_finished;
 use crate::config::{Settings, Sources};
-use crate::output::errln;
+use crate::output::{errln, shell_path};
 use crate::sealing::{SealLog, Sealing};
+use crate::start::valid_copy;
 use crate::start::wiring::{block_on, numbered};
 
 /// Longest secret or token that is read from standard input, in bytes.
@@ -33,12 +34,21 @@ pub(crate) struct InstallationArguments {
 }
 
 impl InstallationArguments {
+    fn sources(&self) -> Sources {
+        Sources {
+            config: self.config.clone(),
+            data: self.data.clone(),
+            environment: std::env::vars_os().collect(),
+            ..Sources::default()
+        }
+    }
+
     /// The arguments as text for another command, such as `--data DIR`; empty without arguments.
     pub(crate) fn named(&self) -> String {
         let given = [("--config", &self.config), ("--data", &self.data)].into_iter();
         let given = given.filter_map(|(name, path)| Some((name, path.as_ref()?)));
         let texts: Vec<_> =
-            given.map(|(name, path)| format!("{name} {}", path.display())).collect();
+            given.map(|(name, path)| format!("{name} {}", shell_path(path))).collect();
         texts.join(" ")
     }
 }
@@ -50,18 +60,42 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
+    /// Reads the configuration; if it is invalid, the one that the server started with, with a
+    /// warning: an operator must be able to lock a user while the file is being edited.
     pub(crate) fn read(arguments: &InstallationArguments) -> Result<Self> {
-        let settings = Settings::read(&Sources {
-            config: arguments.config.clone(),
-            data: arguments.data.clone(),
-            environment: std::env::vars_os().collect(),
-            ..Sources::default()
-        })?;
+        let sources = arguments.sources();
+        let settings = match Settings::read(&sources) {
+            Ok(settings) => settings,
+            Err(fault) => {
+                let Some((copy, settings)) = valid_copy::find(&sources, &fault) else {
+                    return Err(fault.into());
+                };
+                errln!("warning: {fault}");
+                let copy = copy.display();
+                errln!("warning: {copy}, the configuration of the newest start or reload, is used");
+                settings
+            }
+        };
+        Ok(Self { settings, clock: Arc::new(SystemClock::start()) })
+    }
+
+    /// Reads the configuration.
+    pub(crate) fn read_valid(arguments: &InstallationArguments) -> Result<Self> {
+        let settings = Settings::read(&arguments.sources())?;
         Ok(Self { settings, clock: Arc::new(SystemClock::start()) })
     }
 
     pub(crate) fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// Fails if no server has ever used the data directory.
+    pub(crate) fn check_started(&self) -> Result<()> {
+        let data = &self.settings.storage.data;
+        if !self.settings.storage.database.exists() && ServerSecret::load(data)?.is_none() {
+            bail!("no server was ever started with {}: start it once", data.display());
+        }
+        Ok(())
     }
 
     /// Opens the database beside a running server; returns it with the names of all roles.

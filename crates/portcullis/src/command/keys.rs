@@ -73,6 +73,7 @@ pub(crate) enum KeysCommand {
 
 /// Runs the command.
 pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<()> {
+    installation.check_started()?;
     match command {
         KeysCommand::List => list(installation),
         KeysCommand::Rotate { ring: KeyKind::Token } => {

@@ -20,7 +20,7 @@ mod token_explain; // portcullis token explain
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Subcommand;
 use portcullis_guard::Action;
 
@@ -110,7 +110,16 @@ pub(crate) fn state(server: &InstallationArguments, command: &StateCommand) -> R
 
 /// Runs `portcullis health`.
 pub(crate) fn health(server: &InstallationArguments, arguments: &HealthArguments) -> Result<()> {
-    operate::health(&Installation::read(server)?, arguments)
+    let address = match arguments.listen {
+        // The configuration is not read: an invalid one makes no server unhealthy.
+        Some(address) => address,
+        None => Installation::read(server)?
+            .settings
+            .server
+            .private
+            .context("listen.private is not set: add --listen")?,
+    };
+    operate::health(address, arguments)
 }
 
 /// Runs `portcullis alert`.

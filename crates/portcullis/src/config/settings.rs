@@ -2,6 +2,7 @@
 //! Never: a partial configuration; the first error stops the start.
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use crate::config::store::StoreSection;
 use crate::config::warning::Warning;
 
 /// The sources of settings. The command line overrides the environment, which overrides the file.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Sources {
     pub(crate) config: Option<PathBuf>,
     pub(crate) profile: Option<Profile>,
@@ -110,7 +111,30 @@ pub(crate) struct IdentitySettings {
 /// The port in checks before a port is chosen.
 const ANY_PORT: u16 = 8443;
 
+/// The largest configuration file, in bytes.
+const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Reads the text of a configuration file.
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |cause| ConfigError::Unreadable { path: path.to_owned(), cause };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_MAX_BYTES {
+        let why = format!("it has more than {FILE_MAX_BYTES} bytes");
+        let mend = "name the configuration file with --config";
+        return Err(ConfigError::file("the configuration file", path, why, mend));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        ConfigError::not_text(path, &String::from_utf8_lossy(valid))
+    })
+}
+
 impl Settings {
+    /// The data directory without `--data`.
+    pub(crate) const DATA: &str = "portcullis-data";
+
     /// Reads all sources, and checks the result.
     pub(crate) fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let default = Path::new("portcullis.toml");
@@ -118,10 +142,7 @@ impl Settings {
             Some(path) => Some(path.as_path()),
             None => default.exists().then_some(default),
         };
-        let text = path.map_or(Ok(String::new()), |path| {
-            let unreadable = |cause| ConfigError::Unreadable { path: path.to_owned(), cause };
-            std::fs::read_to_string(path).map_err(unreadable)
-        })?;
+        let text = path.map_or(Ok(String::new()), read_file)?;
         let settings = Self::read_text(path.unwrap_or(default), &text, sources)?;
         Ok(Self { file: path.map(Path::to_path_buf), ..settings })
     }
@@ -149,7 +170,7 @@ impl Settings {
             None => Profile::read(file.profile.as_deref())?,
         };
         let credentials = file.origin.credentials();
-        let data = sources.data.clone().unwrap_or_else(|| PathBuf::from("portcullis-data"));
+        let data = sources.data.clone().unwrap_or_else(|| PathBuf::from(Self::DATA));
         let listen = file.listen.read(sources.listen)?;
         let tls = file.tls.read(profile, listen.redirect)?;
         listen.check(&tls)?;

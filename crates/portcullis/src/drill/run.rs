@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use super::cases::GROUPS;
 use super::client::answer::Answer;
-use super::client::attacker::{Attacker, FirstProof, Obstacle};
+use super::client::attacker::{Attacker, FirstProof};
 use super::report::result::CaseResult;
 
 /// Requests the proof of the target; an error says why no attack is sent.
@@ -29,7 +29,7 @@ pub(crate) fn require_proof(attacker: &mut Attacker<'_>) -> Result<Option<IpAddr
         Ok(FirstProof { answer, .. }) => {
             bail!("{target} does not prove that it is this server: {}; {CAUSES}", answer.words())
         }
-        Err(Obstacle(why)) => bail!("{target} cannot be reached: {why}; {CAUSES}"),
+        Err(obstacle) => bail!("{target} cannot be reached: {}; {CAUSES}", obstacle.why()),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::reload::live::{is_issuer_live, is_same_kind};
 use crate::reload::merge::{merge, merge_settings};
 use crate::start::output_files::ALERT_STATE;
 use crate::start::self_audit::ServerFacts;
+use crate::start::valid_copy;
 use crate::start::validate::validate_in_server;
 use crate::tls::server_config::{CertificateComparison, ReadCertificate, Tls};
 
@@ -159,6 +160,7 @@ impl Reloader {
             let warnings = checked.warnings.clone();
             let (settings, newer) = (checked.settings.clone(), checked.keys.clone());
             self.apply(&state, checked)?;
+            valid_copy::keep(&settings);
             self.renew_facts(settings, (&state.keys, &newer), &reload);
             *state = InForce { keys, warnings, ..*state };
         }

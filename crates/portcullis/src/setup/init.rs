@@ -12,7 +12,7 @@ use super::plan::{Plan, TlsPlan};
 use super::questions::Terminal;
 use super::text::render;
 use super::write::{Existing, check_absent, write};
-use crate::output::{errln, outln};
+use crate::output::{errln, outln, shell_path};
 
 /// The file of the Debian package.
 const PACKAGED: &str = "/etc/portcullis/portcullis.toml";
@@ -81,7 +81,7 @@ fn next_steps(plan: &Plan, file: &Path, data: &Path) -> String {
              sudo journalctl -u portcullis -g 'set-up link' -o cat",
         ));
     } else {
-        let named = format!("--config {} --data {}", file.display(), data.display());
+        let named = format!("--config {} --data {}", shell_path(file), shell_path(data));
         steps.push(format!("Check it: portcullis check {named}"));
         let port = match &plan.tls {
             TlsPlan::Acme(_) | TlsPlan::Files { .. } => {

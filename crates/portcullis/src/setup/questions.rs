@@ -282,13 +282,17 @@ impl<R: BufRead, W: Write> Terminal<R, W> {
                 None => write!(self.output, "{question}: ")?,
             }
             self.output.flush()?;
-            let mut line = String::new();
-            if self.input.by_ref().take(ANSWER_MAX_BYTES).read_line(&mut line)? == 0 {
+            let mut line = Vec::new();
+            if self.input.by_ref().take(ANSWER_MAX_BYTES).read_until(b'\n', &mut line)? == 0 {
                 writeln!(self.output)?;
                 let why = "standard input ended before all questions were answered";
                 let mend = "start again, or use the options of portcullis init --help";
                 return Err(ConfigError::refused("the answer", "missing", why, mend).into());
             }
+            let Ok(line) = String::from_utf8(line) else {
+                writeln!(self.output, "  The answer is not UTF-8 text.")?;
+                continue;
+            };
             let answer = Some(line.trim()).filter(|line| !line.is_empty()).or(usual);
             let outcome = match answer {
                 Some(answer) => read(answer),

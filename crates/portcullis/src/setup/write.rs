@@ -36,6 +36,16 @@ pub(super) fn write(file: &Path, text: &str, existing: Existing) -> Result<(), C
         let mend = "name a file in a folder that exists and that you can write to";
         ConfigError::file("the file", file, why, mend)
     };
+    // A link stays, and the file that it names is replaced.
+    let target = match existing {
+        Existing::Replaced => std::fs::canonicalize(file).ok(),
+        Existing::Kept => None,
+    };
+    let file = target.as_deref().unwrap_or(file);
+    if file.metadata().is_ok_and(|facts| !facts.is_file()) {
+        let mend = "name a file";
+        return Err(ConfigError::file("the file", file, "it is not a regular file", mend));
+    }
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         Some(_) | None => Path::new("."),
@@ -101,6 +111,21 @@ mod tests {
             assert!(check_absent(&file, Existing::Kept).is_err());
             // Nothing is left beside it.
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn link_stays_and_device_or_directory_is_rejected() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a.toml"), folder.path().join("link.toml"));
+        std::fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink("a.toml", &link).unwrap();
+        write(&link, "new", Existing::Replaced).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+        for other in [folder.path(), Path::new("/dev/null")] {
+            let error = write(other, "new", Existing::Replaced).unwrap_err().to_string();
+            assert!(error.contains("not a regular file"), "{error}");
         }
     }
 

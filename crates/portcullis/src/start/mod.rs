@@ -12,6 +12,7 @@ pub(crate) mod banner; // addresses and links on standard output
 pub(crate) mod signals; // signals and ticks
 pub(crate) mod supervisor; // messages to the service manager
 pub(crate) mod start_extension; // more time from the service manager for a long start
+pub(crate) mod valid_copy; // a copy of the configuration in force, for commands
 mod main_loop; // the loop of the main thread while the server runs
 pub(crate) mod self_audit; // the regular audit of the running server
 pub(crate) mod certificate_watch; // reminders and alerts before the certificate expires

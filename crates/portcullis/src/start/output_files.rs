@@ -12,7 +12,7 @@ use crate::config::{ConfigError, Settings, input_files};
 use crate::start::logging::log_key;
 
 /// Files that the server creates in the data directory; see `docs/keys.md`.
-const OWN_NAMES: [&str; 26] = [
+const OWN_NAMES: [&str; 27] = [
     "token-signing.ring",
     "token-signing.ed25519.pkcs8",
     "field-keys.ring",
@@ -32,6 +32,7 @@ const OWN_NAMES: [&str; 26] = [
     ALERT_SPOOL,
     ALERT_DELIVERIES,
     AUDIT_REPORTS,
+    VALID_COPY,
     LAST_BACKUP,
     BACKUP_STAGING,
     RESTORE_MARK,
@@ -57,6 +58,8 @@ pub(crate) const ALERT_DELIVERIES: &str = "alerts.delivered";
 pub(crate) const AUDIT_REPORTS: &str = "audit-reports";
 /// File with the time of the last weekly digest.
 pub(crate) const DIGEST_SENT: &str = "digest.sent";
+/// File with a copy of the configuration file in force.
+pub(crate) const VALID_COPY: &str = "configuration-in-force.toml";
 /// File in which a backup notes its time.
 pub(crate) const LAST_BACKUP: &str = "last-backup";
 

@@ -14,7 +14,7 @@ use rustix::fs::{Access, access};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::config::ConfigError;
-use crate::output::errln;
+use crate::output::{errln, shell_path};
 
 /// Sends the operational log to standard error, as JSON lines; `RUST_LOG` selects the level.
 ///
@@ -98,7 +98,7 @@ pub(crate) fn inspect_directory(data: &Path) -> Result<(), ConfigError> {
         let why =
             format!("other users can enter it (mode {mode:o}), and it contains foreign files");
         let mend =
-            format!("name another directory with --data, or run: chmod 700 {}", data.display());
+            format!("name another directory with --data, or run: chmod 700 {}", shell_path(data));
         return Err(fault(why, &mend));
     }
     let user = rustix::process::geteuid();

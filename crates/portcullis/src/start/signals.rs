@@ -25,6 +25,27 @@ pub(crate) enum Wake {
     Tick,
 }
 
+/// The handler of SIGHUP, active while this value exists: during the start, the signal must not end
+/// the process. The reload follows the start.
+pub(crate) struct ReloadSignal {
+    runtime: Runtime,
+    hang_up: Signal,
+}
+
+impl ReloadSignal {
+    /// Installs the handler. Call it first.
+    pub(crate) fn catch() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start a runtime for signals")?;
+        let inside = runtime.enter();
+        let hang_up = catch(SignalKind::hangup())?;
+        drop(inside);
+        Ok(Self { runtime, hang_up })
+    }
+}
+
 /// Handlers of signals, active while this value exists.
 pub(crate) struct Signals {
     runtime: Runtime,
@@ -34,17 +55,12 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Installs the handlers. Call it before the addresses are printed.
-    pub(crate) fn catch() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start a runtime for signals")?;
+    /// Installs the other handlers. Call it before the addresses are printed.
+    pub(crate) fn catch(reload: ReloadSignal) -> Result<Self> {
+        let ReloadSignal { runtime, hang_up } = reload;
         let inside = runtime.enter();
-        let catch = |kind| signal(kind).context("cannot catch signals");
         let terminate = catch(SignalKind::terminate())?;
         let interrupt = catch(SignalKind::interrupt())?;
-        let hang_up = catch(SignalKind::hangup())?;
         // Then a write beyond the limit of file sizes fails, and does not end the process.
         drop(catch(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         drop(inside);
@@ -66,6 +82,10 @@ impl Signals {
             }
         });
     }
+}
+
+fn catch(kind: SignalKind) -> Result<Signal> {
+    signal(kind).context("cannot catch signals")
 }
 
 /// Ends the process after this time, even if a disk, a handler or a reader blocks.

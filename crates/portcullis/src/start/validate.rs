@@ -1,6 +1,7 @@
 //! Checks before the start of a server, the same for `check` and `serve`.
 //! Never: a file created or changed.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Result;
@@ -11,7 +12,7 @@ use portcullis_seal::{Keyring, KeyringError, PrivateFileError};
 use portcullis_store::{SqliteOperatorStore, StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
-use crate::config::{ConfigError, Settings, Warning, mistakes, password_policy};
+use crate::config::{ConfigError, Settings, StorageSettings, Warning, mistakes, password_policy};
 use crate::start::logging::log_key;
 use crate::start::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
 use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
@@ -27,6 +28,8 @@ pub(crate) struct Findings {
 
 /// The file of the keys that sign tokens.
 const SIGNING_KEYS: &str = "token-signing.ring";
+/// The file of the secrets of sessions.
+const SERVER_SECRET: &str = "sessions.secret";
 
 /// Checks the files, the data directory, the keys, the certificate and the addresses.
 ///
@@ -59,6 +62,7 @@ fn validate_with(
     // First, before any of these files is opened.
     inspect_output_files(settings)?;
     let is_running = is_running(settings)?;
+    inspect_lost_database(settings)?;
     inspect_keys(settings)?;
     password_policy(settings)?;
     inspect_log_files(settings)?;
@@ -76,6 +80,13 @@ fn validate_with(
 
 /// Whether the operator has to correct the cause of an error; others can be temporary.
 pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
+    // Space on a disk can become free, so a service manager tries again.
+    let private = |error: &PrivateFileError| match error {
+        PrivateFileError::File { source, .. } => {
+            !matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        }
+        PrivateFileError::Readable { .. } | PrivateFileError::TooLarge(_) => true,
+    };
     let store = |error: &StoreError| match error {
         StoreError::SchemaNewer { .. }
         | StoreError::SchemaOlder { .. }
@@ -115,7 +126,7 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         AuditError::File { .. } | AuditError::Chain { .. } | AuditError::Thread(_) => false,
     };
     error.is::<ConfigError>()
-        || error.is::<PrivateFileError>()
+        || error.downcast_ref::<PrivateFileError>().is_some_and(private)
         || error.downcast_ref::<KeyError>().is_some_and(keys)
         || error.downcast_ref::<KeyringError>().is_some_and(ring)
         || error.downcast_ref::<StoreError>().is_some_and(store)
@@ -155,6 +166,25 @@ fn inspect_database_path(settings: &Settings) -> Result<(), ConfigError> {
     let path = &settings.storage.database;
     let is_inside = path.parent() == Some(settings.storage.data.as_path());
     inspect_file("store.url", path, is_inside)
+}
+
+/// Rejects a data directory whose database was lost: the start would create an empty one, with a
+/// link for a new first administrator.
+///
+/// The start creates `sessions.secret` after the database.
+fn inspect_lost_database(settings: &Settings) -> Result<(), ConfigError> {
+    let StorageSettings { data, database, .. } = &settings.storage;
+    let is_lost = || std::fs::metadata(database).map_or(true, |facts| facts.len() == 0);
+    if !data.join(SERVER_SECRET).exists() || !is_lost() {
+        return Ok(());
+    }
+    let why = "it is missing or empty, but a server was started with the data directory before";
+    let mend = format!(
+        "restore a backup with portcullis restore, or write where the database is; for a new and \
+         empty server, name another directory with --data, or delete {}",
+        data.display()
+    );
+    Err(ConfigError::file("store.url", database, why, &mend))
 }
 
 /// Checks that the keys of an earlier start can be used.

@@ -37,8 +37,9 @@ use crate::start::preparation::{
 };
 use crate::start::private_routes::{backups, drill_routes, operations, reload_route};
 use crate::start::self_audit::{self, ServerFacts};
-use crate::start::signals::{Signals, end_within};
+use crate::start::signals::{ReloadSignal, Signals, end_within};
 use crate::start::supervisor::Supervisor;
+use crate::start::valid_copy;
 use crate::start::validate::{inspect_field_keys, is_fault, validate};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
@@ -53,6 +54,7 @@ const FIELD_KEYS_RELOAD_MS: u64 = 1_000;
 /// Runs a server until a signal stops it.
 /// `watch`: reloads the configuration when its files change.
 pub(crate) fn serve(sources: Sources, watch: bool) -> Result<()> {
+    let reload_signal = ReloadSignal::catch()?;
     let settings = Settings::read(&sources)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let findings = validate(&settings, clock.now())?;
@@ -63,15 +65,17 @@ pub(crate) fn serve(sources: Sources, watch: bool) -> Result<()> {
     let supervisor = Supervisor::read(std::env::vars_os(), std::process::id());
     raise_file_limit();
     small_pages();
-    let result = run(Launch { sources, watch }, settings, clock, &supervisor);
+    let result = run(Launch { sources, watch, reload_signal }, settings, clock, &supervisor);
     errors.flush(LAST_LINES);
     result
 }
 
-/// The sources of the configuration, for reloads, and whether changes of its files are watched.
+/// The sources of the configuration, for reloads, and what starts one.
 struct Launch {
     sources: Sources,
+    /// Whether changes of its files do.
     watch: bool,
+    reload_signal: ReloadSignal,
 }
 
 fn run(
@@ -107,7 +111,7 @@ fn run(
     drop(reserved);
     facts.start(&settings, &found_weakenings, &running);
     record_start(&settings, &found_weakenings, &audit, &*clock);
-    let signals = Signals::catch()?;
+    let signals = Signals::catch(launch.reload_signal)?;
     print_banner(&settings, &running, tls.as_deref(), setup_token);
     let health = running.health();
     drop(extension);
@@ -135,7 +139,8 @@ fn run(
     Ok(())
 }
 
-/// Prints the addresses and the link of the first administrator, and drops the link.
+/// Prints the addresses and the link of the first administrator, and drops the link. Commands can
+/// use the configuration from now on.
 fn print_banner(
     settings: &Settings,
     running: &Running,
@@ -150,6 +155,7 @@ fn print_banner(
         authority: tls.and_then(Tls::authority),
         setup_token: setup_token.as_ref(),
     };
+    valid_copy::keep(settings);
     banner::print(settings, &facts);
 }
 

@@ -59,6 +59,12 @@ pub(crate) fn wait_until_ready(server: &TestServer) {
     until("a certificate", || (ready(server).status == 200).then_some(()));
 }
 
+/// Waits until the server has its first certificate and has recorded it.
+pub(crate) fn wait_until_issued(server: &TestServer) {
+    wait_until_ready(server);
+    let _issued = attempt(server, 0, "success");
+}
+
 /// Waits for the record of an attempt after a mark.
 pub(crate) fn attempt(server: &TestServer, mark: usize, outcome: &str) -> Value {
     server.records.wait_after(mark, |record| {

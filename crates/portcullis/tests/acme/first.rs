@@ -61,7 +61,9 @@ fn server_is_not_ready_until_its_authority_answers() {
     let record = attempt(&server, 0, "failure");
     let message = record["message"].as_str().unwrap();
     assert!(message.contains("cannot connect") && message.contains("next attempt"), "{message}");
-    assert!(server.records.errors().contains("cannot connect"), "the operational log has it too");
+    until("the same in the operational log", || {
+        server.records.errors().contains("cannot connect").then_some(())
+    });
     let answer = ready(&server);
     assert_eq!(answer.status, 503);
     assert_eq!(answer.json()["parts"]["certificate"], json!("not_issued"));

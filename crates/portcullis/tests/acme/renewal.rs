@@ -10,7 +10,7 @@ use rustls::{ClientConnection, StreamOwned};
 use crate::authority::Authority;
 use crate::client::{
     Challenge, NAME, attempt, config, connect, contains, is_issued, ready, shown, start,
-    wait_until_ready,
+    wait_until_issued, wait_until_ready,
 };
 
 /// The certificates of the authority last five years.
@@ -66,7 +66,7 @@ fn reload_with_another_host_orders_a_certificate_that_names_it() {
     for challenge in [Challenge::Http, Challenge::TlsAlpn] {
         let mut authority = Authority::start(&[]);
         let server = start(&config(&authority, challenge));
-        wait_until_ready(&server);
+        wait_until_issued(&server);
         let first = shown(&server);
         let mut open = connect(server.public, NAME, &[b"http/1.1"]).unwrap();
         assert!(!contains(&first, MORE.as_bytes()));
@@ -110,7 +110,7 @@ fn reload_with_another_host_orders_a_certificate_that_names_it() {
 fn fifth_reload_with_another_host_within_an_hour_waits() {
     let authority = Authority::start(&[]);
     let server = start(&config(&authority, Challenge::TlsAlpn));
-    wait_until_ready(&server);
+    wait_until_issued(&server);
     let file = server.data().parent().unwrap().join("portcullis.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let old = format!("allowed = [\"https://{NAME}\"");

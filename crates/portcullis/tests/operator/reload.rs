@@ -251,3 +251,37 @@ fn t274_configuration_that_vanishes_is_not_replaced_by_defaults() {
     assert!(message(&record).contains("portcullis.toml"), "{record}");
     assert_eq!(status_of_page(&server, Config::PAGE), 101);
 }
+
+#[test]
+fn commands_use_the_configuration_in_force_while_the_file_is_invalid() {
+    let server = start(&Config::default());
+    let file = server.data().parent().unwrap().join("portcullis.toml");
+    let valid = std::fs::read_to_string(&file).unwrap();
+    for invalid in ["[listen", "[listen]\nno_such_key = 1\n"] {
+        std::fs::write(&file, invalid).unwrap();
+        for arguments in [
+            &["health", "--ready"][..],
+            &["block", "add", "192.0.2.0/24", "--for", "1h", "--reason", "a flood"],
+            &["block", "list"],
+            &["state", "show"],
+            &["audit", "tail"],
+        ] {
+            let output = server.operate(arguments, "");
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(0), "{arguments:?}: {errors}");
+            assert!(errors.starts_with("warning: portcullis.toml:"), "{errors}");
+            assert!(errors.contains("configuration-in-force.toml"), "{errors}");
+        }
+        // Those that judge the file, or let the server read it, report it.
+        for (arguments, code) in [(&["reload"][..], 1), (&["check"], 2), (&["doctor"], 3)] {
+            let output = server.operate(arguments, "");
+            let text = [output.stdout, output.stderr].concat();
+            let text = String::from_utf8(text).unwrap();
+            assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+            assert!(text.contains("portcullis.toml:"), "{text}");
+        }
+    }
+    std::fs::write(&file, valid).unwrap();
+    let output = server.operate(&["block", "list"], "");
+    assert!(output.stderr.is_empty(), "{:?}", String::from_utf8(output.stderr));
+}

@@ -195,6 +195,10 @@ fn data_directory_that_cannot_be_used_is_rejected_alike() {
         std::fs::set_permissions(path.join(name), Permissions::from_mode(0o700)).unwrap();
         write_private(&path.join(name).join("security-log.key"), key);
     }
+    // The secret of an earlier start, without its database.
+    std::fs::create_dir(path.join("lost")).unwrap();
+    std::fs::set_permissions(path.join("lost"), Permissions::from_mode(0o700)).unwrap();
+    write_private(&path.join("lost/sessions.secret"), "of an earlier start");
     let open = path.join("log-open/security-log.key");
     std::fs::set_permissions(open, Permissions::from_mode(0o644)).unwrap();
     std::os::unix::fs::symlink("nowhere", path.join("link")).unwrap();
@@ -207,6 +211,7 @@ fn data_directory_that_cannot_be_used_is_rejected_alike() {
         ("link", "a link to a missing file"),
         ("log", "its security-log.key has 5 bytes instead of 43"),
         ("log-open", "chmod 600"),
+        ("lost", "restore a backup with portcullis restore"),
     ] {
         let [check, serve] = ["check", "serve"].map(|verb| {
             let mut command = command(path, &[verb, "--data", data, "--listen", "127.0.0.1:0"]);

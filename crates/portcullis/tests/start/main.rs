@@ -7,6 +7,7 @@ mod agreement; // configurations that `check` and `serve` reject alike
 mod init; // the first configuration of a server
 mod shipped; // every configuration of the documentation and the examples
 mod pipes; // readers that leave
+mod signals; // signals during the start
 mod supervised; // messages to a service manager
 mod weakenings; // what is weaker than the defaults, and who names it
 

@@ -22,6 +22,17 @@ const WIDEN_SHARE: f64 = 0.5;
 const TLS_SHARE: f64 = 0.1;
 /// The share of the main source, in percent.
 const MAIN_PERCENT: u64 = 50;
+/// The rules that reject clients before their sign-in.
+const BEFORE_SIGN_IN: [&str; 8] = [
+    "tls",
+    "tls_slow",
+    "tls_per_prefix",
+    "tls_total",
+    "connect_per_prefix",
+    "connect_total",
+    "request_per_prefix",
+    "token",
+];
 /// Most operations that are offered.
 const OPERATIONS_MAX: usize = 3;
 
@@ -199,9 +210,7 @@ fn is_before_tls(rule: &str) -> bool {
 
 /// Whether a network sends most of the rejected requests, and before its clients are signed in.
 fn is_main(network: &SourceNetwork) -> bool {
-    let before_sign_in = ["tls", "connect", "request", "token"];
-    network.percent >= MAIN_PERCENT
-        && before_sign_in.iter().any(|start| network.rule.starts_with(start))
+    network.percent >= MAIN_PERCENT && BEFORE_SIGN_IN.contains(&network.rule)
 }
 
 /// The part of all rejections that rejects TLS handshakes.
@@ -499,10 +508,13 @@ mod tests {
             assert_eq!(found.operations[0]["label"], label, "{tls}");
         }
         // Signed-in users send the messages: a block of all clients would end more than the flood.
-        parties[0].rule = "message_per_connection";
-        let rates = vec![("message_per_connection", 80.0), ("tls_total", 20.0)];
-        let found = describe(&Situation { rates, ..flood(parties) }).unwrap();
-        assert_eq!(found.operations[0]["label"], "Block 203.0.113.0/24 for 1 hour");
+        // So do users with too many connections, and clients that return.
+        for rule in ["message_per_connection", "connections_per_user", "connect_known_per_prefix"] {
+            parties[0].rule = rule;
+            let rates = vec![(rule, 80.0), ("tls_total", 20.0)];
+            let found = describe(&Situation { rates, ..flood(parties.clone()) }).unwrap();
+            assert_eq!(found.operations[0]["label"], "Block 203.0.113.0/24 for 1 hour", "{rule}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Attacks on the alerts themselves: floods, storms, alerts that clients cause at will.
 //! Never: a thread or a file; time is an argument.
 
-use portcullis_model::{Code, ConnectionId, LimitKey};
+use std::sync::Arc;
+
+use portcullis_model::{Code, CodeClass, ConnectionId, LimitKey};
 
 use super::tests::{MINUTE_MS, World, by_user, failure, lines, login_fail, named};
 use crate::alert::input::subject::{Conduct, Privilege, Subject};
-use crate::alert::notification::{AlertSeverity, AlertState};
+use crate::alert::notification::{Alert, AlertSeverity, AlertState};
 use crate::record::fields::{Outcome, Record};
 
 fn violation<'a>() -> Subject<'a> {
@@ -56,6 +58,29 @@ fn storm_that_clients_cause_hides_no_change_of_roles() {
     assert_eq!(lines(&world.turn()), ["A14 root high firing", "STORM - high firing"]);
     world.record(&made_admin("thief"), &Subject::default());
     assert_eq!(lines(&world.run(MINUTE_MS)), ["A14 thief high firing"]);
+}
+
+#[test]
+fn rejections_that_were_never_seen_have_the_budget_of_clients() {
+    let mut world = World::new();
+    world.record(&failure(Code::WsConnected), &Subject::default());
+    assert_eq!(lines(&world.turn()), [""; 0]);
+    world.pass(91 * 86_400_000);
+    let rejections = Code::ALL.iter().filter(|code| code.class() == CodeClass::Rejection);
+    for code in rejections.take(20) {
+        world.record(&failure(*code), &Subject::default());
+        world.run(MINUTE_MS);
+    }
+    let firing = |alert: &&Arc<Alert>| alert.state == AlertState::Firing;
+    let of_rule =
+        |rule: &str| world.sent.iter().filter(firing).filter(|alert| alert.rule == rule).count();
+    assert!((1..=8).contains(&of_rule("F3")), "{:?}", lines(&world.sent));
+    // What an operator does for the first time is still reported.
+    world.record(&failure(Code::SessionCreated), &Subject::default());
+    let operation = Code::ALL.iter().find(|code| code.class() == CodeClass::Operation).unwrap();
+    world.record(&failure(*operation), &Subject::default());
+    let sent = lines(&world.turn());
+    assert!(sent.contains(&format!("F3 {} medium firing", operation.name())), "{sent:?}");
 }
 
 #[test]

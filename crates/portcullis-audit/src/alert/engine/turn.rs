@@ -147,8 +147,8 @@ impl Engine {
         }
         let rule = self.rules.number(&incident.rule).and_then(|number| self.rules.get(number));
         let (severity, rule_id) = (incident.severity, incident.rule.clone());
-        let cause = rule.map_or(Cause::Service, |rule| rule.cause);
         let key = incident.key.as_ref().map(|key| key.value.clone());
+        let cause = rule.map_or(Cause::Service, |rule| rule.cause_of(key.as_deref()));
         Some(Message { place, state, severity, rule: rule_id, key, cause })
     }
 

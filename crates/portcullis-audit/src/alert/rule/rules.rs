@@ -1,6 +1,8 @@
 //! A rule, its triggers, and the set of all rules in force.
 //! Never: a rule that is left out without being named; see `Rules::disabled`.
 
+use portcullis_model::{Code, CodeClass};
+
 use super::condition::Condition;
 use crate::alert::input::key::KeyKind;
 use crate::alert::input::note::Text;
@@ -113,6 +115,18 @@ pub(crate) struct Rule {
     pub(crate) title: String,
     pub(crate) cause: Cause,
     pub(crate) triggers: Vec<Trigger>,
+}
+
+impl Rule {
+    /// The party that causes an alert with this key: any client can cause a rejection that was not
+    /// seen before.
+    pub(crate) fn cause_of(&self, key: Option<&str>) -> Cause {
+        let is_first = self.triggers.iter().any(|one| one.measure == Measure::FirstCode);
+        let mut codes = Code::ALL.iter().filter(|code| is_first && key == Some(code.name()));
+        let of_clients =
+            |code: &Code| matches!(code.class(), CodeClass::Rejection | CodeClass::Traffic);
+        if codes.any(of_clients) { Cause::Clients } else { self.cause }
+    }
 }
 
 /// All rules in force. At most 24 of our own and 32 of the configuration.

@@ -53,7 +53,7 @@ pub(crate) fn data_paths(database: &Path) -> [PathBuf; 3] {
     [database.to_owned(), with_suffix(&target, "-wal"), with_suffix(&target, "-shm")]
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

@@ -51,6 +51,9 @@ pub(crate) enum AuditCommand {
 
 /// Runs the command.
 pub(super) fn run(installation: &Installation, command: &AuditCommand) -> Result<ExitCode> {
+    if !installation.settings.audit.file.exists() {
+        installation.check_started()?;
+    }
     match command {
         AuditCommand::Tail(arguments) => tail::run(installation, arguments)?,
         AuditCommand::Search(arguments) => search::run(installation, arguments)?,

@@ -1,12 +1,14 @@
 //! Copies the database into a backup: through the running server, or from a stopped one.
 //! Never: the live file opened beside its server.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use portcullis_model::Moment;
 use portcullis_store::{StoppedDatabase, check_copy, inspect};
 use serde_json::{Value, json};
 
@@ -20,6 +22,9 @@ use crate::start::private_routes::backups::COPY_NAME;
 pub(crate) const DATABASE: &str = "portcullis.db";
 /// Time between two requests for the state of the copy.
 const AGAIN: Duration = Duration::from_millis(100);
+/// Time between two requests while the copy moves to another file system. The server removes a copy
+/// whose command requests nothing for a minute.
+const KEEP_AGAIN: Duration = Duration::from_secs(10);
 
 /// Copies the database and checks the copy; returns its schema.
 pub(super) fn copy_database(installation: &Installation, backup: &mut NewDirectory) -> Result<u32> {
@@ -60,6 +65,30 @@ impl Drop for StagedCopy<'_> {
     }
 }
 
+/// A copy in the data directory that is read for long: the server keeps it meanwhile.
+struct UsedCopy<'a> {
+    staged: &'a StagedCopy<'a>,
+    file: File,
+    requested: Moment,
+}
+
+impl<'a> UsedCopy<'a> {
+    fn open(staged: &'a StagedCopy<'a>, path: &Path) -> Result<Self> {
+        Ok(Self { staged, file: open(path)?, requested: Moment::now() })
+    }
+}
+
+impl Read for UsedCopy<'_> {
+    fn read(&mut self, chunk: &mut [u8]) -> std::io::Result<usize> {
+        if Moment::now().since(self.requested) >= KEEP_AGAIN {
+            // The open file stays complete even if the server does not answer.
+            let _status = self.staged.ask("backup/status");
+            self.requested = Moment::now();
+        }
+        self.file.read(chunk)
+    }
+}
+
 /// The server copies into its data directory, which alone it can write to; then it is moved.
 fn copy_running(installation: &Installation, backup: &NewDirectory) -> Result<()> {
     let started = operate(installation, "backup/start", &json!({}))
@@ -67,24 +96,24 @@ fn copy_running(installation: &Installation, backup: &NewDirectory) -> Result<()
     let id = started.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
     let names_folder = !id.is_empty() && !id.contains(['/', '.']);
     ensure!(names_folder, "the server reports the id {id:?} of the copy: is it of this version?");
-    let staged = StagedCopy { installation, id };
+    let staged_copy = StagedCopy { installation, id };
     loop {
-        let status = staged.ask("backup/status")?;
+        let status = staged_copy.ask("backup/status")?;
         match status.get("state").and_then(Value::as_str) {
             Some("complete") => break,
             Some("running") => thread::sleep(AGAIN),
             other => bail!("the server reports the state {other:?} of the copy"),
         }
     }
-    let folder = installation.settings.storage.data.join(BACKUP_STAGING).join(&staged.id);
-    let staged = folder.join(COPY_NAME);
+    let folder = installation.settings.storage.data.join(BACKUP_STAGING).join(&staged_copy.id);
+    let path = folder.join(COPY_NAME);
     let copy = backup.path(DATABASE);
-    match fs::rename(&staged, &copy) {
+    match fs::rename(&path, &copy) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {
-            copy_file(&mut open(&staged)?, &copy).map(drop)
+            copy_file(&mut UsedCopy::open(&staged_copy, &path)?, &copy).map(drop)
         }
         Err(error) => Err(error)
-            .with_context(|| format!("cannot move {} to {}", staged.display(), copy.display())),
+            .with_context(|| format!("cannot move {} to {}", path.display(), copy.display())),
     }
 }

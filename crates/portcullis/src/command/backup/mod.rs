@@ -10,11 +10,10 @@ pub(crate) mod keep; // deletes old backups
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
+use clap::{Args, value_parser};
 use portcullis_audit::{root_keys, utc};
 use portcullis_seal::private_file;
 use portcullis_server::random_id;
@@ -44,8 +43,8 @@ pub(crate) struct BackupArguments {
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
     /// Deletes older backups in the directory of `--into`, and keeps so many.
-    #[arg(long, value_name = "N", requires = "into")]
-    keep: Option<NonZeroU16>,
+    #[arg(long, value_name = "N", requires = "into", value_parser = value_parser!(u16).range(1..))]
+    keep: Option<u16>,
     /// Copies the keys as well, into this directory: new or empty. Keep it apart from the backup.
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
@@ -54,6 +53,7 @@ pub(crate) struct BackupArguments {
 /// Writes a backup.
 pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> Result<()> {
     check_finished(&installation.settings.storage.data)?;
+    installation.check_started()?;
     let time = seconds(installation);
     let settings = &installation.settings;
     let (target, further) = target(arguments, &time)?;
@@ -87,7 +87,7 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
     record(installation, &manifest);
     print(&target, arguments, &manifest)?;
     if let (Some(into), Some(keep)) = (&arguments.into, arguments.keep) {
-        keep_newest(into, usize::from(keep.get()), &target, &manifest.server)?;
+        keep_newest(into, usize::from(keep), &target, &manifest.server)?;
     }
     Ok(())
 }

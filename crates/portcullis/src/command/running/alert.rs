@@ -13,7 +13,7 @@ use crate::command::block::read_reason;
 use crate::command::installation::Installation;
 use crate::command::user::read_time;
 use crate::config::Receiver;
-use crate::output::{errln, outln};
+use crate::output::{errln, outln, shell_word};
 use crate::start::output_files::ALERT_DELIVERIES;
 use crate::start::wiring::block_on;
 
@@ -190,7 +190,7 @@ fn silence_line(silence: &Value) -> String {
 fn key(of: &Value) -> String {
     match of.get("key") {
         Some(Value::Object(key)) => {
-            let word = |name: &str| shell_word(escaped(key.get(name)));
+            let word = |name: &str| shell_word(&escaped(key.get(name)));
             format!("  {} {}", word("kind"), word("value"))
         }
         _ => String::new(),
@@ -208,15 +208,6 @@ fn escaped(value: Option<&Value>) -> String {
         }
     }
     out
-}
-
-/// A text as one word of a shell: in single quotes, unless it has only harmless characters.
-fn shell_word(text: String) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/@+,%".contains(letter);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn test(installation: &Installation) -> Result<()> {

@@ -278,17 +278,14 @@ fn shown(value: Option<&Value>) -> String {
 pub(crate) struct HealthArguments {
     /// The address of the private listener or of `listen.probe`; by default `listen.private`.
     #[arg(long, value_name = "ADDR")]
-    listen: Option<SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
     /// Also fails while the server drains, or while an essential part of it has failed.
     #[arg(long)]
     ready: bool,
 }
 
 /// Checks that the server answers, for supervisors that run a program for it.
-pub(crate) fn health(installation: &Installation, arguments: &HealthArguments) -> Result<()> {
-    let private = installation.settings.server.private;
-    let address =
-        arguments.listen.or(private).context("listen.private is not set: add --listen")?;
+pub(crate) fn health(address: SocketAddr, arguments: &HealthArguments) -> Result<()> {
     let path = if arguments.ready { "/ready" } else { "/health" };
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
     let response = exchange(address, &request)

@@ -1,7 +1,7 @@
 //! Requests of commands to the private listener of the server on this machine.
 //! Never: the operator's key in a request, an answer without a proof of it, a wait without an end.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -111,8 +111,16 @@ pub(crate) fn exchange(address: SocketAddr, request: &str) -> Result<String> {
     socket.set_write_timeout(Some(REQUEST_TIMEOUT))?;
     socket.write_all(request.as_bytes())?;
     let mut response = String::new();
-    socket.take(RESPONSE_MAX_BYTES).read_to_string(&mut response)?;
-    Ok(response)
+    match socket.take(RESPONSE_MAX_BYTES).read_to_string(&mut response) {
+        Ok(_) => Ok(response),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            bail!("no complete response within {} s", REQUEST_TIMEOUT.as_secs())
+        }
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            bail!("the response is not text: is it the address of the private listener?")
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::section::ChannelSection;
 use super::settings::ChannelSettings;
 use super::value::{check_name, read_severities, read_shape};
 use crate::config::read::error::ConfigError;
+use crate::output::shell_path;
 
 /// The keys of all connections with TLS.
 const TLS: &str = "tls";
@@ -136,6 +137,6 @@ fn check_program(program: &str) -> Result<(), ConfigError> {
         return Ok(());
     }
     let why = format!("other users can change it (mode {mode:o})");
-    let mend = format!("run: chmod go-w {}", path.display());
+    let mend = format!("run: chmod go-w {}", shell_path(path));
     Err(ConfigError::file(KEY, path, why, &mend))
 }

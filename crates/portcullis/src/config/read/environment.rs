@@ -11,6 +11,8 @@ use crate::config::read::file::File;
 
 /// The prefix of the variables.
 const PREFIX: &str = "PORTCULLIS__";
+/// The beginning of a variable that misses one `_`.
+const SHORT_PREFIX: &str = "PORTCULLIS_";
 /// Most names in one variable: `token`, `issuer`, `0`, `secret_file`.
 const DEPTH_MAX: usize = 4;
 /// The key whose value is a secret.
@@ -22,7 +24,11 @@ pub(crate) fn with_prefix(
 ) -> Result<Vec<(String, String)>, ConfigError> {
     let mut variables = Vec::new();
     for (name, value) in all {
-        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        let Some(name) = name.to_str() else { continue };
+        if !name.starts_with(PREFIX) {
+            reject_misspelt(name)?;
+            continue;
+        }
         let value = value.into_string().map_err(|_| {
             ConfigError::refused(
                 name,
@@ -82,7 +88,8 @@ fn try_value(
 fn path(name: &str) -> Result<Vec<String>, ConfigError> {
     let words = name.strip_prefix(PREFIX).unwrap_or_default().to_ascii_lowercase();
     let path: Vec<String> = words.split("__").map(String::from).collect();
-    if path.len() > DEPTH_MAX || path.iter().any(String::is_empty) {
+    let is_option = matches!(words.as_str(), "data" | "config");
+    if path.len() > DEPTH_MAX || path.iter().any(String::is_empty) || is_option {
         return Err(no_key(name));
     }
     Ok(path)
@@ -123,13 +130,31 @@ fn empty(rest: &[String]) -> Value {
     }
 }
 
+/// Rejects a variable that is meant for the server: in lower case, or with one `_` for two.
+fn reject_misspelt(name: &str) -> Result<(), ConfigError> {
+    let upper = name.to_ascii_uppercase();
+    let is_meant = match upper.strip_prefix(PREFIX) {
+        Some(_) => true,
+        // Other variables of this name, such as PORTCULLIS_HOME, are of other programs.
+        None => upper.strip_prefix(SHORT_PREFIX).is_some_and(|rest| rest.contains("__")),
+    };
+    if !is_meant {
+        return Ok(());
+    }
+    let words = upper.strip_prefix(PREFIX).or_else(|| upper.strip_prefix(SHORT_PREFIX));
+    let right = format!("{PREFIX}{}", words.unwrap_or_default());
+    let why = "the server would not read a variable of this name";
+    Err(ConfigError::refused(name, "set", why, format!("write {right}, or remove it")))
+}
+
 fn no_key(name: &str) -> ConfigError {
-    ConfigError::refused(
-        name,
-        "set",
-        "no key has this name",
-        "write PORTCULLIS__SECTION__KEY, list items by number from 0",
-    )
+    let option = match name.strip_prefix(PREFIX) {
+        Some("DATA") => Some("write --data on the command line"),
+        Some("CONFIG") => Some("write --config on the command line"),
+        _ => None,
+    };
+    let usual = "write PORTCULLIS__SECTION__KEY, list items by number from 0";
+    ConfigError::refused(name, "set", "no key has this name", option.unwrap_or(usual))
 }
 
 #[cfg(test)]
@@ -202,6 +227,23 @@ mod tests {
             let error = read("", &[(name, text)]).err().unwrap_or_default();
             assert!(error.contains(expect) && error.contains(PREFIX), "{name}={text}: {error}");
         }
+    }
+
+    #[test]
+    fn misspelt_variable_is_rejected_with_the_right_name() {
+        let read = |name: &str| {
+            let pair = (OsString::from(name), OsString::from("1"));
+            with_prefix(std::iter::once(pair)).map(|found| found.len()).map_err(|e| e.to_string())
+        };
+        for name in ["PORTCULLIS_LISTEN__PUBLIC", "portcullis__listen__public"] {
+            let text = read(name).unwrap_err();
+            assert!(text.contains("write PORTCULLIS__LISTEN__PUBLIC"), "{text}");
+        }
+        for name in ["PORTCULLIS_BIN", "PORTCULLIS", "portcullis_home", "HOME"] {
+            assert_eq!(read(name), Ok(0), "{name}");
+        }
+        let text = path("PORTCULLIS__DATA").unwrap_err().to_string();
+        assert!(text.contains("write --data"), "{text}");
     }
 
     #[test]

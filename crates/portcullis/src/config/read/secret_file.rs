@@ -9,6 +9,7 @@ use std::path::Path;
 use portcullis_model::Secret;
 
 use crate::config::read::error::ConfigError;
+use crate::output::shell_path;
 
 /// Largest private file that is read.
 const SIZE_MAX_BYTES: u64 = 64 * 1024;
@@ -26,7 +27,7 @@ pub(crate) fn read_private(key: &str, path: &Path) -> Result<Secret<Vec<u8>>, Co
     let mode = facts.permissions().mode() & 0o777;
     if mode & OTHERS != 0 {
         let why = format!("other users can read or change it (mode {mode:o})");
-        let mend = format!("run: chmod 600 {}", path.display());
+        let mend = format!("run: chmod 600 {}", shell_path(path));
         return Err(ConfigError::file(key, path, why, &mend));
     }
     // Allocated at once, so that growing leaves no copies of the secret behind.

@@ -10,6 +10,7 @@ use portcullis_admin::CheckBuilder;
 
 use crate::config::input_files;
 use crate::doctor::examination::Examination;
+use crate::output::shell_path;
 
 /// Files of the data directory with keys, tokens or alerts: for the server's user alone.
 const PRIVATE: [&str; 18] = [
@@ -115,7 +116,8 @@ fn check_file(name: &str, path: &Path, kind: Kind, owner: u32, check: &mut Check
         let shown = path.display();
         let found =
             format!("{shown} belongs to another user (uid {}), who can change it", facts.uid());
-        let remedy = format!("chown {owner} {shown}, after you have checked its content");
+        let word = shell_path(path);
+        let remedy = format!("chown {owner} {word}, after you have checked its content");
         check.alarm(&format!("owner {name}"), found, remedy);
     }
     1
@@ -134,7 +136,7 @@ fn check_mode(name: &str, path: &Path, facts: &Metadata, kind: Kind, check: &mut
     if open == 0 {
         return;
     }
-    let remedy = format!("chmod {wanted} {shown}");
+    let remedy = format!("chmod {wanted} {}", shell_path(path));
     if open & WRITABLE != 0 {
         let found = format!("other users can change {shown} (mode {mode:o})");
         check.alarm(name, found, remedy);

@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use super::case::{Case, CaseOutcome, Group, Verdict, fail, pass, skip};
-use crate::drill::client::attacker::{Attacker, Obstacle};
+use crate::drill::client::attacker::Attacker;
+use crate::drill::client::obstacle::Obstacle;
 use crate::drill::client::request::Request;
 
 /// An address for documentation (RFC 5737 section 3).

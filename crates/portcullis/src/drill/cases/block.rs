@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use super::case::{Case, CaseOutcome, Group, Verdict, fail, fail_with, pass, skip};
 use crate::drill::client::answer::Answer;
-use crate::drill::client::attacker::{Attacker, Obstacle, is_limited};
+use crate::drill::client::attacker::{Attacker, is_limited};
 use crate::drill::client::facts::{BlockFacts, VIOLATIONS_MAX};
+use crate::drill::client::obstacle::Obstacle;
 use crate::drill::client::request::{Request, SOCKET_PATH};
 
 /// How often the case checks its address. Each request can leave through another one of several.
@@ -54,12 +55,18 @@ fn block(attacker: &mut Attacker<'_>) -> CaseOutcome {
             "the server sees an address of listen.trusted_proxies, which is never blocked",
         ));
     }
-    let verdict = violate(attacker, block, address).unwrap_or_else(|Obstacle(why)| skip(why));
+    let outcome = violate(attacker, block, address);
     let own = Request::get("/").origin(Some(&attacker.facts.page));
     let is_lifted = attacker.reset_limits().is_ok()
         && !attacker.ask_once(&own).is_ok_and(|answer| is_limited(&answer));
     let left = (!is_lifted).then(|| block.unlock.of(address));
-    Ok(with_state(verdict, left.as_deref()))
+    let is_left = left.is_some();
+    match outcome {
+        Ok(verdict) => Ok(with_state(verdict, left.as_deref())),
+        // A block that is left is the more important part.
+        Err(obstacle) if is_left => Ok(with_state(skip(obstacle.why()), left.as_deref())),
+        Err(obstacle) => Err(obstacle),
+    }
 }
 
 /// The address of all requests. The server lifts only the limits of the address that sent the first
@@ -94,7 +101,7 @@ fn violate(attacker: &mut Attacker<'_>, block: &BlockFacts, address: IpAddr) -> 
         }
         let count = attacker.violations_of(address)?;
         if count.counted <= count.permitted {
-            return Err(Obstacle(format!(
+            return Err(Obstacle::Other(format!(
                 "not checked: another limit answered with status {} after {attempt} requests",
                 answer.status()
             )));

@@ -2,7 +2,8 @@
 //! Never: a verdict on an attack that could not be tried.
 
 use crate::drill::client::answer::Answer;
-use crate::drill::client::attacker::{Attacker, Obstacle};
+use crate::drill::client::attacker::Attacker;
+use crate::drill::client::obstacle::Obstacle;
 use crate::drill::client::websocket::SocketEnd;
 
 /// The observed result of an attack.

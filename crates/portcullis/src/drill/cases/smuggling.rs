@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::case::{Case, CaseOutcome, Group, Verdict, fail, pass};
-use crate::drill::client::attacker::{Attacker, Obstacle};
+use crate::drill::client::attacker::Attacker;
+use crate::drill::client::obstacle::Obstacle;
 
 /// Time for a hidden request to arrive after the answer to the first one.
 const HIDDEN_TIME: Duration = Duration::from_millis(200);

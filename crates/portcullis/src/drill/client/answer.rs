@@ -1,8 +1,8 @@
 //! The answer of the target: a response, the end of the connection, or silence.
 //! Never: a body or a header beyond the bounds of a connection.
 
-use super::attacker::Obstacle;
 use super::connection::{Connection, READ_MAX_BYTES, ReadOutcome, WHOLE_TIMEOUT};
+use super::obstacle::Obstacle;
 
 /// Most headers that are read.
 const HEADERS_MAX: usize = 100;
@@ -84,7 +84,7 @@ impl Answer {
     /// The answer, unless it was not complete in its time: nothing is known about such a target.
     pub(crate) fn in_time(self) -> Result<Self, Obstacle> {
         match self {
-            Self::Late => Err(Obstacle(format!("not checked: {}", self.words()))),
+            Self::Late => Err(Obstacle::Other(format!("not checked: {}", self.words()))),
             answer => Ok(answer),
         }
     }
@@ -199,7 +199,7 @@ mod tests {
             connection.wait_at_most(Duration::from_millis(60));
             let answer = Answer::read(&mut connection);
             assert!(matches!(answer, Answer::Late), "{first:?}: {answer:?}");
-            let Err(Obstacle(why)) = answer.in_time() else { panic!("{first:?}") };
+            let Err(Obstacle::Other(why)) = answer.in_time() else { panic!("{first:?}") };
             assert_eq!(why, "not checked: the answer was not complete in 10 s");
             drop(connection);
             target.join().unwrap();

@@ -16,6 +16,7 @@ use super::answer::Answer;
 use super::budget::Budget;
 use super::connection::{Connection, ReadOutcome, client_hello};
 use super::facts::Facts;
+use super::obstacle::Obstacle;
 use super::request::{Request, SOCKET_PATH};
 use super::slow_client::{SlowClient, SlowRun, SlowStage};
 use super::target::Target;
@@ -46,22 +47,6 @@ pub(crate) struct ViolationCount {
 pub(crate) struct DrillKey {
     pub(crate) id: String,
     pub(crate) key: Secret<String>,
-}
-
-/// The reason why a case could not be tried.
-#[derive(Debug, Clone)]
-pub(crate) struct Obstacle(pub(crate) String);
-
-impl From<std::io::Error> for Obstacle {
-    fn from(error: std::io::Error) -> Self {
-        Self(format!("no connection: {error}"))
-    }
-}
-
-impl From<anyhow::Error> for Obstacle {
-    fn from(error: anyhow::Error) -> Self {
-        Self(format!("{error:#}"))
-    }
 }
 
 /// The outcome of a WebSocket handshake.
@@ -131,7 +116,7 @@ impl<'a> Attacker<'a> {
     }
 
     fn connect_with(&mut self, config: &Arc<ClientConfig>) -> Result<Connection, Obstacle> {
-        self.budget.take().map_err(Obstacle)?;
+        self.budget.take()?;
         let connection = Connection::open(self.target, config)?;
         self.local = connection.local_ip();
         Ok(connection)
@@ -139,7 +124,7 @@ impl<'a> Attacker<'a> {
 
     /// Opens a connection without TLS to a port of the target.
     pub(crate) fn connect_plain(&mut self, port: u16) -> Result<Connection, Obstacle> {
-        self.budget.take().map_err(Obstacle)?;
+        self.budget.take()?;
         Ok(Connection::plain(self.target, port)?)
     }
 
@@ -149,7 +134,7 @@ impl<'a> Attacker<'a> {
     ) -> Result<(Vec<CertificateDer<'static>>, Option<String>), Obstacle> {
         let sent = self.connect()?.certificates();
         let verified = self.connect_with(&Arc::clone(&self.facts.tls.verified));
-        Ok((sent, verified.err().map(|Obstacle(why)| why)))
+        Ok((sent, verified.err().map(Obstacle::why)))
     }
 
     /// Sends a request once, and reads its answer.
@@ -194,7 +179,7 @@ impl<'a> Attacker<'a> {
             }
             self.control.reset_limits()?;
         }
-        Err(Obstacle(String::from("the handshake was not answered")))
+        Err(Obstacle::Other(String::from("the handshake was not answered")))
     }
 
     /// Opens a socket as the page of the operator does.
@@ -203,7 +188,7 @@ impl<'a> Attacker<'a> {
         match self.upgrade(&request)? {
             Upgrade::Open(socket) => Ok(socket),
             Upgrade::Rejected(answer) => {
-                Err(Obstacle(format!("no socket could be opened: {}", answer.words())))
+                Err(Obstacle::Other(format!("no socket could be opened: {}", answer.words())))
             }
         }
     }
@@ -221,10 +206,10 @@ impl<'a> Attacker<'a> {
     /// A request for a proof, and its challenge.
     pub(crate) fn proof_request(&self) -> Result<(Request, String), Obstacle> {
         let challenge = random_id::<16>();
-        let challenge =
-            challenge.map_err(|_| Obstacle(String::from("the system has no random numbers")))?;
+        let challenge = challenge
+            .map_err(|_| Obstacle::Other(String::from("the system has no random numbers")))?;
         let body = ProofRequest { drill: self.key.id.clone(), challenge: challenge.clone() };
-        let body = serde_json::to_vec(&body).map_err(|error| Obstacle(error.to_string()))?;
+        let body = serde_json::to_vec(&body).map_err(|error| Obstacle::Other(error.to_string()))?;
         Ok((Request::post(proof::PATH, &body), challenge))
     }
 
@@ -280,19 +265,22 @@ impl<'a> Attacker<'a> {
     ) -> Result<SlowRun, Obstacle> {
         if self.slow.is_empty() {
             let longest = SlowStage::ALL.into_iter().map(&limit).max().unwrap_or_default();
-            self.budget.check_time(longest).map_err(Obstacle)?;
+            self.budget.check_time(longest)?;
             self.reset_limits()?;
             self.slow = self.run_slow_clients(limit);
         }
         let run = self.slow.iter().find(|(own, _)| *own == stage);
-        run.map_or_else(|| Err(Obstacle(String::from("it did not run"))), |(_, run)| run.clone())
+        run.map_or_else(
+            || Err(Obstacle::Other(String::from("it did not run"))),
+            |(_, run)| run.clone(),
+        )
     }
 
     fn run_slow_clients(
         &mut self,
         limit: impl Fn(SlowStage) -> Duration,
     ) -> Vec<(SlowStage, Result<SlowRun, Obstacle>)> {
-        let failed = |_| Obstacle(String::from("a thread of the drill failed"));
+        let failed = |_| Obstacle::Other(String::from("a thread of the drill failed"));
         thread::scope(|scope| {
             let mut clients = Vec::new();
             for stage in SlowStage::ALL {
@@ -313,7 +301,9 @@ impl<'a> Attacker<'a> {
         let is_of_tls =
             matches!(stage, SlowStage::Hello | SlowStage::Handshake | SlowStage::Request);
         if is_of_tls && !self.target.has_tls {
-            return Err(Obstacle(String::from("the address is http://, so no TLS is in use")));
+            return Err(Obstacle::Other(String::from(
+                "the address is http://, so no TLS is in use",
+            )));
         }
         let (target, facts) = (self.target, self.facts);
         let hello = || client_hello(target, &facts.tls.unverified);
@@ -354,5 +344,7 @@ pub(crate) fn is_limited(answer: &Answer) -> bool {
 
 fn limited(answer: &Answer) -> Obstacle {
     let status = answer.status();
-    Obstacle(format!("a limit answered with status {status}, also after the server lifted its own"))
+    Obstacle::Other(format!(
+        "a limit answered with status {status}, also after the server lifted its own"
+    ))
 }

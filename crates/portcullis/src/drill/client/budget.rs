@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use portcullis_model::Moment;
 
+use super::obstacle::Obstacle;
+
 /// Most connections of a drill.
 pub(crate) const CONNECTIONS_MAX: u32 = 300;
 /// Longest time of a drill; the server ends it after two minutes.
@@ -25,32 +27,33 @@ impl Budget {
         Self { connections: 0, started: Moment::now() }
     }
 
-    /// Takes one connection, after a pause; the reason if none is left.
-    pub(crate) fn take(&mut self) -> Result<(), String> {
-        let [of_connections, of_time] = used_up();
+    /// Takes one connection, after a pause.
+    pub(crate) fn take(&mut self) -> Result<(), Obstacle> {
         if self.connections >= CONNECTIONS_MAX {
-            return Err(of_connections);
+            let why = format!("the drill has opened {CONNECTIONS_MAX} connections, the most");
+            return Err(Obstacle::UsedUp(why));
         }
         if Moment::now().since(self.started) >= TIME_MAX {
-            return Err(of_time);
+            let why = format!("the drill has run for {} s, the longest", TIME_MAX.as_secs());
+            return Err(Obstacle::UsedUp(why));
         }
         self.connections += 1;
         thread::sleep(PAUSE);
         Ok(())
     }
 
-    /// Checks that a wait can be part of the drill; the reason if it cannot.
-    pub(crate) fn check_time(&self, wait: Duration) -> Result<(), String> {
+    /// Checks that the time that is left permits a wait.
+    pub(crate) fn check_time(&self, wait: Duration) -> Result<(), Obstacle> {
         let left = TIME_MAX.saturating_sub(Moment::now().since(self.started));
         if wait <= left {
             return Ok(());
         }
-        Err(format!(
+        Err(Obstacle::UsedUp(format!(
             "it takes up to {} s, and {} s are left of the {} s of a drill",
             wait.as_secs(),
             left.as_secs(),
             TIME_MAX.as_secs()
-        ))
+        )))
     }
 
     /// The connections that were opened.
@@ -59,35 +62,23 @@ impl Budget {
     }
 }
 
-/// Whether a case was left out because the connections or the time of the drill were used up.
-pub(crate) fn is_used_up(reason: &str) -> bool {
-    used_up().iter().any(|used_up| used_up == reason)
-}
-
-/// The reasons: all connections, all time.
-fn used_up() -> [String; 2] {
-    [
-        format!("the drill has opened {CONNECTIONS_MAX} connections, the most"),
-        format!("the drill has run for {} s, the longest", TIME_MAX.as_secs()),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn budget_ends_with_its_connections_and_its_time() {
+        let used_up = |taken: Result<(), Obstacle>| match taken {
+            Err(Obstacle::UsedUp(why)) => why,
+            other => panic!("{other:?}"),
+        };
         let mut budget = Budget { connections: CONNECTIONS_MAX - 1, started: Moment::now() };
-        assert_eq!(budget.take(), Ok(()));
-        let reason = budget.take().unwrap_err();
-        assert!(reason.contains("300 connections") && is_used_up(&reason), "{reason}");
+        budget.take().unwrap();
+        assert!(used_up(budget.take()).contains("300 connections"));
         let mut late = Budget { connections: 0, started: Moment::now() };
-        assert_eq!(late.take(), Ok(()));
+        late.take().unwrap();
         assert_eq!(late.connections(), 1);
-        assert_eq!(late.check_time(TIME_MAX / 2), Ok(()));
-        // A case that is too long for any drill ends none.
-        let reason = late.check_time(TIME_MAX).unwrap_err();
-        assert!(reason.contains("of the 60 s of a drill") && !is_used_up(&reason), "{reason}");
+        late.check_time(TIME_MAX / 2).unwrap();
+        assert!(used_up(late.check_time(TIME_MAX)).contains("of the 60 s of a drill"));
     }
 }

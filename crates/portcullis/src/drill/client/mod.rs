@@ -2,6 +2,7 @@
 //! Never: a connection to another address than the target's; a wait without an end.
 
 pub(crate) mod target; // the address of the deployment
+pub(crate) mod obstacle; // why a case could not be tried
 pub(crate) mod budget; // how many connections, and until when
 pub(crate) mod bounded_socket; // a socket whose reads and writes end at a deadline
 pub(crate) mod connection; // a socket, with TLS or without it

@@ -7,8 +7,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::drill::cases::case::{Case, CaseOutcome, Verdict};
-use crate::drill::client::attacker::Obstacle;
-use crate::drill::client::budget::is_used_up;
+use crate::drill::client::obstacle::Obstacle;
 
 /// Longest text of a result, in characters.
 const TEXT_MAX_CHARS: usize = 300;
@@ -51,16 +50,21 @@ pub(crate) struct CaseResult {
     pub(crate) seen: String,
     /// The remedy of a failed case.
     pub(crate) fix: Option<&'static str>,
+    /// Whether the time and the connections of the drill were enough to try it.
+    #[serde(skip)]
+    pub(crate) is_reached: bool,
 }
 
 impl CaseResult {
     pub(crate) fn new(group: &'static str, case: &Case, outcome: CaseOutcome) -> Self {
+        let is_reached = !matches!(outcome, Err(Obstacle::UsedUp(_)));
         let (result, seen, fix) = match outcome {
             Ok(Verdict::Pass { seen }) => (CaseStatus::Passed, seen, None),
             Ok(Verdict::Fail { seen, fix }) => {
                 (CaseStatus::Failed, seen, Some(fix.unwrap_or(case.fix)))
             }
-            Ok(Verdict::Skip { why }) | Err(Obstacle(why)) => (CaseStatus::Skipped, why, None),
+            Ok(Verdict::Skip { why }) => (CaseStatus::Skipped, why, None),
+            Err(obstacle) => (CaseStatus::Skipped, obstacle.why(), None),
         };
         Self {
             id: case.id,
@@ -72,6 +76,7 @@ impl CaseResult {
             result,
             seen: bounded(&seen),
             fix,
+            is_reached,
         }
     }
 }
@@ -182,8 +187,7 @@ impl ResultCounts {
 
 /// How many cases were left out because the connections or the time were used up.
 pub(crate) fn count_not_reached(cases: &[CaseResult]) -> usize {
-    let skipped = cases.iter().filter(|case| case.result == CaseStatus::Skipped);
-    skipped.filter(|case| is_used_up(&case.seen)).count()
+    cases.iter().filter(|case| !case.is_reached).count()
 }
 
 /// A text of the target: bounded, and without characters that change a terminal or a line.
@@ -230,7 +234,7 @@ pub(crate) mod tests {
             Ok(pass("fine")),
             Ok(fail("<script>alert(1)</script>\u{1b}[31m")),
             Ok(skip("not possible")),
-            Err(Obstacle(String::from("no connection"))),
+            Err(Obstacle::Other(String::from("no connection"))),
         ];
         let cases = group.cases.iter().zip(outcomes);
         let cases: Vec<_> =
@@ -266,10 +270,11 @@ pub(crate) mod tests {
     fn cases_after_the_time_of_a_drill_are_not_reached() {
         let outcomes = || {
             [
-                Ok(pass("the drill has run for 60 s, the longest")),
+                Ok(pass("fine")),
                 Ok(skip("not possible")),
-                Ok(skip("the drill has run for 60 s, the longest")),
-                Err(Obstacle(String::from("the drill has opened 300 connections, the most"))),
+                Err(Obstacle::UsedUp(String::from("the drill has run for 60 s, the longest"))),
+                Err(Obstacle::Other(String::from("no connection"))),
+                Err(Obstacle::UsedUp(String::from("it takes up to 18 s, and 3 s are left"))),
             ]
         };
         let case = &GROUPS[0].cases[0];

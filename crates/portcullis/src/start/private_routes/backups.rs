@@ -223,19 +223,24 @@ impl BackupDesk {
             return;
         }
         match self.remove(&mut current) {
-            Ok(()) => tracing::info!("the copy of a backup that was killed is removed"),
+            Ok(()) => tracing::info!("the copy of a backup that ended early is removed"),
             Err(error) => {
-                tracing::warn!(%error, "{BACKUP_STAGING} of a killed backup cannot be removed");
+                let path = self.staging();
+                let path = path.display();
+                tracing::warn!(%error, %path, "cannot remove the copy of a backup: delete it");
             }
         }
     }
 
     /// Ends the copy, if it still runs, and removes its files.
     fn remove(&self, current: &mut Option<RequestedCopy>) -> std::io::Result<()> {
-        if let Some(copy) = current.take() {
+        if let Some(copy) = current.as_ref() {
             copy.progress.cancel();
         }
-        remove_staging(&self.staging())
+        // A copy that cannot be removed is tried again.
+        remove_staging(&self.staging())?;
+        *current = None;
+        Ok(())
     }
 
     fn staging(&self) -> PathBuf {
