@@ -3,11 +3,13 @@
 import { signal, useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { closeConnection } from "../live/operations";
-import { dropped, events, groups, paused } from "../live/state";
+import { dropped, events, groups, paused, recordTexts } from "../live/state";
 import { flatten, type EventRow } from "../model/event";
 import { type EventGroup } from "../model/event_group";
+import { doneWords } from "../model/operation_record";
+import { codeWords, ruleName } from "../model/record_text";
 import { clock, count, plural, visible } from "../model/words";
-import { Do, Panel, Text } from "./list";
+import { Do, NamedWords, Panel, Text } from "./list";
 import { RefBox } from "./ref_box";
 
 const SHOWN_MAX = 60;
@@ -151,6 +153,10 @@ interface HeadProps {
 
 /** The button that opens a row. */
 function Head({ isOpen, newest, atMs, children }: HeadProps) {
+  const operation = doneWords(newest, (text) => visible(text));
+  // The words for the operation of an administrator say more than its rule.
+  const hasRule = newest.rule !== undefined && operation === undefined;
+  const rule = hasRule ? ruleName(newest.rule ?? "", recordTexts.value) : undefined;
   return (
     <button
       type="button"
@@ -160,9 +166,16 @@ function Head({ isOpen, newest, atMs, children }: HeadProps) {
     >
       <time>{atMs === undefined ? "" : clock(atMs)}</time>
       <span class={`badge ${newest.level}`}>{newest.level}</span>
-      <span class="code">{visible(newest.code, 60)}</span>
+      <span class="code">
+        <NamedWords of={codeWords(newest.code, recordTexts.value)} />
+      </span>
       <span class="source">
-        {newest.rule !== undefined && <span>{visible(newest.rule, 40)} </span>}
+        {operation !== undefined && <span class="done">{operation}; </span>}
+        {rule !== undefined && (
+          <span>
+            <NamedWords of={rule} />;{" "}
+          </span>
+        )}
         {children}
       </span>
     </button>
