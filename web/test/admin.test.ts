@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { inOrder, readAlert, thresholdWords } from "../src/admin/model/alert";
 import { effectWords } from "../src/admin/model/effect";
 import { flatten, readEvent } from "../src/admin/model/event";
+import { eventWords } from "../src/admin/model/event_words";
 import { needsPassword } from "../src/admin/model/login_age";
 import { readOverview } from "../src/admin/model/overview";
 import {
@@ -272,6 +273,31 @@ test("codes and rules of records have the words of the server, and their names",
     readRecordTexts({ rules: { block: "clients in blocked networks" } }),
   );
   assert.deepEqual([...more.rules.keys()], ["access", "x", "block"]);
+});
+
+test("a row of a record says what was done, what a rule rejects, or its message", () => {
+  const texts = readRecordTexts({ rules: { access: "operations that are not allowed" } });
+  const words = (more: object) => {
+    const row = readEvent({ event: { code: "x" }, ...more });
+    assert.ok(row !== undefined);
+    const found = eventWords(row, texts);
+    return found === undefined ? undefined : inWords(found);
+  };
+  const ban = {
+    event: { code: "authz_admin", action: "user:ban" },
+    user: { name: "grace", target: { name: "e\u202Eve" } },
+    labels: { effect: "unbanned" },
+  };
+  const cases: [object, string | undefined][] = [
+    [ban, "unbanned e[U+202E]ve"],
+    [{ rule: { name: "access" } }, "operations that are not allowed (access)"],
+    [{ rule: { name: "access" }, message: "more" }, "operations that are not allowed (access)"],
+    [{ rule: { name: "weakened" }, message: "rate.x is high" }, "rate.x is high"],
+    [{ rule: { name: "weakened" } }, "weakened"],
+    [{ message: "" }, undefined],
+    [{}, undefined],
+  ];
+  for (const [more, expect] of cases) assert.equal(words(more), expect, JSON.stringify(more));
 });
 
 test("an alert has all thresholds of its rule, and those that were reached", () => {

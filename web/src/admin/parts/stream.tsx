@@ -6,8 +6,8 @@ import { closeConnection } from "../live/operations";
 import { dropped, events, groups, paused, recordTexts } from "../live/state";
 import { flatten, type EventRow } from "../model/event";
 import { type EventGroup } from "../model/event_group";
-import { doneWords } from "../model/operation_record";
-import { codeWords, ruleName } from "../model/record_text";
+import { eventWords } from "../model/event_words";
+import { codeWords } from "../model/record_text";
 import { clock, count, plural, visible } from "../model/words";
 import { Do, NamedWords, Panel, Text } from "./list";
 import { RefBox } from "./ref_box";
@@ -99,11 +99,13 @@ function GroupItem({ group }: { group: EventGroup }) {
           <Source row={newest} />
         ) : (
           <>
-            <span class="count">
-              {count(group.count)} records since {clock(group.startMs)}
+            <span>
+              <span class="count">
+                {count(group.count)} records since {clock(group.startMs)}
+              </span>
+              , the last one of {newest.user !== undefined && <Text most={40}>{newest.user}</Text>}{" "}
+              {newest.address ?? (newest.user === undefined ? "the server" : "")}
             </span>
-            , the last one of {newest.user !== undefined && <Text most={40}>{newest.user}</Text>}{" "}
-            {newest.address ?? (newest.user === undefined ? "the server" : "")}
           </>
         )}
       </Head>
@@ -153,10 +155,7 @@ interface HeadProps {
 
 /** The button that opens a row. */
 function Head({ isOpen, newest, atMs, children }: HeadProps) {
-  const operation = doneWords(newest, (text) => visible(text));
-  // The words for the operation of an administrator say more than its rule.
-  const hasRule = newest.rule !== undefined && operation === undefined;
-  const rule = hasRule ? ruleName(newest.rule ?? "", recordTexts.value) : undefined;
+  const what = eventWords(newest, recordTexts.value);
   return (
     <button
       type="button"
@@ -170,12 +169,11 @@ function Head({ isOpen, newest, atMs, children }: HeadProps) {
         <NamedWords of={codeWords(newest.code, recordTexts.value)} />
       </span>
       <span class="source">
-        {operation !== undefined && <span class="done">{operation}; </span>}
-        {rule !== undefined && (
-          <span>
-            <NamedWords of={rule} />;{" "}
+        {what !== undefined && (
+          <span class="what">
+            <NamedWords of={what} />
           </span>
-        )}
+        )}{" "}
         {children}
       </span>
     </button>
@@ -191,10 +189,11 @@ function RecordHead({ isOpen, row }: { isOpen: Signal<boolean>; row: EventRow })
 }
 
 function Source({ row }: { row: EventRow }) {
+  if (row.user === undefined && row.address === undefined) return null;
   return (
-    <>
+    <span>
       {row.user !== undefined && <Text most={40}>{row.user}</Text>} {row.address ?? ""}
-    </>
+    </span>
   );
 }
 
