@@ -276,7 +276,7 @@ fn operation() -> Vec<Rule> {
             Cause::Service,
             vec![
                 once(KeyKind::Actor, High, changed)
-                    .of("changes of administrators or keys, by a command, or by a restored backup"),
+                    .of("changes of administrators or keys, restored backups, roles changed past the server"),
                 once(KeyKind::Actor, Medium, vec![any(Code::AlertSilenced)])
                     .of("silences of alerts"),
                 once(KeyKind::Actor, Info, done)
