@@ -40,6 +40,16 @@ const TEXTS = {
   messages: "messages of clients",
 };
 
+/** The words for codes and rules of records. */
+const RECORD_TEXTS = {
+  codes: {
+    authn_login_success: "A user logged in.",
+    authz_admin: "An administrator, moderator or operator performed an operation.",
+    excess_rate_limit_exceeded: "A rate limit was reached.",
+  },
+  rules: { connect_per_prefix: "too many connection attempts from one network" },
+};
+
 const RULES = { connect_per_prefix: 812, request_per_prefix: 34, login_per_user: 3 };
 
 /**
@@ -82,7 +92,27 @@ function reportOf(mended) {
   };
 }
 
-/** @param {"normal" | "attack"} scene @param {number} sequence */
+/** What happens after an attack: one of its blocks is in force. */
+const ENDED = {
+  text:
+    "The attack ended at 03:12 UTC. The server rejected too many connection attempts from one " +
+    "network (connect_per_prefix). One block of it remains: 203.0.113.0/24 until 04:05 UTC.",
+  since: before(120),
+  rule: "connect_per_prefix",
+  offenders: [],
+  operations: [
+    {
+      name: "address:unblock",
+      payload: { prefix: "203.0.113.0/24", reason: "The attack ended at 03:12 UTC." },
+      label: "Remove the block of 203.0.113.0/24",
+      effect: "Its clients can connect again. The block ends by itself at 04:05 UTC.",
+    },
+  ],
+};
+
+/** @typedef {"normal" | "attack" | "ended"} Scene */
+
+/** @param {Scene} scene @param {number} sequence */
 export function overviewOf(scene, sequence) {
   const attack = scene === "attack";
   return {
@@ -103,6 +133,7 @@ export function overviewOf(scene, sequence) {
     rejected_per_s: attack ? RULES : {},
     answered_in_time_percent: attack ? 98 : 100,
     ack_p99_ms: attack ? 38 : 4,
+    blocks: scene === "normal" ? 0 : 1,
     alerts: { critical: 0, high: attack ? 2 : 0, medium: attack ? 1 : 0, info: 0 },
     log: {
       state: "ok",
@@ -136,9 +167,23 @@ export function overviewOf(scene, sequence) {
             },
           ],
         }
-      : null,
+      : scene === "ended"
+        ? ENDED
+        : null,
   };
 }
+
+/**
+ * @param {string} text @param {number} count @param {number} window_s @param {string} severity
+ * @param {boolean} reached
+ */
+const threshold = (text, count, window_s, severity, reached) => ({
+  text,
+  count,
+  window_s,
+  severity,
+  reached,
+});
 
 /** @param {Partial<Record<string, unknown>>} data */
 const alert = (data) => ({
@@ -147,6 +192,7 @@ const alert = (data) => ({
   count: 37,
   distinct: { prefixes: 12 },
   threshold: { count: 10, window_s: 600 },
+  thresholds: [threshold("failed logins to one user name", 10, 600, "high", true)],
   first: before(300),
   last: before(2),
   reopened: 0,
@@ -163,6 +209,10 @@ const ALERTS = [
     key: null,
     count: 48_210,
     distinct: { prefixes: 812 },
+    thresholds: [
+      threshold("addresses whose clients a limit rejects", 100, 60, "high", true),
+      threshold("rejections by limits of the whole server", 600, 60, "medium", false),
+    ],
   }),
   alert({
     id: "al_2",
@@ -208,6 +258,25 @@ const blockRecord = () => ({
   labels: { address: "203.0.113.0/24", until: before(-3540), stated_reason: "flood at night" },
 });
 
+/**
+ * The record of a ban, or of its end.
+ * @param {number} ago @param {object} labels
+ */
+const banRecord = (ago, labels) => ({
+  "@timestamp": before(ago),
+  log: { level: "warning" },
+  event: { code: "authz_admin", action: "user:ban", sequence: 184_466 - ago },
+  user: { id: "u_1", name: "grace", target: { id: "u_9", name: "eve" } },
+  labels,
+});
+
+/** The records of operations, newest first. */
+const operationRecords = () => [
+  banRecord(30, { effect: "unbanned", stated_reason: "it was a mistake" }),
+  banRecord(45, { effect: "banned", until: before(-3555), stated_reason: "spam" }),
+  blockRecord(),
+];
+
 /** @param {number} length @param {(index: number) => number} value */
 const values = (length, value) => Array.from({ length }, (_, index) => Math.round(value(index)));
 
@@ -250,6 +319,7 @@ const explanation = (reference) =>
   reference.length === 12
     ? {
         rule: "connect_per_prefix",
+        rule_text: RECORD_TEXTS.rules.connect_per_prefix,
         reason: "connect_per_prefix",
         at: before(120),
         within_s: 4,
@@ -280,6 +350,7 @@ function answers(names, reference) {
       events: Array.from({ length: 24 }, (_, index) => record(index)).filter(
         (one) => reference === undefined || ("trace" in one && one.trace.id === reference),
       ),
+      texts: RECORD_TEXTS,
       more: false,
       cursor: null,
       ...(reference === undefined ? {} : { explained: explanation(reference) }),
@@ -381,6 +452,8 @@ function answers(names, reference) {
       limits: [
         {
           limit: "message_per_user",
+          text: "messages of one user",
+          key: "rate.message_per_user",
           used: 3,
           of: 60,
           period_ms: 60_000,
@@ -427,7 +500,9 @@ export class Dashboard {
   roles = ["admin"];
   /** Whether operations need a recent login. */
   needsLogin = false;
-  /** @type {"normal" | "attack"} */
+  /** How long ago the user proved the password, in seconds. */
+  loginAgeS = 0;
+  /** @type {Scene} */
   scene = "normal";
   /** Whether the findings of the regular audit are mended. */
   mended = false;
@@ -505,7 +580,7 @@ export class Dashboard {
       return { ok: true, report: reportOf(this.mended && !isFirst), running: isFirst };
     }
     if (payload?.filter?.code?.includes("authz_admin"))
-      return { ok: true, events: [blockRecord()], more: false, cursor: null };
+      return { ok: true, events: operationRecords(), more: false, cursor: null };
     const all = answers(this.names, payload?.filter?.ref);
     const read = /** @type {Record<string, object>} */ (all)[name];
     if (read !== undefined) return { ok: true, ...read };
@@ -525,10 +600,14 @@ export class Dashboard {
   async #serve(request, response) {
     const path = request.url ?? "/";
     if (path.startsWith("/auth/")) {
-      if (path === "/auth/reauthenticate") this.needsLogin = false;
+      if (path === "/auth/reauthenticate") {
+        this.needsLogin = false;
+        this.loginAgeS = 0;
+      }
       const signedOut = path === "/auth/refresh" || path === "/auth/logout";
       const user = { id: "u_0", username: "ada", roles: this.roles };
-      const token = { access_token: "token", expires_in: 600, user };
+      const authenticated_at = Date.now() - this.loginAgeS * 1000;
+      const token = { access_token: "token", expires_in: 600, authenticated_at, user };
       response.writeHead(signedOut ? 401 : 200, { "content-type": "application/json" });
       response.end(JSON.stringify(signedOut ? { code: "unauthorized", message: "" } : token));
       return;

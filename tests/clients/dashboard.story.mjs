@@ -74,6 +74,7 @@ describe("T-408: the dashboard", () => {
     Object.assign(mock, {
       roles: ["admin"],
       needsLogin: false,
+      loginAgeS: 0,
       scene: "normal",
       sequence: 184_467,
     });
@@ -142,6 +143,7 @@ describe("T-408: the dashboard", () => {
   test("blocks a network by keyboard alone at 390 px, after a recent sign-in", async () => {
     mock.scene = "attack";
     mock.needsLogin = true;
+    mock.loginAgeS = 1_200;
     const { page, complaints, close } = await open({ viewport: { width: 390, height: 844 } });
     await page.getByText("203.0.113.0/24").first().waitFor();
     /** @param {(text: string) => boolean} fits */
@@ -162,10 +164,13 @@ describe("T-408: the dashboard", () => {
     await dialog.getByText("3 connections of signed-in users stay").waitFor();
     const proposed = await dialog.getByLabel("Reason").inputValue();
     assert.match(proposed, /^52,100 requests from 203\.0\.113\.0\/24 were rejected .*\.$/);
+    await dialog.getByText("Your last sign-in was 20 min ago: the next step asks for").waitFor();
+    await picture(page, "dashboard-asks-390");
     // Typing replaces the proposal.
     await page.keyboard.type("flood at night");
     await page.keyboard.press("Enter");
-    await page.getByRole("dialog", { name: "Confirm your identity" }).waitFor();
+    const identity = page.getByRole("dialog", { name: "Confirm your identity" });
+    await identity.getByText("“Block 203.0.113.0/24” needs a recent sign-in").waitFor();
     await page.keyboard.type(PASSWORD);
     await page.keyboard.press("Enter");
     await page.getByText("Done: Block 203.0.113.0/24.").waitFor();
@@ -192,7 +197,9 @@ describe("T-408: the dashboard", () => {
     await page.keyboard.press("/");
     await page.keyboard.type("k3v9x0abcd");
     await page.keyboard.press("Enter");
-    await page.getByText("rejected by connect_per_prefix at").waitFor();
+    await page
+      .getByText(/rejected at .*: too many connection .* \(connect_per_prefix\)\./)
+      .waitFor();
     for (const [ref, words] of [
       ["0123456789ab", "The log has no record of it"],
       ["mistyped", "this server has not made this reference"],
@@ -261,6 +268,147 @@ describe("T-408: the dashboard", () => {
     await chart.getByText("Table").click();
     await chart.getByRole("columnheader", { name: "Blocks" }).waitFor();
     assert.equal(await page.getByText(/^Marks: /).count(), 2);
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
+  for (const width of [1280, 390]) {
+    test(`shows the table of each chart as a whole at ${width} px`, async () => {
+      mock.scene = "attack";
+      const { page, complaints, close } = await open({ viewport: { width, height: 844 } });
+      await page.locator(".plot canvas").nth(3).waitFor();
+      const charts = page.locator("figure");
+      for (let index = 0; index < 4; index += 1) {
+        const chart = charts.nth(index);
+        const button = chart.locator("summary");
+        const [box, around] = [await button.boundingBox(), await chart.boundingBox()];
+        assert.ok(box !== null && around !== null);
+        assert.ok(box.x >= around.x && box.x + box.width <= around.x + around.width, `${index}`);
+        await button.focus();
+        await page.keyboard.press("Enter");
+        const table = chart.getByRole("table");
+        await table.waitFor();
+        const rows = await table.getByRole("row").count();
+        assert.ok(rows > 10, `chart ${index} has ${rows} rows`);
+        const cut = await table.evaluate((/** @type {HTMLElement} */ element) => {
+          const region = /** @type {HTMLElement} */ (element.parentElement);
+          return region.scrollWidth - region.clientWidth;
+        });
+        assert.ok(cut <= 0, `the table of chart ${index} is ${cut} px too wide`);
+        // What is focused is not behind the bar.
+        const covered = await button.evaluate((/** @type {HTMLElement} */ element) => {
+          const { x, y, width, height } = element.getBoundingClientRect();
+          const top = document.elementFromPoint(x + width / 2, y + height / 2);
+          return top !== element && !element.contains(top);
+        });
+        assert.ok(!covered, `the button of chart ${index} is covered`);
+      }
+      await picture(page, `dashboard-table-${width}`);
+      assert.deepEqual(await violations(page), []);
+      assert.deepEqual(unlessSignedOut(complaints), []);
+      await close();
+    });
+  }
+
+  test("keeps the colour of a series when ranks change and others come", async () => {
+    mock.scene = "attack";
+    const { page, complaints, close } = await open();
+    const chart = page.getByRole("figure", { name: "Rejected requests" });
+    const legend = chart.locator(".legend li");
+    /** @param {string} name */
+    const colour = (name) => legend.filter({ hasText: name }).locator("svg").getAttribute("class");
+    await legend.filter({ hasText: "request_per_prefix" }).waitFor();
+    const names = ["connect_per_prefix", "request_per_prefix"];
+    const before = await Promise.all(names.map(colour));
+    assert.notEqual(before[0], before[1]);
+    // Another rule, and one that had the lowest rank, reject more than the first one did.
+    const rejected_per_s = { token: 9_000_000, request_per_prefix: 5_000_000 };
+    mock.send("overview", { overview: { ...overviewOf("attack", mock.sequence), rejected_per_s } });
+    await legend.filter({ hasText: "token" }).waitFor();
+    assert.deepEqual(await Promise.all(names.map(colour)), before);
+    const all = await legend
+      .locator("svg")
+      .evaluateAll((found) => found.map((one) => one.getAttribute("class")));
+    assert.equal(new Set(all).size, all.length, String(all));
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
+  test("shows limits, rules and codes in words, with the key of the configuration", async () => {
+    const { page, complaints, close } = await open();
+    const records = page.getByRole("region", { name: "Security records" });
+    const row = records.locator(".stream > li").filter({ hasText: "connect_per_prefix" });
+    await row.getByText("A rate limit was reached").waitFor();
+    await row.getByText("too many connection attempts from one network").waitFor();
+    await page.goto(`${mock.url}/admin/#/limits?user=u_ada`);
+    await page.getByText("Messages of one user").waitFor();
+    await page.locator("code", { hasText: "rate.message_per_user" }).waitFor();
+    await picture(page, "dashboard-limits-of-user");
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
+  test("lists all thresholds of an alert, and which one was reached", async () => {
+    mock.scene = "attack";
+    const { page, complaints, close } = await open();
+    const alert = page.locator("li", { hasText: "Limits reject clients of many networks" });
+    await alert.getByRole("button", { name: "Details" }).click();
+    const thresholds = alert.locator(".thresholds li");
+    await thresholds.nth(1).waitFor();
+    assert.deepEqual(await thresholds.allInnerTexts(), [
+      "reached 100 in 60 s: addresses whose clients a limit rejects (high)",
+      "600 in 60 s: rejections by limits of the whole server (medium)",
+    ]);
+    await picture(page, "dashboard-thresholds");
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
+  test("names the blocks that an ended attack has left, and removes one", async () => {
+    mock.scene = "ended";
+    const { page, complaints, close } = await open();
+    await page.getByText("One block of it remains: 203.0.113.0/24 until 04:05 UTC.").waitFor();
+    assert.equal(
+      await page.getByRole("link", { name: "All blocks" }).getAttribute("href"),
+      "#/blocks",
+    );
+    await picture(page, "dashboard-ended");
+    assert.deepEqual(await violations(page), []);
+    await page.getByRole("button", { name: "Remove the block of 203.0.113.0/24" }).click();
+    const dialog = page.getByRole("dialog", { name: "Remove the block of 203.0.113.0/24" });
+    await dialog
+      .getByText("Clients can connect again")
+      .or(dialog.getByText("Its clients"))
+      .waitFor();
+    // The sign-in is new: nothing says that the page asks for the password.
+    assert.equal(await dialog.getByText("asks for your password").count(), 0);
+    await dialog.getByRole("button", { name: "Remove the block" }).click();
+    await page.getByText("Done: Remove the block of 203.0.113.0/24.").waitFor();
+    assert.deepEqual(mock.operations, [
+      {
+        name: "address:unblock",
+        payload: { prefix: "203.0.113.0/24", reason: "The attack ended at 03:12 UTC." },
+      },
+    ]);
+    assert.deepEqual(unlessSignedOut(complaints), []);
+    await close();
+  });
+
+  test("says that an operation asks for the password once the choice needs it", async () => {
+    mock.scene = "attack";
+    mock.loginAgeS = 400;
+    const { page, complaints, close } = await open();
+    await page.getByRole("button", { name: "Block 203.0.113.0/24" }).first().click();
+    const dialog = page.getByRole("dialog", { name: "Block 203.0.113.0/24" });
+    await dialog.getByText("3 connections of signed-in users stay").waitFor();
+    const asks = dialog.getByText("the next step asks for your password");
+    assert.equal(await asks.count(), 0);
+    await dialog.getByLabel("All connections, also of signed-in users").check();
+    await asks.waitFor();
+    await picture(page, "dashboard-asks-1280");
     assert.deepEqual(await violations(page), []);
     assert.deepEqual(unlessSignedOut(complaints), []);
     await close();
@@ -382,7 +530,9 @@ describe("T-408: the dashboard", () => {
       /^Summary of 127\.0\.0\.1:\d+, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n/,
       /\nState: Overloaded \(shedding\) since .* UTC: The admission queue waits 31 ms\n/,
       /\nFrom:\n- network 203\.0\.113\.0\/24, 52,100 rejected in 5 minutes: too many /,
-      /\nDone:\n- .* UTC address:block 203\.0\.113\.0\/24 until .* UTC, by grace: flood at night\n/,
+      /\nDone:\n- .* UTC blocked 203\.0\.113\.0\/24 until .* UTC, by grace: flood at night\n/,
+      /\n- .* UTC banned eve until .* UTC, by grace: spam\n/,
+      /\n- .* UTC unbanned eve, by grace: it was a mistake\n/,
       /\n- high A8 Limits reject clients of many networks, 48,210 events/,
       /\nReferences: k3v9x0abcd/,
     ]) {

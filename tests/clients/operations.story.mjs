@@ -123,13 +123,17 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await page.getByText("too many logins and registrations from one network").first().waitFor();
     await page.getByRole("textbox", { name: "Reference", exact: true }).fill(last.body.ref);
     await page.keyboard.press("Enter");
-    await page.getByText("rejected by login_per_prefix at").waitFor();
+    await page
+      .getByText(/^.*: rejected at .*: too many logins .* \(login_per_prefix\)\.$/)
+      .waitFor();
     await page.getByRole("link", { name: "Records" }).first().click();
     await page.getByText("authn_login_fail", { exact: true }).first().waitFor();
     await show("limits?address=127.0.0.2");
     await page.getByText("0 of 12 in 10 min", { exact: true }).waitFor();
     await show("limits?address=127.0.0.1");
     await page.getByText(/^12 of 12 in 10 min, next in /).waitFor();
+    await page.getByText("Logins and registrations from one network").waitFor();
+    await page.locator("code", { hasText: "rate.login_per_prefix" }).waitFor();
     await picture(page, "operations-limits");
     await operate("Lift limits of 127.0.0.1");
     assert.equal((await guess()).body.code, "unauthorized");
@@ -157,7 +161,10 @@ describe("T-408: operations of the dashboard on the real server", () => {
       .waitFor();
     await chart.evaluate((element) => element.scrollIntoView({ block: "end" }));
     await picture(page, "operations-marks");
-    await summaryHas(`address:unblock ${NETWORK}, by chief: a story of the dashboard\n`);
+    await summaryHas(
+      ` UTC blocked ${NETWORK} (unauthenticated clients) until `,
+      ` UTC lifted the block of ${NETWORK}, by chief: a story of the dashboard\n`,
+    );
   });
 
   test("a network that cannot be blocked is rejected with the reason", async () => {
@@ -191,7 +198,19 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await operate("Enable the account: grace");
     assert.equal((await login()).status, 200);
     await show("");
-    await summaryHas(" (moderator user), by chief: a story of the dashboard\n");
+    const by = ", by chief: a story of the dashboard\n";
+    await summaryHas(
+      ` UTC set the roles of grace to moderator, user${by}`,
+      " UTC banned grace until ",
+      ` UTC unbanned grace${by}`,
+      ` UTC disabled the account of grace${by}`,
+      ` UTC enabled the account of grace${by}`,
+    );
+    // The rows of the records say it as well.
+    await page
+      .getByText(/^unbanned grace/)
+      .first()
+      .waitFor();
   });
 
   test("records of a pause are shown when the stream continues", async () => {
@@ -299,9 +318,9 @@ describe("T-408: operations of the dashboard on the real server", () => {
     await operate("End the silence");
     await page.getByRole("heading", { name: "Silences" }).waitFor({ state: "detached" });
     await summaryHas(
-      "alert F2 acknowledged, by chief: a story of the dashboard\n",
-      " UTC silence ",
-      " UTC end of the silence ",
+      " UTC acknowledged alert F2, by chief: a story of the dashboard\n",
+      " UTC set silence ",
+      " UTC ended silence ",
     );
   });
 

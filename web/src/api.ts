@@ -9,6 +9,8 @@ export interface SignedIn {
   user: User;
   token: string;
   expiresInS: number;
+  /** When the user proved the password last, by the clock of the server. */
+  authenticatedMs: number | undefined;
   /** Whether a role of the user rests until a second factor is added. */
   factorMissing: boolean;
   /** Whether nothing but adding a second factor is possible until then. */
@@ -101,10 +103,11 @@ function readSignedIn(answer: Readonly<Record<string, unknown>>): SignedIn {
   if (token === undefined || expiresInS === undefined || user === undefined) {
     throw new Refusal("unreadable", "");
   }
+  const authenticatedMs = count(answer["authenticated_at"]);
   const factorMissing = answer["totp_setup_required"] === true;
   const setupOnly = answer["totp_setup_only"] === true;
   const muted = readMuted(answer["muted"]);
-  return { user, token, expiresInS, factorMissing, setupOnly, muted };
+  return { user, token, expiresInS, authenticatedMs, factorMissing, setupOnly, muted };
 }
 
 async function read(response: Response): Promise<Readonly<Record<string, unknown>>> {

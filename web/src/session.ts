@@ -204,7 +204,7 @@ export async function finishEnrolling(): Promise<void> {
 }
 
 function enter(signedIn: api.SignedIn): void {
-  const { user, token, factorMissing, setupOnly } = signedIn;
+  const { user, token, authenticatedMs, factorMissing, setupOnly } = signedIn;
   const before = session.value;
   if (before !== undefined && before.user.id !== user.id) {
     // Another window of this browser has signed in another user: removes all data of the former.
@@ -215,7 +215,7 @@ function enter(signedIn: api.SignedIn): void {
   doubt.value = undefined;
   endedBecause.value = undefined;
   const endsAtMs = Date.now() + signedIn.expiresInS * 1000;
-  session.value = { user, token, endsAtMs, factorMissing, setupOnly };
+  session.value = { user, token, endsAtMs, authenticatedMs, factorMissing, setupOnly };
   if (setupOnly) enrolling.value = true;
   muted.value = signedIn.muted;
   stillSignedIn.value = undefined;

@@ -9,6 +9,8 @@ export interface Session {
   user: User;
   token: string;
   endsAtMs: number;
+  /** When the user proved the password last, by the clock of the server. */
+  authenticatedMs: number | undefined;
   /** Whether a role of the user rests until a second factor is added. */
   factorMissing: boolean;
   /** Whether nothing but adding a second factor is possible until then. */

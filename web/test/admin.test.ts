@@ -1,10 +1,19 @@
 // The dashboard's words, time lines and records: texts of clients, gaps, and hostile input.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inOrder, readAlert } from "../src/admin/model/alert";
+import { inOrder, readAlert, thresholdWords } from "../src/admin/model/alert";
 import { effectWords } from "../src/admin/model/effect";
 import { flatten, readEvent } from "../src/admin/model/event";
+import { eventWords } from "../src/admin/model/event_words";
+import { needsPassword } from "../src/admin/model/login_age";
 import { readOverview } from "../src/admin/model/overview";
+import {
+  codeWords,
+  inWords,
+  readRecordTexts,
+  ruleName,
+  withTexts,
+} from "../src/admin/model/record_text";
 import { readLimits } from "../src/admin/model/limits";
 import { readOffender, reasonOf } from "../src/admin/model/rows";
 import { readFailure, readReport, resultWord } from "../src/admin/model/report";
@@ -184,9 +193,19 @@ test("the effect of a preview counts connections and users", () => {
 });
 
 test("the limits of a user are one group, those of an address one for each prefix", () => {
-  const limit = { limit: "login_per_prefix", used: 3, of: 20, period_ms: 60_000, wait_ms: 0 };
+  const limit = {
+    limit: "login_per_prefix",
+    text: "logins and registrations from one network",
+    key: "rate.login_per_prefix",
+    used: 3,
+    of: 20,
+    period_ms: 60_000,
+    wait_ms: 0,
+  };
   const row = {
     limit: "login_per_prefix",
+    words: "logins and registrations from one network",
+    key: "rate.login_per_prefix",
     used: 3,
     of: 20,
     periodMs: 60_000,
@@ -194,16 +213,144 @@ test("the limits of a user are one group, those of an address one for each prefi
     observed: false,
   };
   const user = readLimits({ user: "u_1", connections: 2, limits: [limit, {}] });
-  assert.deepEqual(user, [{ title: "Connections: 2", limits: [row] }]);
+  assert.deepEqual(user, [{ title: "Open connections: 2", limits: [row] }]);
   const held = { http: 1, pre_auth: 2, authenticated: 3 };
   const address = readLimits({ address: "2001:db8::1", prefixes: [{ held, limits: [limit] }, {}] });
   assert.deepEqual(
     address.map(({ title, limits }) => [title, limits.length]),
     [
-      ["The network of the address: http 1, pre_auth 2, authenticated 3", 1],
-      ["The wider network: http 0, pre_auth 0, authenticated 0", 0],
+      [
+        "The network of the address; connections: 1 open for HTTP requests, 2 without a login, " +
+          "3 of signed-in users",
+        1,
+      ],
+      [
+        "The wider network; connections: 0 open for HTTP requests, 0 without a login, " +
+          "0 of signed-in users",
+        0,
+      ],
     ],
   );
+  // A rate of one event has its name; a limit without words has its own name.
+  const others = readLimits({
+    user: "u_1",
+    limits: [
+      { ...limit, limit: "event_per_user", text: "messages of one kind", event: "chat:send" },
+      { limit: "new_limit" },
+    ],
+  });
+  assert.deepEqual(
+    others[0]?.limits.map(({ words, key }) => [words, key]),
+    [
+      ["messages of one kind: chat:send", "rate.login_per_prefix"],
+      ["new_limit", "new_limit"],
+    ],
+  );
+});
+
+test("codes and rules of records have the words of the server, and their names", () => {
+  const texts = readRecordTexts({
+    codes: { authz_fail: "A user requested an operation that is not allowed.", odd: 7 },
+    rules: { access: "operations that the user is not allowed to perform", x: "\u202Ewords" },
+  });
+  const cases: [string, string][] = [
+    [
+      inWords(codeWords("authz_fail", texts)),
+      "A user requested an operation that is not allowed (authz_fail)",
+    ],
+    [inWords(codeWords("odd", texts)), "odd"],
+    [
+      inWords(ruleName("access", texts)),
+      "operations that the user is not allowed to perform (access)",
+    ],
+    [inWords(ruleName("x", texts)), "[U+202E]words (x)"],
+    [inWords(ruleName("\u202Enew", texts)), "[U+202E]new"],
+  ];
+  for (const [words, expect] of cases) assert.equal(words, expect);
+  assert.equal(withTexts(texts, readRecordTexts({ codes: { authz_fail: "x" } })), texts);
+  const more = withTexts(
+    texts,
+    readRecordTexts({ rules: { block: "clients in blocked networks" } }),
+  );
+  assert.deepEqual([...more.rules.keys()], ["access", "x", "block"]);
+});
+
+test("a row of a record says what was done, what a rule rejects, or its message", () => {
+  const texts = readRecordTexts({ rules: { access: "operations that are not allowed" } });
+  const words = (more: object) => {
+    const row = readEvent({ event: { code: "x" }, ...more });
+    assert.ok(row !== undefined);
+    const found = eventWords(row, texts);
+    return found === undefined ? undefined : inWords(found);
+  };
+  const ban = {
+    event: { code: "authz_admin", action: "user:ban" },
+    user: { name: "grace", target: { name: "e\u202Eve" } },
+    labels: { effect: "unbanned" },
+  };
+  const cases: [object, string | undefined][] = [
+    [ban, "unbanned e[U+202E]ve"],
+    [{ rule: { name: "access" } }, "operations that are not allowed (access)"],
+    [{ rule: { name: "access" }, message: "more" }, "operations that are not allowed (access)"],
+    [{ rule: { name: "weakened" }, message: "rate.x is high" }, "rate.x is high"],
+    [{ rule: { name: "weakened" } }, "weakened"],
+    [{ message: "" }, undefined],
+    [{}, undefined],
+  ];
+  for (const [more, expect] of cases) assert.equal(words(more), expect, JSON.stringify(more));
+});
+
+test("an alert has all thresholds of its rule, and those that were reached", () => {
+  const threshold = (text: string, count: number | null, reached: boolean) => ({
+    text,
+    count,
+    window_s: count === null ? null : 600,
+    severity: "high",
+    reached,
+  });
+  const alert = readAlert({
+    id: "al_1",
+    rule: "A3",
+    severity: "high",
+    thresholds: [
+      threshold("failed logins of one address, to at least 20 user names", 50, false),
+      threshold("failed logins of all addresses", 200, true),
+      threshold("the load level is shedding", null, true),
+      { count: 7 },
+    ],
+  });
+  assert.deepEqual(
+    alert?.thresholds.map((one) => [thresholdWords(one), one.reached]),
+    [
+      ["50 in 10 min: failed logins of one address, to at least 20 user names", false],
+      ["200 in 10 min: failed logins of all addresses", true],
+      ["the load level is shedding", true],
+    ],
+  );
+  assert.deepEqual(readAlert({ id: "al_2", rule: "A17", severity: "medium" })?.thresholds, []);
+});
+
+test("the page says that an operation asks for the password before it is confirmed", () => {
+  const minute = 60_000;
+  const cases: [string, object, number | undefined, boolean][] = [
+    ["user:ban", {}, 14, false],
+    ["user:ban", {}, 15, true],
+    ["alert:acknowledge", {}, 16, true],
+    ["user:role", {}, 4, false],
+    ["user:role", {}, 5, true],
+    ["address:block", { scope: "unauthenticated" }, 6, false],
+    ["address:block", { scope: "all" }, 6, true],
+    ["alert:silence", { alert: "al_1" }, 6, false],
+    ["alert:silence", {}, 6, true],
+    ["user:ban", {}, undefined, true],
+  ];
+  const now = Date.parse("2026-10-01T03:12:45Z");
+  for (const [name, payload, age, expect] of cases) {
+    const at = age === undefined ? undefined : now - age * minute;
+    assert.equal(needsPassword(name, { ...payload }, at, now), expect, `${name} ${age}`);
+  }
+  // The clocks of a device and the server can differ by a moment.
+  assert.equal(needsPassword("user:ban", {}, now - 15 * minute + 3_000, now), true);
 });
 
 test("a report lists what needs care first, and leaves out what it cannot read", () => {

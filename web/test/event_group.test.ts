@@ -37,11 +37,15 @@ test("a flood is one row, and a rare record in it stays visible above it", () =>
 
 test("rule and severity are part of the kind, and of changes also the operation", () => {
   const admin = (action: string) => ({ event: { code: "authz_admin", action } });
+  const ban = (effect: string) => ({ ...admin("user:ban"), labels: { effect } });
   const cases: [readonly EventRow[], number][] = [
     [[record(0, "a"), record(1, "a")], 1],
     [[record(0, "a", { rule: { name: "x" } }), record(1, "a", { rule: { name: "y" } })], 2],
     [[record(0, "a", { log: { level: "critical" } }), record(1, "a")], 2],
     [[record(0, "", admin("address:block")), record(1, "", admin("address:unblock"))], 2],
+    // A ban and its end have the same operation.
+    [[record(0, "", ban("banned")), record(1, "", ban("unbanned"))], 2],
+    [[record(0, "", ban("banned")), record(1, "", ban("banned"))], 1],
     // A client chooses the name of its event.
     [[record(0, "", { event: { code: "b", action: "x1" } }), record(1, "b")], 1],
   ];

@@ -111,7 +111,7 @@ test("a summary says what, since when, from where, who is affected, what was don
       "- 7,500 of 10,000 connections, 231 wait; 98 % answered in time",
       "- user ada, 4 rejections: message_total",
       "Done:",
-      "- 2026-10-01 03:05:10 UTC address:block 203.0.113.0/24 until 2026-10-01 04:05:10 UTC, " +
+      "- 2026-10-01 03:05:10 UTC blocked 203.0.113.0/24 until 2026-10-01 04:05:10 UTC, " +
         `by grace: ${hostile}`,
       "Alerts:",
       "- high A8 Limits reject clients of many networks, 48,210 events from 2026-10-01 03:02:50 " +
@@ -129,10 +129,13 @@ test("a summary says that the log was not searched, and shortens lists", () => {
   const many = Array.from({ length: 12 }, (_, index) => operation(minute(index), "user:mute"));
   // The log has the newest one first; a reader of a ticket expects the order of time.
   const done = summary(many.reverse());
-  assert.match(done, /Done:\n- 2 earlier\n- 2026-10-01 03:12:00 UTC user:mute /);
-  assert.match(done, /\n- 2026-10-01 03:21:00 UTC user:mute .*\nAlerts:/);
+  assert.match(done, /Done:\n- 2 earlier\n- 2026-10-01 03:12:00 UTC muted /);
+  assert.match(done, /\n- 2026-10-01 03:21:00 UTC muted .*\nAlerts:/);
   // The search had more than it answered, or ended early.
-  assert.match(summary(many, true), /Done:\n- at least 2 earlier\n- 2026-10-01 03:12:00 UTC /);
+  assert.match(
+    summary(many, true),
+    /Done:\n- at least 2 earlier\n- 2026-10-01 03:12:00 UTC muted /,
+  );
   const unknown = "\n- earlier ones are unknown: the search of the security log ended early";
   assert.equal(doneOf(summary([], true)), unknown);
   assert.match(doneOf(summary(many.slice(0, 1), true)) ?? "", /ended early\n- 2026-10-01 03:21:00/);
@@ -167,7 +170,7 @@ test("each kind of change is in the summary, with who made it and why", () => {
         user: { ...grace, target: { id: "u_7" } },
         labels: { roles: "admin moderator", stated_reason: "at night" },
       },
-      "user:role u_7 (admin moderator), by grace: at night",
+      "set the roles of u_7 to admin, moderator, by grace: at night",
     ],
     [
       "privilege_permissions_changed",
@@ -176,7 +179,7 @@ test("each kind of change is in the summary, with who made it and why", () => {
         user: { target: { id: "u_7" } },
         labels: { roles: "", stated_reason: "left" },
       },
-      "user:role u_7 (no role), by an operator at the machine: left",
+      "removed all roles of u_7, by an operator at the machine: left",
     ],
     [
       "privilege_permissions_changed",
@@ -210,7 +213,7 @@ test("each kind of change is in the summary, with who made it and why", () => {
         message: line,
         labels: { party: "origin https://evil.example", stated_reason: "known" },
       },
-      `${line} for origin https: //evil[.]example, by grace: known`,
+      `set ${line} for origin https: //evil[.]example, by grace: known`,
     ],
     [
       "alert_silenced",
@@ -220,27 +223,27 @@ test("each kind of change is in the summary, with who made it and why", () => {
         message: line,
         labels: { party: "prefix 203.0.113.0/24" },
       },
-      `end of the ${line} for prefix 203.0.113.0/24, by grace`,
+      `ended ${line} for prefix 203.0.113.0/24, by grace`,
     ],
     [
       "alert_acknowledged",
       { user: grace, labels: { alert: "al_1" } },
-      "alert A8 acknowledged, by grace",
+      "acknowledged alert A8, by grace",
     ],
     [
       "alert_acknowledged",
       { user: grace, labels: { alert: "al_9" } },
-      "alert al_9 acknowledged, by grace",
+      "acknowledged alert al_9, by grace",
     ],
     [
       "sys_reload",
       { event: { outcome: "success" }, message: "applied: limits.connect_per_prefix" },
-      "reload of the configuration: applied: limits.connect_per_prefix",
+      "reloaded the configuration: applied: limits.connect_per_prefix",
     ],
     [
       "sys_reload",
       { event: { outcome: "failure" }, message: "no such key" },
-      "reload of the configuration failed: no such key",
+      "failed to reload the configuration: no such key",
     ],
     [
       "authz_admin",
@@ -260,6 +263,57 @@ test("each kind of change is in the summary, with who made it and why", () => {
     const record = { "@timestamp": "2026-10-01T03:05:10Z", event: { ...event, code }, ...more };
     assert.equal(doneOf(summary([record])), `\n- 2026-10-01 03:05:10 UTC ${expect}`);
   }
+});
+
+test("each operation is named by what it did, so that a ban and its end differ", () => {
+  const until = "2026-10-01T04:05:10.000Z";
+  const end = "until 2026-10-01 04:05:10 UTC";
+  const eve = { target: { id: "u_9", name: "eve" } };
+  const cases: [string, object, object, string][] = [
+    ["user:ban", { effect: "banned", until }, eve, `banned eve ${end}`],
+    ["user:ban", { effect: "banned", until: "never" }, eve, "banned eve without an end"],
+    ["user:ban", { effect: "unbanned" }, eve, "unbanned eve"],
+    ["user:mute", { effect: "muted", until }, eve, `muted eve ${end}`],
+    ["user:mute", { effect: "unmuted" }, eve, "unmuted eve"],
+    ["user:disable", { effect: "disabled" }, eve, "disabled the account of eve"],
+    ["user:disable", { effect: "enabled" }, eve, "enabled the account of eve"],
+    ["user:kick", { effect: "disconnected" }, eve, "disconnected eve"],
+    ["user:logout", { effect: "signed_out" }, eve, "ended all sessions of eve"],
+    ["session:end", {}, eve, "ended a session of eve"],
+    ["limits:unlock", {}, eve, "lifted the limits of eve"],
+    // A record of an earlier version says only that a ban was changed.
+    ["user:ban", {}, eve, "changed the ban of eve"],
+    [
+      "address:block",
+      { address: "203.0.113.0/24", scope: "all", until },
+      {},
+      `blocked 203.0.113.0/24 (all clients) ${end}`,
+    ],
+    [
+      "address:block",
+      { address: "203.0.113.0/24", scope: "unauthenticated", until },
+      {},
+      `blocked 203.0.113.0/24 (unauthenticated clients) ${end}`,
+    ],
+    ["address:unblock", { address: "203.0.113.0/24" }, {}, "lifted the block of 203.0.113.0/24"],
+    ["limits:unlock", { address: "203.0.113.7" }, {}, "lifted the limits of 203.0.113.7"],
+    ["state:unpin", {}, {}, "ended the pin of the load level"],
+    ["alert:unsilence", {}, {}, "ended a silence of alerts"],
+    ["new:operation", {}, eve, "new:operation eve"],
+  ];
+  const seen = new Set<string>();
+  for (const [action, labels, user, expect] of cases) {
+    const record = {
+      "@timestamp": "2026-10-01T03:05:10Z",
+      event: { code: "authz_admin", action },
+      user: { name: "grace", ...user },
+      labels: { ...labels, stated_reason: "at night" },
+    };
+    const line = doneOf(summary([record]));
+    assert.equal(line, `\n- 2026-10-01 03:05:10 UTC ${expect}, by grace: at night`, action);
+    seen.add(line ?? "");
+  }
+  assert.equal(seen.size, cases.length, "no two of them look alike");
 });
 
 test("an incident begins with the attack or the load level, whichever is first", () => {

@@ -23,7 +23,7 @@ pub use alert::incident::silence::{Silence, SilenceError, SilenceRequest};
 pub use alert::input::subject::{Conduct, Device, Privilege, SessionCookie, Subject};
 pub use alert::notification::{
     Acknowledgement, Alert, AlertCounts, AlertKey, AlertOrigin, AlertSeverity, AlertState,
-    Evidence, Suggestion,
+    AlertThreshold, Evidence, Suggestion,
 };
 pub use alert::options::AlertOptions;
 pub use alert::rule::builtin::ADMIN_ROLE;

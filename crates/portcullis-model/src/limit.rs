@@ -176,6 +176,55 @@ impl Limit {
         }
     }
 
+    /// What it counts, in words, such as "messages of one user".
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::ConnectPerPrefix => "connection attempts from one network",
+            Self::ConnectKnownPerPrefix => "reconnects of returning clients from one network",
+            Self::ConnectTotal => "connection attempts of all unauthenticated clients",
+            Self::TlsPerPrefix => "TLS handshakes from one network",
+            Self::TlsTotal => "TLS handshakes of all clients",
+            Self::RequestPerPrefix => "HTTP requests from one network",
+            Self::LoginPerPrefix => "logins and registrations from one network",
+            Self::LoginPerUser => "logins to one user name",
+            Self::LoginFailedPerUser => "wrong passwords for one user name",
+            Self::CodeFailedPerUser => "wrong one-time codes for one account",
+            Self::LoginTotal => "logins and registrations of all clients",
+            Self::TicketPerUser => "connection tickets of one user",
+            Self::MessagePerConnection => "messages on one connection",
+            Self::MessagePerUser => "messages of one user",
+            Self::MessagePerPrefix => "messages from one network",
+            Self::MessageTotal => "messages of all clients",
+            Self::EventPerUser => "messages of one kind by one user",
+            Self::BytesPerConnection => "bytes on one connection",
+            Self::BytesPerUser => "bytes of one user",
+            Self::BytesPerPrefix => "bytes from one network",
+            Self::BytesTotal => "bytes of all clients",
+            Self::NamespacePerConnection => "changes of namespace on one connection",
+            Self::NamespacePerUser => "changes of namespace by one user",
+            Self::SignaturePerConnection => "credentials to check on one connection",
+            Self::SignaturePerUser => "credentials to check for one user",
+            Self::PenaltyPerPrefix => {
+                "violations from one network before it is blocked for a while"
+            }
+            Self::PenaltyPerUser => "violations of one user before the user is blocked for a while",
+            Self::ConnectionsTotal => "open connections of all clients",
+            Self::PreAuthTotal => "open connections without a login",
+            Self::PreAuthPerPrefix => "open connections without a login from one network",
+            Self::ConnectionsPerPrefix => "open connections from one network",
+            Self::HttpPerPrefix => "open HTTP connections from one network",
+            Self::HttpTotal => "open HTTP connections of all clients",
+        }
+    }
+
+    /// The path of its key in the configuration, such as `rate.message_per_user`.
+    #[must_use]
+    pub fn config_key(self) -> String {
+        let section = if self >= Self::ConnectionsTotal { "capacity" } else { "rate" };
+        format!("{section}.{}", self.name())
+    }
+
     /// The limit of a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -238,6 +287,8 @@ mod tests {
         for (index, limit) in Limit::ALL.into_iter().enumerate() {
             assert_eq!(limit.index(), index);
             assert_eq!(Limit::named(limit.name()), Some(limit));
+            let same = Limit::ALL.into_iter().filter(|other| other.text() == limit.text());
+            assert_eq!(same.count(), 1, "{}", limit.text());
         }
         assert_eq!(Limit::named("connect"), None);
     }

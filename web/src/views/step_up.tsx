@@ -35,9 +35,11 @@ export function useStepUp(): StepUp {
 interface Props {
   work: Work;
   close: () => void;
+  /** What waits for it, in a sentence. */
+  cause?: string;
 }
 
-export function ProveAgain({ work, close }: Props) {
+export function ProveAgain({ work, close, cause }: Props) {
   const password = useSignal("");
   const code = useCode();
   const act = useAct();
@@ -52,7 +54,7 @@ export function ProveAgain({ work, close }: Props) {
   };
   return (
     <Dialog title="Confirm your identity" close={close}>
-      <p>This needs a recent sign-in. Enter your password.</p>
+      <p>{cause ?? "This needs a recent sign-in."} Enter your password.</p>
       <form onSubmit={submit}>
         <PasswordField value={password} kind="known" focus />
         <CodeField code={code} />

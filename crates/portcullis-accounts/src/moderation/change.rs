@@ -1,11 +1,13 @@
 //! Changes that moderators, administrators and operators make to users: stored and recorded.
 //! Never: the permission to do so; the caller has checked it. A change without a record.
 
-use portcullis_audit::{ADMIN_ROLE, Outcome, Record};
+use portcullis_audit::{ADMIN_ROLE, Outcome, Record, utc};
 use portcullis_guard::User;
 use portcullis_model::{Code, Denial, Now, Role, RoleTable, Roles};
 use portcullis_server::{ConnectionSelection, Services, end_connections};
-use portcullis_store::{AccountStore, ChangeUserOutcome, StoreError, UserChange, UserChangeKind};
+use portcullis_store::{
+    AccountStore, ChangeUserOutcome, FOR_EVER_UNIX_MS, StoreError, UserChange, UserChangeKind,
+};
 
 /// A change of another user.
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl Moderator<'_> {
     fn record(&self, target: &User, change: &Moderation, by: Record) -> Record {
         let mut record = by;
         record.outcome = Outcome::Success;
+        record.labels.extend(effect_labels(change, self.now));
         record.target = Some(target.id.clone());
         record.target_name = Some(target.name().to_string());
         match change {
@@ -113,6 +116,41 @@ impl Moderator<'_> {
     }
 }
 
+/// What a change does, and until when: a ban and its end have the same event.
+fn effect_labels(change: &Moderation, now: Now) -> Vec<(&'static str, String)> {
+    let timed = |until_unix_ms: i64, set, lifted| {
+        if until_unix_ms <= now.unix_ms {
+            return vec![effect(lifted)];
+        }
+        let until = match until_unix_ms {
+            FOR_EVER_UNIX_MS => String::from("never"),
+            until_unix_ms => utc(until_unix_ms),
+        };
+        vec![effect(set), ("until", until)]
+    };
+    match change {
+        Moderation::Kick => vec![effect("disconnected")],
+        Moderation::Store(UserChangeKind::Banned { until_unix_ms }) => {
+            timed(*until_unix_ms, "banned", "unbanned")
+        }
+        Moderation::Store(UserChangeKind::Muted { until_unix_ms }) => {
+            timed(*until_unix_ms, "muted", "unmuted")
+        }
+        Moderation::Store(UserChangeKind::Disabled(true)) => vec![effect("disabled")],
+        Moderation::Store(UserChangeKind::Disabled(false)) => vec![effect("enabled")],
+        Moderation::Store(UserChangeKind::RevokeAll) => vec![effect("signed_out")],
+        Moderation::Store(
+            UserChangeKind::Roles(_)
+            | UserChangeKind::Username(_)
+            | UserChangeKind::Password { .. },
+        ) => Vec::new(),
+    }
+}
+
+fn effect(name: &str) -> (&'static str, String) {
+    ("effect", String::from(name))
+}
+
 fn is_admin(roles: Roles) -> bool {
     roles.contains(Role::Admin)
 }
@@ -121,4 +159,36 @@ fn is_admin(roles: Roles) -> bool {
 #[must_use]
 pub fn read_roles(table: &RoleTable, names: &[String]) -> Option<Roles> {
     names.iter().try_fold(Roles::NONE, |roles, name| Some(roles.with(table.parse(name)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn record_says_what_a_change_does_and_until_when() {
+        use UserChangeKind::{Banned, Disabled, Muted, RevokeAll};
+        let now = Now { monotonic_ms: 0, unix_ms: 1_790_824_365_000 };
+        let (later, never) = (now.unix_ms + 60_000, FOR_EVER_UNIX_MS);
+        let until = "until 2026-10-01T03:13:45.000Z";
+        for (change, expect) in [
+            (Moderation::Store(Banned { until_unix_ms: later }), vec!["effect banned", until]),
+            (Moderation::Store(Banned { until_unix_ms: 0 }), vec!["effect unbanned"]),
+            (
+                Moderation::Store(Muted { until_unix_ms: never }),
+                vec!["effect muted", "until never"],
+            ),
+            (Moderation::Store(Muted { until_unix_ms: now.unix_ms }), vec!["effect unmuted"]),
+            (Moderation::Store(Disabled(true)), vec!["effect disabled"]),
+            (Moderation::Store(Disabled(false)), vec!["effect enabled"]),
+            (Moderation::Store(RevokeAll), vec!["effect signed_out"]),
+            (Moderation::Kick, vec!["effect disconnected"]),
+            (Moderation::Store(UserChangeKind::Roles(Roles::user())), vec![]),
+        ] {
+            let labels = effect_labels(&change, now);
+            let labels: Vec<_> =
+                labels.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+            assert_eq!(labels, expect, "{change:?}");
+        }
+    }
 }

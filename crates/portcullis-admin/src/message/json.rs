@@ -1,7 +1,9 @@
 //! An alert as JSON, as webhooks with the shape `standard` and administrators' sockets get it.
 //! Never: a link; `key.value` is text that a client may have chosen.
 
-use portcullis_audit::{Acknowledgement, Alert, AlertKey, Evidence, Suggestion, utc};
+use portcullis_audit::{
+    Acknowledgement, Alert, AlertKey, AlertThreshold, Evidence, Suggestion, utc,
+};
 use portcullis_model::Now;
 use serde_json::{Map, Value, json};
 
@@ -22,6 +24,7 @@ pub(crate) fn data(alert: &Alert) -> Value {
     let distinct = counts.distinct.iter().map(|(name, count)| ((*name).to_owned(), json!(count)));
     let threshold =
         counts.threshold.map(|(count, window_s)| json!({"count": count, "window_s": window_s}));
+    let thresholds: Vec<_> = counts.thresholds.iter().map(threshold_view).collect();
     let group: Vec<_> = alert.group.iter().map(counted_key).collect();
     json!({
         "id": alert.id,
@@ -33,6 +36,7 @@ pub(crate) fn data(alert: &Alert) -> Value {
         "count": counts.events,
         "distinct": Value::Object(distinct.collect::<Map<_, _>>()),
         "threshold": threshold,
+        "thresholds": thresholds,
         "first": utc(counts.first_unix_ms),
         "last": utc(counts.last_unix_ms),
         "reopened": counts.reopened,
@@ -44,6 +48,17 @@ pub(crate) fn data(alert: &Alert) -> Value {
         "fingerprint": alert.origin.fingerprint,
         "test": alert.origin.test,
         "note": alert.origin.note,
+    })
+}
+
+fn threshold_view(threshold: &AlertThreshold) -> Value {
+    let (count, window_s) = threshold.count.unzip();
+    json!({
+        "text": threshold.text,
+        "count": count,
+        "window_s": window_s,
+        "severity": threshold.severity.name(),
+        "reached": threshold.reached,
     })
 }
 

@@ -36,6 +36,11 @@ pub(crate) const CHANGE: Rule = Rule {
     ..Rule::DEFAULT
 };
 
+/// The greatest age of the login for a change, in seconds. A preview only reads, so it needs none.
+pub(crate) fn login_max_age_s(rule: &Rule, dry_run: bool) -> u32 {
+    if dry_run { 0 } else { rule.login_max_age_s }
+}
+
 /// Items of a list when the payload names no number, and the most that it can name.
 const PAGE: (usize, usize) = (50, 200);
 

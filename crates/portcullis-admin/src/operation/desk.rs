@@ -17,6 +17,7 @@ use crate::channel::letters::LetterSender;
 use crate::digest::run::Digest;
 use crate::operation::people::invitation_maker::InvitationMaker;
 use crate::operation::read_record::ReadRecords;
+use crate::operation::state::blocked_parties::active_blocks;
 use crate::operation::state::network_clients::ClientCounts;
 use crate::operation::state::sampler::Sampler;
 use crate::search::filter::RecordFilter;
@@ -172,6 +173,15 @@ impl Desk {
         let mut sampler = self.sampler();
         sampler.add(&status, capacity, now);
         sampler.blocks.add(blocks, now);
+        if let Some(began) = sampler.attack.present(now.unix_ms) {
+            let parties = services.rejected_parties();
+            let blocks = active_blocks(services, &parties, now).into_iter();
+            let networks: Vec<_> = blocks
+                .map(|block| block.network)
+                .chain(sampler.blocks.blocked_since(began))
+                .collect();
+            sampler.attack_blocks.add(began, networks);
+        }
     }
 
     pub(crate) fn sampler(&self) -> MutexGuard<'_, Sampler> {

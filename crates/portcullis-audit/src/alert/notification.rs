@@ -4,9 +4,10 @@
 use portcullis_model::Reference;
 
 /// The urgency of an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum AlertSeverity {
     /// For the record.
+    #[default]
     Info,
     /// Check it during the day.
     Medium,
@@ -127,14 +128,29 @@ pub struct AlertCounts {
     pub events: u64,
     /// Different values seen, by name: `prefixes`, `names`, …
     pub distinct: Vec<(&'static str, u64)>,
-    /// The threshold: so many events, in a window of so many seconds.
+    /// The threshold that was reached last: so many events, in a window of so many seconds.
     pub threshold: Option<(u64, u64)>,
+    /// All thresholds of the rule, in their order; none where other parts of the server raise it.
+    pub thresholds: Vec<AlertThreshold>,
     /// The time of the first event, in Unix milliseconds.
     pub first_unix_ms: i64,
     /// The time of the last event, in Unix milliseconds.
     pub last_unix_ms: i64,
     /// The number of times it was reopened.
     pub reopened: u32,
+}
+
+/// One threshold of the rule of an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertThreshold {
+    /// What it counts, or the state that it reports, in words.
+    pub text: String,
+    /// So many records in so many seconds; none for a threshold that does not count.
+    pub count: Option<(u64, u64)>,
+    /// The urgency of its alerts.
+    pub severity: AlertSeverity,
+    /// Whether it was reached since the alert fired, or fired again.
+    pub reached: bool,
 }
 
 /// The origin of an alert, and its proof.

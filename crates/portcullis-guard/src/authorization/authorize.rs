@@ -104,7 +104,7 @@ impl Authorization {
             replay::check_signature(&envelope, &signed, caller, now)?;
         }
         let login_age_s = login_age_s(caller, now);
-        check_login_age(E::RULE.login_max_age_s, login_age_s)?;
+        check_login_age(payload.login_max_age_s(), login_age_s)?;
         let user = caller.principal.user();
         rule.allowed.check_caller(&caller.principal, payload.room(), &self.directory)?;
         if E::RULE.speaks {

@@ -31,6 +31,13 @@ pub trait Event: DeserializeOwned + 'static {
     /// [`crate::Permit::digest`] in the same transaction as the effect.
     const STORES_MID: bool = false;
 
+    /// The greatest age of the login for this message, in seconds; 0 for any age.
+    ///
+    /// Override it where the payload can say that the message only reads, such as a preview.
+    fn login_max_age_s(&self) -> u32 {
+        Self::RULE.login_max_age_s
+    }
+
     /// The room the message is about; a rule with a relation rejects a message without one.
     fn room(&self) -> Option<&RoomId> {
         None

@@ -14,11 +14,14 @@ pub fn prefix_view(limits: &[LimitState], held: &PrefixUsage) -> Value {
     })
 }
 
-/// One limit: its use, the wait until it permits more, and whether it only observes.
+/// One limit: its words and key in the configuration, its use, the wait until it permits more, and
+/// whether it only observes.
 #[must_use]
 pub fn limit_view(state: &LimitState) -> Value {
     json!({
         "limit": state.limit.name(),
+        "text": state.limit.text(),
+        "key": state.limit.config_key(),
         "event": state.event,
         "used": state.used,
         "of": state.count,

@@ -174,6 +174,14 @@ fn t405_old_login_needs_reauthentication() {
             String::from(code(&answer))
         });
         assert_eq!(codes, expect, "{age_s}");
+        // A preview only reads, as an auditor can.
+        for (event, payload) in operations {
+            let mut payload = payload.clone();
+            payload["dry_run"] = json!(true);
+            let answer = admin.ask_in("/admin", event, &payload);
+            assert_eq!(code(&answer), "ok", "{event} {age_s}: {answer}");
+            assert!(answer["effect"]["connections"].is_u64(), "{answer}");
+        }
     }
 }
 
@@ -181,14 +189,15 @@ fn t405_old_login_needs_reauthentication() {
 fn users_are_restricted_and_sessions_end_with_a_reason_and_a_record() {
     let server = start();
     let mut admin = administrator(&server, "198.51.100.7", 0);
-    for (event, more, ends) in [
-        ("user:mute", json!({ "duration_s": 60 }), None),
-        ("user:kick", json!({}), Some(4401)),
-        ("user:ban", json!({ "duration_s": 60 }), Some(4401)),
-        ("user:logout", json!({}), Some(4401)),
-        ("user:disable", json!({ "disabled": true }), Some(4401)),
-        ("user:role", json!({ "roles": ["user", "moderator"] }), None),
+    for (event, more, effect, ends) in [
+        ("user:mute", json!({ "duration_s": 60 }), Some("muted"), None),
+        ("user:kick", json!({}), Some("disconnected"), Some(4401)),
+        ("user:ban", json!({ "duration_s": 60 }), Some("banned"), Some(4401)),
+        ("user:logout", json!({}), Some("signed_out"), Some(4401)),
+        ("user:disable", json!({ "disabled": true }), Some("disabled"), Some(4401)),
+        ("user:role", json!({ "roles": ["user", "moderator"] }), None, None),
     ] {
+        let is_timed = more["duration_s"].is_u64();
         let name = event.replace(':', "_");
         let person = sign_up(&server, &name);
         let mut client = open(&server, "203.0.113.7");
@@ -205,6 +214,8 @@ fn users_are_restricted_and_sessions_end_with_a_reason_and_a_record() {
         let record = recorded(&server, event);
         assert_eq!(record["user"]["target"]["id"], json!(person.id), "{record}");
         assert_eq!(record["labels"]["stated_reason"], "spam in rooms", "{record}");
+        assert_eq!(record["labels"]["effect"].as_str(), effect, "{record}");
+        assert_eq!(record["labels"]["until"].is_string(), is_timed, "{record}");
         match ends {
             Some(code) => assert_eq!(client.close_code(), Some(code), "{event}"),
             None => assert_eq!(client.ask("room:list", &json!({}))["ok"], true, "{event}"),

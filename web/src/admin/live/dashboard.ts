@@ -15,6 +15,7 @@ import { number, textMembers } from "../model/read";
 import { readAffected, readOffender } from "../model/rows";
 import { extend, readTimeline } from "../model/timeline";
 import { levelMeaning, levelWord, visible } from "../model/words";
+import { takeRecordTexts } from "./record_texts";
 import {
   affected,
   alerts,
@@ -162,6 +163,7 @@ async function readLists(): Promise<void> {
 
 async function readRecords(): Promise<void> {
   await read("admin:events", { limit: 50 }, (answer) => {
+    takeRecordTexts(answer);
     const news = readList(answer["events"], readEvent);
     // Oldest first: the row of the newest record is the one on top.
     addRecords(news.reverse());
@@ -216,6 +218,7 @@ function addTexts(news: ReadonlyMap<string, string>): void {
 function receiveEvent(payload: unknown): void {
   const fields = fieldsOf(payload);
   dropped.value += number(fields?.["dropped"]) ?? 0;
+  takeRecordTexts(fields);
   const row = readEvent(fields?.["record"]);
   if (row !== undefined && !paused.value) addRecords([row]);
 }

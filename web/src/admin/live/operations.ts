@@ -48,6 +48,10 @@ export async function perform(name: string, payload: Json): Promise<Json> {
   return answer;
 }
 
+export const BLOCK_SAYS =
+  "Signed-in users at these addresses go on, unless you block all connections. Your own address " +
+  "is never blocked.";
+
 /** `reason` is proposed; without one, the form asks for it. */
 export const block = (prefix: string, reason = ""): Operation => ({
   name: "address:block",
@@ -56,9 +60,7 @@ export const block = (prefix: string, reason = ""): Operation => ({
   payload: reason === "" ? { prefix } : { prefix, reason },
   expires: "required",
   scoped: true,
-  says:
-    "Signed-in users at these addresses go on, unless you block all connections. Your own address " +
-    "is never blocked.",
+  says: BLOCK_SAYS,
 });
 
 /** A block of the same network replaces the former one. The form proposes a later end. */

@@ -7,6 +7,7 @@ import type { Alert, Silence } from "../model/alert";
 import type { BlockChange } from "../model/block_change";
 import type { EventRow } from "../model/event";
 import type { EventGroup } from "../model/event_group";
+import { NO_TEXTS, type RecordTexts } from "../model/record_text";
 import type { Overview } from "../model/overview";
 import type { Affected, Offender } from "../model/rows";
 import type { Timeline } from "../model/timeline";
@@ -26,6 +27,8 @@ export const seriesTexts = signal<ReadonlyMap<string, string>>(new Map());
 /** Blocks that began or ended, oldest first. */
 export const blockChanges = signal<readonly BlockChange[]>([]);
 export const events = signal<readonly EventRow[]>([]);
+/** The words of the server for codes and rules of the records. */
+export const recordTexts = signal<RecordTexts>(NO_TEXTS);
 /** The records as groups: those of one kind are one row. */
 export const groups = signal<readonly EventGroup[]>([]);
 /** Events that the server dropped, because the stream was too fast. */
@@ -51,6 +54,13 @@ export const stale = computed(
   () => overview.value !== undefined && nowMs.value - receivedMs.value > STALE_MS,
 );
 
+/** The time by the clock of the server, as far as the page knows it. */
+export const serverMs = computed(() =>
+  overview.value === undefined
+    ? nowMs.value
+    : overview.value.atMs + Math.max(0, nowMs.value - receivedMs.value),
+);
+
 export const mayChange = computed(() => session.value?.user.roles.includes("admin") === true);
 
 export function clearDashboard(): void {
@@ -65,6 +75,7 @@ export function clearDashboard(): void {
   seriesTexts.value = new Map();
   blockChanges.value = [];
   events.value = [];
+  recordTexts.value = NO_TEXTS;
   groups.value = [];
   dropped.value = 0;
   paused.value = false;

@@ -1,6 +1,7 @@
 // Alerts and silences, as the server sends them.
 // Never: text of a client as anything but text.
 import { number, numbers, object, readList, text, textAt, time } from "./read";
+import { count, span, visible } from "./words";
 
 export const SEVERITIES = ["critical", "high", "medium", "info"] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -8,6 +9,18 @@ export type Severity = (typeof SEVERITIES)[number];
 export interface Evidence {
   sequence: number | undefined;
   ref: string | undefined;
+}
+
+/** A threshold of the rule of an alert. */
+export interface Threshold {
+  /** What it counts, or the state that it reports. */
+  words: string;
+  /** Missing for a threshold that does not count. */
+  count: number | undefined;
+  windowS: number | undefined;
+  severity: string | undefined;
+  /** Whether it was reached since the alert fired. */
+  reached: boolean;
 }
 
 export interface Alert {
@@ -20,7 +33,8 @@ export interface Alert {
   key: { kind: string; value: string; name: string | undefined } | undefined;
   count: number;
   distinct: ReadonlyMap<string, number>;
-  threshold: { count: number | undefined; windowS: number | undefined };
+  /** All thresholds of the rule, in their order. */
+  thresholds: readonly Threshold[];
   firstMs: number | undefined;
   lastMs: number | undefined;
   reopened: number;
@@ -46,7 +60,6 @@ export function readAlert(value: unknown): Alert | undefined {
   if (id === undefined || rule === undefined || severity === undefined) return undefined;
   const kind = textAt(fields, "key.kind");
   const keyed = textAt(fields, "key.value");
-  const threshold = object(fields["threshold"]);
   return {
     id,
     rule,
@@ -59,7 +72,7 @@ export function readAlert(value: unknown): Alert | undefined {
         : { kind, value: keyed, name: textAt(fields, "key.name") },
     count: number(fields["count"]) ?? 0,
     distinct: numbers(fields["distinct"]),
-    threshold: { count: number(threshold["count"]), windowS: number(threshold["window_s"]) },
+    thresholds: readList(fields["thresholds"], readThreshold),
     firstMs: time(fields["first"]),
     lastMs: time(fields["last"]),
     reopened: number(fields["reopened"]) ?? 0,
@@ -71,6 +84,27 @@ export function readAlert(value: unknown): Alert | undefined {
 function readAcknowledged(value: unknown): string | undefined {
   if (value === null || value === undefined || value === false) return undefined;
   return text(value) ?? textAt(value, "by.name") ?? textAt(value, "by") ?? "an administrator";
+}
+
+function readThreshold(value: unknown): Threshold | undefined {
+  const fields = object(value);
+  const words = text(fields["text"]);
+  if (words === undefined) return undefined;
+  return {
+    words,
+    count: number(fields["count"]),
+    windowS: number(fields["window_s"]),
+    severity: text(fields["severity"]),
+    reached: fields["reached"] === true,
+  };
+}
+
+/** A threshold in words: `10 in 10 min: failed logins to one user name`. */
+export function thresholdWords({ words, count: events, windowS }: Threshold): string {
+  const what = visible(words, 160);
+  return events === undefined || windowS === undefined
+    ? what
+    : `${count(events)} in ${span(windowS * 1000)}: ${what}`;
 }
 
 function readEvidence(value: unknown): Evidence | undefined {

@@ -24,8 +24,10 @@ export const ROWS_MAX = 20;
  * its own; the names of other operations are chosen by clients.
  */
 function kindOf({ level, code, rule, record }: EventRow): string {
-  const operation = code === "authz_admin" ? textAt(record, "event.action") : undefined;
-  return [level, code, rule ?? "", operation ?? ""].join(" ");
+  if (code !== "authz_admin") return [level, code, rule ?? ""].join(" ");
+  // A ban and its end are one operation with two effects.
+  const [operation, effect] = ["event.action", "labels.effect"].map((at) => textAt(record, at));
+  return [level, code, rule ?? "", operation ?? "", effect ?? ""].join(" ");
 }
 
 /** The groups with one more record; the one that began last comes first. */

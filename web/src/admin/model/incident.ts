@@ -2,6 +2,7 @@
 // Never: a text of a client that is a link, a mention or another line where it is pasted.
 import type { Alert } from "./alert";
 import { readEvent, type EventRow } from "./event";
+import { doneWords, endOf, targetOf } from "./operation_record";
 import type { Overview } from "./overview";
 import { readList, textAt, type Json } from "./read";
 import type { Affected, Offender } from "./rows";
@@ -135,49 +136,40 @@ function operationLines({ overview, operations, alerts }: IncidentFacts): string
 }
 
 function operationLine(row: EventRow, alerts: readonly Alert[]): string {
-  const label = (name: string) => textAt(row.record, `labels.${name}`);
-  const roles = label("roles");
-  const more = label("scope") === "all" ? "all clients" : roles === "" ? "no role" : roles;
-  const which = more === undefined ? "" : ` (${visible(more)})`;
-  const until = label("until");
-  const end = until === undefined ? "" : ` until ${utc(Date.parse(until))}`;
-  const reason = label("stated_reason");
+  const end = endOf(row.record);
+  const until = end === undefined ? "" : end === "never" ? " without an end" : ` until ${utc(end)}`;
+  const reason = textAt(row.record, "labels.stated_reason");
   const stated = reason === undefined ? "" : `: ${sentence(reason, 200)}`;
-  return `${utc(row.atMs)} ${operationWords(row, alerts)}${which}${end}${actor(row)}${stated}`;
+  return `${utc(row.atMs)} ${operationWords(row, alerts)}${until}${actor(row)}${stated}`;
 }
 
-function operationWords({ code, message, record }: EventRow, alerts: readonly Alert[]): string {
-  const action = textAt(record, "event.action");
+function operationWords(row: EventRow, alerts: readonly Alert[]): string {
+  const { code, message, record } = row;
   switch (code) {
     case "alert_acknowledged": {
       const id = textAt(record, "labels.alert") ?? "";
       const rule = alerts.find((alert) => alert.id === id)?.rule;
-      return `alert ${visible(rule ?? id, 20)} acknowledged`;
+      return `acknowledged alert ${visible(rule ?? id, 20)}`;
     }
     case "alert_silenced": {
       const isEnd = textAt(record, "event.reason") === "unsilenced";
       const key = textAt(record, "labels.party");
       const about = key === undefined ? "" : ` for ${sentence(key)}`;
-      return `${isEnd ? "end of the " : ""}${sentence(message ?? "silence", 120)}${about}`;
+      return `${isEnd ? "ended" : "set"} ${sentence(message ?? "a silence", 120)}${about}`;
     }
     case "sys_reload": {
-      const failed = textAt(record, "event.outcome") === "failure" ? " failed" : "";
-      return `reload of the configuration${failed}: ${visible(message ?? "no details", 160)}`;
+      const isFailed = textAt(record, "event.outcome") === "failure";
+      const verb = isFailed ? "failed to reload" : "reloaded";
+      return `${verb} the configuration: ${visible(message ?? "no details", 160)}`;
     }
     default: {
-      const on = target(record);
+      const done = doneWords(row, (text) => plain(text));
+      if (done !== undefined) return done;
+      const on = targetOf(record, (text) => plain(text));
       const words = code === "authz_admin" ? "an operation" : "roles changed";
-      if (action !== undefined) return `${plain(action, 40)}${on === "" ? "" : ` ${on}`}`;
       return `${on === "" ? "" : `${on}: `}${sentence(message ?? words, 160)}`;
     }
   }
-}
-
-function target(record: Json): string {
-  const address = textAt(record, "labels.address");
-  if (address !== undefined) return visible(address);
-  const user = textAt(record, "event.reason") === "foreign_issuer" ? "user" : "user.target";
-  return plain(textAt(record, `${user}.name`) ?? textAt(record, `${user}.id`) ?? "");
 }
 
 /** The words `by …`; empty where the message has them, as at the command line. */

@@ -56,6 +56,8 @@ export interface Overview {
   texts: ReadonlyMap<string, string>;
   /** Blocks that began or ended in the last two minutes. */
   blockChanges: readonly BlockChange[];
+  /** Networks that are blocked now. */
+  blocks: number;
   alerts: ReadonlyMap<string, number>;
   log: LogState;
   channels: readonly Channel[];
@@ -88,6 +90,7 @@ export function readOverview(value: unknown): Overview | undefined {
     ackP99Ms: number(fields["ack_p99_ms"]),
     texts: textMembers(fields["texts"]),
     blockChanges: readList(fields["block_changes"], readBlockChange),
+    blocks: number(fields["blocks"]) ?? 0,
     alerts: numbers(fields["alerts"]),
     log: readLog(fields["log"]),
     channels: readList(fields["channels"], readChannel),

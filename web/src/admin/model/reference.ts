@@ -5,6 +5,8 @@ import { span } from "./words";
 
 export interface Reference {
   rule: string;
+  /** What the rule rejects. */
+  ruleText?: string;
   atMs?: number;
   meaning: string;
   retry: string;
@@ -17,6 +19,7 @@ export function readReference(value: unknown): Reference | undefined {
   if (fields === undefined || rule === undefined) return undefined;
   return defined<Reference>({
     rule,
+    ruleText: text(fields["rule_text"]),
     atMs: time(fields["at"]),
     meaning: text(fields["meaning"]) ?? "",
     retry: text(fields["retry"]) ?? "",

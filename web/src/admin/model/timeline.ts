@@ -67,7 +67,7 @@ function newest(overview: Overview): Map<string, number> {
   return values;
 }
 
-/** The largest series whose name starts so, the rest as one; at most `most` lines. */
+/** The largest series whose name starts so, at most `most`, the largest first. */
 export function strongest(timeline: Timeline, prefix: string, most: number): [string, number][] {
   const found = [...timeline.series].filter(([name]) => name.startsWith(prefix));
   const sums = found.map(([name, values]): [string, number] => [

@@ -77,6 +77,11 @@ export function span(ms: number): string {
   return `${Math.round(s / 86_400)} d`;
 }
 
+/** With a capital letter at the beginning. */
+export function sentenceCase(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
+
 /** A series in words, and its name in metrics and configuration. */
 export interface SeriesWords {
   words: string;

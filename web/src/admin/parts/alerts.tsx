@@ -3,8 +3,9 @@
 import { useSignal } from "@preact/signals";
 import { session } from "../../session_state";
 import { acknowledge, silence, unsilence } from "../live/operations";
-import { alerts, nowMs, silences } from "../live/state";
-import { inOrder, isAbout, type Alert } from "../model/alert";
+import { alerts, nowMs, recordTexts, silences } from "../live/state";
+import { inOrder, isAbout, thresholdWords, type Alert, type Threshold } from "../model/alert";
+import { codeWords, distinctWords, inWords, keyWords } from "../model/record_text";
 import { count, moment, plural, span, visible } from "../model/words";
 import { lookUp } from "./ref_box";
 import { Do, Panel, Text } from "./list";
@@ -60,7 +61,7 @@ function Row({ alert }: { alert: Alert }) {
       <p class="row-facts">
         {alert.key !== undefined && (
           <>
-            {visible(alert.key.kind, 20)} <Text>{nameOf(alert.key)}</Text>
+            {keyWords(alert.key.kind)} <Text>{nameOf(alert.key)}</Text>
             {isOwn(alert) && " (you)"},{" "}
           </>
         )}
@@ -97,6 +98,7 @@ function Row({ alert }: { alert: Alert }) {
 /** The name of a user, also before the list has it; other keys as they are. */
 function nameOf(key: NonNullable<Alert["key"]>): string {
   const own = session.value?.user;
+  if (key.kind === "code") return inWords(codeWords(key.value, recordTexts.value));
   return key.name ?? (own?.id === key.value ? own.username : key.value);
 }
 
@@ -109,7 +111,6 @@ function ownWords(alert: Alert): string {
 }
 
 function Details({ alert }: { alert: Alert }) {
-  const { threshold } = alert;
   const now = nowMs.value;
   return (
     <dl class="details">
@@ -122,17 +123,17 @@ function Details({ alert }: { alert: Alert }) {
       <dd>
         {moment(alert.firstMs, now)}, {moment(alert.lastMs, now)}
       </dd>
-      {threshold.count !== undefined && (
+      {alert.thresholds.length > 0 && (
         <>
           <dt>Fires at</dt>
           <dd>
-            {count(threshold.count)} in {span((threshold.windowS ?? 0) * 1000)}
+            <Thresholds thresholds={alert.thresholds} />
           </dd>
         </>
       )}
       {[...alert.distinct].map(([what, n]) => (
         <>
-          <dt>{visible(what, 30)}</dt>
+          <dt>{distinctWords(what)}</dt>
           <dd>{count(n)}</dd>
         </>
       ))}
@@ -150,6 +151,28 @@ function Details({ alert }: { alert: Alert }) {
         {alert.evidence.length === 0 && "none"}
       </dd>
     </dl>
+  );
+}
+
+/** All thresholds of the rule; those that were reached are marked in words. */
+function Thresholds({ thresholds }: { thresholds: readonly Threshold[] }) {
+  const severities = new Set(thresholds.map(({ severity }) => severity));
+  return (
+    <>
+      <ul class="thresholds">
+        {thresholds.map((one) => (
+          <li key={one.words}>
+            {one.reached && <span class="badge reached">reached</span>} {thresholdWords(one)}
+            {severities.size > 1 && one.severity !== undefined && (
+              <span class="hint"> ({visible(one.severity, 20)})</span>
+            )}
+          </li>
+        ))}
+      </ul>
+      {thresholds.every(({ reached }) => !reached) && (
+        <p class="hint">None of these was reached: a check of the server raised the alert.</p>
+      )}
+    </>
   );
 }
 

@@ -7,9 +7,13 @@ import { changesBetween, marksSentence, type Mark } from "../model/mark";
 import { lengthOf, type Timeline } from "../model/timeline";
 import { clock, count } from "../model/words";
 import { summary } from "./charts";
-import { DASHES, HEIGHT, options, scheme } from "./plot";
+import { DASHES, HEIGHT, options, scheme, THRESHOLD_DASH } from "./plot";
 
 export interface Line {
+  /** The series, which keeps its colour. */
+  key: string;
+  /** A number of the palette. */
+  colour: number;
   label: string;
   /** The name in metrics and configuration, where it is another one. */
   name?: string;
@@ -40,7 +44,8 @@ export function Chart({ title, unit, timeline, lines, threshold, marks = NO_MARK
   const cursor = useSignal<number | undefined>(undefined);
   const length = lengthOf(timeline);
   const atMs = (index: number) => timeline.fromMs + index * timeline.stepS * 1000;
-  const shape = `${lines.map(({ label }) => label).join("|")} ${scheme.matches}`;
+  const drawn = lines.map(({ key, label, colour }) => `${key} ${label} ${colour}`);
+  const shape = `${drawn.join("|")} ${scheme.matches}`;
   const data = (): uPlot.AlignedData => {
     const times = Array.from({ length }, (_, index) => atMs(index) / 1000);
     const bounds = threshold === undefined ? [] : [times.map(() => threshold)];
@@ -51,15 +56,15 @@ export function Chart({ title, unit, timeline, lines, threshold, marks = NO_MARK
     const element = box.current;
     if (element === null || length === 0) return;
     const shown = options(element, lines, threshold, () => drawnMarks.current);
-    const drawn = new uPlot(shown, data(), element);
-    plot.current = drawn;
+    const made = new uPlot(shown, data(), element);
+    plot.current = made;
     const observer = new ResizeObserver(() =>
-      drawn.setSize({ width: element.clientWidth, height: HEIGHT }),
+      made.setSize({ width: element.clientWidth, height: HEIGHT }),
     );
     observer.observe(element);
     return () => {
       observer.disconnect();
-      drawn.destroy();
+      made.destroy();
       plot.current = undefined;
     };
   }, [shape, length === 0]);
@@ -113,24 +118,33 @@ export function Chart({ title, unit, timeline, lines, threshold, marks = NO_MARK
           />
           <p class="hint reading">{cursor.value === undefined ? "" : words(chosen)}</p>
           <ul class="legend" aria-hidden="true">
-            {lines.map(({ label, name }, index) => (
-              <li key={name ?? label}>
-                <svg viewBox="0 0 24 6" class={`line-${index}`}>
-                  <path
-                    d="M0 3h24"
-                    stroke-width="3"
-                    stroke-dasharray={(DASHES[index] ?? []).join(" ")}
-                  />
-                </svg>
+            {lines.map(({ key, colour, label, name }) => (
+              <li key={key}>
+                <Sample kind={`line-${colour}`} dash={DASHES[colour] ?? []} />
                 {label}
                 {name !== undefined && <span class="hint"> {name}</span>}
               </li>
             ))}
+            {threshold !== undefined && (
+              <li>
+                <Sample kind="line-threshold" dash={THRESHOLD_DASH} />
+                threshold
+              </li>
+            )}
           </ul>
           <Table title={title} unit={unit} timeline={timeline} lines={lines} marks={marks} />
         </>
       )}
     </figure>
+  );
+}
+
+/** How a line is drawn, for the legend. */
+function Sample({ kind, dash }: { kind: string; dash: readonly number[] }) {
+  return (
+    <svg viewBox="0 0 24 6" class={kind}>
+      <path d="M0 3h24" stroke-width="3" stroke-dasharray={dash.join(" ")} />
+    </svg>
   );
 }
 
@@ -150,30 +164,45 @@ function Table({ title, unit, timeline, lines, marks = NO_MARKS }: Props) {
   };
   return (
     <details open={isOpen.value} onToggle={(event) => (isOpen.value = event.currentTarget.open)}>
-      <summary>Table</summary>
+      <summary class="button">Table</summary>
       {isOpen.value && (
         <div class="scroll" tabIndex={0} role="region" aria-label={`${title}, table`}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">From</th>
-                {lines.map(({ label, name }) => (
-                  <th key={name ?? label} scope="col">
+          {/* Its roles stay where a narrow chart shows each row as a block. */}
+          <table role="table">
+            <thead role="rowgroup">
+              <tr role="row">
+                <th scope="col" role="columnheader">
+                  From
+                </th>
+                {lines.map(({ key, label, name }) => (
+                  <th key={key} scope="col" role="columnheader">
                     {label}
-                    {name !== undefined && ` (${name})`}
+                    {name !== undefined && <span class="hint"> {name}</span>}
                   </th>
                 ))}
-                {marks.length > 0 && <th scope="col">Blocks</th>}
+                {marks.length > 0 && (
+                  <th scope="col" role="columnheader">
+                    Blocks
+                  </th>
+                )}
               </tr>
             </thead>
-            <tbody>
+            <tbody role="rowgroup">
               {starts.map((from) => (
-                <tr key={from}>
-                  <th scope="row">{clock(timeline.fromMs + from * timeline.stepS * 1000)}</th>
-                  {lines.map(({ label, name, values }) => (
-                    <td key={name ?? label}>{value(highest(values, from), unit)}</td>
+                <tr key={from} role="row">
+                  <th scope="row" role="rowheader">
+                    {clock(timeline.fromMs + from * timeline.stepS * 1000)}
+                  </th>
+                  {lines.map(({ key, label, values }) => (
+                    <td key={key} role="cell" data-label={label}>
+                      {value(highest(values, from), unit)}
+                    </td>
                   ))}
-                  {marks.length > 0 && <td>{changesBetween(marks, from, from + part)}</td>}
+                  {marks.length > 0 && (
+                    <td role="cell" data-label="Blocks">
+                      {changesBetween(marks, from, from + part)}
+                    </td>
+                  )}
                 </tr>
               ))}
             </tbody>

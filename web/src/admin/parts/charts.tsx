@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { blockChanges, minutes, seconds, seriesTexts } from "../live/state";
 import { marksOf } from "../model/mark";
+import { Palette } from "../model/palette";
 import { strongest, type Timeline } from "../model/timeline";
 import { count, seriesWords } from "../model/words";
 import { Chart, type Line } from "./chart";
@@ -10,6 +11,13 @@ import { Panel } from "./list";
 
 const day = signal(false);
 const LINES_MAX = 4;
+/** Both periods of a chart have the same colours. */
+const palettes = {
+  rejected: new Palette(),
+  connections: new Palette(),
+  messages: new Palette(),
+  load: new Palette(),
+};
 
 export function Charts() {
   const timeline = day.value ? minutes.value : seconds.value;
@@ -49,13 +57,13 @@ export function Charts() {
             title="Connections"
             unit=""
             timeline={timeline}
-            lines={named(timeline, ["connections"])}
+            lines={named(timeline, ["connections"], palettes.connections)}
           />
           <Chart
             title="Messages"
             unit="/s"
             timeline={timeline}
-            lines={named(timeline, ["messages"])}
+            lines={named(timeline, ["messages"], palettes.messages)}
           />
           <Chart
             title="Load, of the threshold for shedding"
@@ -73,23 +81,26 @@ export function Charts() {
 
 function rejected(timeline: Timeline): Line[] {
   const rules = strongest(timeline, "rejected.", LINES_MAX);
-  return named(timeline, rules.length === 0 ? ["rejected"] : rules.map(([name]) => name));
+  const names = rules.length === 0 ? ["rejected"] : rules.map(([name]) => name);
+  return named(timeline, names, palettes.rejected);
 }
 
 function load(timeline: Timeline): Line[] {
-  return named(
-    timeline,
-    strongest(timeline, "load.", LINES_MAX).map(([name]) => name),
-  );
+  const names = strongest(timeline, "load.", LINES_MAX).map(([name]) => name);
+  return named(timeline, names, palettes.load);
 }
 
-function named(timeline: Timeline, names: readonly string[]): Line[] {
-  return names.flatMap((series) => {
-    const values = timeline.series.get(series);
-    if (values === undefined) return [];
+/** The lines of series, in the order of their colours: it stays when their ranks change. */
+function named(timeline: Timeline, names: readonly string[], palette: Palette): Line[] {
+  const known = names.filter((series) => timeline.series.has(series));
+  const colours = palette.assign(known);
+  const lines = known.map((series): Line => {
     const { words, name } = seriesWords(series, seriesTexts.value);
-    return [{ label: words, values, ...(name === undefined ? {} : { name }) }];
+    const values = timeline.series.get(series) ?? [];
+    const line = { key: series, colour: colours.get(series) ?? 0, label: words, values };
+    return name === undefined ? line : { ...line, name };
   });
+  return lines.sort((a, b) => a.colour - b.colour);
 }
 
 /** The values of a chart in a sentence. */

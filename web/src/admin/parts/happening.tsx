@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { session } from "../../session_state";
-import { propose, type Operation } from "../live/operations";
+import { BLOCK_SAYS, propose, type Operation } from "../live/operations";
 import { changes, mayChange, nowMs, overview } from "../live/state";
 import type { Offer, Overview } from "../model/overview";
 import { plural, visible } from "../model/words";
@@ -36,6 +36,7 @@ export function Happening() {
   const all = (isHeld ? held.value?.offers : undefined) ?? happening?.operations ?? [];
   // The server rejects operations on the own account.
   const offers = all.filter((offer) => offer.payload["user"] !== session.value?.user.id);
+  const leavesBlocks = all.some(({ name }) => name === UNBLOCK);
   const hold = () => {
     if (isHeld || before.current.overview === overview.value) return;
     held.value = { offers, changes: changes.value, untilMs: Date.now() + HELD_MS };
@@ -47,6 +48,13 @@ export function Happening() {
         {happening === undefined
           ? `No attack is seen. ${rejectedUsers(overview.value.usersRejected)}`
           : visible(happening.text, 600)}
+        {happening === undefined && overview.value.blocks > 0 && (
+          <>
+            {" "}
+            <a href="#/blocks">{plural(overview.value.blocks, "block")}</a>{" "}
+            {overview.value.blocks === 1 ? "is" : "are"} in force.
+          </>
+        )}
       </p>
       {offers.length > 0 && mayChange.value && (
         <ul
@@ -59,7 +67,7 @@ export function Happening() {
           {offers.map((offer, index) => (
             <li key={offer.label}>
               <button
-                class={index === 0 ? "primary" : ""}
+                class={index === 0 && offer.name !== UNBLOCK ? "primary" : ""}
                 type="button"
                 onClick={() => {
                   release();
@@ -73,7 +81,14 @@ export function Happening() {
           ))}
         </ul>
       )}
-      <CopySummary />
+      <div class="below-offers">
+        <CopySummary />
+        {leavesBlocks && (
+          <a class="button" href="#/blocks">
+            All blocks
+          </a>
+        )}
+      </div>
     </Panel>
   );
 }
@@ -84,9 +99,16 @@ function rejectedUsers(users: number): string {
     : `Limits rejected ${plural(users, "user")} in 5 minutes.`;
 }
 
+const UNBLOCK = "address:unblock";
+const VERBS: Readonly<Record<string, string>> = {
+  "address:block": "Block",
+  [UNBLOCK]: "Remove the block",
+  "user:ban": "Ban",
+};
+
 function operation(offer: Offer): Operation {
   const isBlock = offer.name === "address:block";
-  const verb = isBlock ? "Block" : offer.name === "user:ban" ? "Ban" : "Continue";
+  const verb = VERBS[offer.name] ?? "Continue";
   const expires = isBlock || "duration_s" in offer.payload ? "required" : "no";
   return {
     name: offer.name,
@@ -95,6 +117,7 @@ function operation(offer: Offer): Operation {
     payload: offer.payload,
     expires,
     scoped: isBlock,
-    says: visible(offer.effect, 200),
+    // The form can choose other clients than the offer: its words fit both.
+    says: isBlock ? BLOCK_SAYS : visible(offer.effect, 200),
   };
 }

@@ -8,9 +8,11 @@ import { readList, text } from "../../contract";
 import { online } from "../../session_state";
 import { useAct } from "../../views/act";
 import { Problem } from "../../views/problem";
+import { takeRecordTexts } from "../live/record_texts";
 import { changes, mayChange } from "../live/state";
 import { propose, type Operation } from "../live/operations";
 import type { Json } from "../model/read";
+import type { Named } from "../model/record_text";
 import { visible } from "../model/words";
 
 export function Text({ children, most }: { children: string; most?: number | undefined }) {
@@ -18,6 +20,16 @@ export function Text({ children, most }: { children: string; most?: number | und
     <bdi class="client-text" title={visible(children, 200)}>
       {visible(children, most)}
     </bdi>
+  );
+}
+
+/** Words, and the name that they explain: an operator searches and configures by it. */
+export function NamedWords({ of: { words, name } }: { of: Named }) {
+  return (
+    <>
+      {words}
+      {name !== undefined && <span class="name"> {name}</span>}
+    </>
   );
 }
 
@@ -92,6 +104,7 @@ export function usePaged<T>(
     act.run(async () => {
       const more = cursor === undefined ? {} : { cursor };
       const found = await ask(event, { ...payload, ...more });
+      takeRecordTexts(found);
       const list = readList(found[member], read);
       rows.value = cursor === undefined ? list : [...rows.value, ...list];
       answer.value = found;

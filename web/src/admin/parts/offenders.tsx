@@ -3,13 +3,20 @@
 import { block, lift } from "../live/operations";
 import { affected, nowMs, offenders } from "../live/state";
 import { reasonOf, type Offender } from "../model/rows";
+import type { Named } from "../model/record_text";
 import { count, moment, plural, span, visible } from "../model/words";
-import { Do, Panel, Text } from "./list";
+import { Do, NamedWords, Panel, Text } from "./list";
 
 /** What a rule rejects, with its name. */
 function ruleWords({ ruleText, rule }: { ruleText?: string; rule?: string }): string {
   if (ruleText === undefined) return visible(rule ?? "", 40);
   return rule === undefined ? visible(ruleText) : `${visible(ruleText)} (${visible(rule, 40)})`;
+}
+
+/** A rule of the list: its words, and its name in metrics and settings. */
+function namedRule({ value, ruleText }: Offender): Named {
+  const name = visible(value, 40);
+  return ruleText === undefined ? { words: name } : { words: visible(ruleText), name };
 }
 
 export function Offenders() {
@@ -38,7 +45,11 @@ function List({ offenders }: { offenders: readonly Offender[] }) {
           <div class="row-head">
             {one.kind !== "rule" && <span class="hint kind">{KIND_WORDS[one.kind] ?? ""}</span>}
             <span class="row-title">
-              <Text>{one.name ?? one.value}</Text>
+              {one.kind === "rule" ? (
+                <NamedWords of={namedRule(one)} />
+              ) : (
+                <Text>{one.name ?? one.value}</Text>
+              )}
             </span>
             {one.blockedUntilMs !== undefined && <span class="tag">blocked</span>}
             <span class="number">{count(one.perS)}/s now</span>
@@ -64,7 +75,7 @@ const KIND_WORDS: Readonly<Record<string, string>> = {
 };
 
 function factsOf(one: Offender): string {
-  const words = one.kind === "rule" ? visible(one.ruleText ?? "") : ruleWords(one);
+  const words = one.kind === "rule" ? "" : ruleWords(one);
   const clients =
     one.connections === undefined
       ? ""

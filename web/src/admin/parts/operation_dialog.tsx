@@ -2,6 +2,7 @@
 // Never: the operation before its effect was shown and a reason was given.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { session } from "../../session_state";
 import { useAct } from "../../views/act";
 import { Dialog } from "../../views/dialog";
 import { Field } from "../../views/field";
@@ -16,8 +17,10 @@ import {
   preview,
   type Operation,
 } from "../live/operations";
-import { done } from "../live/state";
+import { done, serverMs } from "../live/state";
+import { needsPassword } from "../model/login_age";
 import { text, type Json } from "../model/read";
+import { span } from "../model/words";
 
 const HOUR_S = 3600;
 
@@ -42,11 +45,13 @@ export function OperationDialog({ operation }: { operation: Operation }) {
     effect.value = undefined;
     // A dry run needs a reason as well, and records none.
     const words = reason.value.length < 3 ? "preview of the effect" : reason.value;
-    const show = async () => {
-      effect.value = await preview(operation.name, payload(words));
-    };
-    // A server that wants a recent login for the preview gets it first.
-    act.run(() => stepUp.run(show).finally(() => (effect.value ??= "")));
+    act.run(async () => {
+      try {
+        effect.value = await preview(operation.name, payload(words));
+      } finally {
+        effect.value ??= "";
+      }
+    });
   }, [chosen]);
   const work = async () => {
     const answer = await perform(operation.name, payload(reason.value.trim()));
@@ -58,10 +63,16 @@ export function OperationDialog({ operation }: { operation: Operation }) {
     event.preventDefault();
     act.run(() => stepUp.run(work));
   };
-  if (stepUp.waiting.value !== undefined) {
-    return (
-      <ProveAgain work={stepUp.waiting.value} close={() => (stepUp.waiting.value = undefined)} />
-    );
+  const waiting = stepUp.waiting.value;
+  if (waiting !== undefined) {
+    const back = () => (stepUp.waiting.value = undefined);
+    // Whatever the operation is answered with, its own form shows it, with what was entered.
+    const goOn = async () => {
+      back();
+      act.run(() => stepUp.run(waiting));
+    };
+    const cause = `“${operation.title}” needs a recent sign-in, and goes on after it.`;
+    return <ProveAgain work={goOn} close={back} cause={cause} />;
   }
   return (
     <Dialog title={operation.title} close={close}>
@@ -84,10 +95,28 @@ export function OperationDialog({ operation }: { operation: Operation }) {
           proposal={proposal}
           focus
         />
+        <Recent operation={operation.name} payload={payload("")} />
         <Problem refusal={act.refusal.value} />
         <FormButtons close={close} cancel="Cancel" verb={operation.verb} busy={act.busy.value} />
       </form>
     </Dialog>
+  );
+}
+
+/** Says before the confirmation that it asks for the password. */
+function Recent({ operation, payload }: { operation: string; payload: Json }) {
+  const authenticatedMs = session.value?.authenticatedMs;
+  const isOld = needsPassword(operation, payload, authenticatedMs, serverMs.value);
+  const age =
+    authenticatedMs === undefined
+      ? "is not recent"
+      : `was ${span(serverMs.value - authenticatedMs)} ago`;
+  return (
+    <p class={isOld ? "asks" : "unseen"} role="status">
+      {isOld &&
+        `Your last sign-in ${age}: the next step asks for your password, and for a code if you ` +
+          "use one. What you entered here stays."}
+    </p>
   );
 }
 

@@ -6,7 +6,18 @@ import { clock, count } from "../model/words";
 import type { Line } from "./chart";
 
 export const HEIGHT = 140;
-export const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
+/** One for each colour. */
+export const DASHES = [
+  [],
+  [6, 4],
+  [2, 3],
+  [10, 3, 2, 3],
+  [14, 4],
+  [4, 2],
+  [8, 3, 2, 3, 2, 3],
+  [3, 6],
+];
+export const THRESHOLD_DASH = [3, 3];
 /** Marks that are closer than this have one label, in pixels of the page. */
 const LABEL_WIDTH = 90;
 
@@ -26,19 +37,19 @@ export function options(
     grid: { stroke: colour("--line"), width: 1 },
     ticks: { show: false },
   };
-  const series: uPlot.Series[] = lines.map((line, index) => ({
+  const series: uPlot.Series[] = lines.map((line) => ({
     label: line.label,
-    stroke: colour(`--line-${index}`),
+    stroke: colour(`--line-${line.colour}`),
     width: 2,
-    dash: DASHES[index] ?? [],
+    dash: DASHES[line.colour] ?? [],
     points: { show: false },
   }));
   if (threshold !== undefined) {
     series.push({
       label: "threshold",
-      stroke: colour("--danger"),
+      stroke: colour("--ink"),
       width: 1,
-      dash: [3, 3],
+      dash: THRESHOLD_DASH,
       points: { show: false },
     });
   }
@@ -54,6 +65,7 @@ export function options(
     axes: [
       {
         ...axis,
+        size: 26,
         space: 70,
         values: (_, ticks) => {
           // Within two minutes, times without seconds would all look the same.

@@ -5,10 +5,12 @@ import { ask } from "../live/ask";
 import { readList } from "../../contract";
 import { asRefusal, type Refusal } from "../../refusal";
 import { Problem } from "../../views/problem";
-import { nowMs } from "../live/state";
+import { takeRecordTexts } from "../live/record_texts";
+import { nowMs, recordTexts } from "../live/state";
 import { fieldsOf, text } from "../model/read";
 import { readEvent, type EventRow } from "../model/event";
 import { readReference, retryWords, type Reference } from "../model/reference";
+import { codeWords, inWords, ruleName } from "../model/record_text";
 import { moment, visible } from "../model/words";
 import { Search } from "./list";
 import { EventItem } from "./stream";
@@ -30,6 +32,7 @@ export function lookUp(ref: string): void {
   problem.value = undefined;
   ask("admin:events", { filter: { ref }, limit: 20 }).then(
     (answer) => {
+      takeRecordTexts(answer);
       const reference = readReference(answer["explained"]);
       const searchError = text(fieldsOf(answer["search_error"])?.["message"]);
       const events = readList(answer["events"], readEvent);
@@ -53,15 +56,23 @@ export function RefBox() {
 function Result({ found }: { found: Explained }) {
   const { reference, events, searchError } = found;
   const newest = events[0];
-  const rule = newest?.rule ?? reference?.rule ?? newest?.code;
+  const rule = newest?.rule ?? reference?.rule;
+  const known = rule === reference?.rule ? reference?.ruleText : undefined;
+  const texts = recordTexts.value;
+  const cause =
+    rule !== undefined
+      ? inWords(known === undefined ? ruleName(rule, texts) : { words: known, name: rule })
+      : newest === undefined
+        ? undefined
+        : inWords(codeWords(newest.code, texts));
   const atMs = newest?.atMs ?? reference?.atMs;
   return (
     <div id="ref-result" class="ref-result" tabIndex={-1}>
       <p>
         <code>{visible(found.ref, 20)}</code>:{" "}
-        {rule === undefined
+        {cause === undefined
           ? "this server has not made this reference. It is mistyped, or of another server."
-          : `rejected by ${visible(rule, 40)} at ${moment(atMs, nowMs.value)}.`}
+          : `rejected at ${moment(atMs, nowMs.value)}: ${cause}.`}
       </p>
       {reference !== undefined && (
         <p class="hint">

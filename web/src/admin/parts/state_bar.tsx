@@ -13,6 +13,7 @@ import {
   levelWord,
   moment,
   plural,
+  sentenceCase,
   span,
   visible,
 } from "../model/words";
@@ -104,9 +105,7 @@ function recent(): number {
 function cause({ state, why }: Overview): string {
   if (why === "") return "";
   const words = visible(why, 160);
-  return state === "normal"
-    ? `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
-    : `Cause at that time: ${words}.`;
+  return state === "normal" ? `${sentenceCase(words)}.` : `Cause at that time: ${words}.`;
 }
 
 function until(ms: number | undefined): string {

@@ -3,11 +3,13 @@
 import { signal, useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { closeConnection } from "../live/operations";
-import { dropped, events, groups, paused } from "../live/state";
+import { dropped, events, groups, paused, recordTexts } from "../live/state";
 import { flatten, type EventRow } from "../model/event";
 import { type EventGroup } from "../model/event_group";
+import { eventWords } from "../model/event_words";
+import { codeWords } from "../model/record_text";
 import { clock, count, plural, visible } from "../model/words";
-import { Do, Panel, Text } from "./list";
+import { Do, NamedWords, Panel, Text } from "./list";
 import { RefBox } from "./ref_box";
 
 const SHOWN_MAX = 60;
@@ -97,11 +99,13 @@ function GroupItem({ group }: { group: EventGroup }) {
           <Source row={newest} />
         ) : (
           <>
-            <span class="count">
-              {count(group.count)} records since {clock(group.startMs)}
+            <span>
+              <span class="count">
+                {count(group.count)} records since {clock(group.startMs)}
+              </span>
+              , the last one of {newest.user !== undefined && <Text most={40}>{newest.user}</Text>}{" "}
+              {newest.address ?? (newest.user === undefined ? "the server" : "")}
             </span>
-            , the last one of {newest.user !== undefined && <Text most={40}>{newest.user}</Text>}{" "}
-            {newest.address ?? (newest.user === undefined ? "the server" : "")}
           </>
         )}
       </Head>
@@ -151,6 +155,7 @@ interface HeadProps {
 
 /** The button that opens a row. */
 function Head({ isOpen, newest, atMs, children }: HeadProps) {
+  const what = eventWords(newest, recordTexts.value);
   return (
     <button
       type="button"
@@ -160,9 +165,15 @@ function Head({ isOpen, newest, atMs, children }: HeadProps) {
     >
       <time>{atMs === undefined ? "" : clock(atMs)}</time>
       <span class={`badge ${newest.level}`}>{newest.level}</span>
-      <span class="code">{visible(newest.code, 60)}</span>
+      <span class="code">
+        <NamedWords of={codeWords(newest.code, recordTexts.value)} />
+      </span>
       <span class="source">
-        {newest.rule !== undefined && <span>{visible(newest.rule, 40)} </span>}
+        {what !== undefined && (
+          <span class="what">
+            <NamedWords of={what} />
+          </span>
+        )}{" "}
         {children}
       </span>
     </button>
@@ -178,10 +189,11 @@ function RecordHead({ isOpen, row }: { isOpen: Signal<boolean>; row: EventRow })
 }
 
 function Source({ row }: { row: EventRow }) {
+  if (row.user === undefined && row.address === undefined) return null;
   return (
-    <>
+    <span>
       {row.user !== undefined && <Text most={40}>{row.user}</Text>} {row.address ?? ""}
-    </>
+    </span>
   );
 }
 

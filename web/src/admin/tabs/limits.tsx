@@ -9,7 +9,7 @@ import { lift } from "../live/operations";
 import { changes } from "../live/state";
 import { readLimits, type LimitGroup, type LimitRow } from "../model/limits";
 import { linkQuery } from "../parts/link_query";
-import { count, span, visible } from "../model/words";
+import { count, sentenceCase, span, visible } from "../model/words";
 import { Do, Panel, Search } from "../parts/list";
 
 type Subject = { address: string } | { user: string };
@@ -44,7 +44,7 @@ export function Limits() {
     <Panel
       title="Limits"
       wide
-      hint="Which limits apply to an address or a user, and how much of them is used."
+      hint="Which limits apply to an address or a user, and how much of them is used. Below each one is its key in the configuration."
     >
       <Search
         label="Address or user id"
@@ -63,8 +63,11 @@ export function Limits() {
               <p class="hint">{title}</p>
               <dl class="details">
                 {limits.map((one) => (
-                  <div key={one.limit}>
-                    <dt>{visible(one.limit, 80)}</dt>
+                  <div key={`${one.limit} ${one.words}`}>
+                    <dt>
+                      {sentenceCase(visible(one.words, 120))}
+                      <code class="config-key">{visible(one.key, 80)}</code>
+                    </dt>
                     <dd>{usage(one)}</dd>
                   </div>
                 ))}

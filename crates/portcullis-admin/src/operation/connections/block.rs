@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::operation::call::{Actor, Call, check_reason, end_unix_ms};
 use crate::operation::connections::effect::preview;
-use crate::operation::contract::{CHANGE, Operation, READ, page_size};
+use crate::operation::contract::{CHANGE, Operation, READ, login_max_age_s, page_size};
 use crate::operation::desk::Desk;
 
 /// The greatest age of the login for a block of all clients, in seconds.
@@ -39,6 +39,10 @@ impl Event for AddressBlock {
     const NAME: &'static str = "address:block";
     const RULE: Rule =
         Rule { fields: &["prefix", "scope", "duration_s", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Operation for AddressBlock {
@@ -53,11 +57,11 @@ impl Operation for AddressBlock {
         let rules =
             BlockRules::new(proxies, stored.private).map_err(|_| Denial::Internal("proxies"))?;
         rules.check(network, own_address(&call)).map_err(fault)?;
-        if scope == BlockScope::All {
-            call.check_login_age(ALL_CLIENTS_LOGIN_MAX_AGE_S)?;
-        }
         if self.dry_run {
             return preview(&call, ConnectionSelection::Network(network)).await;
+        }
+        if scope == BlockScope::All {
+            call.check_login_age(ALL_CLIENTS_LOGIN_MAX_AGE_S)?;
         }
         let row = BlockRow {
             prefix: network.to_string(),
@@ -100,6 +104,10 @@ pub(crate) struct AddressUnblock {
 impl Event for AddressUnblock {
     const NAME: &'static str = "address:unblock";
     const RULE: Rule = Rule { fields: &["prefix", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Operation for AddressUnblock {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::operation::call::{Actor, Call, check_reason};
 use crate::operation::connections::connection_id::{read_id, unknown};
 use crate::operation::connections::effect::effect;
-use crate::operation::contract::{CHANGE, Operation};
+use crate::operation::contract::{CHANGE, Operation, login_max_age_s};
 use crate::operation::desk::Desk;
 
 /// `connection:close {id, reason, dry_run?}`.
@@ -27,6 +27,10 @@ pub(crate) struct ConnectionClose {
 impl Event for ConnectionClose {
     const NAME: &'static str = "connection:close";
     const RULE: Rule = Rule { fields: &["id", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Operation for ConnectionClose {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::operation::call::{Actor, Call, check_reason, end_unix_ms};
 use crate::operation::connections::effect::effect;
-use crate::operation::contract::{CHANGE, Operation, READ, page_size};
+use crate::operation::contract::{CHANGE, Operation, READ, login_max_age_s, page_size};
 use crate::operation::desk::Desk;
 
 /// The default and the longest life of an invitation: a week, in seconds.
@@ -33,6 +33,10 @@ pub(crate) struct InvitationCreate {
 impl Event for InvitationCreate {
     const NAME: &'static str = "invitation:create";
     const RULE: Rule = Rule { fields: &["duration_s", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Operation for InvitationCreate {
@@ -86,6 +90,10 @@ pub(crate) struct InvitationRevoke {
 impl Event for InvitationRevoke {
     const NAME: &'static str = "invitation:revoke";
     const RULE: Rule = Rule { fields: &["id", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Operation for InvitationRevoke {

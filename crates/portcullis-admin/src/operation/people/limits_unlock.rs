@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::operation::call::{Call, check_reason};
 use crate::operation::connections::effect::{effect, preview};
-use crate::operation::contract::{CHANGE, Operation};
+use crate::operation::contract::{CHANGE, Operation, login_max_age_s};
 use crate::operation::desk::Desk;
 
 /// `limits:unlock {address, reason, dry_run?}` or `{user, reason, dry_run?}`.
@@ -30,6 +30,10 @@ pub(crate) struct LimitsUnlock {
 impl Event for LimitsUnlock {
     const NAME: &'static str = "limits:unlock";
     const RULE: Rule = Rule { fields: &["address", "user", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Operation for LimitsUnlock {
@@ -70,6 +74,7 @@ impl LimitsUnlock {
         call.record(Self::NAME, &self.reason, |record| {
             record.rule = "limits";
             record.target = Some(user);
+            record.target_name = Some(found.name().to_string());
         });
         Ok(Reply::ok())
     }

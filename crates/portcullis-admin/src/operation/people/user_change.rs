@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::operation::call::{Actor, Call, check_reason, end_unix_ms, unknown_user};
 use crate::operation::connections::effect::preview;
-use crate::operation::contract::{CHANGE, Operation};
+use crate::operation::contract::{CHANGE, Operation, login_max_age_s};
 use crate::operation::desk::Desk;
 
 /// Longest ban or mute: 30 days, in seconds.
@@ -111,37 +111,65 @@ pub(crate) struct SessionEnd {
 impl Event for UserMute {
     const NAME: &'static str = "user:mute";
     const RULE: Rule = Rule { fields: &["user", "duration_s", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.0.dry_run)
+    }
 }
 
 impl Event for UserBan {
     const NAME: &'static str = "user:ban";
     const RULE: Rule = Rule { fields: &["user", "duration_s", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.0.dry_run)
+    }
 }
 
 impl Event for UserKick {
     const NAME: &'static str = "user:kick";
     const RULE: Rule = Rule { fields: &["user", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.0.dry_run)
+    }
 }
 
 impl Event for UserLogout {
     const NAME: &'static str = "user:logout";
     const RULE: Rule = Rule { fields: &["user", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.0.dry_run)
+    }
 }
 
 impl Event for UserDisable {
     const NAME: &'static str = "user:disable";
     const RULE: Rule = Rule { fields: &["user", "disabled", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Event for UserRole {
     const NAME: &'static str = "user:role";
     const RULE: Rule =
         Rule { fields: &["user", "roles", "reason", "dry_run"], login_max_age_s: 300, ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Event for SessionEnd {
     const NAME: &'static str = "session:end";
     const RULE: Rule = Rule { fields: &["user", "session", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Operation for UserMute {

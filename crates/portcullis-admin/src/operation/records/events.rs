@@ -20,6 +20,7 @@ use crate::operation::contract::{Operation, READ, page_size};
 use crate::operation::desk::Desk;
 use crate::operation::read_record::record_read;
 use crate::operation::records::explained::explain;
+use crate::operation::records::record_text::record_texts;
 use crate::search::filter::{RecordConditions, RecordFilter, parse_network};
 use crate::search::period::Period;
 
@@ -132,7 +133,8 @@ fn answer(found: Result<FoundRecords, Denial>, explained: Option<Value>) -> Resu
     };
     let cursor = cursor.map(|cursor| cursor.to_string());
     let more = cursor.is_some();
-    let mut answer = json!({ "events": events, "more": more, "cursor": cursor });
+    let texts = record_texts(&events);
+    let mut answer = json!({ "events": events, "texts": texts, "more": more, "cursor": cursor });
     let error = error.map(|denial| {
         let message = denial.as_app().map_or(denial.answer().message, AppDenial::message);
         json!({ "code": denial.client_code(), "message": message })
@@ -258,26 +260,29 @@ mod tests {
     #[test]
     fn t377_reference_is_explained_although_the_log_is_not_searched() {
         let explained = || Some(json!({ "rule": "connect" }));
+        let no_texts = || json!({ "codes": {}, "rules": {} });
         for (found, explained, expect) in [
             (
                 Ok((vec![json!(1)], Some(7))),
                 None,
                 Ok(json!({
-                    "events": [1], "more": true, "cursor": "7",
+                    "events": [1], "texts": no_texts(), "more": true, "cursor": "7",
                 })),
             ),
             (
                 Ok((Vec::new(), None)),
                 Some(Value::Null),
                 Ok(json!({
-                    "events": [], "more": false, "cursor": null, "explained": null,
+                    "events": [], "texts": no_texts(), "more": false, "cursor": null,
+                    "explained": null,
                 })),
             ),
             (
                 Err(too_slow()),
                 explained(),
                 Ok(json!({
-                    "events": [], "more": false, "cursor": null, "explained": { "rule": "connect" },
+                    "events": [], "texts": no_texts(), "more": false, "cursor": null,
+                    "explained": { "rule": "connect" },
                     "search_error": {
                         "code": "search_slow", "message": too_slow().as_app().unwrap().message(),
                     },

@@ -3,7 +3,7 @@
 
 use portcullis_audit::utc;
 use portcullis_guard::{REFERENCE_STEP_S, ReferenceFacts};
-use portcullis_model::{Now, Retry, Violation};
+use portcullis_model::{Now, Retry, Violation, rule_text};
 use serde_json::{Value, json};
 
 use crate::operation::desk::Desk;
@@ -22,6 +22,7 @@ fn view(facts: &ReferenceFacts) -> Value {
     };
     json!({
         "rule": answer.rule,
+        "rule_text": rule_text(answer.rule),
         "reason": answer.reason,
         "at": utc(facts.unix_ms),
         "within_s": REFERENCE_STEP_S,
@@ -56,6 +57,7 @@ mod tests {
         let explained = explain(&desk, reference.as_str(), now);
         let expect = json!(denial.answer().rule);
         assert_eq!((&explained["rule"], &explained["within_s"]), (&expect, &json!(4)));
+        assert_eq!(explained["rule_text"], "too many connection attempts from one network");
         assert_eq!(explained["at"], "2026-10-01T03:12:44.000Z", "{explained}");
         assert_eq!(explained["event_code"], "excess_rate_limit_exceeded", "{explained}");
         for text in [foreign.as_str(), "", "k3v9", "0123456789au"] {

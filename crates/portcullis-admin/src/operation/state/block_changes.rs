@@ -87,6 +87,13 @@ impl BlockChanges {
         self.changes.push_back(change);
     }
 
+    /// The networks that were blocked, or blocked for other clients, since a time.
+    pub(crate) fn blocked_since(&self, unix_ms: i64) -> impl Iterator<Item = IpNet> {
+        let recent = self.changes.iter().filter(move |change| change.unix_ms >= unix_ms);
+        let is_block = |kind| matches!(kind, ChangeKind::Blocked | ChangeKind::Rescoped);
+        recent.filter(move |change| is_block(change.kind)).map(|change| change.network)
+    }
+
     /// The changes since a time as JSON, oldest first.
     pub(crate) fn since(&self, unix_ms: i64) -> Vec<Value> {
         let recent = self.changes.iter().filter(|change| change.unix_ms >= unix_ms);
@@ -167,6 +174,8 @@ mod tests {
         ];
         assert_eq!(words(&changes, 0), expect);
         assert_eq!(words(&changes, 10_000), expect[2..]);
+        let blocked: Vec<_> = changes.blocked_since(2_500).collect();
+        assert_eq!(blocked, [wider.network.network()]);
         assert_eq!(changes.since(0)[2]["at"], utc(10_000), "an end has the time of the block");
         changes.add(vec![], at(10_500 + KEPT_MS));
         assert_eq!(words(&changes, 0), expect[3..]);

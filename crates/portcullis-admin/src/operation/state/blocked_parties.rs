@@ -82,7 +82,11 @@ pub(crate) fn active_block(
     party: &RejectedParty,
     now: Now,
 ) -> Option<ActiveBlock> {
-    let network = party.value.parse().ok()?;
+    block_covering(services, party.value.parse().ok()?, now)
+}
+
+/// The block that covers a network.
+pub(crate) fn block_covering(services: &Services, network: IpNet, now: Now) -> Option<ActiveBlock> {
     let facts = services.directory.blocks().covering(network, now)?;
     let (until, today) = (utc(facts.until_unix_ms), utc(now.unix_ms));
     let (day, time) = until.split_once('T')?;

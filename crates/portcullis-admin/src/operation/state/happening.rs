@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::message::text::harmless;
 use crate::operation::state::blocked_parties::{ActiveBlock, BlockedParties};
-use crate::operation::state::remedy::{ban, block, block_before_tls, widen};
+use crate::operation::state::remedy::{ban, block, block_before_tls, unblock, widen};
 use crate::operation::state::sampler::ATTACK_PER_S;
 use crate::operation::state::sources::{Source, SourceNetwork, sources};
 
@@ -35,6 +35,8 @@ const BEFORE_SIGN_IN: [&str; 8] = [
 ];
 /// Most operations that are offered.
 const OPERATIONS_MAX: usize = 3;
+/// Most blocks of an ended attack that are named.
+const REMAINING_NAMED_MAX: usize = 3;
 
 /// The facts of one moment.
 #[derive(Debug, Clone, Default)]
@@ -56,10 +58,20 @@ pub(crate) struct Situation {
     pub(crate) names: HashMap<String, String>,
     /// When the present attack began.
     pub(crate) attack_since: Option<String>,
-    /// The rule of an attack that ended in the last ten minutes, and when it ended.
-    pub(crate) ended: Option<(&'static str, String)>,
+    /// An attack that ended in the last ten minutes.
+    pub(crate) ended: Option<EndedAttack>,
     /// An open alert about guessed passwords (A2 or A3), if there is one.
     pub(crate) guessing: Option<Guessing>,
+}
+
+/// An attack that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EndedAttack {
+    pub(crate) rule: &'static str,
+    /// When it ended.
+    pub(crate) at: String,
+    /// The blocks against it that are in force, the one that ends first comes first.
+    pub(crate) blocks: Vec<ActiveBlock>,
 }
 
 /// The target or the source of guessed passwords.
@@ -272,7 +284,9 @@ fn overload(situation: &Situation) -> Option<Happening> {
     }
     // The level outlasts the attack that caused it.
     text.push_str(&match (&situation.ended, &situation.attack_since) {
-        (Some((_, at)), _) => format!(". An attack ended at {}.", clock(at)),
+        (Some(ended), _) => {
+            format!(". An attack ended at {}. {}", clock(&ended.at), remaining(&ended.blocks))
+        }
         (None, Some(at)) => format!(". An attack began at {}.", clock(at)),
         (None, None) => String::from(". Rejected requests are not the cause."),
     });
@@ -297,21 +311,44 @@ fn guessing(situation: &Situation) -> Option<Happening> {
         Guessing::Many => String::from("Passwords of many accounts are guessed."),
     };
     let offenders = situation.parties.iter().take(3).cloned().collect();
-    Some(Happening { text, since: None, rule: None, offenders, operations: Vec::new() })
+    let guessed = Happening { text, since: None, rule: None, offenders, operations: Vec::new() };
+    let Some(ended) = ended(situation) else { return Some(guessed) };
+    let text = format!("{} {}", guessed.text, ended.text);
+    Some(Happening { text, operations: ended.operations, ..guessed })
 }
 
-/// An attack is over.
+/// An attack is over; its blocks can remain.
 fn ended(situation: &Situation) -> Option<Happening> {
-    let (rule, at) = situation.ended.as_ref()?;
-    let text =
-        format!("The attack ended at {}. The server rejected {}.", clock(at), rule_words(rule));
+    let EndedAttack { rule, at, blocks } = situation.ended.as_ref()?;
+    let text = format!(
+        "The attack ended at {}. The server rejected {}. {}",
+        clock(at),
+        rule_words(rule),
+        remaining(blocks)
+    );
+    let operations = blocks.iter().take(OPERATIONS_MAX).map(|block| unblock(block, &clock(at)));
     Some(Happening {
         text,
         since: Some(at.clone()),
         rule: Some(rule),
         offenders: Vec::new(),
-        operations: Vec::new(),
+        operations: operations.collect(),
     })
+}
+
+/// The sentence about the blocks that an attack has left.
+fn remaining(blocks: &[ActiveBlock]) -> String {
+    let named = blocks.iter().take(REMAINING_NAMED_MAX);
+    let named = named.map(|block| format!("{} until {}", block.network, block.until_words));
+    let named: Vec<_> = named.collect();
+    let more = blocks.len() - named.len();
+    let beginning = match blocks {
+        [] => return String::from("No block of it remains."),
+        [_] => String::from("One block of it remains"),
+        _ => format!("{} blocks of it remain", blocks.len()),
+    };
+    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+    format!("{beginning}: {}{more}.", named.join(", "))
 }
 
 fn since(at: Option<&String>) -> String {
@@ -344,6 +381,7 @@ impl Happening {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::call::check_reason;
 
     const AT: &str = "2026-10-01T03:02:45.020Z";
 
@@ -574,9 +612,10 @@ mod tests {
                     requests are not the cause.";
         check(&situation, Some(text), 0);
         // The level outlasts the attack that caused it.
-        let situation = Situation { ended: Some(("tls_total", String::from(AT))), ..situation };
+        let ended = EndedAttack { rule: "tls_total", at: String::from(AT), blocks: Vec::new() };
+        let situation = Situation { ended: Some(ended), ..situation };
         let text = "Since 03:02 UTC, the server is overloaded (critical): memory is 92. An attack \
-                    ended at 03:02 UTC.";
+                    ended at 03:02 UTC. No block of it remains.";
         check(&situation, Some(text), 0);
     }
 
@@ -601,11 +640,42 @@ mod tests {
 
     #[test]
     fn end_of_an_attack_is_reported() {
-        let ended = Some(("connect_per_prefix", String::from(AT)));
-        let situation = Situation { ended, ..Situation::default() };
-        let text = "The attack ended at 03:02 UTC. The server rejected too many connection \
-                    attempts from one network (connect_per_prefix).";
-        check(&situation, Some(text), 0);
+        let situation = after_attack(&[]);
+        check(&situation, Some(&format!("{ENDED}No block of it remains.")), 0);
+    }
+
+    /// The beginning of the sentence about an attack that has ended.
+    const ENDED: &str = "The attack ended at 03:02 UTC. The server rejected too many connection \
+                         attempts from one network (connect_per_prefix). ";
+
+    fn after_attack(networks: &[&str]) -> Situation {
+        let blocks = networks.iter().map(|network| blocked(network, BlockScope::All)).collect();
+        let ended = EndedAttack { rule: "connect_per_prefix", at: String::from(AT), blocks };
+        Situation { ended: Some(ended), ..Situation::default() }
+    }
+
+    #[test]
+    fn blocks_of_an_ended_attack_are_named_with_their_end_and_can_be_removed() {
+        let one = "One block of it remains: 203.0.113.0/24 until 03:02 UTC.";
+        let situation = after_attack(&["203.0.113.0/24"]);
+        check(&situation, Some(&format!("{ENDED}{one}")), 1);
+        let found = describe(&situation).unwrap();
+        let operation = &found.operations[0];
+        assert_eq!(operation["name"], "address:unblock");
+        assert_eq!(operation["payload"]["prefix"], "203.0.113.0/24");
+        assert!(check_reason(operation["payload"]["reason"].as_str().unwrap()).is_ok());
+        let many = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/48"];
+        let text = "4 blocks of it remain: 192.0.2.0/24 until 03:02 UTC, 198.51.100.0/24 until \
+                    03:02 UTC, 203.0.113.0/24 until 03:02 UTC, and 1 more.";
+        check(&after_attack(&many), Some(&format!("{ENDED}{text}")), 3);
+        // The load level outlasts the attack, and guessed passwords are more important.
+        let overloaded = Situation { is_overloaded: true, state: "shedding", ..situation.clone() };
+        let text =
+            format!("the server is overloaded (shedding). An attack ended at 03:02 UTC. {one}");
+        check(&overloaded, Some(&text), 0);
+        let guessed = Situation { guessing: Some(Guessing::Many), ..situation };
+        let text = format!("Passwords of many accounts are guessed. {ENDED}{one}");
+        check(&guessed, Some(&text), 1);
     }
 
     #[test]

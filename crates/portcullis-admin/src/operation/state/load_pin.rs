@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::operation::call::{Call, check_reason, end_unix_ms};
 use crate::operation::connections::effect::effect;
-use crate::operation::contract::{CHANGE, Operation};
+use crate::operation::contract::{CHANGE, Operation, login_max_age_s};
 use crate::operation::desk::Desk;
 
 /// Longest pin: 30 days, in seconds.
@@ -31,6 +31,10 @@ pub(crate) struct StatePin {
 impl Event for StatePin {
     const NAME: &'static str = "state:pin";
     const RULE: Rule = Rule { fields: &["state", "duration_s", "reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Operation for StatePin {
@@ -67,6 +71,10 @@ pub(crate) struct StateUnpin {
 impl Event for StateUnpin {
     const NAME: &'static str = "state:unpin";
     const RULE: Rule = Rule { fields: &["reason", "dry_run"], ..CHANGE };
+
+    fn login_max_age_s(&self) -> u32 {
+        login_max_age_s(&Self::RULE, self.dry_run)
+    }
 }
 
 impl Operation for StateUnpin {

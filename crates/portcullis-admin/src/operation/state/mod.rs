@@ -6,6 +6,7 @@ pub(crate) mod block_changes; // blocks that began or ended, for marks in charts
 pub(crate) mod overview; // `admin:overview`
 pub(crate) mod happening; // the sentence of the overview
 pub(crate) mod blocked_parties; // the parties that a block rejects already
+pub(crate) mod attack_blocks; // the blocks that an attack has left
 pub(crate) mod sources; // the users, networks and origins that an attack comes from
 pub(crate) mod remedy; // the operations that the overview offers
 pub(crate) mod network_clients; // connections and users of networks

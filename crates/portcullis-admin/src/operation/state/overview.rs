@@ -12,10 +12,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::operation::call::Call;
+use crate::operation::connections::block::AddressBlock;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::{Desk, at};
 use crate::operation::state::blocked_parties::active_blocks;
-use crate::operation::state::happening::{Guessing, Situation, describe};
+use crate::operation::state::happening::{EndedAttack, Guessing, Situation, describe};
 use crate::operation::state::load_state::pinned;
 use crate::operation::state::offenders::{name, view};
 use crate::operation::state::sampler::ATTACK_OVER_MS;
@@ -83,6 +84,7 @@ pub(crate) fn overview(desk: &Desk, services: &Services) -> Value {
         "answered_in_time_percent": answers.map(|(percent, _)| (percent * 10.0).round() / 10.0),
         "ack_p99_ms": answers.map(|(_, p99_ms)| p99_ms),
         "block_changes": blocks,
+        "blocks": services.directory.blocks().count(now).0,
         "alerts": open_alerts(services),
         "log": log(services),
         "channels": channels(desk),
@@ -99,6 +101,9 @@ fn texts(rates: &BTreeMap<&str, f64>, status: &ServerStatus) -> BTreeMap<String,
 /// Whether an offered operation would not be rejected: a wide network can hold the operator's own
 /// machines, which no block covers.
 fn is_possible(desk: &Desk, services: &Services, operation: &Value) -> bool {
+    if operation["name"] != AddressBlock::NAME {
+        return true;
+    }
     let Some(prefix) = operation.pointer("/payload/prefix").and_then(Value::as_str) else {
         return true;
     };
@@ -120,7 +125,6 @@ fn situation(
     let reason = status.load_reason.as_ref();
     let sampler = desk.sampler();
     let last = sampler.attack.last;
-    let present = last.filter(|(_, _, at)| now - at <= ATTACK_OVER_MS);
     let over = last.filter(|(_, _, at)| (ATTACK_OVER_MS..ENDED_FOR_MS).contains(&(now - at)));
     Situation {
         is_overloaded: state >= LoadState::Shedding,
@@ -131,8 +135,12 @@ fn situation(
         blocks: active_blocks(services, &parties, services.clock.now()),
         names: user_names(services, &parties),
         parties,
-        attack_since: present.map(|(_, began, _)| utc(began)),
-        ended: over.map(|(rule, _, at)| (rule, utc(at))),
+        attack_since: sampler.attack.present(now).map(utc),
+        ended: over.map(|(rule, _, at)| EndedAttack {
+            rule,
+            at: utc(at),
+            blocks: sampler.attack_blocks.in_force(services, services.clock.now()),
+        }),
         guessing: guessing(services),
     }
 }

@@ -74,6 +74,22 @@ fn block_all(
     })
 }
 
+/// The end of a block whose attack has ended; `ended` is the time in words.
+pub(crate) fn unblock(block: &ActiveBlock, ended: &str) -> Value {
+    let ActiveBlock { network, until_words, .. } = block;
+    let effect =
+        format!("Its clients can connect again. The block ends by itself at {until_words}.");
+    json!({
+        "name": "address:unblock",
+        "payload": {
+            "prefix": network.to_string(),
+            "reason": format!("The attack ended at {ended}."),
+        },
+        "label": format!("Remove the block of {network}"),
+        "effect": effect,
+    })
+}
+
 /// The ban of a user; `name` is harmless.
 pub(crate) fn ban(party: &RejectedParty, percent: u64, name: &str) -> Value {
     json!({

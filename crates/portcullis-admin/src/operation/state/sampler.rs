@@ -7,6 +7,7 @@ use portcullis_guard::CapacityCounts;
 use portcullis_model::{Now, TimeCounts};
 use portcullis_server::ServerStatus;
 
+use crate::operation::state::attack_blocks::AttackBlocks;
 use crate::operation::state::block_changes::BlockChanges;
 
 /// Time between two samples.
@@ -45,6 +46,7 @@ pub(crate) struct Sampler {
     recent: VecDeque<BTreeMap<&'static str, u64>>,
     pub(crate) attack: AttackTimes,
     pub(crate) blocks: BlockChanges,
+    pub(crate) attack_blocks: AttackBlocks,
 }
 
 /// When the present or the last attack began and ended.
@@ -63,6 +65,12 @@ pub(crate) const ATTACK_OVER_MS: i64 = 30_000;
 const BLOCK: &str = "block";
 
 impl AttackTimes {
+    /// The beginning of the present attack, in Unix milliseconds.
+    pub(crate) fn present(&self, unix_ms: i64) -> Option<i64> {
+        let (_, began, last) = self.last?;
+        (unix_ms - last <= ATTACK_OVER_MS).then_some(began)
+    }
+
     fn add(&mut self, rates: &BTreeMap<&'static str, f64>, unix_ms: i64) {
         let strongest = rates.iter().max_by(|one, other| one.1.total_cmp(other.1));
         let Some((rule, _)) = strongest.filter(|_| rates.values().sum::<f64>() >= ATTACK_PER_S)

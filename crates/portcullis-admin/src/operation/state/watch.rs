@@ -16,6 +16,7 @@ use crate::operation::call::Call;
 use crate::operation::contract::READ;
 use crate::operation::desk::{Desk, Watcher};
 use crate::operation::records::events::EventFilter;
+use crate::operation::records::record_text::record_texts;
 use crate::operation::state::overview::overview;
 use crate::search::filter::RecordFilter;
 
@@ -191,7 +192,9 @@ pub(crate) async fn send_records(desk: &Arc<Desk>, services: &Services, namespac
         // The first record says how many are left out.
         for (_, record) in kept {
             let missing = std::mem::take(&mut dropped);
-            let payload = Payload::of(&json!({ "record": record, "dropped": missing }));
+            let texts = record_texts([&record]);
+            let event = json!({ "record": record, "texts": texts, "dropped": missing });
+            let payload = Payload::of(&event);
             if sockets.emit("event", &payload).is_err() {
                 tracing::debug!("a record was not sent: the queue of a shard is full");
             }

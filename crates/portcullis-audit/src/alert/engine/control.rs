@@ -161,8 +161,9 @@ impl Engine {
             // Channels know it only from a message that was sent.
             incident.sent.state.filter(|state| state.is_open())?;
             let title = rules.title(&incident.rule).unwrap_or(&incident.rule);
-            let note = note.map(String::from);
-            let parts = ViewParts { title, node: &node, note, skew_ms, group: &[] };
+            let thresholds = rules.thresholds(&incident.rule);
+            let (node, note, group) = (node.as_str(), note.map(String::from), &[]);
+            let parts = ViewParts { title, node, note, skew_ms, group, thresholds };
             Some(Arc::new(incident.view(AlertState::Resolved, &parts)))
         })
         .collect()
@@ -195,7 +196,9 @@ impl Engine {
                     Vec::new()
                 };
                 let (node, skew_ms) = (self.settings.node.as_str(), self.time.skew_ms());
-                let parts = ViewParts { title: &title, node, note: None, skew_ms, group: &group };
+                let (title, note, group) = (title.as_str(), None, group.as_slice());
+                let thresholds = self.rules.thresholds(&incident.rule);
+                let parts = ViewParts { title, node, note, skew_ms, group, thresholds };
                 incident.view(incident.sent.state.unwrap_or(AlertState::Firing), &parts)
             })
             .collect();

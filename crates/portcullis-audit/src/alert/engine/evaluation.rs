@@ -64,6 +64,8 @@ impl EngineTime {
 #[derive(Debug)]
 struct IndexedTrigger {
     rule: usize,
+    /// Its index among the triggers of the rule.
+    index: usize,
     trigger: Trigger,
 }
 
@@ -109,11 +111,12 @@ impl Engine {
     /// An engine without alerts. `random` makes ids unique.
     pub(crate) fn new(options: &AlertOptions, now: Now, random: u128) -> Self {
         let rules = options.rules.clone();
-        let place = |(_, rule, trigger): (usize, usize, &Trigger)| IndexedTrigger {
-            rule,
-            trigger: trigger.clone(),
-        };
-        let placed: Vec<IndexedTrigger> = rules.triggers().map(place).collect();
+        let mut placed: Vec<IndexedTrigger> = Vec::new();
+        for (_, rule, trigger) in rules.triggers() {
+            let former = placed.last().filter(|former| former.rule == rule);
+            let index = former.map_or(0, |former| former.index + 1);
+            placed.push(IndexedTrigger { rule, index, trigger: trigger.clone() });
+        }
         let mut by_code: Vec<Vec<usize>> = Code::ALL.iter().map(|_| Vec::new()).collect();
         for (number, placed) in placed.iter().enumerate() {
             for condition in placed.trigger.conditions.iter().chain(&placed.trigger.ends) {
@@ -170,7 +173,7 @@ impl Engine {
     }
 
     fn evaluate(&mut self, number: usize, note: &Note, texts: &[u8]) {
-        let Some(IndexedTrigger { rule, trigger }) = self.placed.get(number) else { return };
+        let Some(IndexedTrigger { rule, trigger, .. }) = self.placed.get(number) else { return };
         let rule = *rule;
         let starts = trigger.conditions.iter().any(|condition| condition.matches(note));
         if !starts && !trigger.ends.iter().any(|condition| condition.matches(note)) {
@@ -214,7 +217,7 @@ impl Engine {
     }
 
     fn add_uncounted(&mut self, number: usize, count: u64, now: Now) {
-        let Some(IndexedTrigger { rule, trigger }) = self.placed.get(number) else { return };
+        let Some(IndexedTrigger { rule, trigger, .. }) = self.placed.get(number) else { return };
         let key = KeyRef::of_key(None);
         let hash = self.hasher.hash_one((*rule, key));
         let (rule, severity) = (*rule, trigger.severity);
@@ -240,7 +243,8 @@ impl Engine {
         if is_fresh && !self.open(hit, key, measured) {
             return;
         }
-        let Some(IndexedTrigger { trigger, .. }) = self.placed.get(hit.number) else { return };
+        let Some(placed) = self.placed.get(hit.number) else { return };
+        let IndexedTrigger { index, trigger, .. } = placed;
         let is_gauge = trigger.measure == Measure::Gauge;
         let threshold = (trigger.count, trigger.window_s);
         let note = self.counts.evaluated;
@@ -255,6 +259,7 @@ impl Engine {
         }
         incident.tally.note = note;
         incident.tally.threshold = Some(threshold);
+        incident.tally.reached.add(*index);
         incident.tally.distinct = measured.distinct.or(incident.tally.distinct);
         if let Some(proof) = proof {
             incident.prove(proof);

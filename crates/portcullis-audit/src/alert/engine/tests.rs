@@ -568,3 +568,54 @@ fn alert_has_evidence_and_suggestions() {
     assert_eq!(alert.counts.threshold, Some((20, 60)));
     assert_eq!((alert.counts.events, alert.counts.first_unix_ms), (30, START_UNIX_MS));
 }
+
+#[test]
+fn alert_has_all_thresholds_and_those_that_were_reached() {
+    let reached = |world: &World, key: &str| {
+        let open = world.engine.open_alerts();
+        let of_key = |alert: &&Alert| alert.key.as_ref().map_or("-", |key| &key.value) == key;
+        let alert = open.iter().filter(|alert| alert.rule == "A3").find(of_key).unwrap();
+        let thresholds = alert.counts.thresholds.iter();
+        thresholds.map(|one| (one.count.unwrap(), one.reached)).collect::<Vec<_>>()
+    };
+    let mut world = World::new();
+    for number in 0..199 {
+        world.record(&login_fail(), &named(&format!("user{}", number % 25)));
+    }
+    world.turn();
+    let (first, second) = ((50, 600), (200, 600));
+    assert_eq!(reached(&world, "203.0.113.7/32"), [(first, true), (second, false)]);
+    world.record(&login_fail(), &named("user0"));
+    world.turn();
+    assert_eq!(reached(&world, "-"), [(first, false), (second, true)], "an alert of its own");
+}
+
+#[test]
+fn threshold_that_a_key_reaches_is_marked_until_the_alert_fires_again() {
+    let thresholds = |world: &World| {
+        let mut alerts = world.engine.open_alerts();
+        alerts.extend(world.engine.resolved_alerts());
+        let alert = alerts.into_iter().find(|alert| alert.rule == "A5").unwrap();
+        alert.counts.thresholds.iter().map(|one| one.reached).collect::<Vec<_>>()
+    };
+    let denied = by_user(Record { rule: "access", ..failure(Code::AuthzFail) }, "u1");
+    let of = |event| Subject { object: Some(event), ..Subject::default() };
+    let mut world = World::new();
+    for _ in 0..2 {
+        world.record(&denied, &of("admin:users"));
+    }
+    world.turn();
+    assert_eq!(thresholds(&world), [false, true]);
+    for _ in 0..3 {
+        world.record(&denied, &of("room:list"));
+    }
+    world.turn();
+    assert_eq!(thresholds(&world), [true, true]);
+    world.pass(11 * 60_000);
+    world.turn();
+    for _ in 0..5 {
+        world.record(&denied, &of("room:list"));
+    }
+    world.turn();
+    assert_eq!(thresholds(&world), [true, false], "the alert fires again");
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portcullis_model::Now;
 
 use super::evaluation::Engine;
-use crate::alert::incident::lifecycle::{Incident, Phase};
+use crate::alert::incident::lifecycle::{Incident, Phase, ReachedThresholds};
 use crate::alert::incident::storm::STORM;
 use crate::alert::incident::view::{GROUP_MAX, ViewParts};
 use crate::alert::notification::{Alert, AlertKey, AlertSeverity, AlertState};
@@ -38,6 +38,24 @@ struct Message {
     rule: String,
     key: Option<String>,
     cause: Cause,
+}
+
+/// The open alerts with a key of one rule, added up.
+#[derive(Debug, Default)]
+struct OpenKeys {
+    keys: usize,
+    events: u64,
+    severity: AlertSeverity,
+    reached: ReachedThresholds,
+}
+
+impl OpenKeys {
+    fn add(&mut self, incident: &Incident) {
+        self.keys += 1;
+        self.events += incident.tally.events;
+        self.severity = self.severity.max(incident.severity);
+        self.reached.add_all(incident.tally.reached);
+    }
 }
 
 impl Engine {
@@ -79,17 +97,13 @@ impl Engine {
 
     /// Rules with too many keys have one alert.
     fn update_groups(&mut self, at_ms: i64) {
-        let mut open: BTreeMap<String, (usize, u64, AlertSeverity)> = BTreeMap::new();
+        let mut open: BTreeMap<String, OpenKeys> = BTreeMap::new();
         for incident in self.incidents.by_key.values() {
             if incident.is_open() && incident.key.is_some() {
-                let entry =
-                    open.entry(incident.rule.clone()).or_insert((0, 0, AlertSeverity::Info));
-                entry.0 += 1;
-                entry.1 += incident.tally.events;
-                entry.2 = entry.2.max(incident.severity);
+                open.entry(incident.rule.clone()).or_default().add(incident);
             }
         }
-        for (rule, (keys, events, severity)) in open {
+        for (rule, OpenKeys { keys, events, severity, reached }) in open {
             let is_grouped = self.incidents.groups.get(&rule).is_some_and(Incident::is_open);
             if keys <= self.settings.storm_keys && !is_grouped {
                 continue;
@@ -104,6 +118,7 @@ impl Engine {
             if keys > self.settings.storm_keys {
                 group.reach(severity, at_ms);
             }
+            group.tally.reached.add_all(reached);
             group.tally.events = group.tally.events.max(events + unlisted);
             group.tally.distinct = Some(("keys", keys as u64));
         }
@@ -222,11 +237,13 @@ impl Engine {
             Place::Group(rule) => self.keys_of(rule),
         };
         let title = self.title(&message.rule);
+        let thresholds = self.rules.thresholds(&message.rule);
         let (node, skew_ms) = (self.settings.node.clone(), self.time.skew_ms());
         let incident = self.incident_mut(&message.place)?;
         incident.mark_sent(message.state, at_ms);
         let note = note.map(String::from);
-        let parts = ViewParts { title: &title, node: &node, note, skew_ms, group: &group };
+        let group = &group;
+        let parts = ViewParts { title: &title, node: &node, note, skew_ms, group, thresholds };
         Some(Arc::new(incident.view(message.state, &parts)))
     }
 
@@ -246,7 +263,8 @@ impl Engine {
         storm.mark_sent(state, at_ms);
         let note = note.map(String::from);
         let group = &self.storm.rules;
-        let parts = ViewParts { title: STORM_TITLE, node: &node, note, skew_ms, group };
+        let (title, thresholds) = (STORM_TITLE, Vec::new());
+        let parts = ViewParts { title, node: &node, note, skew_ms, group, thresholds };
         Some(Arc::new(storm.view(state, &parts)))
     }
 

@@ -23,12 +23,33 @@ pub(crate) enum Phase {
     Resolved(i64),
 }
 
+/// Thresholds of one rule, as bits in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ReachedThresholds(pub(crate) u32);
+
+impl ReachedThresholds {
+    /// Adds the threshold with this index; a rule has at most four.
+    pub(crate) fn add(&mut self, index: usize) {
+        self.0 |= 1 << index.min(31);
+    }
+
+    pub(crate) fn add_all(&mut self, others: Self) {
+        self.0 |= others.0;
+    }
+
+    pub(crate) fn has(self, index: usize) -> bool {
+        index < 32 && self.0 & (1 << index) != 0
+    }
+}
+
 /// Counts of an incident. Times are those of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally {
     pub(crate) events: u64,
     pub(crate) distinct: Option<(&'static str, u64)>,
     pub(crate) threshold: Option<(u64, u64)>,
+    /// The thresholds of the rule that were reached since it fired, or fired again.
+    pub(crate) reached: ReachedThresholds,
     pub(crate) first_ms: i64,
     pub(crate) last_ms: i64,
     /// The last time at which the threshold was reached.
@@ -139,6 +160,7 @@ impl Incident {
                 self.severity = severity;
                 self.acknowledged = None;
                 self.evidence.clear();
+                self.tally.reached = ReachedThresholds::default();
             }
         }
         self.tally.over_ms = at_ms;

@@ -6,7 +6,7 @@ use portcullis_model::Reference;
 
 use super::lifecycle::{Incident, Proof};
 use crate::alert::notification::{
-    Alert, AlertCounts, AlertKey, AlertOrigin, AlertState, Evidence, Suggestion,
+    Alert, AlertCounts, AlertKey, AlertOrigin, AlertState, AlertThreshold, Evidence, Suggestion,
 };
 
 /// Keys that one alert lists.
@@ -29,12 +29,18 @@ pub(crate) struct ViewParts<'a> {
     /// Unix time minus the engine's time, in milliseconds.
     pub(crate) skew_ms: i64,
     pub(crate) group: &'a [(AlertKey, u64)],
+    /// The thresholds of the rule, in their order.
+    pub(crate) thresholds: Vec<AlertThreshold>,
 }
 
 impl Incident {
     /// The alert in a state.
     pub(crate) fn view(&self, state: AlertState, parts: &ViewParts<'_>) -> Alert {
         let tally = &self.tally;
+        let reached = |(index, threshold): (usize, &AlertThreshold)| AlertThreshold {
+            reached: tally.reached.has(index),
+            ..threshold.clone()
+        };
         Alert {
             id: self.id.clone(),
             rule: self.rule.clone(),
@@ -46,6 +52,7 @@ impl Incident {
                 events: tally.events,
                 distinct: tally.distinct.into_iter().collect(),
                 threshold: tally.threshold,
+                thresholds: parts.thresholds.iter().enumerate().map(reached).collect(),
                 first_unix_ms: tally.first_ms + parts.skew_ms,
                 last_unix_ms: tally.last_ms + parts.skew_ms,
                 reopened: self.reopened,

@@ -3,6 +3,7 @@
 
 use portcullis_model::{Code, CodeClass};
 
+use super::builtin_log;
 use super::condition::Condition;
 use super::rules::{Cause, Measure, Rule, Trigger, Variety};
 use crate::alert::input::key::KeyKind;
@@ -10,7 +11,7 @@ use crate::alert::input::note::Flag;
 use crate::alert::notification::AlertSeverity::{self, Critical, High, Info, Medium};
 use crate::record::fields::Outcome;
 
-const MINUTE_S: u64 = 60;
+pub(super) const MINUTE_S: u64 = 60;
 const DAY_S: u64 = 24 * 60 * MINUTE_S;
 /// `rule.name` of records of given and changed roles, when one of them is that of administrators.
 pub const ADMIN_ROLE: &str = "admin_role";
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<Rule> {
     let mut rules = identity();
     rules.extend(access());
     rules.extend(traffic());
+    rules.extend(messages());
     rules.extend(service());
     rules.extend(operation());
     rules.push(flood());
@@ -29,7 +31,7 @@ pub(crate) fn all() -> Vec<Rule> {
     rules
 }
 
-fn rule(id: &str, title: &str, cause: Cause, triggers: Vec<Trigger>) -> Rule {
+pub(super) fn rule(id: &str, title: &str, cause: Cause, triggers: Vec<Trigger>) -> Rule {
     Rule { id: String::from(id), title: String::from(title), cause, triggers }
 }
 
@@ -37,7 +39,11 @@ fn privileged(trigger: Trigger, severity: AlertSeverity) -> Trigger {
     Trigger { privileged: severity, ..trigger }
 }
 
-fn gauge(severity: AlertSeverity, conditions: Vec<Condition>, ends: Vec<Condition>) -> Trigger {
+pub(super) fn gauge(
+    severity: AlertSeverity,
+    conditions: Vec<Condition>,
+    ends: Vec<Condition>,
+) -> Trigger {
     let trigger = Trigger::count(KeyKind::Sink, 1, MINUTE_S, severity, conditions);
     Trigger { measure: Measure::Gauge, ends, ..trigger }
 }
@@ -61,25 +67,38 @@ fn identity() -> Vec<Rule> {
             "A1",
             "A one-time credential was used twice",
             Cause::Clients,
-            vec![privileged(Trigger::count(KeyKind::Party, 1, MINUTE_S, High, reused), Critical)],
+            vec![
+                privileged(Trigger::count(KeyKind::Party, 1, MINUTE_S, High, reused), Critical)
+                    .of("one-time credentials or refresh tokens that are used twice"),
+            ],
         ),
         rule(
             "A2",
             "Password guessing against one account",
             Cause::Clients,
-            vec![Trigger::count(KeyKind::Name, 10, 10 * MINUTE_S, High, against_one)],
+            vec![
+                Trigger::count(KeyKind::Name, 10, 10 * MINUTE_S, High, against_one)
+                    .of("failed logins to one user name"),
+            ],
         ),
         rule(
             "A3",
             "Password guessing against many accounts",
             Cause::Clients,
-            vec![spray, Trigger::count(KeyKind::All, 200, 10 * MINUTE_S, High, guesses())],
+            vec![
+                spray.of("failed logins of one address, to at least 20 user names"),
+                Trigger::count(KeyKind::All, 200, 10 * MINUTE_S, High, guesses())
+                    .of("failed logins of all addresses"),
+            ],
         ),
         rule(
             "A4",
             "A login succeeded after several failures",
             Cause::Clients,
-            vec![privileged(Trigger::count(KeyKind::User, 1, MINUTE_S, Medium, after), High)],
+            vec![
+                privileged(Trigger::count(KeyKind::User, 1, MINUTE_S, Medium, after), High)
+                    .of("logins of one user after several failures"),
+            ],
         ),
     ]
 }
@@ -95,14 +114,16 @@ fn access() -> Vec<Rule> {
             "A user requests operations that are not allowed",
             Cause::Clients,
             vec![
-                Trigger::count(KeyKind::User, 5, 5 * MINUTE_S, High, vec![denied()]),
+                Trigger::count(KeyKind::User, 5, 5 * MINUTE_S, High, vec![denied()])
+                    .of("requests of one user that are not allowed"),
                 Trigger::count(
                     KeyKind::User,
                     2,
                     5 * MINUTE_S,
                     High,
                     vec![denied().flag(Flag::AdminEvent)],
-                ),
+                )
+                .of("requests of one user for operations of administrators"),
             ],
         ),
         rule(
@@ -110,7 +131,8 @@ fn access() -> Vec<Rule> {
             "Requests from an origin that is not allowed",
             Cause::Clients,
             vec![
-                Trigger::count(KeyKind::Origin, 20, 5 * MINUTE_S, High, vec![foreign()]),
+                Trigger::count(KeyKind::Origin, 20, 5 * MINUTE_S, High, vec![foreign()])
+                    .of("requests from one origin that is not allowed"),
                 // The browser of a user sent it: another page acts with the user's session.
                 Trigger::count(
                     KeyKind::Origin,
@@ -118,7 +140,8 @@ fn access() -> Vec<Rule> {
                     5 * MINUTE_S,
                     High,
                     vec![foreign().flag(Flag::SessionCookie)],
-                ),
+                )
+                .of("requests from such an origin with the session cookie of a user"),
             ],
         ),
     ]
@@ -140,27 +163,45 @@ fn traffic() -> Vec<Rule> {
     // Honest clients that the server does not know are rejected as well; so are many at once after
     // a restart.
     let all = Trigger::count(KeyKind::All, 600, MINUTE_S, Medium, by(Flag::TotalLimit));
-    let content = || vec![warning(Code::SpamDetected), warning(Code::XssAttempt)];
-    let out_of_order = warning(Code::SequenceFail).rule("replay").rule("mid").rule("sequence");
-    let forged = warning(Code::SequenceFail).rule("replay").reason("signature");
     vec![
         rule(
             "A7",
             "Clients break the protocol",
             Cause::Clients,
             vec![
-                Trigger::count(KeyKind::Prefix, 20, MINUTE_S, Medium, broken()),
-                Trigger::count(KeyKind::All, 200, MINUTE_S, High, broken()),
+                Trigger::count(KeyKind::Prefix, 20, MINUTE_S, Medium, broken())
+                    .of("violations of the protocol from one address"),
+                Trigger::count(KeyKind::All, 200, MINUTE_S, High, broken())
+                    .of("violations of the protocol from all addresses"),
             ],
         ),
-        rule("A8", "Limits reject many clients", Cause::Clients, vec![many, all]),
+        rule(
+            "A8",
+            "Limits reject many clients",
+            Cause::Clients,
+            vec![
+                many.of("addresses whose clients a limit rejects"),
+                all.of("rejections by limits of the whole server"),
+            ],
+        ),
+    ]
+}
+
+fn messages() -> Vec<Rule> {
+    let warning = Condition::warning;
+    let content = || vec![warning(Code::SpamDetected), warning(Code::XssAttempt)];
+    let out_of_order = warning(Code::SequenceFail).rule("replay").rule("mid").rule("sequence");
+    let forged = warning(Code::SequenceFail).rule("replay").reason("signature");
+    vec![
         rule(
             "A9",
             "Spam or markup in messages",
             Cause::Clients,
             vec![
-                Trigger::count(KeyKind::User, 5, 10 * MINUTE_S, Medium, content()),
-                Trigger::count(KeyKind::Room, 20, 10 * MINUTE_S, Medium, content()),
+                Trigger::count(KeyKind::User, 5, 10 * MINUTE_S, Medium, content())
+                    .of("messages of one user with spam or markup"),
+                Trigger::count(KeyKind::Room, 20, 10 * MINUTE_S, Medium, content())
+                    .of("messages in one room with spam or markup"),
             ],
         ),
         rule(
@@ -168,8 +209,10 @@ fn traffic() -> Vec<Rule> {
             "A connection sends messages again or forges them",
             Cause::Clients,
             vec![
-                Trigger::count(KeyKind::Connection, 3, MINUTE_S, High, vec![out_of_order]),
-                Trigger::count(KeyKind::Connection, 1, MINUTE_S, High, vec![forged]),
+                Trigger::count(KeyKind::Connection, 3, MINUTE_S, High, vec![out_of_order])
+                    .of("messages of one connection out of order or sent again"),
+                Trigger::count(KeyKind::Connection, 1, MINUTE_S, High, vec![forged])
+                    .of("messages of one connection with a forged signature"),
             ],
         ),
     ]
@@ -186,8 +229,10 @@ fn service() -> Vec<Rule> {
             "The server is overloaded",
             Cause::Service,
             vec![
-                Trigger { key: KeyKind::All, ..gauge(High, load("shedding"), lower()) },
-                Trigger { key: KeyKind::All, ..gauge(Critical, load("critical"), lower()) },
+                Trigger { key: KeyKind::All, ..gauge(High, load("shedding"), lower()) }
+                    .of("the load level is shedding"),
+                Trigger { key: KeyKind::All, ..gauge(Critical, load("critical"), lower()) }
+                    .of("the load level is critical"),
             ],
         ),
         rule(
@@ -195,11 +240,13 @@ fn service() -> Vec<Rule> {
             "A handler of the server fails",
             Cause::Service,
             vec![
-                Trigger::count(KeyKind::Handler, 1, MINUTE_S, High, vec![any(Code::SysCrash)]),
-                Trigger::count(KeyKind::All, 3, 10 * MINUTE_S, Critical, panics),
+                Trigger::count(KeyKind::Handler, 1, MINUTE_S, High, vec![any(Code::SysCrash)])
+                    .of("failures of one handler"),
+                Trigger::count(KeyKind::All, 3, 10 * MINUTE_S, Critical, panics)
+                    .of("panics of handlers"),
             ],
         ),
-        log(),
+        builtin_log::log(),
     ]
 }
 
@@ -228,67 +275,38 @@ fn operation() -> Vec<Rule> {
             "Roles, keys, blocks, alerts or the configuration changed",
             Cause::Service,
             vec![
-                once(KeyKind::Actor, High, changed),
-                once(KeyKind::Actor, Medium, vec![any(Code::AlertSilenced)]),
-                once(KeyKind::Actor, Info, done),
+                once(KeyKind::Actor, High, changed)
+                    .of("changes of administrators or keys, restored backups, roles changed past the server"),
+                once(KeyKind::Actor, Medium, vec![any(Code::AlertSilenced)])
+                    .of("silences of alerts"),
+                once(KeyKind::Actor, Info, done)
+                    .of("other changes of roles, operations, and readings of the configuration"),
             ],
         ),
         rule(
             "A15",
             "Sealed fields cannot be opened",
             Cause::Service,
-            vec![Trigger::count(KeyKind::SealKey, 5, MINUTE_S, High, sealed)],
+            vec![
+                Trigger::count(KeyKind::SealKey, 5, MINUTE_S, High, sealed)
+                    .of("sealed fields of one key that cannot be opened"),
+            ],
         ),
         rule(
             "A16",
             "A certificate, a clock or keys of an issuer need care",
             Cause::Service,
             vec![
-                once(KeyKind::Code, Critical, clock),
-                once(KeyKind::Code, Medium, stepped),
-                once(KeyKind::Code, Medium, issuer),
-                once(KeyKind::Code, Medium, renewal),
+                once(KeyKind::Code, Critical, clock)
+                    .of("own tokens from the future: a clock is wrong"),
+                once(KeyKind::Code, Medium, stepped).of("steps of the clock by 5 seconds or more"),
+                once(KeyKind::Code, Medium, issuer).of("keys of an issuer that cannot be fetched"),
+                once(KeyKind::Code, Medium, renewal).of("certificates that ACME did not renew"),
             ],
         ),
         // Other parts of the server raise it.
         rule("A17", "The regular audit found a weakness", Cause::Service, Vec::new()),
     ]
-}
-
-fn log() -> Rule {
-    let any = Condition::any;
-    let failed = |code| any(code).outcome(Outcome::Failure);
-    let down = vec![
-        failed(Code::SysMonitorDisabled).rule("security_log").not_reason("sync"),
-        failed(Code::DiskSlow),
-    ];
-    let up = vec![
-        any(Code::SysMonitorEnabled).rule("security_log"),
-        any(Code::DiskSlow).outcome(Outcome::Success),
-    ];
-    let touched = vec![
-        any(Code::LogReplaced),
-        any(Code::LogTruncated),
-        failed(Code::SysMonitorDisabled).rule("security_log").reason("sync"),
-        any(Code::LogLost).flag(Flag::Reserved),
-    ];
-    // Files removed for space before their age; the end of a line lost in a crash.
-    let shortened = vec![Condition::warning(Code::LogRemoved), any(Code::LogTorn)];
-    rule(
-        "A13",
-        "The security log is in danger",
-        Cause::Service,
-        vec![
-            gauge(Critical, down, up),
-            gauge(
-                Critical,
-                vec![failed(Code::SysMonitorDisabled).rule("syslog")],
-                vec![any(Code::SysMonitorEnabled).rule("syslog")],
-            ),
-            Trigger::count(KeyKind::Code, 1, MINUTE_S, Critical, touched),
-            Trigger::count(KeyKind::Code, 1, MINUTE_S, High, shortened),
-        ],
-    )
 }
 
 /// A rule for every flood, whatever its records: it fires within seconds.
@@ -308,8 +326,10 @@ fn flood() -> Rule {
         "Many requests are rejected",
         Cause::Clients,
         vec![
-            Trigger::count(KeyKind::Code, 100, 10, High, violations),
-            Trigger::count(KeyKind::Code, 3_000, MINUTE_S, Medium, rejections().collect()),
+            Trigger::count(KeyKind::Code, 100, 10, High, violations)
+                .of("rejected requests of one code that an honest client does not send"),
+            Trigger::count(KeyKind::Code, 3_000, MINUTE_S, Medium, rejections().collect())
+                .of("rejected requests of one code, for any reason"),
         ],
     )
 }
@@ -333,20 +353,30 @@ fn first_seen() -> Vec<Rule> {
             "F1",
             "A privileged user logged in from a new network",
             Cause::Service,
-            vec![first_prefix],
+            vec![first_prefix.of("a privileged user logs in from a new network")],
         ),
         rule(
             "F2",
             "A privileged user logged in on a new device",
             Cause::Service,
-            vec![Trigger::count(KeyKind::User, 1, MINUTE_S, High, new_device)],
+            vec![
+                Trigger::count(KeyKind::User, 1, MINUTE_S, High, new_device)
+                    .of("logins of one privileged user on a new device"),
+            ],
         ),
-        rule("F3", "A record that was not seen for 90 days", Cause::Service, vec![first_code]),
+        rule(
+            "F3",
+            "A record that was not seen for 90 days",
+            Cause::Service,
+            vec![first_code.of("a record was not seen for 90 days")],
+        ),
     ]
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use portcullis_model::{Answer, CodeClass};
 
     use super::*;
@@ -371,6 +401,15 @@ mod tests {
             }
         }
         assert!(checked > 5, "{checked}");
+    }
+
+    #[test]
+    fn each_threshold_has_words_that_no_other_one_of_its_rule_has() {
+        for rule in all() {
+            let texts: BTreeSet<_> = rule.triggers.iter().map(|trigger| &trigger.text).collect();
+            assert_eq!(texts.len(), rule.triggers.len(), "{}", rule.id);
+            assert!(texts.iter().all(|text| !text.is_empty()), "{}", rule.id);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use portcullis_model::{Code, Severity};
 
 use super::builtin;
 use super::condition::Condition;
-use super::rules::{Cause, Measure, Rule, Rules, Trigger};
+use super::rules::{Cause, Rule, Rules, Trigger};
 use crate::alert::input::key::KeyKind;
 use crate::alert::notification::AlertSeverity;
 
@@ -146,7 +146,7 @@ impl Rules {
     #[must_use]
     pub fn summary(&self) -> Vec<RuleSummary> {
         let threshold = |trigger: &Trigger| ThresholdSummary {
-            count: counts(trigger).then_some((trigger.count, trigger.window_s)),
+            count: trigger.is_counting().then_some((trigger.count, trigger.window_s)),
             severity: trigger.severity,
         };
         let line = |rule: &Rule| RuleSummary {
@@ -155,14 +155,6 @@ impl Rules {
             thresholds: rule.triggers.iter().map(threshold).collect(),
         };
         self.rules.iter().map(line).collect()
-    }
-}
-
-/// Whether a threshold counts records.
-fn counts(trigger: &Trigger) -> bool {
-    match trigger.measure {
-        Measure::Count | Measure::CountOf(..) | Measure::Distinct(_) => true,
-        Measure::Gauge | Measure::FirstPrefix | Measure::FirstCode => false,
     }
 }
 
@@ -176,7 +168,7 @@ fn apply(rule: &mut Rule, change: &RuleOverride) -> Result<(), RuleError> {
         rule.triggers.iter_mut().zip(&change.thresholds).enumerate()
     {
         let is_counted = change_of.count.is_some() || change_of.window_s.is_some();
-        if is_counted && !counts(trigger) {
+        if is_counted && !trigger.is_counting() {
             return Err(RuleError::NoCount { id: change.id.clone(), number: index + 1 });
         }
         trigger.count = change_of.count.unwrap_or(trigger.count);
@@ -196,17 +188,13 @@ fn custom_rule(custom: &CustomRule) -> Result<Rule, RuleError> {
         ..Condition::any(*code)
     };
     let conditions = custom.codes.iter().map(condition).collect();
+    let codes: Vec<_> = custom.codes.iter().map(|code| code.name()).collect();
+    let trigger = Trigger::count(key, custom.count, custom.window_s, custom.severity, conditions);
     Ok(Rule {
         id: custom.name.clone(),
         title: format!("Rule {} of the configuration", custom.name),
         // What it counts is not known, so its messages have a budget.
         cause: Cause::Clients,
-        triggers: vec![Trigger::count(
-            key,
-            custom.count,
-            custom.window_s,
-            custom.severity,
-            conditions,
-        )],
+        triggers: vec![trigger.of(&format!("records {}", codes.join(", ")))],
     })
 }

@@ -6,7 +6,7 @@ use portcullis_model::{Code, CodeClass};
 use super::condition::Condition;
 use crate::alert::input::key::KeyKind;
 use crate::alert::input::note::Text;
-use crate::alert::notification::AlertSeverity;
+use crate::alert::notification::{AlertSeverity, AlertThreshold};
 
 /// The party that causes the records of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub(crate) enum Measure {
 /// One threshold of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trigger {
+    /// What it counts, or the state that it reports, in words.
+    pub(crate) text: String,
     /// Any of these.
     pub(crate) conditions: Vec<Condition>,
     /// The conditions that end the state of a gauge.
@@ -87,8 +89,31 @@ impl Trigger {
         conditions: Vec<Condition>,
     ) -> Self {
         let (measure, privileged) = (Measure::Count, severity);
-        let ends = Vec::new();
-        Self { conditions, ends, key, measure, count, window_s, severity, privileged }
+        let (text, ends) = (String::new(), Vec::new());
+        Self { text, conditions, ends, key, measure, count, window_s, severity, privileged }
+    }
+
+    /// With the words for what it counts.
+    pub(crate) fn of(self, text: &str) -> Self {
+        Self { text: String::from(text), ..self }
+    }
+
+    /// Whether it counts records.
+    pub(crate) fn is_counting(&self) -> bool {
+        match self.measure {
+            Measure::Count | Measure::CountOf(..) | Measure::Distinct(_) => true,
+            Measure::Gauge | Measure::FirstPrefix | Measure::FirstCode => false,
+        }
+    }
+
+    /// As alerts have it; not reached.
+    pub(crate) fn threshold(&self) -> AlertThreshold {
+        AlertThreshold {
+            text: self.text.clone(),
+            count: self.is_counting().then_some((self.count, self.window_s)),
+            severity: self.severity,
+            reached: false,
+        }
     }
 
     /// Whether it counts all records together, so that its count stays exact in a flood.
@@ -157,6 +182,12 @@ impl Rules {
     /// The title of a rule.
     pub(crate) fn title(&self, id: &str) -> Option<&str> {
         self.rules.iter().find(|rule| rule.id == id).map(|rule| rule.title.as_str())
+    }
+
+    /// The thresholds of a rule, in their order; none for a rule that is gone.
+    pub(crate) fn thresholds(&self, id: &str) -> Vec<AlertThreshold> {
+        let rule = self.number(id).and_then(|number| self.get(number));
+        rule.map(|rule| rule.triggers.iter().map(Trigger::threshold).collect()).unwrap_or_default()
     }
 
     /// The rules that the configuration disabled.

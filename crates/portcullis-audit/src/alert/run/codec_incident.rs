@@ -4,7 +4,7 @@
 use portcullis_model::Code;
 
 use crate::alert::incident::lifecycle::{
-    AcknowledgedState, Incident, LastMessage, Phase, Proof, Tally,
+    AcknowledgedState, Incident, LastMessage, Phase, Proof, ReachedThresholds, Tally,
 };
 use crate::alert::incident::view::suggestions;
 use crate::alert::input::key::KINDS;
@@ -166,7 +166,7 @@ pub(crate) fn encode(place: &str, incident: &Incident, state: &mut String) {
     let line = incident.evidence.iter().fold(line, |line, proof| {
         line.value(proof.code.name()).option(proof.reference.as_deref()).maybe(proof.sequence)
     });
-    line.finish(state);
+    line.value(tally.reached.0).finish(state);
 }
 
 /// Reads an alert, behind the word that names its place.
@@ -183,11 +183,15 @@ pub(crate) fn decode(fields: &mut Fields<'_>) -> Option<Incident> {
     };
     let severity = severity(fields.word()?)?;
     let phase = fields.maybe()?.map_or(Phase::Open, Phase::Resolved);
-    let tally = decode_tally(fields)?;
+    let mut tally = decode_tally(fields)?;
     let reopened = fields.number()?;
     let sent = decode_sent(fields)?;
     let acknowledged = decode_acknowledged(fields)?;
     let evidence = decode_evidence(fields)?;
+    // A line of an earlier build ends before it.
+    if let Some(reached) = fields.word() {
+        tally.reached = ReachedThresholds(reached.parse().ok()?);
+    }
     fields.end()?;
     let suggest = suggestions(&rule, key.as_ref());
     Some(Incident {

@@ -203,6 +203,7 @@ fn t386_restart_while_firing_sends_no_second_message() {
     let open = alerts.open();
     let found = open.iter().find(|alert| alert.id == id).unwrap();
     assert_eq!(found.acknowledged.as_ref().map(|one| one.by.as_str()), Some("bob"));
+    assert!(found.counts.thresholds.iter().all(|one| one.reached), "{found:?}");
     assert_eq!(alerts.counts().open, [0, 1, 2, 1], "A14 for the silence, A2 and F1, A13");
     world.pass(11 * 60_000);
     assert_eq!(world.inbox.wait("A2 resolved").id, id);

@@ -82,6 +82,18 @@ fn documentation_explains_every_key_in_the_same_order() {
 }
 
 #[test]
+fn each_limit_names_its_key_of_the_configuration() {
+    let keys: BTreeSet<_> = all_keys().into_iter().map(|key| key.path).collect();
+    for limit in portcullis_model::Limit::ALL {
+        let key = limit.config_key();
+        // The rates of single events are a table.
+        let is_defined =
+            keys.iter().any(|known| *known == key || known.starts_with(&format!("{key}.")));
+        assert!(is_defined, "{key}");
+    }
+}
+
+#[test]
 fn every_definition_is_a_sentence_and_has_a_default_or_an_example() {
     for section in all_sections() {
         let is_top = section.path.is_empty();
