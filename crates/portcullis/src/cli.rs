@@ -195,7 +195,7 @@ struct ServeArguments {
     #[arg(long)]
     profile: Option<ProfileName>,
     /// The address on which clients connect.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = command::address)]
     listen: Option<SocketAddr>,
     /// The directory of the database and the keys.
     #[arg(long, value_name = "DIR")]

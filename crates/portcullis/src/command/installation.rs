@@ -2,6 +2,7 @@
 //! Never: a secret from the command line, where other processes of the machine can see it.
 
 use std::io::{IsTerminal, Read};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -128,6 +129,12 @@ impl Installation {
 /// The operator, by the user id of the process. A user name from the environment is not reliable.
 pub(super) fn operator() -> String {
     format!("uid {}", rustix::process::getuid().as_raw())
+}
+
+/// Reads an address of the command line.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    let expected = |_| String::from("write an address with a port, such as 127.0.0.1:8443");
+    text.parse().map_err(expected)
 }
 
 /// Reads a secret from standard input, without its line end.

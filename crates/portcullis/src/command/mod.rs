@@ -29,7 +29,7 @@ pub(crate) use self::backup::BackupArguments;
 pub(crate) use self::block::BlockCommand;
 pub(crate) use self::capacity::CapacityArguments;
 use self::installation::Installation;
-pub(crate) use self::installation::InstallationArguments;
+pub(crate) use self::installation::{InstallationArguments, address};
 pub(crate) use self::keys::KeysCommand;
 pub(crate) use self::restore::RestoreArguments;
 pub(crate) use self::room::RoomCommand;

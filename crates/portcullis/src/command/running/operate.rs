@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::private_request::{exchange, operate};
 use crate::command::block::read_reason;
-use crate::command::installation::Installation;
+use crate::command::installation::{Installation, address};
 use crate::command::user::read_time;
 use crate::output::{OutputError, counted, outln};
 use crate::start::wiring::block_on;
@@ -277,7 +277,7 @@ fn shown(value: Option<&Value>) -> String {
 #[derive(Debug, Args)]
 pub(crate) struct HealthArguments {
     /// The address of the private listener or of `listen.probe`; by default `listen.private`.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Also fails while the server drains, or while an essential part of it has failed.
     #[arg(long)]
