@@ -275,8 +275,9 @@ fn operation() -> Vec<Rule> {
             "Roles, keys, blocks, alerts or the configuration changed",
             Cause::Service,
             vec![
-                once(KeyKind::Actor, High, changed)
-                    .of("changes of administrators or keys, restored backups, roles changed past the server"),
+                once(KeyKind::Actor, High, changed).of(
+                    "changes of administrators or keys, restored backups, roles changed elsewhere",
+                ),
                 once(KeyKind::Actor, Medium, vec![any(Code::AlertSilenced)])
                     .of("silences of alerts"),
                 once(KeyKind::Actor, Info, done)
