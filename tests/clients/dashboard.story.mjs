@@ -690,7 +690,9 @@ describe("T-408: the dashboard of the real server", () => {
     await page.getByRole("heading", { name: "Healthy" }).waitFor();
     await page.getByText(/^Live, /).waitFor();
     await page.locator(".plot canvas").first().waitFor();
-    await page.getByText("Roles, keys, blocks, alerts or the configuration changed").waitFor();
+    await page
+      .getByText("Roles, keys, blocks, alerts or the configuration changed", { exact: true })
+      .waitFor();
     assert.deepEqual(complaints, []);
     await close();
   });
