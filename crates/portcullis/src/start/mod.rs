@@ -6,6 +6,7 @@ pub(crate) mod logging; // logs, their keys, and channels of alerts
 pub(crate) mod wiring; // one server from all parts
 pub(crate) mod validate; // checks before a start
 pub(crate) mod preparation; // data directory, ports, files, operational log
+pub(crate) mod field_keys; // the field keys, and those that the database needs
 pub(crate) mod output_files; // checks of the files that the server writes
 pub(crate) mod pages; // the chat page inside the binary
 pub(crate) mod banner; // addresses and links on standard output

@@ -7,11 +7,12 @@ use anyhow::Result;
 use portcullis_accounts::{KeyError, ServerSecret, SigningKeys};
 use portcullis_audit::{AuditError, later_chain_format};
 use portcullis_model::Now;
-use portcullis_seal::{Keyring, KeyringError, PrivateFileError};
-use portcullis_store::{SqliteOperatorStore, StoreError, inspect};
+use portcullis_seal::{KeyringError, PrivateFileError};
+use portcullis_store::{StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, Warning, mistakes, password_policy};
+use crate::start::field_keys::inspect_known_keys;
 use crate::start::logging::log_key;
 use crate::start::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
 use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
@@ -81,6 +82,7 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | StoreError::SchemaOlder { .. }
         | StoreError::Corrupt(_)
         | StoreError::Damaged(_)
+        | StoreError::KeysMissing { .. }
         | StoreError::File { .. } => true,
         StoreError::Busy
         | StoreError::Unknown
@@ -103,7 +105,10 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | KeyError::InUse(_) => false,
     };
     let ring = |error: &KeyringError| match error {
-        KeyringError::File(_) | KeyringError::Missing(_) | KeyringError::Content { .. } => true,
+        KeyringError::File(_)
+        | KeyringError::Missing(_)
+        | KeyringError::Foreign(_)
+        | KeyringError::Content { .. } => true,
         KeyringError::Busy(_)
         | KeyringError::Full
         | KeyringError::Unknown(_)
@@ -164,29 +169,7 @@ fn inspect_keys(settings: &Settings) -> Result<()> {
     }
     ServerSecret::load(&settings.storage.data)?;
     log_key::load(&settings.storage.data)?;
-    if Keyring::find(&settings.storage.data)?.is_none() {
-        inspect_field_keys(settings)?;
-    }
-    Ok(())
-}
-
-/// Checks that the database contains no sealed fields, when there are no field keys.
-///
-/// Older databases have no sealed fields; a database that cannot be opened is reported later.
-pub(crate) fn inspect_field_keys(settings: &Settings) -> Result<(), ConfigError> {
-    if !settings.storage.database.exists() {
-        return Ok(());
-    }
-    let beside = SqliteOperatorStore::open(&settings.storage.database, None, "the start");
-    if beside.is_ok_and(|beside| beside.holds_sealed()) {
-        let why = format!(
-            "field-keys.ring is not in it, and {} contains fields that are sealed with it",
-            settings.storage.database.display()
-        );
-        let remedy = "put it back from a backup";
-        return Err(ConfigError::file("the data directory", &settings.storage.data, why, remedy));
-    }
-    Ok(())
+    inspect_known_keys(settings)
 }
 
 fn inspect_log_files(settings: &Settings) -> Result<()> {

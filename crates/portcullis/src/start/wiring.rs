@@ -27,6 +27,7 @@ use crate::reload::reloader::{ReloadTargets, Reloader};
 use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
+use crate::start::field_keys::inspect_field_keys;
 use crate::start::logging::alert_channels;
 use crate::start::logging::logs::{access_lines, open_access, open_audit};
 use crate::start::logging::syslog;
@@ -39,7 +40,7 @@ use crate::start::private_routes::{backups, drill_routes, operations, reload_rou
 use crate::start::self_audit::{self, ServerFacts};
 use crate::start::signals::{Signals, end_within};
 use crate::start::supervisor::Supervisor;
-use crate::start::validate::{inspect_field_keys, is_fault, validate};
+use crate::start::validate::{is_fault, validate};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
 
@@ -291,11 +292,10 @@ async fn reload_field_keys(ring: Keyring) {
 
 /// Opens the field keys; creates them only when no sealed field exists.
 fn open_field_keys(settings: &Settings, now_unix_ms: i64) -> Result<Keyring> {
-    if let Some(ring) = Keyring::find(&settings.storage.data)? {
-        return Ok(ring);
+    match inspect_field_keys(settings)? {
+        Some(ring) => Ok(ring),
+        None => Ok(Keyring::load_or_create(&settings.storage.data, now_unix_ms)?),
     }
-    inspect_field_keys(settings)?;
-    Ok(Keyring::load_or_create(&settings.storage.data, now_unix_ms)?)
 }
 
 fn open_store(storage: &StorageSettings, feed: Feed, seal: Sealing) -> Result<Arc<dyn Store>> {
