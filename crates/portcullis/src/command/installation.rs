@@ -16,6 +16,7 @@ use super::restore::mark::check_finished;
 use crate::config::{Settings, Sources};
 use crate::output::errln;
 use crate::sealing::{SealLog, Sealing};
+use crate::start::owners::inspect_owners;
 use crate::start::wiring::{block_on, numbered};
 
 /// Longest secret or token that is read from standard input, in bytes.
@@ -50,7 +51,15 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
+    /// Reads the settings of a server whose files this user can use.
     pub(crate) fn read(arguments: &InstallationArguments) -> Result<Self> {
+        let installation = Self::read_any(arguments)?;
+        inspect_owners(&installation.settings)?;
+        Ok(installation)
+    }
+
+    /// Reads the settings; the files can belong to another user.
+    pub(crate) fn read_any(arguments: &InstallationArguments) -> Result<Self> {
         let settings = Settings::read(&Sources {
             config: arguments.config.clone(),
             data: arguments.data.clone(),

@@ -11,8 +11,8 @@ use portcullis_store::{OperatorActionKind, SqliteOperatorStore};
 
 use super::installation::Installation;
 use super::running::private_request::proof_header;
+use crate::needed_keys::inspect_field_keys;
 use crate::output::{counted, outln};
-use crate::start::field_keys::inspect_field_keys;
 
 /// How long after a rotation the old field key is still in use: servers reload within a second.
 const RELOAD_MAX_MS: i64 = 10_000;

@@ -12,9 +12,11 @@ use portcullis_store::{StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, Warning, mistakes, password_policy};
-use crate::start::field_keys::inspect_known_keys;
+use crate::needed_keys::inspect_known_keys;
 use crate::start::logging::log_key;
+use crate::start::modes;
 use crate::start::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
+use crate::start::owners::inspect_owners;
 use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
 use crate::tls::server_config::Tls;
 
@@ -55,8 +57,10 @@ fn validate_with(
     let mut warnings = mistakes(settings);
     warnings.extend(settings.storage.doctor.warnings(now));
     inspect_directory(&settings.storage.data)?;
+    inspect_owners(settings)?;
     inspect_restore(&settings.storage.data)?;
     warnings.extend(open_directory(&settings.storage.data));
+    warnings.extend(modes::warnings(settings));
     // First, before any of these files is opened.
     inspect_output_files(settings)?;
     let is_running = is_running(settings)?;
@@ -127,14 +131,21 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         || error.downcast_ref::<AuditError>().is_some_and(audit)
 }
 
-/// A warning if other users can write to the data directory, as to an `emptyDir` of Kubernetes.
+/// A warning if other users can enter the data directory, as an `emptyDir` of Kubernetes.
 fn open_directory(data: &Path) -> Option<Warning> {
     let mode = open_mode(data)?;
     let data = data.display();
+    let effect = match mode & 0o022 {
+        0 => "enter the data directory",
+        _ => "write to the data directory",
+    };
+    let danger = match mode & 0o022 {
+        0 => "read its files whose mode lets them, which are named apart",
+        _ => "put keys or a database of their own into it",
+    };
     let text = format!(
-        "other users can write to the data directory {data} (mode {mode:o}), and could put keys or \
-         a database of their own into it. The start changes the mode to 700; to change it now, \
-         run: chmod 700 {data}"
+        "other users can {effect} {data} (mode {mode:o}), and could {danger}. The start changes \
+         the mode to 700; to change it now, run: chmod 700 {data}"
     );
     Some(Warning::new("--data", text))
 }

@@ -22,20 +22,19 @@ use crate::config::{
     ConfigError, Settings, Sources, StorageSettings, Warning, password_policy, weakenings,
 };
 use crate::feed_dispatch::Feed;
+use crate::needed_keys::inspect_field_keys;
 use crate::reload::file_watch::FileWatch;
 use crate::reload::reloader::{ReloadTargets, Reloader};
 use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
-use crate::start::field_keys::inspect_field_keys;
 use crate::start::logging::alert_channels;
 use crate::start::logging::logs::{access_lines, open_access, open_audit};
 use crate::start::logging::syslog;
 use crate::start::main_loop::{Logs, MainLoop};
+use crate::start::modes;
 use crate::start::pages;
-use crate::start::preparation::{
-    prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
-};
+use crate::start::preparation::{raise_file_limit, reserve_port, small_pages, start_log};
 use crate::start::private_routes::{backups, drill_routes, operations, reload_route};
 use crate::start::self_audit::{self, ServerFacts};
 use crate::start::signals::{Signals, end_within};
@@ -82,7 +81,7 @@ fn run(
     supervisor: &Supervisor,
 ) -> Result<()> {
     let extension = supervisor.extend_start();
-    prepare_directory(&settings.storage.data)?;
+    modes::make_private(&settings)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
     let configured = settings.clone();
     settings.settle(public);

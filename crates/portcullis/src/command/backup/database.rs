@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::directory::{NewDirectory, copy_file, open};
 use crate::command::installation::Installation;
 use crate::command::running::private_request::operate;
+use crate::needed_keys::missing_fault;
 use crate::sealing::sealing_key;
-use crate::start::field_keys::missing_fault;
 use crate::start::output_files::BACKUP_STAGING;
 use crate::start::private_routes::backups::COPY_NAME;
 

@@ -28,8 +28,8 @@ use self::log_files::copy_log;
 use self::manifest::{Content, Manifest};
 use super::installation::Installation;
 use super::restore::mark::check_finished;
+use crate::needed_keys::inspect_field_keys;
 use crate::output::{counted, errln, outln};
-use crate::start::field_keys::inspect_field_keys;
 use crate::start::output_files::{CHAIN_CERTIFICATES, LAST_BACKUP};
 
 /// The name of the configuration file in a backup.

@@ -18,7 +18,7 @@ use portcullis_store::{
 use super::source::BackupSource;
 use crate::command::backup::CONFIGURATION;
 use crate::command::backup::database::DATABASE;
-use crate::command::backup::directory::parent;
+use crate::command::backup::directory::{give_to_owner, parent};
 use crate::command::backup::keys::{FIELD_KEYS, KEY_FILES, key_ids};
 use crate::command::backup::log_files::{LOG_FOLDER, LOG_STATE};
 use crate::command::installation::{Installation, operator};
@@ -73,6 +73,7 @@ impl Staging {
                     let is_clock = to == clock_path(&installation.settings.audit.file);
                     let from = staging.add(to);
                     backup.copy(file, &from)?;
+                    give_to_owner(&from, &storage.data)?;
                     if file.name.starts_with(LOG_FOLDER) && !is_clock {
                         let set = fs::set_permissions(&from, Permissions::from_mode(LOG_MODE));
                         set.with_context(|| format!("cannot use {}", from.display()))?;
@@ -100,6 +101,7 @@ impl Staging {
             }
             let from = self.add(data.join(&file.name));
             keys.copy(file, &from)?;
+            give_to_owner(&from, data)?;
             match file.name.as_str() {
                 CHAIN_STATE => check_chain_state(keys)?,
                 FIELD_KEYS => self.ring = self.read_ring(&from)?,

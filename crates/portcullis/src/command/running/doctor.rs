@@ -41,7 +41,7 @@ pub(crate) struct DoctorArguments {
 
 /// Runs all checks and prints the report.
 pub(crate) fn run(server: &InstallationArguments, arguments: &DoctorArguments) -> Result<ExitCode> {
-    let report = match Installation::read(server) {
+    let report = match Installation::read_any(server) {
         Ok(installation) => checked(&installation)?,
         Err(error) if is_configuration_fault(&error) => invalid(&error),
         Err(error) => return Err(error),
