@@ -92,9 +92,14 @@ impl Keyring {
     /// Reads the file again, because another process may have changed it.
     ///
     /// # Errors
-    /// As [`read`](Self::read); the keys in force stay.
+    /// As [`read`](Self::read), and when the file has none of the keys in force, because it then is
+    /// the keyring of another server; the keys in force stay.
     pub fn reload(&self) -> Result<(), KeyringError> {
-        self.take(KeyringFile::read)
+        self.take(|file| {
+            let keys = file.read()?;
+            let is_shared = |key: KeyFacts| self.has_key(key.id);
+            if keys.facts().into_iter().any(is_shared) { Ok(keys) } else { Err(file.foreign()) }
+        })
     }
 
     /// Takes the keys of another keyring; the file this one belongs to stays the same.
@@ -189,7 +194,7 @@ impl Keyring {
         now: Now,
     ) -> Result<Secret<Vec<u8>>, OpenError> {
         self.open(place, sealed).or_else(|error| {
-            let is_unknown = |id| self.keys().find(id).is_none();
+            let is_unknown = |id| !self.has_key(id);
             if !Self::key_id_of(sealed).is_some_and(is_unknown) || !self.takes_reload(now) {
                 return Err(error);
             }
@@ -211,6 +216,12 @@ impl Keyring {
     #[must_use]
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         Self::key_id_of(sealed) == Some(self.current_id())
+    }
+
+    /// Whether the keyring has a key.
+    #[must_use]
+    pub fn has_key(&self, id: KeyId) -> bool {
+        self.keys().find(id).is_some()
     }
 
     /// The key in a value's unverified header, for records; `None` if it is not a sealed value.

@@ -16,6 +16,9 @@ pub enum KeyringError {
     /// The file does not exist.
     #[error("{} is not there: restore it, sealed fields cannot be read without it", .0.display())]
     Missing(PathBuf),
+    /// The file has none of the keys that are in use.
+    #[error("{} has no key in use, it is of another server: put back the right file", .0.display())]
+    Foreign(PathBuf),
     /// The file does not hold a keyring.
     #[error("{}, line {line}: {fault}{}", path.display(), remedy(*fault))]
     Content {

@@ -44,6 +44,11 @@ impl KeyringFile {
         keyring_text::parse(bytes.expose()).map_err(|fault| self.content(fault.line)(fault.fault))
     }
 
+    /// The error for the file of another keyring.
+    pub(crate) fn foreign(&self) -> KeyringError {
+        KeyringError::Foreign(self.path.clone())
+    }
+
     pub(crate) fn rotate(&self, now_unix_ms: i64) -> Result<Keys, KeyringError> {
         self.change(|keys| keys.rotated(generate(now_unix_ms)?))
     }

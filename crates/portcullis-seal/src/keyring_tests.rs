@@ -234,6 +234,27 @@ fn t_153_reload_applies_changes_of_another_process() {
 }
 
 #[test]
+fn t_153_keyring_of_another_server_does_not_replace_the_one_in_force() {
+    let (scene, other) = (Scene::new(), Scene::new());
+    let kept = fs::read(scene.file()).unwrap();
+    let sealed = scene.ring.seal(&PLACE, b"text").unwrap();
+    fs::copy(other.file(), scene.file()).unwrap();
+    let error = scene.ring.reload().unwrap_err();
+    assert!(matches!(error, KeyringError::Foreign(_)), "{error}");
+    assert!(error.to_string().contains("of another server: put back the right file"), "{error}");
+    assert_eq!(opened(&scene.ring, &PLACE, &sealed).unwrap(), b"text");
+    // Two keyrings in one file: the old key stays.
+    let both = String::from_utf8(kept).unwrap().replace("current", "old");
+    let added = fs::read_to_string(other.file()).unwrap();
+    let added = added.split_once('\n').unwrap().1;
+    fs::write(scene.file(), format!("{both}{added}")).unwrap();
+    scene.ring.reload().unwrap();
+    assert_eq!(opened(&scene.ring, &PLACE, &sealed).unwrap(), b"text");
+    assert!(scene.ring.is_current(&other.ring.seal(&PLACE, b"").unwrap()));
+    assert!(other.ring.list().iter().all(|key| scene.ring.has_key(key.id)));
+}
+
+#[test]
 fn t_153_values_under_unknown_keys_read_the_file_once_a_second() {
     let scene = Scene::new();
     let other = Keyring::read(scene.path()).unwrap();
@@ -292,8 +313,7 @@ fn t_153_busy_or_full_keyring_is_not_changed() {
     private_file::replace(&scene.file(), text.expose(), "a").unwrap();
     assert!(matches!(scene.ring.rotate(NOW + 1), Err(KeyringError::Full)));
     assert_eq!(fs::read(scene.file()).unwrap(), *text.expose());
-    scene.ring.reload().unwrap();
-    assert_eq!(scene.ring.list().len(), KEYS_MAX);
+    assert_eq!(Keyring::read(scene.path()).unwrap().list().len(), KEYS_MAX);
 }
 
 #[test]

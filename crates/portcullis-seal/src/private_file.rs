@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use portcullis_model::Secret;
@@ -12,6 +12,9 @@ use portcullis_model::Secret;
 const SIZE_MAX_BYTES: u64 = 256 * 1024;
 /// The bits that let other users read, write or run a file.
 const OTHERS: u32 = 0o077;
+
+/// The user id of root.
+const ROOT: u32 = 0;
 
 /// Why a private file was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +112,27 @@ pub fn remove(path: &Path) -> Result<(), PrivateFileError> {
     }
 }
 
+/// Gives a file that root has created to the owner of its data directory; others stay as they are.
+///
+/// Without it, the server could not read what an operator's command writes as root.
+///
+/// # Errors
+/// The error of the system.
+pub fn give_to_owner(created: &File, directory: &Path) -> io::Result<()> {
+    let (file, directory) = (created.metadata()?, fs::metadata(directory)?);
+    // Another name of the file could be that of a file outside of the data directory.
+    let is_own = file.is_dir() || file.nlink() == 1;
+    match new_owner(file.uid(), (directory.uid(), directory.gid())).filter(|_| is_own) {
+        Some((user, group)) => fchown(created, Some(user), Some(group)),
+        None => Ok(()),
+    }
+}
+
+/// The owner and group that a new file gets, if they are not those of its creator.
+fn new_owner(creator: u32, directory: (u32, u32)) -> Option<(u32, u32)> {
+    (creator == ROOT && directory.0 != ROOT).then_some(directory)
+}
+
 /// Writes a complete draft in the same directory, under a unique name.
 fn write_draft(path: &Path, bytes: &[u8], suffix: &str) -> Result<PathBuf, PrivateFileError> {
     let mut name = path.as_os_str().to_owned();
@@ -121,7 +145,9 @@ fn write_draft(path: &Path, bytes: &[u8], suffix: &str) -> Result<PathBuf, Priva
         .mode(0o600)
         .open(&draft)
         .map_err(at(&draft))?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let written = give_to_owner(&file, folder_of(path))
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| file.sync_all());
     if let Err(error) = written {
         let _left_behind = fs::remove_file(&draft);
         return Err(at(&draft)(error));
@@ -131,11 +157,15 @@ fn write_draft(path: &Path, bytes: &[u8], suffix: &str) -> Result<PathBuf, Priva
 
 /// Syncs the directory, so that a changed name survives a loss of power.
 fn sync_directory(path: &Path) -> Result<(), PrivateFileError> {
-    let directory = match path.parent() {
+    let directory = folder_of(path);
+    File::open(directory).and_then(|opened| opened.sync_all()).map_err(at(directory))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
-    };
-    File::open(directory).and_then(|opened| opened.sync_all()).map_err(at(directory))
+    }
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> PrivateFileError {
@@ -178,6 +208,46 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(read(&path).is_ok(), fine, "{mode:o}");
         }
+    }
+
+    #[test]
+    fn file_of_root_gets_the_owner_of_its_directory() {
+        for (creator, directory, expect) in [
+            (0, (998, 997), Some((998, 997))),
+            (0, (0, 0), None),
+            (0, (0, 997), None),
+            (998, (998, 997), None),
+            (1000, (998, 997), None),
+        ] {
+            assert_eq!(new_owner(creator, directory), expect, "{creator} {directory:?}");
+        }
+    }
+
+    // Only root can change the owner of the directory; others have the test above.
+    #[test]
+    fn file_that_root_replaces_keeps_the_owner_of_the_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        if fs::metadata(directory.path()).unwrap().uid() != ROOT {
+            return;
+        }
+        let owned = |path: &Path| {
+            let facts = fs::symlink_metadata(path).unwrap();
+            (facts.uid(), facts.gid())
+        };
+        std::os::unix::fs::chown(directory.path(), Some(65_534), Some(65_533)).unwrap();
+        let path = directory.path().join("key");
+        fs::write(&path, "of root").unwrap();
+        replace(&path, b"one", "a").unwrap();
+        assert_eq!(owned(&path), (65_534, 65_533));
+        let new = directory.path().join("new");
+        create(&new, b"one", "b").unwrap();
+        assert_eq!(owned(&new), (65_534, 65_533));
+        // A second name of a file elsewhere does not change its owner.
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        let link = directory.path().join("link");
+        fs::hard_link(outside.path(), &link).unwrap();
+        give_to_owner(&File::open(&link).unwrap(), directory.path()).unwrap();
+        assert_eq!(owned(outside.path()).0, ROOT);
     }
 
     #[test]

@@ -61,6 +61,12 @@ pub enum StoreError {
         /// The kind of record, and its id.
         record: String,
     },
+    /// Stored values are sealed with keys that the keyring does not have.
+    #[error("the database needs the keys {keys} to open sealed values: use the keyring with them")]
+    KeysMissing {
+        /// The ids of the keys.
+        keys: String,
+    },
     /// The database has an older schema than this version writes.
     #[error("the database has schema {seen}, this version writes {known}: start the server once")]
     SchemaOlder {
@@ -113,6 +119,7 @@ impl StoreError {
             | Self::SchemaOlder { .. }
             | Self::Corrupt(_)
             | Self::Unsealable { .. }
+            | Self::KeysMissing { .. }
             | Self::File { .. }
             | Self::Database(_) => Denial::Internal("store"),
         }
@@ -135,6 +142,7 @@ impl StoreError {
             | Self::SchemaOlder { .. }
             | Self::Corrupt(_)
             | Self::Unsealable { .. }
+            | Self::KeysMissing { .. }
             | Self::File { .. }
             | Self::Database(_) => None,
         }

@@ -6,6 +6,15 @@
 #[error("a field cannot be sealed or opened")]
 pub struct SealFault;
 
+/// The key that a sealed value names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SealingKey {
+    /// Its name, for operators.
+    pub name: String,
+    /// Whether this program has it.
+    pub is_known: bool,
+}
+
 /// Seals fields so that each opens only at its own position.
 pub trait FieldSeal: Send + Sync + 'static {
     /// Seals a value for one field of one record of one tenant.
@@ -34,4 +43,10 @@ pub trait FieldSeal: Send + Sync + 'static {
 
     /// Whether a value is sealed under the newest key.
     fn is_current(&self, sealed: &[u8]) -> bool;
+
+    /// The key that a value names; by default unknown. A store whose values need a key that is not
+    /// there does not open.
+    fn key_of(&self, _sealed: &[u8]) -> Option<SealingKey> {
+        None
+    }
 }

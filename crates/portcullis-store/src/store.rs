@@ -61,7 +61,7 @@ pub trait Store: RoomStore + MessageStore + AccountStore + BlockStore {
     /// healthy. A complete copy is not synced to the disk.
     ///
     /// # Errors
-    /// `Busy` while another copy runs.
+    /// `Busy` while another copy runs that is not cancelled.
     fn start_copy(&self, target: &Path) -> Result<Arc<CopyProgress>, StoreError>;
 
     /// Completes the pending calls, then closes the database. Later calls fail with `Closed`.

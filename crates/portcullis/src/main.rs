@@ -14,6 +14,7 @@ mod capacity; // capacity planning
 mod block_on; // asynchronous work of a command or a check
 mod feed_dispatch; // forwards committed changes to accounts and chat
 mod sealing; // seals fields of the store
+mod needed_keys; // the field keys, and those that the database needs
 mod acme; // certificates by ACME
 mod reload; // reads the configuration again while the server runs
 mod tls; // certificates and the TLS configuration

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use portcullis_audit::{Audit, Outcome, Record};
 use portcullis_model::{Clock, Code};
 use portcullis_seal::{KeyId, Keyring, Place};
-use portcullis_store::{FieldSeal, SealFault};
+use portcullis_store::{FieldSeal, SealFault, SealingKey};
 
 /// Seals fields of the store with the field keys of the installation.
 pub(crate) struct Sealing {
@@ -50,6 +50,13 @@ impl Sealing {
     }
 }
 
+/// The key that a sealed value names, and whether the keyring has it; without one, no key is there.
+pub(crate) fn sealing_key(ring: Option<&Keyring>, sealed: &[u8]) -> Option<SealingKey> {
+    let id = Keyring::key_id_of(sealed)?;
+    let is_known = ring.is_some_and(|ring| ring.has_key(id));
+    Some(SealingKey { name: id.to_string(), is_known })
+}
+
 impl FieldSeal for Sealing {
     fn seal(
         &self,
@@ -84,5 +91,9 @@ impl FieldSeal for Sealing {
 
     fn is_current(&self, sealed: &[u8]) -> bool {
         self.ring.is_current(sealed)
+    }
+
+    fn key_of(&self, sealed: &[u8]) -> Option<SealingKey> {
+        sealing_key(Some(&self.ring), sealed)
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod reader; // the threads that read
 pub(crate) mod tables; // rooms and messages: the SQL of their changes
 pub(crate) mod account_tables; // users, sessions and factors: the SQL of their changes
 pub(crate) mod sealed_fields; // sealed texts and second factors
+pub(crate) mod sealing_keys; // the keys that stored values need
 pub(crate) mod columns; // how columns are read
 pub(crate) mod error; // errors of SQLite
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::sqlite::database::connection::open_writer;
 use crate::sqlite::database::files::{data_paths, file_error, lock, private_file};
 use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::reader::Readers;
+use crate::sqlite::sealing_keys::missing_keys;
 use crate::sqlite::tables::snapshot;
 use crate::sqlite::tables::state::WriteState;
 use crate::sqlite::tables::statements::Statements;
@@ -123,6 +124,7 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         private_file(path)?;
+        check_keys(path, seal.as_deref())?;
         let connection = open_writer(path)?;
         // Prepared here once, so that unknown tables are an error of this call.
         drop(Statements::prepare(&connection)?);
@@ -301,6 +303,16 @@ impl SqliteStore {
     pub(crate) fn message_seal(&self) -> Option<&dyn FieldSeal> {
         self.seal.as_deref().filter(|_| self.seals_messages)
     }
+}
+
+/// Rejects a database whose values need keys that the seal does not have, before it is changed.
+fn check_keys(path: &Path, seal: Option<&dyn FieldSeal>) -> Result<(), StoreError> {
+    let Some(seal) = seal else { return Ok(()) };
+    let missing = missing_keys(path, &|sealed| seal.key_of(sealed))?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::KeysMissing { keys: missing.join(", ") })
 }
 
 impl ReaderThreads {

@@ -17,6 +17,7 @@ use super::restore::mark::check_finished;
 use crate::config::{Settings, Sources};
 use crate::output::{errln, shell_path};
 use crate::sealing::{SealLog, Sealing};
+use crate::start::owners::inspect_owners;
 use crate::start::valid_copy;
 use crate::start::wiring::{block_on, numbered};
 
@@ -61,9 +62,17 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// Reads the configuration; if it is invalid, the one that the server started with, with a
-    /// warning: an operator must be able to lock a user while the file is being edited.
+    /// Reads the settings of a server whose files this user can use.
     pub(crate) fn read(arguments: &InstallationArguments) -> Result<Self> {
+        let installation = Self::read_any(arguments)?;
+        inspect_owners(&installation.settings)?;
+        Ok(installation)
+    }
+
+    /// Reads the settings; the files can belong to another user. If the configuration is invalid,
+    /// it is the one that the server started with, with a warning: an operator must be able to lock
+    /// a user while the file is being edited.
+    fn read_any(arguments: &InstallationArguments) -> Result<Self> {
         let sources = arguments.sources();
         let settings = match Settings::read(&sources) {
             Ok(settings) => settings,

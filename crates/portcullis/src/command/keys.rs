@@ -11,6 +11,7 @@ use portcullis_store::{OperatorActionKind, SqliteOperatorStore};
 
 use super::installation::Installation;
 use super::running::private_request::proof_header;
+use crate::needed_keys::inspect_field_keys;
 use crate::output::{counted, outln};
 
 /// How long after a rotation the old field key is still in use: servers reload within a second.
@@ -106,6 +107,7 @@ pub(super) fn run(installation: &Installation, command: &KeysCommand) -> Result<
             Ok(outln!("X-Portcullis-Operator: {}", secrets(installation)?.operator().expose())?)
         }
         KeysCommand::Reencrypt { compact } => {
+            inspect_field_keys(&installation.settings)?;
             let (beside, _) = installation.open()?;
             let done = reencrypt(&beside)?;
             let fields = counted(done, "field");
@@ -162,8 +164,9 @@ fn secrets(installation: &Installation) -> Result<ServerSecret> {
     secrets.context("there is no session secret: start the server once")
 }
 
+/// The field keys, which are those of the database.
 fn ring(installation: &Installation) -> Result<Keyring> {
-    let ring = installation.field_keys()?;
+    let ring = inspect_field_keys(&installation.settings)?;
     ring.context("there are no field keys: start the server once")
 }
 

@@ -6,6 +6,8 @@ pub(crate) mod logging; // logs, their keys, and channels of alerts
 pub(crate) mod wiring; // one server from all parts
 pub(crate) mod validate; // checks before a start
 pub(crate) mod preparation; // data directory, ports, files, operational log
+pub(crate) mod owners; // files that the user of the server cannot use
+pub(crate) mod modes; // files that other users can read
 pub(crate) mod output_files; // checks of the files that the server writes
 pub(crate) mod pages; // the chat page inside the binary
 pub(crate) mod banner; // addresses and links on standard output

@@ -161,6 +161,22 @@ fn used_files(settings: &Settings) -> Vec<TakenFile> {
     named.chain(own).collect()
 }
 
+/// All files that the server creates: in the data directory, the database and the logs.
+pub(crate) fn server_files(settings: &Settings) -> Vec<PathBuf> {
+    let mut files = OWN_NAMES.map(|name| settings.storage.data.join(name)).to_vec();
+    files.extend(database_files(settings));
+    let audit = &settings.audit;
+    for log in std::iter::once(&audit.file).chain(&audit.access_file) {
+        files.extend(LOG_SUFFIXES.map(|suffix| with_suffix(log, suffix)));
+    }
+    files
+}
+
+/// The files that the store and SQLite create.
+pub(crate) fn database_files(settings: &Settings) -> Vec<PathBuf> {
+    DATABASE_SUFFIXES.map(|suffix| with_suffix(&settings.storage.database, suffix)).to_vec()
+}
+
 /// The configured path, and the file to which it leads.
 fn bases(path: &Path) -> [PathBuf; 2] {
     [path.to_owned(), resolve(path, LINKS_MAX)]

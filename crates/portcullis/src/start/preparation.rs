@@ -86,8 +86,17 @@ pub(crate) fn inspect_directory(data: &Path) -> Result<(), ConfigError> {
     if !facts.is_dir() {
         return Err(fault(String::from("it is not a directory"), elsewhere));
     }
-    access(data, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|error| fault(format!("this user cannot use it ({error})"), elsewhere))?;
+    access(data, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+        let (owner, user) = (facts.uid(), rustix::process::geteuid().as_raw());
+        let why = format!("it belongs to uid {owner}, and this user (uid {user}) cannot use it");
+        let mend = format!(
+            "run the command as its owner, or, if uid {user} is the user of the server, run as \
+             root: chown -R {user}:{} {}",
+            rustix::process::getegid().as_raw(),
+            data.display()
+        );
+        fault(format!("{why} ({error})"), &mend)
+    })?;
     let mode = facts.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());
@@ -113,12 +122,12 @@ pub(crate) fn inspect_directory(data: &Path) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The mode of the data directory, if other users can write to it.
+/// The mode of the data directory, if other users can enter it or write to it.
 ///
-/// The start makes the directory private. Until then, other users can put files into it.
+/// The start makes the directory private.
 pub(crate) fn open_mode(data: &Path) -> Option<u32> {
     let mode = std::fs::metadata(data).ok()?.permissions().mode() & 0o777;
-    (mode & 0o022 != 0).then_some(mode)
+    (mode & 0o077 != 0).then_some(mode)
 }
 
 /// Checks that a file can be written or created. With `is_inside` the data directory, its parent

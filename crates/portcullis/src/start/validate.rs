@@ -8,13 +8,16 @@ use anyhow::Result;
 use portcullis_accounts::{KeyError, ServerSecret, SigningKeys};
 use portcullis_audit::{AuditError, later_chain_format};
 use portcullis_model::Now;
-use portcullis_seal::{Keyring, KeyringError, PrivateFileError};
-use portcullis_store::{SqliteOperatorStore, StoreError, inspect};
+use portcullis_seal::{KeyringError, PrivateFileError};
+use portcullis_store::{StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, StorageSettings, Warning, mistakes, password_policy};
+use crate::needed_keys::inspect_known_keys;
 use crate::start::logging::log_key;
+use crate::start::modes;
 use crate::start::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
+use crate::start::owners::inspect_owners;
 use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
 use crate::tls::server_config::Tls;
 
@@ -57,8 +60,10 @@ fn validate_with(
     let mut warnings = mistakes(settings);
     warnings.extend(settings.storage.doctor.warnings(now));
     inspect_directory(&settings.storage.data)?;
+    inspect_owners(settings)?;
     inspect_restore(&settings.storage.data)?;
     warnings.extend(open_directory(&settings.storage.data));
+    warnings.extend(modes::warnings(settings));
     // First, before any of these files is opened.
     inspect_output_files(settings)?;
     let is_running = is_running(settings)?;
@@ -92,6 +97,7 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | StoreError::SchemaOlder { .. }
         | StoreError::Corrupt(_)
         | StoreError::Damaged(_)
+        | StoreError::KeysMissing { .. }
         | StoreError::File { .. } => true,
         StoreError::Busy
         | StoreError::Unknown
@@ -114,7 +120,10 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | KeyError::InUse(_) => false,
     };
     let ring = |error: &KeyringError| match error {
-        KeyringError::File(_) | KeyringError::Missing(_) | KeyringError::Content { .. } => true,
+        KeyringError::File(_)
+        | KeyringError::Missing(_)
+        | KeyringError::Foreign(_)
+        | KeyringError::Content { .. } => true,
         KeyringError::Busy(_)
         | KeyringError::Full
         | KeyringError::Unknown(_)
@@ -133,14 +142,21 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         || error.downcast_ref::<AuditError>().is_some_and(audit)
 }
 
-/// A warning if other users can write to the data directory, as to an `emptyDir` of Kubernetes.
+/// A warning if other users can enter the data directory, as an `emptyDir` of Kubernetes.
 fn open_directory(data: &Path) -> Option<Warning> {
     let mode = open_mode(data)?;
     let data = data.display();
+    let effect = match mode & 0o022 {
+        0 => "enter the data directory",
+        _ => "write to the data directory",
+    };
+    let danger = match mode & 0o022 {
+        0 => "read its files whose mode lets them, which are named apart",
+        _ => "put keys or a database of their own into it",
+    };
     let text = format!(
-        "other users can write to the data directory {data} (mode {mode:o}), and could put keys or \
-         a database of their own into it. The start changes the mode to 700; to change it now, \
-         run: chmod 700 {data}"
+        "other users can {effect} {data} (mode {mode:o}), and could {danger}. The start changes \
+         the mode to 700; to change it now, run: chmod 700 {data}"
     );
     Some(Warning::new("--data", text))
 }
@@ -194,29 +210,7 @@ fn inspect_keys(settings: &Settings) -> Result<()> {
     }
     ServerSecret::load(&settings.storage.data)?;
     log_key::load(&settings.storage.data)?;
-    if Keyring::find(&settings.storage.data)?.is_none() {
-        inspect_field_keys(settings)?;
-    }
-    Ok(())
-}
-
-/// Checks that the database contains no sealed fields, when there are no field keys.
-///
-/// Older databases have no sealed fields; a database that cannot be opened is reported later.
-pub(crate) fn inspect_field_keys(settings: &Settings) -> Result<(), ConfigError> {
-    if !settings.storage.database.exists() {
-        return Ok(());
-    }
-    let beside = SqliteOperatorStore::open(&settings.storage.database, None, "the start");
-    if beside.is_ok_and(|beside| beside.holds_sealed()) {
-        let why = format!(
-            "field-keys.ring is not in it, and {} contains fields that are sealed with it",
-            settings.storage.database.display()
-        );
-        let remedy = "put it back from a backup";
-        return Err(ConfigError::file("the data directory", &settings.storage.data, why, remedy));
-    }
-    Ok(())
+    inspect_known_keys(settings)
 }
 
 fn inspect_log_files(settings: &Settings) -> Result<()> {

@@ -22,6 +22,7 @@ use crate::config::{
     ConfigError, Settings, Sources, StorageSettings, Warning, password_policy, weakenings,
 };
 use crate::feed_dispatch::Feed;
+use crate::needed_keys::inspect_field_keys;
 use crate::reload::file_watch::FileWatch;
 use crate::reload::reloader::{ReloadTargets, Reloader};
 use crate::sealing::{SealLog, Sealing};
@@ -31,16 +32,15 @@ use crate::start::logging::alert_channels;
 use crate::start::logging::logs::{access_lines, open_access, open_audit};
 use crate::start::logging::syslog;
 use crate::start::main_loop::{Logs, MainLoop};
+use crate::start::modes;
 use crate::start::pages;
-use crate::start::preparation::{
-    prepare_directory, raise_file_limit, reserve_port, small_pages, start_log,
-};
+use crate::start::preparation::{raise_file_limit, reserve_port, small_pages, start_log};
 use crate::start::private_routes::{backups, drill_routes, operations, reload_route};
 use crate::start::self_audit::{self, ServerFacts};
 use crate::start::signals::{ReloadSignal, Signals, end_within};
 use crate::start::supervisor::Supervisor;
 use crate::start::valid_copy;
-use crate::start::validate::{inspect_field_keys, is_fault, validate};
+use crate::start::validate::{is_fault, validate};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
 
@@ -85,7 +85,7 @@ fn run(
     supervisor: &Supervisor,
 ) -> Result<()> {
     let extension = supervisor.extend_start();
-    prepare_directory(&settings.storage.data)?;
+    modes::make_private(&settings)?;
     let (public, reserved) = reserve_port(settings.server.public)?;
     let configured = settings.clone();
     settings.settle(public);
@@ -297,11 +297,10 @@ async fn reload_field_keys(ring: Keyring) {
 
 /// Opens the field keys; creates them only when no sealed field exists.
 fn open_field_keys(settings: &Settings, now_unix_ms: i64) -> Result<Keyring> {
-    if let Some(ring) = Keyring::find(&settings.storage.data)? {
-        return Ok(ring);
+    match inspect_field_keys(settings)? {
+        Some(ring) => Ok(ring),
+        None => Ok(Keyring::load_or_create(&settings.storage.data, now_unix_ms)?),
     }
-    inspect_field_keys(settings)?;
-    Ok(Keyring::load_or_create(&settings.storage.data, now_unix_ms)?)
 }
 
 fn open_store(storage: &StorageSettings, feed: Feed, seal: Sealing) -> Result<Arc<dyn Store>> {

@@ -15,6 +15,7 @@ mod earlier; // data directories of earlier versions
 mod upgraded; // data of each earlier version, started, backed up and restored
 mod later; // files of later versions
 mod clock; // the clock after a restore
+mod wrong_keys; // field keys of another server
 
 use std::path::{Path, PathBuf};
 

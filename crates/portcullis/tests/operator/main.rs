@@ -13,6 +13,7 @@ mod log; // the security log
 mod monitoring; // metrics, dashboard and rules
 mod operations; // operations of administrators, by both ways
 mod capacity; // capacity planning
+mod data_files; // owners and modes of the files in the data directory
 mod changes; // operations that change something
 mod connections; // open connections, listed and closed
 mod doctor; // checks of the installation

@@ -108,15 +108,15 @@ pub(crate) struct PagedCopy<'a> {
 }
 
 impl PagedCopy<'_> {
-    /// The time until the next turn.
+    /// The time until the next turn; none for a cancelled copy, whose next turn is its end.
     pub(crate) fn rest(&self) -> Duration {
-        self.due.since(Moment::now())
+        if self.progress.is_cancelled() { Duration::ZERO } else { self.due.since(Moment::now()) }
     }
 
     /// Copies some pages if a turn is due; `true` when the copy has ended.
     pub(crate) fn turn(&mut self, health: Health) -> bool {
         let started = Moment::now();
-        if started < self.due {
+        if started < self.due && !self.progress.is_cancelled() {
             return false;
         }
         let result = self.step(health);

@@ -42,9 +42,10 @@ impl CopyProgress {
         (self.copied.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
     }
 
-    /// Ends the copy before its next turn.
+    /// Ends the copy before its next turn; it has failed from now on, and another one can start.
     pub fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Release);
+        self.end(Err(StoreError::Closed));
     }
 
     /// Whether the copy is to end.

@@ -2,6 +2,7 @@
 //! Never: a file that other users of the machine can read.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,10 +22,36 @@ pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
 /// Creates a file that only its owner can read, if it is missing; SQLite's logs get the same mode.
 pub(crate) fn private_file(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
-    options.create(true).truncate(false).read(true).write(true);
+    options.create_new(true).read(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| file_error(path, error))
+    let opened = match options.open(path) {
+        Ok(file) => give_to_owner(&file, path).map(|()| file),
+        // Again with `create`, for a link to a missing file.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            options.create_new(false).create(true).truncate(false).open(path)
+        }
+        Err(error) => Err(error),
+    };
+    opened.map_err(|error| file_error(path, error))
+}
+
+/// Gives a new file of root to the owner of its directory, so that the server can use it after a
+/// command that ran as root.
+#[cfg(unix)]
+fn give_to_owner(created: &File, path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let owner = std::fs::metadata(folder.unwrap_or(Path::new(".")))?;
+    if created.metadata()?.uid() != 0 || owner.uid() == 0 {
+        return Ok(());
+    }
+    fchown(created, Some(owner.uid()), Some(owner.gid()))
+}
+
+#[cfg(not(unix))]
+fn give_to_owner(_created: &File, _path: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Creates a file that only its owner can read; it must not exist, also not as a link.

@@ -90,16 +90,6 @@ impl SqliteOperatorStore {
         self.write(|_| Ok(()), |()| Some(ActionNote::general(kind, what)))
     }
 
-    /// Whether the database has sealed values, so that it needs its keys; `true` if unknown.
-    ///
-    /// Reads all messages if no value is sealed.
-    #[must_use]
-    pub fn holds_sealed(&self) -> bool {
-        let statement = "SELECT EXISTS (SELECT 1 FROM users WHERE totp_sealed)
-            OR EXISTS (SELECT 1 FROM messages WHERE sealed IS NOT NULL)";
-        self.connection.lock().query_row(statement, [], |row| row.get(0)).unwrap_or(true)
-    }
-
     /// Seals up to `portion` values (never more than 1,000) that are in the clear or under an older
     /// key, in one short transaction.
     ///

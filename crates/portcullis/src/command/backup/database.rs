@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use portcullis_model::Moment;
-use portcullis_store::{StoppedDatabase, check_copy, inspect};
+use portcullis_store::{StoppedDatabase, check_copy, inspect, missing_keys_of_copy};
 use serde_json::{Value, json};
 
 use super::directory::{NewDirectory, copy_file, open};
 use crate::command::installation::Installation;
 use crate::command::running::private_request::operate;
+use crate::needed_keys::missing_fault;
+use crate::sealing::sealing_key;
 use crate::start::output_files::BACKUP_STAGING;
 use crate::start::private_routes::backups::COPY_NAME;
 
@@ -42,8 +44,20 @@ pub(super) fn copy_database(installation: &Installation, backup: &mut NewDirecto
     }
     let schema = check_copy(&copy)
         .with_context(|| format!("the copy of {} is not a valid database", database.display()))?;
+    check_field_keys(installation, &copy)?;
     backup.add(DATABASE)?;
     Ok(schema)
+}
+
+/// Rejects a copy whose values need keys that are not there: a restore could not open it.
+fn check_field_keys(installation: &Installation, copy: &Path) -> Result<()> {
+    let ring = installation.field_keys()?;
+    let missing = missing_keys_of_copy(copy, &|sealed| sealing_key(ring.as_ref(), sealed))
+        .context("cannot read the field keys of the copy")?;
+    match missing_fault(&installation.settings, ring.as_ref(), &missing) {
+        Some(fault) => Err(fault.into()),
+        None => Ok(()),
+    }
 }
 
 /// Discards the copy in the data directory, also after an error.

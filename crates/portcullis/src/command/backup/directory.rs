@@ -7,13 +7,17 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use portcullis_seal::private_file;
 use portcullis_server::random_id;
 use portcullis_store::write_out;
+use rustix::fs::OFlags;
 
 use super::manifest::{Digest, MANIFEST, Manifest, ManifestFile};
 
 /// The part of the name of a directory that is not complete.
 pub(crate) const PARTIAL: &str = ".partial-";
+/// Opens no link.
+const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 /// Bytes that are copied at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
@@ -159,6 +163,14 @@ impl Drop for NewDirectory {
 fn is_taken(error: &io::Error) -> bool {
     use ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
     matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | NotADirectory)
+}
+
+/// Gives a file or directory of root to the owner of the data directory, the user of the server.
+pub(crate) fn give_to_owner(created: &Path, data: &Path) -> Result<()> {
+    let opened = OpenOptions::new().read(true).custom_flags(NO_LINK).open(created);
+    opened
+        .and_then(|file| private_file::give_to_owner(&file, data))
+        .with_context(|| format!("cannot give {} to the user of the server", created.display()))
 }
 
 /// Copies bytes into a new file, which is synced; returns its size and digest.

@@ -6,11 +6,11 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use portcullis_seal::Keyring;
 
 use super::directory::NewDirectory;
 use crate::acme::authority::account::ACCOUNT_FILE;
 use crate::acme::stored::CERTIFICATE_FILE;
-use crate::command::installation::Installation;
 use crate::config::{Settings, input_files};
 use crate::start::logging::log_key;
 use crate::start::output_files::CHAIN_STATE;
@@ -65,11 +65,8 @@ fn copy_present(data: &Path, name: &str, keys: &mut NewDirectory) -> Result<()> 
 }
 
 /// The ids of the keys that open sealed fields.
-pub(super) fn field_key_ids(installation: &Installation) -> Result<Vec<String>> {
-    let ring = installation.field_keys()?;
-    Ok(ring
-        .map(|ring| ring.list().into_iter().map(|key| key.id.to_string()).collect())
-        .unwrap_or_default())
+pub(crate) fn key_ids(ring: Option<&Keyring>) -> Vec<String> {
+    ring.iter().flat_map(|ring| ring.list()).map(|key| key.id.to_string()).collect()
 }
 
 /// Rejects a backup during which a key was added or removed: its keys may not fit its data.

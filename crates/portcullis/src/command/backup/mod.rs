@@ -22,11 +22,12 @@ use portcullis_store::OperatorActionKind;
 use self::database::copy_database;
 use self::directory::{NewDirectory, check_targets};
 use self::keep::{NAME_START, keep_newest};
-use self::keys::{check_unchanged, copy_chain_state, copy_keys, field_key_ids};
+use self::keys::{check_unchanged, copy_chain_state, copy_keys, key_ids};
 use self::log_files::copy_log;
 use self::manifest::{Content, Manifest};
 use super::installation::Installation;
 use super::restore::mark::check_finished;
+use crate::needed_keys::inspect_field_keys;
 use crate::output::{counted, errln, outln};
 use crate::start::output_files::{CHAIN_CERTIFICATES, LAST_BACKUP};
 
@@ -72,10 +73,11 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
             &mut file.with_context(|| format!("cannot read {}", path.display()))?,
         )?;
     }
-    let ids = field_key_ids(installation)?;
+    // A sample at first, because the copy takes long.
+    let ids = key_ids(inspect_field_keys(settings)?.as_ref());
     let schema = copy_database(installation, &mut backup)?;
     let time = seconds(installation);
-    check_unchanged(&ids, &field_key_ids(installation)?)?;
+    check_unchanged(&ids, &key_ids(installation.field_keys()?.as_ref()))?;
     if let Some(mut keys) = keys {
         copy_keys(settings, &mut keys)?;
         keys.finish(Manifest::new(Content::Keys, schema, &time, &ids))?;

@@ -12,7 +12,7 @@ use portcullis_seal::private_file;
 use portcullis_server::random_id;
 use serde::{Deserialize, Serialize};
 
-use crate::command::backup::directory::{parent, sync_directory};
+use crate::command::backup::directory::{give_to_owner, parent, sync_directory};
 use crate::start::output_files::RESTORE_MARK;
 
 /// The end of the name of a file that an interrupted restore has put into its place.
@@ -51,6 +51,7 @@ impl RestoreMark {
         private_file::replace(&data.join(RESTORE_MARK), text.as_bytes(), &suffix)?;
         if mark.old_files().any(|(_, aside)| aside.starts_with(&mark.folder)) {
             create(&mark.folder)?;
+            give_to_owner(&mark.folder, data)?;
         }
         Ok(mark)
     }

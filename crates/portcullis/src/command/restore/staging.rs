@@ -12,17 +12,18 @@ use portcullis_model::Now;
 use portcullis_seal::Keyring;
 use portcullis_store::{
     DeleteUserOutcome, DeleteUserRequest, LogOutSummary, OperatorActionKind, SqliteOperatorStore,
-    check_copy, deleted_users, migrate_copy,
+    check_copy, deleted_users, migrate_copy, missing_keys_of_copy,
 };
 
 use super::source::BackupSource;
 use crate::command::backup::CONFIGURATION;
 use crate::command::backup::database::DATABASE;
-use crate::command::backup::directory::parent;
-use crate::command::backup::keys::{FIELD_KEYS, KEY_FILES};
+use crate::command::backup::directory::{give_to_owner, parent};
+use crate::command::backup::keys::{FIELD_KEYS, KEY_FILES, key_ids};
 use crate::command::backup::log_files::{LOG_FOLDER, LOG_STATE};
 use crate::command::installation::{Installation, operator};
 use crate::output::errln;
+use crate::sealing::sealing_key;
 use crate::start::output_files::CHAIN_STATE;
 
 /// The directory, in the data directory.
@@ -72,6 +73,7 @@ impl Staging {
                     let is_clock = to == clock_path(&installation.settings.audit.file);
                     let from = staging.add(to);
                     backup.copy(file, &from)?;
+                    give_to_owner(&from, &storage.data)?;
                     if file.name.starts_with(LOG_FOLDER) && !is_clock {
                         let set = fs::set_permissions(&from, Permissions::from_mode(LOG_MODE));
                         set.with_context(|| format!("cannot use {}", from.display()))?;
@@ -99,6 +101,7 @@ impl Staging {
             }
             let from = self.add(data.join(&file.name));
             keys.copy(file, &from)?;
+            give_to_owner(&from, data)?;
             match file.name.as_str() {
                 CHAIN_STATE => check_chain_state(keys)?,
                 FIELD_KEYS => self.ring = self.read_ring(&from)?,
@@ -173,9 +176,7 @@ impl Staging {
         migrate_copy(database).with_context(unusable)?;
         let store =
             SqliteOperatorStore::open(database, None, &operator()).with_context(unusable)?;
-        if store.holds_sealed() {
-            self.check_keys(installation, backup)?;
-        }
+        self.check_keys(installation, backup, database)?;
         let summary = store.log_out_all(installation.now().unix_ms).with_context(unusable)?;
         delete_again(&store, &installation.settings.storage.database, installation.now());
         let what = format!("the backup of {} was restored", backup.manifest.time);
@@ -184,11 +185,22 @@ impl Staging {
     }
 
     /// Checks that the keys which the database needs will be there.
-    fn check_keys(&self, installation: &Installation, backup: &BackupSource) -> Result<()> {
-        let data = &installation.settings.storage.data;
+    ///
+    /// An application can have sealed values elsewhere, so the keys of the manifest are needed as
+    /// well. A manifest without a key of the database lists those of another server.
+    fn check_keys(
+        &self,
+        installation: &Installation,
+        backup: &BackupSource,
+        database: &Path,
+    ) -> Result<()> {
+        let mut needed = missing_keys_of_copy(database, &|sealed| sealing_key(None, sealed))?;
+        if needed.is_empty() {
+            return Ok(());
+        }
         let kept = match self.ring {
             Some(_) => None,
-            None => Keyring::find(data)?,
+            None => Keyring::find(&installation.settings.storage.data)?,
         };
         let ring = self.ring.as_ref().or(kept.as_ref()).with_context(|| {
             format!(
@@ -196,10 +208,14 @@ impl Staging {
                  the data directory nor in --keys: name the directory of the keys with --keys"
             )
         })?;
-        let known: Vec<String> = ring.list().into_iter().map(|key| key.id.to_string()).collect();
-        for id in &backup.manifest.field_keys {
+        let noted = &backup.manifest.field_keys;
+        if needed.iter().all(|id| noted.contains(id)) {
+            needed.clone_from(noted);
+        }
+        let known = key_ids(Some(ring));
+        for id in needed {
             ensure!(
-                known.contains(id),
+                known.contains(&id),
                 "{FIELD_KEYS} does not have the key {id}, with which the backup is sealed: name \
                  the keys of that time with --keys"
             );

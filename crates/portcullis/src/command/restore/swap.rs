@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::BEFORE_RESTORE;
 use super::mark::{ReplacedFile, RestoreMark, exists, rename, undo};
 use super::staging::{StagedFile, Staging};
-use crate::command::backup::directory::{copy_file, open, parent};
+use crate::command::backup::directory::{copy_file, give_to_owner, open, parent};
 use crate::config::StorageSettings;
 
 /// Files that a restored server must not have: secrets that made tokens and cookies before.
@@ -30,7 +30,7 @@ pub(super) fn replace(
     let folder = absolute(&storage.data.join(format!("{BEFORE_RESTORE}{time}")))?;
     let files = replaced(storage, staging, &folder)?;
     let replaced = RestoreMark::write(&storage.data, folder.clone(), files)
-        .and_then(|mark| move_all(&mark, staging));
+        .and_then(|mark| move_all(&mark, staging, &storage.data));
     match replaced {
         Ok(moved) => {
             RestoreMark::remove(&storage.data)?;
@@ -44,13 +44,13 @@ pub(super) fn replace(
 }
 
 /// Moves all files; returns whether there were old ones.
-fn move_all(mark: &RestoreMark, staging: &Staging) -> Result<bool> {
+fn move_all(mark: &RestoreMark, staging: &Staging, data: &Path) -> Result<bool> {
     for (place, aside) in mark.old_files() {
         rename(place, aside)?;
     }
     mark.sync_folders()?;
     for file in &staging.files {
-        move_file(file)?;
+        move_file(file, data)?;
     }
     mark.sync_folders()?;
     Ok(mark.old_files().next().is_some())
@@ -99,11 +99,12 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("cannot use {}", path.display()))
 }
 
-fn move_file(file: &StagedFile) -> Result<()> {
+fn move_file(file: &StagedFile, data: &Path) -> Result<()> {
     let StagedFile { from, to } = file;
     match fs::rename(from, to) {
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {
-            copy_file(&mut open(from)?, to).map(drop)
+            copy_file(&mut open(from)?, to)?;
+            give_to_owner(to, data)
         }
         moved => {
             moved.with_context(|| format!("cannot move {} to {}", from.display(), to.display()))

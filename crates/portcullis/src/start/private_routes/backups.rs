@@ -153,7 +153,10 @@ impl BackupDesk {
         let created = DirBuilder::new().mode(0o700).recursive(true).create(&folder);
         created.map_err(unusable)?;
         let started = self.store.start_copy(&folder.join(COPY_NAME));
-        let progress = started.map_err(|error| failed(&error))?;
+        let progress = started.map_err(|error| match error {
+            StoreError::Busy => running(),
+            error => failed(&error),
+        })?;
         let reply = Reply::fields(&json!({ "id": id }));
         *current = Some(RequestedCopy { id, progress, requested_ms: self.now_ms() });
         Ok(reply)
@@ -169,8 +172,7 @@ impl BackupDesk {
             }
             drop(current);
             if waited >= WAIT_MAX {
-                let why = "another backup copies the database: wait until it has ended";
-                return Err(Denial::app("backup_running", why));
+                return Err(running());
             }
             thread::sleep(AGAIN);
             waited += AGAIN;
@@ -279,6 +281,11 @@ fn database_bytes(database: &Path) -> u64 {
     size(database).saturating_add(size(Path::new(&log)))
 }
 
+fn running() -> Denial {
+    let why = "another backup copies the database: wait until it has ended";
+    Denial::app("backup_running", why)
+}
+
 fn missing() -> Denial {
     let why = "there is no copy with this id: it was discarded, or never started";
     Denial::app("backup_missing", why)
@@ -357,6 +364,28 @@ mod tests {
         desk.discard_abandoned();
         assert!(!staging.exists());
         assert!(desk.status(&id).is_err() && desk.discard(&id).is_err());
+    }
+
+    #[test]
+    fn copy_of_a_killed_command_gives_way_to_the_next_backup() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SetClock(AtomicU64::new(1_000)));
+        let desk = desk(directory.path(), &clock);
+        for round in 0..50 {
+            clock.0.store(1_000 + round * UNUSED_MS, Ordering::Relaxed);
+            let former =
+                desk.current.lock().unwrap().as_ref().map(|copy| Arc::clone(&copy.progress));
+            desk.start().unwrap();
+            assert!(former.is_none_or(|former| !matches!(former.state(), CopyState::Running)));
+        }
+        // Another user of the store copies.
+        let id = desk.current.lock().unwrap().as_ref().unwrap().id.clone();
+        desk.discard(&id).unwrap();
+        let _copy = desk.store.start_copy(&directory.path().join("other")).unwrap();
+        // That copy can have ended already.
+        if let Err(error) = desk.start() {
+            assert_eq!(error.as_app().unwrap().code(), "backup_running");
+        }
     }
 
     #[test]

@@ -1,0 +1,100 @@
+//! Finds files of the server that its user cannot use, because another user owns them.
+//! Never: a file opened or changed.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+use rustix::process::{getegid, geteuid};
+
+use crate::config::{ConfigError, Settings};
+use crate::start::output_files::server_files;
+
+/// Files that an error names; the command for all of them is in the documentation.
+const NAMED_MAX: usize = 8;
+
+/// A file of another user.
+struct ForeignFile {
+    path: PathBuf,
+    owner: u32,
+}
+
+/// Rejects files that this user, who owns the data directory, cannot use.
+///
+/// A command that ran as root in an earlier version has left such files.
+///
+/// # Errors
+/// [`ConfigError`] with the files, their owner, and the command that corrects it.
+pub(crate) fn inspect_owners(settings: &Settings) -> Result<(), ConfigError> {
+    let data = &settings.storage.data;
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    // Another user has no access at all, and has an error that says so.
+    if !std::fs::metadata(data).is_ok_and(|facts| facts.uid() == user) {
+        return Ok(());
+    }
+    let files = server_files(settings);
+    let foreign: Vec<_> = files.iter().filter_map(|path| foreign_file(path, user)).collect();
+    match fault(data, &foreign, (user, group)) {
+        Some(fault) => Err(fault),
+        None => Ok(()),
+    }
+}
+
+/// The file, if another user owns it and this one cannot read it.
+fn foreign_file(path: &Path, user: u32) -> Option<ForeignFile> {
+    let owner = std::fs::metadata(path).as_ref().map(Metadata::uid).ok()?;
+    let is_denied = access(path, Access::READ_OK).is_err();
+    (owner != user && is_denied).then(|| ForeignFile { path: path.to_path_buf(), owner })
+}
+
+/// The error about files of other users.
+fn fault(data: &Path, foreign: &[ForeignFile], (user, group): (u32, u32)) -> Option<ConfigError> {
+    let first = foreign.first()?;
+    let named: Vec<_> =
+        foreign.iter().take(NAMED_MAX).map(|file| file.path.display().to_string()).collect();
+    let named = named.join(" ");
+    let owner = match first.owner {
+        0 => String::from("root (uid 0)"),
+        owner => format!("uid {owner}"),
+    };
+    let why = format!(
+        "the user of the server (uid {user}) cannot read files in it that belong to {owner}, as \
+         after a command that ran as root: {named}"
+    );
+    let mend = format!("run as root: chown {user}:{group} {named}");
+    Some(ConfigError::file("the data directory", data, why, &mend))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_of_another_user_is_named_with_its_owner_and_the_command() {
+        let file = |name: &str, owner: u32| ForeignFile { path: PathBuf::from(name), owner };
+        let text = |foreign: &[ForeignFile]| {
+            fault(Path::new("/d"), foreign, (998, 997)).map(|fault| fault.to_string())
+        };
+        assert_eq!(text(&[]), None);
+        let one = text(&[file("/d/sessions.secret", 0)]).unwrap();
+        assert_eq!(
+            one,
+            "the data directory is /d: the user of the server (uid 998) cannot read files in it \
+             that belong to root (uid 0), as after a command that ran as root: \
+             /d/sessions.secret; run as root: chown 998:997 /d/sessions.secret"
+        );
+        let two = text(&[file("/d/a", 1000), file("/d/b", 0)]).unwrap();
+        assert!(two.contains("uid 1000") && two.ends_with("chown 998:997 /d/a /d/b"), "{two}");
+    }
+
+    #[test]
+    fn own_file_is_not_foreign_whatever_its_mode() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let user = std::fs::metadata(file.path()).unwrap().uid();
+        assert!(foreign_file(file.path(), user).is_none());
+        assert!(foreign_file(Path::new("/nonexistent"), user).is_none());
+        // Root can read each file, so none of them is foreign for root.
+        assert_eq!(foreign_file(Path::new("/etc/shadow"), 1).is_some(), user != 0);
+    }
+}

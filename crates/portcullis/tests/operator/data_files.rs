@@ -1,0 +1,135 @@
+//! Owners and modes of the files in the data directory, as commands and the start leave them.
+//! Never: a file outside of the directory of the test.
+
+use std::fs::{Permissions, metadata, set_permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use portcullis_test::{Config, TestServer, until};
+
+/// A user and a group without an account of the server.
+const USER: (u32, u32) = (65_534, 65_533);
+
+fn start() -> TestServer {
+    TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &Config::default())
+}
+
+/// All files and directories below a directory, and the directory.
+fn tree(directory: &Path) -> Vec<PathBuf> {
+    let mut found = vec![directory.to_path_buf()];
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(tree(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Those that do not belong to [`USER`].
+fn foreign(directory: &Path) -> Vec<PathBuf> {
+    let is_foreign = |path: &PathBuf| {
+        let facts = metadata(path).unwrap();
+        (facts.uid(), facts.gid()) != USER
+    };
+    tree(directory).into_iter().filter(is_foreign).collect()
+}
+
+fn done(server: &TestServer, arguments: &[&str]) {
+    let output = server.operate(arguments, "");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+}
+
+/// Runs the program as [`USER`]; `None` if it has no access to the program.
+fn as_user(server: &TestServer, arguments: &[&str]) -> Option<Output> {
+    let folder = server.data().parent().unwrap().to_path_buf();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let command = command.current_dir(&folder).env_clear().uid(USER.0).gid(USER.1);
+    command.args(arguments).args(["--config", "portcullis.toml", "--data", "data"]).output().ok()
+}
+
+// Only root can make files of another user: without it, the owner is a test of `private_file`.
+#[test]
+fn command_of_root_leaves_files_to_the_user_of_the_server() {
+    let mut server = start();
+    let data = server.data();
+    if metadata(&data).unwrap().uid() != 0 {
+        return;
+    }
+    assert!(server.terminate().success());
+    let folder = data.parent().unwrap();
+    tree(folder).iter().for_each(|path| chown(path, Some(USER.0), Some(USER.1)).unwrap());
+    let place = tempfile::tempdir().unwrap();
+    let (backup, keys) = (place.path().join("backup"), place.path().join("keys"));
+    let (backup, keys) = (backup.to_str().unwrap(), keys.to_str().unwrap());
+    for arguments in [
+        &["keys", "rotate"][..],
+        &["keys", "rotate", "session"],
+        &["keys", "rotate", "field"],
+        &["keys", "reencrypt", "--compact"],
+        &["user", "list"],
+        &["backup", backup, "--keys", keys],
+        &["restore", backup, "--keys", keys, "--replace"],
+        &["room", "list"],
+    ] {
+        done(&server, arguments);
+        assert_eq!(foreign(&data), Vec::<PathBuf>::new(), "{arguments:?}");
+    }
+
+    // A file of root, as an earlier version left it.
+    let ring = data.join("field-keys.ring");
+    chown(&ring, Some(0), Some(0)).unwrap();
+    for arguments in [&["check"][..], &["serve"], &["keys", "list"], &["user", "list"]] {
+        let Some(output) = as_user(&server, arguments) else { return };
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        for expect in ["belong to root (uid 0)", "chown 65534:65533 data/field-keys.ring"] {
+            assert!(errors.contains(expect), "{arguments:?}: {errors}");
+        }
+    }
+    chown(&ring, Some(USER.0), Some(USER.1)).unwrap();
+    let output = as_user(&server, &["user", "list"]).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // A directory of root.
+    chown(&data, Some(0), Some(0)).unwrap();
+    let output = as_user(&server, &["check"]).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expect = "it belongs to uid 0, and this user (uid 65534) cannot use it";
+    assert!(errors.contains(expect) && errors.contains("chown -R 65534:65533 data"), "{errors}");
+}
+
+#[test]
+fn start_names_files_that_others_could_read_and_makes_them_private() {
+    let mut server = start();
+    assert!(server.terminate().success());
+    let data = server.data();
+    let mode = |path: &Path| metadata(path).unwrap().permissions().mode() & 0o777;
+    let names = ["portcullis.db", "audit-chain.state", "setup-token.sha256"];
+    let open = |path: &Path, mode: u32| set_permissions(path, Permissions::from_mode(mode));
+    names.iter().for_each(|name| open(&data.join(name), 0o644).unwrap());
+    open(&data, 0o755).unwrap();
+    let output = server.operate(&["check"], "");
+    let warnings = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{warnings}");
+    assert!(warnings.contains("other users can enter the data directory"), "{warnings}");
+    for name in names {
+        let expect = format!("other users could read data/{name} (mode 644)");
+        assert!(warnings.contains(&expect), "{name}: {warnings}");
+        assert_eq!(mode(&data.join(name)), 0o644, "a check changes nothing");
+    }
+    let server = server.crash_and_restart();
+    for name in names {
+        let expect = format!("data/{name} (mode 644)");
+        until(&expect, || server.records.errors().contains(&expect).then_some(()));
+        assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+    }
+    for name in ["portcullis.db-wal", "portcullis.db-shm"] {
+        assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+    }
+    assert_eq!(mode(&data), 0o700);
+}
