@@ -147,7 +147,7 @@ impl BackupDesk {
         if let Some(former) = current.take() {
             former.progress.cancel();
         }
-        remove_staging(&self.staging()).map_err(unusable)?;
+        self.clear_staging().map_err(unusable)?;
         let id = random_id::<8>()?;
         let folder = self.staging().join(&id);
         let created = DirBuilder::new().mode(0o700).recursive(true).create(&folder);
@@ -240,9 +240,24 @@ impl BackupDesk {
             copy.progress.cancel();
         }
         // A copy that cannot be removed is tried again.
-        remove_staging(&self.staging())?;
+        self.clear_staging()?;
         *current = None;
         Ok(())
+    }
+
+    /// Removes the staging directory. The step of a cancelled copy that runs can still create a file
+    /// in it.
+    fn clear_staging(&self) -> std::io::Result<()> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match remove_staging(&self.staging()) {
+                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && waited < WAIT_MAX => {
+                }
+                removed => return removed,
+            }
+            thread::sleep(AGAIN);
+            waited += AGAIN;
+        }
     }
 
     fn staging(&self) -> PathBuf {
