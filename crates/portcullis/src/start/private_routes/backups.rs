@@ -245,15 +245,14 @@ impl BackupDesk {
         Ok(())
     }
 
-    /// Removes the staging directory. The step of a cancelled copy that runs can still create a file
-    /// in it.
+    /// Removes the staging directory. The step of a cancelled copy can still create a file in it.
     fn clear_staging(&self) -> std::io::Result<()> {
         let mut waited = Duration::ZERO;
         loop {
-            match remove_staging(&self.staging()) {
-                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && waited < WAIT_MAX => {
-                }
-                removed => return removed,
+            let removed = remove_staging(&self.staging());
+            let is_used = |error: &std::io::Error| error.kind() == ErrorKind::DirectoryNotEmpty;
+            if waited >= WAIT_MAX || !removed.as_ref().is_err_and(is_used) {
+                return removed;
             }
             thread::sleep(AGAIN);
             waited += AGAIN;
