@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use portcullis_test::{
-    Config, Connection, Request, SECRET, SioClient, TestServer, claims, forge_hs256, now_s, sign_up,
+    Config, Connection, Request, SECRET, SioClient, TestServer, claims, forge_hs256, now_s,
+    sign_up, until,
 };
 use serde_json::{Value, json};
 
@@ -263,7 +264,8 @@ fn pin_ends_connections_close_and_limits_are_reset() {
     let unpin = json!({ "reason": "the flood is over" });
     assert_eq!(code(&admin.ask_in("/admin", "state:unpin", &unpin)), "ok");
     assert_eq!(code(&admin.ask_in("/admin", "state:unpin", &unpin)), "state_not_pinned");
-    assert_eq!(status(&server, "203.0.113.9"), 101);
+    // A slow machine can be at a higher level for a moment by itself.
+    until("a new client", || (status(&server, "203.0.113.9") == 101).then_some(()));
     let record = recorded(&server, "state:pin");
     assert!(record["message"].as_str().unwrap().contains("shedding for 600 s"), "{record}");
 
