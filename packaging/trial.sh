@@ -114,6 +114,16 @@ until_active
 expect "the process after a reload" "$(property MainPID)" "$process"
 journalctl -u portcullis -o cat | grep 'the configuration was reloaded' > /dev/null || fail "no reload"
 
+step "reload of an invalid configuration"
+cp -a /etc/portcullis/portcullis.toml /root/valid.toml
+echo '[listen' >> /etc/portcullis/portcullis.toml
+if systemctl reload portcullis; then fail "the reload of an invalid configuration succeeds"; fi
+journalctl -u portcullis -o cat | grep 'portcullis.toml:' > /dev/null || fail "the journal names no line"
+expect "the process after an invalid reload" "$(property MainPID)" "$process"
+portcullisctl health --ready 2> /tmp/warning || fail "no health beside an invalid configuration"
+grep -q configuration-in-force /tmp/warning || fail "no warning: $(cat /tmp/warning)"
+cp -a /root/valid.toml /etc/portcullis/portcullis.toml
+
 step "reload with 1,000 connections"
 cat >> /etc/portcullis/portcullis.toml <<'END'
 
