@@ -14,15 +14,24 @@ fn main() -> std::io::Result<()> {
     // A path that is missing would run this again at every build.
     let watched = if dist.is_dir() { &dist } else { &web };
     println!("cargo::rerun-if-changed={}", watched.display());
+    // Copies beside the list: a path of this machine in it would make the binary differ.
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let copies = out.join("pages");
+    if copies.exists() {
+        std::fs::remove_dir_all(&copies)?;
+    }
     let mut list = String::from("static PAGES: &[(&str, &[u8])] = &[\n");
     for name in names(&dist)? {
-        let path = dist.join(&name).canonicalize()?;
+        let path = dist.join(&name);
         println!("cargo::rerun-if-changed={}", path.display());
-        let _written =
-            writeln!(list, "    (\"/{name}\", include_bytes!({:?})),", path.display().to_string());
+        let copy = copies.join(&name);
+        std::fs::create_dir_all(copy.parent().unwrap_or(&copies))?;
+        std::fs::copy(&path, &copy)?;
+        let (route, file) = (format!("/{name}"), format!("pages/{name}"));
+        let _written = writeln!(list, "    ({route:?}, include_bytes!({file:?})),");
     }
     list.push_str("];\n");
-    std::fs::write(Path::new(&variable("OUT_DIR")?).join("pages.rs"), list)
+    std::fs::write(out.join("pages.rs"), list)
 }
 
 /// A variable that cargo sets for build scripts.

@@ -56,3 +56,25 @@ fn content_type(path: &str) -> &'static str {
         _ => "application/octet-stream",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// What the build script writes becomes a part of the binary, which has to be the same in any
+    /// folder: see "Reproducible builds" in docs/install.md.
+    #[test]
+    fn generated_sources_name_no_folder_of_this_machine() {
+        let generated = [
+            include_str!(concat!(env!("OUT_DIR"), "/pages.rs")),
+            include_str!(concat!(env!("OUT_DIR"), "/dependencies.rs")),
+        ];
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let root = std::path::Path::new(root).canonicalize().unwrap();
+        let folders = [env!("CARGO_MANIFEST_DIR"), env!("OUT_DIR"), root.to_str().unwrap()];
+        for text in generated {
+            assert!(text.starts_with("static "), "{text}");
+            for folder in folders {
+                assert!(!text.contains(folder), "{text}");
+            }
+        }
+    }
+}
