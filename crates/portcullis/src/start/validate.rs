@@ -14,10 +14,10 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, StorageSettings, Warning, mistakes, password_policy};
 use crate::needed_keys::inspect_known_keys;
+use crate::start::files::modes;
+use crate::start::files::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
+use crate::start::files::owners::inspect_owners;
 use crate::start::logging::log_key;
-use crate::start::modes;
-use crate::start::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
-use crate::start::owners::inspect_owners;
 use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
 use crate::tls::server_config::Tls;
 

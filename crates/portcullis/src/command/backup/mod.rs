@@ -29,7 +29,7 @@ use super::installation::Installation;
 use super::restore::mark::check_finished;
 use crate::needed_keys::inspect_field_keys;
 use crate::output::{counted, errln, outln};
-use crate::start::output_files::{CHAIN_CERTIFICATES, LAST_BACKUP};
+use crate::start::files::output_files::{CHAIN_CERTIFICATES, LAST_BACKUP};
 
 /// The name of the configuration file in a backup.
 pub(crate) const CONFIGURATION: &str = "portcullis.toml";

@@ -9,7 +9,7 @@ use rustix::fs::{Access, access};
 use rustix::process::{getegid, geteuid};
 
 use crate::config::{ConfigError, Settings};
-use crate::start::output_files::server_files;
+use crate::start::files::output_files::server_files;
 
 /// Files that an error names; the command for all of them is in the documentation.
 const NAMED_MAX: usize = 8;
