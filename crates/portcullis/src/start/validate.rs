@@ -13,7 +13,7 @@ use portcullis_store::{StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, StorageSettings, Warning, mistakes, password_policy};
-use crate::needed_keys::inspect_known_keys;
+use crate::needed_keys::{inspect_known_keys, inspect_known_keys_unchanged};
 use crate::start::files::modes;
 use crate::start::files::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
 use crate::start::files::owners::inspect_owners;
@@ -69,6 +69,11 @@ fn validate_with(
     let is_running = is_running(settings)?;
     inspect_lost_database(settings)?;
     inspect_keys(settings)?;
+    if is_running {
+        inspect_known_keys(settings)?;
+    } else {
+        inspect_known_keys_unchanged(settings)?;
+    }
     password_policy(settings)?;
     inspect_log_files(settings)?;
     inspect_chain(settings)?;
@@ -210,7 +215,7 @@ fn inspect_keys(settings: &Settings) -> Result<()> {
     }
     ServerSecret::load(&settings.storage.data)?;
     log_key::load(&settings.storage.data)?;
-    inspect_known_keys(settings)
+    Ok(())
 }
 
 fn inspect_log_files(settings: &Settings) -> Result<()> {

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use portcullis_test::{Config, TestServer, until};
+use portcullis_test::{Config, TestServer, sign_up, until};
 
 /// A user and a group without an account of the server.
 const USER: (u32, u32) = (65_534, 65_533);
@@ -101,6 +101,31 @@ fn command_of_root_leaves_files_to_the_user_of_the_server() {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let expect = "it belongs to uid 0, and this user (uid 65534) cannot use it";
     assert!(errors.contains(expect) && errors.contains("chown -R 65534:65533 data"), "{errors}");
+}
+
+#[test]
+fn check_of_a_killed_server_changes_no_file() {
+    let mut server = start();
+    let _ann = sign_up(&server, "ann");
+    server.kill();
+    let data = server.data();
+    let log = metadata(data.join("portcullis.db-wal")).unwrap();
+    assert!(log.len() > 0, "changes that are only in the log of SQLite");
+    let content = || {
+        let of = |path: PathBuf| {
+            let changed = metadata(&path).unwrap().modified().unwrap();
+            (changed, std::fs::read(&path).ok(), path)
+        };
+        let mut files: Vec<_> = tree(&data).into_iter().map(of).collect();
+        files.sort();
+        files
+    };
+    let before = content();
+    let output = server.operate(&["check"], "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(content() == before);
+    let server = server.crash_and_restart();
+    done(&server, &["user", "lock", "ann"]);
 }
 
 #[test]
