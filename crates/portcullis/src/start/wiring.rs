@@ -29,6 +29,7 @@ use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
 use crate::start::files::modes;
+use crate::start::files::owners::root_fault;
 use crate::start::files::valid_copy;
 use crate::start::logging::alert_channels;
 use crate::start::logging::logs::{access_lines, open_access, open_audit};
@@ -56,6 +57,9 @@ const FIELD_KEYS_RELOAD_MS: u64 = 1_000;
 pub(crate) fn serve(sources: Sources, watch: bool) -> Result<()> {
     let reload_signal = ReloadSignal::catch()?;
     let settings = Settings::read(&sources)?;
+    if let Some(fault) = root_fault(&settings) {
+        return Err(fault.into());
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let findings = validate(&settings, clock.now())?;
     anyhow::ensure!(!findings.is_running, StoreError::InUse(settings.storage.database));
