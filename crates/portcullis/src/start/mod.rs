@@ -7,6 +7,7 @@ pub(crate) mod wiring; // one server from all parts
 pub(crate) mod validate; // checks before a start
 pub(crate) mod preparation; // data directory, ports, files, operational log
 pub(crate) mod files; // the files that the server writes: names, owners, modes
+mod clock_check; // a clock that was set back before the start
 pub(crate) mod pages; // the chat page inside the binary
 pub(crate) mod banner; // addresses and links on standard output
 pub(crate) mod signals; // signals and ticks
