@@ -33,6 +33,7 @@ pub use alert::rule::overrides::{
 };
 pub use alert::rule::rules::Rules;
 pub use alert::run::alerts::{AlertEngineCounts, Alerts};
+pub use alert::run::records::clock_step;
 pub use alert::sink::{AlertSink, SinkOutcome};
 pub use audit::Audit;
 pub use chain::erase::{Erasure, ErasureError, ErasureFile, ErasureSubject};
@@ -53,6 +54,7 @@ pub use read::follower::{Follower, NumberedLine};
 pub use read::line_reader::{LINE_MAX_BYTES, LineEnd, LineReader, LogLine};
 pub use read::line_text::{line_sequence, line_time};
 pub use read::log_files::{LogFile, count_old_renamed_files, list_log_files};
+pub use read::newest_time::newest_time;
 pub use read::reference::find_reference;
 pub use record::address::AddressForm;
 pub use record::encode::is_personal_label;

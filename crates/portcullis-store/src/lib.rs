@@ -58,6 +58,6 @@ pub use sqlite::database::inspect::inspect;
 pub use sqlite::operator::reseal::ResealProgress;
 pub use sqlite::operator::store::SqliteOperatorStore;
 pub use sqlite::options::SqliteOptions;
-pub use sqlite::sealing_keys::{missing_keys, missing_keys_of_copy};
+pub use sqlite::sealing_keys::{missing_keys, missing_keys_of_copy, missing_keys_unchanged};
 pub use sqlite::store::SqliteStore;
 pub use store::Store;

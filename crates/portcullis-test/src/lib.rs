@@ -32,6 +32,7 @@ pub use servers::earlier_schema::{NEWEST_SCHEMA, undo_schemas};
 pub use servers::example::ExampleServer;
 pub use servers::gauges::{Gauges, counter, open_files, processor_ms};
 pub use servers::log::Records;
+pub use servers::other_disk::OtherDisk;
 pub use servers::server::TestServer;
 pub use servers::shifted_clock::ShiftedClock;
 pub use servers::stalled_disk::StalledDisk;

@@ -16,10 +16,11 @@ use crate::command::{
     LimitsCommand, ReloadArguments, RestoreArguments, RoomCommand, StateCommand, TokenCommand,
     UserCommand,
 };
-use crate::config::{Profile, Settings, Sources, summary, weakenings};
+use crate::config::{Profile, Settings, Sources, Warning, summary, weakenings};
 use crate::manual;
 use crate::output::{OutputError, counted, errln, outln};
 use crate::setup::{self, ConfigCommand, InitArguments};
+use crate::start::files::owners::root_fault;
 use crate::start::validate;
 use crate::start::wiring;
 
@@ -301,11 +302,16 @@ fn check(arguments: ServeArguments) -> anyhow::Result<()> {
     let findings = validate::validate(&settings, SystemClock::start().now())?;
     let actions = command::actions(&settings)?;
     let found_weakenings = weakenings(&settings, &actions)?;
-    for warning in findings.warnings.iter().chain(&found_weakenings) {
+    // A check as root before `systemctl start` is no start as root.
+    let of_root = root_fault(&settings)
+        .map(|fault| Warning::new("--data", format!("a start as root is rejected: {fault}")));
+    let mut warnings = findings.warnings;
+    warnings.extend(of_root.into_iter().chain(found_weakenings));
+    for warning in &warnings {
         errln!("warning: {warning}");
     }
     outln!("{}", summary(&settings, &actions).trim_end())?;
-    let count = findings.warnings.len() + found_weakenings.len();
+    let count = warnings.len();
     // A comment, so that the output stays a configuration file.
     outln!("\n# valid, {}", counted(count as u64, "warning"))?;
     Ok(())

@@ -124,6 +124,25 @@ impl PasswordPool {
         Self(Arc::new(PoolHandle(Arc::default())))
     }
 
+    /// A pool that is busy: the queue of unauthenticated clients is full as long as the other
+    /// value exists.
+    #[cfg(test)]
+    pub(crate) fn busy() -> (Self, impl Sized) {
+        let pool = Self::without_threads();
+        let request = |_| {
+            let (reply, result) = oneshot::channel();
+            let password = Password::new(String::from("kLq9#vw2"));
+            pool.enqueue(
+                PasswordQueue::Unauthenticated,
+                HashJob::Hash { password, salt: [0; 16], reply },
+            )
+            .expect("space in the queue");
+            result
+        };
+        let waiting: Vec<_> = (0..QUEUE_MAX).map(request).collect();
+        (pool, waiting)
+    }
+
     /// Hashes a new password.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{AccountOptions, AccountParts, Registration, ServerSecret, Setup, SigningKeys};
 
 use crate::login::password_login;
+use crate::passwords::pool::PasswordPool;
 use crate::users::{invitation, profile};
 
 use super::world::*;
@@ -309,6 +310,29 @@ async fn invitation_admits_one_registration() {
         }
     }
     assert_eq!(world.register(with("eve", &invitation)).await.err(), closed);
+}
+
+#[tokio::test]
+async fn invitation_is_checked_before_the_password() {
+    let mut world = world(Registration::Invitation).await;
+    let mut body = ann("root", PASSWORD);
+    body["token"] = json!(world.token.as_ref().unwrap().expose());
+    world.setup(body).await.unwrap();
+    let root = world.log_in("root").await;
+    let answer = call!(world, invitation::invite, root.by_token(), json!({})).unwrap();
+    let (pool, _waiting) = PasswordPool::busy();
+    Arc::get_mut(&mut world.accounts).unwrap().pool = pool;
+    let guess = json!("inv_guess");
+    for (shown, password, expect) in [
+        (&guess, PASSWORD, Denial::Registration("invitation")),
+        (&guess, "weak", Denial::Registration("invitation")),
+        // Waits for a thread, of which there is none.
+        (&read(&answer)["invitation"], PASSWORD, Denial::Busy),
+    ] {
+        let mut body = ann("ann", password);
+        body["invitation"] = shown.clone();
+        assert_eq!(world.register(body).await.err(), Some(expect), "{shown}");
+    }
 }
 
 #[tokio::test]

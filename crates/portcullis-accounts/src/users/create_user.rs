@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_audit::ADMIN_ROLE;
 use portcullis_guard::{Party, Table};
-use portcullis_model::{Code, Deadline, Denial, Role, RoleTable, Roles, UserId};
+use portcullis_model::{Code, Deadline, Denial, Now, Role, RoleTable, Roles, UserId};
 use portcullis_server::{ApiRequest, ApiResponse, random_id};
 use portcullis_store::{CreateUserOutcome, NewUser, StoreError};
 use serde::Serialize;
@@ -52,7 +52,7 @@ pub(crate) async fn create_user(
         // A full table must not block the first administrator.
         AccountOrigin::Setup => {}
     }
-    let name = reserve_name(&accounts, &request, &username, origin).await?;
+    let name = reserve_name(&accounts, &request, &username, origin)?;
     let phc = accounts.pool.hash(PasswordQueue::Unauthenticated, password, new_salt()?).await?;
     let user = NewUser {
         id: new_user_id()?,
@@ -77,12 +77,26 @@ pub(crate) async fn create_user(
     Ok(ApiResponse::json(201, &CreatedView { user }))
 }
 
+/// Rejects a digest of no open invitation.
+///
+/// Before all else that costs or reveals something: only a client with an invitation uses the
+/// threads that check and hash passwords, or learns that a name is taken.
+pub(super) async fn check_invitation(
+    accounts: &Accounts,
+    hash: [u8; 32],
+    now: Now,
+) -> Result<(), Denial> {
+    match accounts.store.has_invitation(hash, now.unix_ms).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Denial::Registration("invitation")),
+        Err(error) => Err(error.into_denial()),
+    }
+}
+
 /// Reserves the name, which has to be free. The first administrator needs no reservation.
 ///
-/// A rejected name reveals that such a user exists. Where an invitation is required, it is checked
-/// first, so that only a client with a valid one gets that answer, or waits for the hash of a
-/// password.
-async fn reserve_name(
+/// A rejected name reveals that such a user exists; see [`check_invitation`].
+fn reserve_name(
     accounts: &Arc<Accounts>,
     request: &ApiRequest,
     username: &Username,
@@ -91,13 +105,7 @@ async fn reserve_name(
     let (directory, name) = (request.gate.directory(), username.as_str());
     match origin {
         AccountOrigin::Setup => return Ok(None),
-        AccountOrigin::Registration => {}
-        AccountOrigin::Invitation(hash) => {
-            let open = accounts.store.has_invitation(hash, request.now.unix_ms).await;
-            if !open.map_err(StoreError::into_denial)? {
-                return Err(Denial::Registration("invitation"));
-            }
-        }
+        AccountOrigin::Registration | AccountOrigin::Invitation(_) => {}
     }
     accounts.pending_names.reserve(directory, name, None).map(Some)
 }

@@ -8,7 +8,7 @@ use portcullis_model::{Denial, Secret};
 use portcullis_server::{ApiRequest, ApiResponse};
 use serde::Deserialize;
 
-use super::create_user::{AccountOrigin, create_user};
+use super::create_user::{AccountOrigin, check_invitation, create_user};
 use super::username::Username;
 use crate::accounts::Accounts;
 use crate::keys::digest::sha256;
@@ -45,6 +45,9 @@ pub(crate) async fn register(
     // Not the login limit of the name: a registration must not block the owner of the name.
     let account = format!(":register:{}", username.folded());
     request.login_allowed(&account, LoginSource::Anywhere).await?;
+    if let Some(hash) = invitation {
+        check_invitation(&accounts, hash, request.now).await?;
+    }
     accounts
         .pool
         .check_new(PasswordQueue::Unauthenticated, input.password.clone(), username.as_str())

@@ -54,12 +54,12 @@ impl std::fmt::Debug for LineReader {
 }
 
 /// A file with a position of its own, because copies of a handle share theirs.
-struct FromStart {
+struct FromPosition {
     file: File,
     position: u64,
 }
 
-impl Read for FromStart {
+impl Read for FromPosition {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(space, self.position)?;
         self.position += count as u64;
@@ -99,7 +99,17 @@ impl LineReader {
     /// Reads a plain file from its start. The position of the handle is neither used nor changed.
     #[must_use]
     pub fn plain(file: File) -> Self {
-        Self::new(Box::new(FromStart { file, position: 0 }))
+        Self::new(Box::new(FromPosition { file, position: 0 }))
+    }
+
+    /// Reads the end of a plain file, of so many bytes at most. The first line can be incomplete.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub(crate) fn plain_end(file: File, bytes: u64) -> io::Result<Self> {
+        let position = file.metadata()?.len().saturating_sub(bytes);
+        let reader = Self::new(Box::new(FromPosition { file, position }));
+        Ok(Self { offset: position, ..reader })
     }
 
     /// Reads a file that gzip compressed.

@@ -68,6 +68,15 @@ impl LogFile {
         Ok(None)
     }
 
+    /// Opens the end of the open file, of so many bytes at most; another file from its start. The
+    /// first line can be incomplete.
+    pub(crate) fn last_lines(&self, bytes: u64) -> io::Result<Option<LineReader>> {
+        match &self.open {
+            Some(open) => LineReader::plain_end(open.try_clone()?, bytes).map(Some),
+            None => self.lines(),
+        }
+    }
+
     /// The number of its first line: from its name, or read.
     ///
     /// # Errors

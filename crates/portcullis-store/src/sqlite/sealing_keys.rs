@@ -2,13 +2,15 @@
 //! Never: a value opened or changed.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::error::StoreError;
 use crate::field_seal::SealingKey;
 use crate::sqlite::database::connection::BUSY_TIMEOUT;
+use crate::sqlite::database::files::data_paths;
 use crate::sqlite::database::migrations::newest_version;
 
 /// The first schema with sealed values.
@@ -37,6 +39,22 @@ pub fn missing_keys(path: &Path, key_of: KeyOf<'_>) -> Result<Vec<String>, Store
         return Ok(Vec::new());
     }
     missing_by_sample(&open(path)?, key_of)
+}
+
+/// As [`missing_keys`], of a database that no server uses: neither it nor its log is changed.
+///
+/// # Errors
+/// As [`missing_keys`]; `Database` also if another program uses it.
+pub fn missing_keys_unchanged(path: &Path, key_of: KeyOf<'_>) -> Result<Vec<String>, StoreError> {
+    // Without a log, SQLite creates an empty one, and removes it at the end.
+    if !log_path(path).exists() {
+        return missing_keys(path, key_of);
+    }
+    let connection = open(path)?;
+    // The log stays when the last connection is closed, and its index is only in memory.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE;")?;
+    missing_by_sample(&connection, key_of)
 }
 
 /// Finds the keys that a copy of a database needs and `key_of` does not know; reads every value.
@@ -71,7 +89,14 @@ fn missing(keys: BTreeSet<SealingKey>) -> Vec<String> {
     keys.into_iter().filter(|key| !key.is_known).map(|key| key.name).collect()
 }
 
-/// Opens a database of any schema. It is not changed, but its log is applied to it.
+/// The log of a database, which SQLite keeps beside the target of a link.
+fn log_path(database: &Path) -> PathBuf {
+    let [_, log, _] = data_paths(database);
+    log
+}
+
+/// Opens a database of any schema. It is not changed, but the last connection that is closed
+/// applies its log to it.
 ///
 /// Only by SQLite: in a server, closing another descriptor of the file would drop its locks.
 fn open(path: &Path) -> Result<Connection, StoreError> {
@@ -274,6 +299,48 @@ mod tests {
             Sample { connection: &connection, key_of: &key_of, keys: &mut keys, places_left: 500 };
         sample.read().unwrap();
         assert_eq!((sample.places_left, keys.len()), (0, 2));
+    }
+
+    #[test]
+    fn log_of_a_killed_server_is_read_and_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let killed = Connection::open(at("live.db")).unwrap();
+        killed
+            .execute_batch(
+                "PRAGMA journal_mode = WAL;
+                 CREATE TABLE users (totp BLOB, totp_sealed INTEGER);
+                 CREATE TABLE messages (number INTEGER PRIMARY KEY, sealed BLOB);
+                 PRAGMA user_version = 3;
+                 PRAGMA wal_checkpoint(TRUNCATE);
+                 INSERT INTO messages VALUES (1, x'64');",
+            )
+            .unwrap();
+        let copy = |names: &[&str]| {
+            for name in names {
+                std::fs::copy(at(&format!("live.db{name}")), at(&format!("a.db{name}"))).unwrap();
+            }
+        };
+        let files = || {
+            let names = ["a.db", "a.db-wal", "a.db-shm", "a.db-journal"];
+            names.map(|name| std::fs::read(at(name)).ok())
+        };
+        // The key is only in the log, whose index may be lost.
+        for names in [&["", "-wal"][..], &["", "-wal", "-shm"]] {
+            copy(names);
+            let before = files();
+            for _ in 0..2 {
+                assert_eq!(missing_keys_unchanged(&at("a.db"), &key_of).unwrap(), ["100"]);
+                assert!(files() == before, "{names:?}");
+            }
+        }
+        assert_eq!(missing_keys(&at("a.db"), &key_of).unwrap(), ["100"]);
+        // The log was applied.
+        let before = files();
+        assert!(before[1].is_none());
+        assert_eq!(missing_keys_unchanged(&at("a.db"), &key_of).unwrap(), ["100"]);
+        assert!(files() == before);
+        assert_eq!(missing_keys_unchanged(&at("missing.db"), &key_of).unwrap(), [""; 0]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use crate::deadline::WAIT;
 use crate::servers::config::{Config, ProcessOptions};
 use crate::servers::log::Records;
+use crate::servers::other_disk::OtherDisk;
 use crate::wait::until;
 
 /// How much of the server's own log a failed test shows.
@@ -99,15 +100,31 @@ impl TestServer {
         child.wait_with_output().unwrap()
     }
 
+    /// Runs a command beside the server, for which a folder is another disk.
+    #[must_use]
+    pub fn operate_on(&self, disk: &OtherDisk, arguments: &[&str]) -> Output {
+        let child = self.begin_with(disk.environment(), arguments);
+        child.wait_with_output().unwrap()
+    }
+
     /// Starts a command beside the server; its inputs and outputs are pipes. The caller ends it.
     ///
     /// # Panics
     /// If the program does not start.
     #[must_use]
     pub fn begin(&self, arguments: &[&str]) -> Child {
+        self.begin_with([], arguments)
+    }
+
+    fn begin_with(
+        &self,
+        environment: impl IntoIterator<Item = (String, String)>,
+        arguments: &[&str],
+    ) -> Child {
         let directory = self.directory.path();
         let mut command = clean_command(&self.launch, directory);
         command
+            .envs(environment)
             .args(arguments)
             .args(PLACE)
             // The configuration says any free port; this is the one it was.
@@ -169,9 +186,14 @@ impl TestServer {
     /// Kills the process at once, as `kill -9` does, and starts it again on the same data.
     #[must_use]
     pub fn crash_and_restart(mut self) -> Self {
+        self.kill();
+        self.start_again()
+    }
+
+    /// Kills the process at once; commands can use what it leaves.
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.start_again()
     }
 
     /// Asks it to stop, waits for its end, and starts it again on the same data.

@@ -393,3 +393,103 @@ async fn off_the_loop(work: impl FnOnce() + Send + 'static) {
         tracing::error!(%error, "a note about an attempt is not written");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+    use crate::acme::temporary::temporary;
+    use crate::config::{AcmeChallenge, AcmeSettings};
+    use crate::tls::server_config::Certificate;
+
+    const NOW: Now = Now { monotonic_ms: 1_000, unix_ms: 1_800_000_000_000 };
+    const PRODUCTION: &str = "https://ca.example/dir";
+    const STAGING: &str = "https://staging.ca.example/dir";
+
+    struct FixedClock;
+
+    impl Clock for FixedClock {
+        fn now(&self) -> Now {
+            NOW
+        }
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().copied().map(String::from).collect()
+    }
+
+    /// Stores a certificate of 90 days that a directory issued yesterday.
+    fn store_certificate(data: &Path, directory: &str, names: &[String]) {
+        let mut params = CertificateParams::new(names.to_vec()).unwrap();
+        let at = |days: i64| {
+            let seconds = u64::try_from(NOW.unix_s() + days * 24 * 60 * 60).unwrap();
+            date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
+        };
+        (params.not_before, params.not_after) = (at(-1), at(89));
+        let key = KeyPair::generate().unwrap();
+        let chain = params.self_signed(&key).unwrap().pem();
+        let issued = IssuedCertificate::new(directory, &key.serialize_pem(), &chain).unwrap();
+        issued.write(data, "a").unwrap();
+    }
+
+    /// The task of a server with these names, whose directory is that of production.
+    fn task(data: &Path, names: &[String]) -> AcmeTask {
+        // Its own authority, so that those of the machine are not read.
+        let authority = CertificateParams::new(Vec::new()).unwrap();
+        let authority = authority.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let file = data.join("ca.pem");
+        std::fs::write(&file, authority.pem()).unwrap();
+        let settings = AcmeSettings {
+            directory: String::from(PRODUCTION),
+            email: None,
+            challenge: AcmeChallenge::TlsAlpn,
+            authorities: Some(file),
+        };
+        let (key, validity) = temporary(names, NOW).unwrap();
+        let parts = TaskParts {
+            certificate: Arc::new(Certificate::new(ReadCertificate::new(key, validity))),
+            names: AcmeNames::new(names.to_vec()),
+            audit: Audit::silent(),
+            clock: Arc::new(FixedClock),
+            state: Arc::default(),
+        };
+        let authority = Authority {
+            transport: Transport::of_settings(&settings).unwrap(),
+            settings,
+            names: names.to_vec(),
+            data: data.to_path_buf(),
+            pending: Default::default(),
+        };
+        AcmeTask::new(authority, parts)
+    }
+
+    #[test]
+    fn names_of_a_reload_are_ordered_unless_this_authority_has_certified_them() {
+        let certified = names(&["chat.example", "eu.chat.example"]);
+        for (issuer, reloaded, is_complete) in [
+            (PRODUCTION, &["chat.example"][..], true),
+            (PRODUCTION, &["eu.chat.example", "chat.example"], true),
+            (PRODUCTION, &["chat.example", "us.chat.example"], false),
+            // No client trusts it, so its names do not count.
+            (STAGING, &["chat.example"], false),
+            (STAGING, &["eu.chat.example", "chat.example"], false),
+        ] {
+            let data = tempfile::tempdir().unwrap();
+            store_certificate(data.path(), issuer, &certified);
+            let mut task = task(data.path(), &certified);
+            assert_eq!(task.plan.is_due(NOW), issuer == STAGING, "at the start");
+            // A failed order waits.
+            task.plan = Plan::after_failure(3_600, NOW);
+            task.follow_names(NOW);
+            assert!(!task.plan.is_renewal() && !task.plan.is_due(NOW), "no other names");
+            task.parts.names.replace(names(reloaded));
+            task.follow_names(NOW);
+            let found = (task.plan.is_renewal(), task.plan.is_due(NOW));
+            assert_eq!(found, (is_complete, !is_complete), "{issuer} {reloaded:?}");
+        }
+    }
+}

@@ -17,8 +17,8 @@ use super::restore::mark::check_finished;
 use crate::config::{Settings, Sources};
 use crate::output::{errln, shell_path};
 use crate::sealing::{SealLog, Sealing};
-use crate::start::owners::inspect_owners;
-use crate::start::valid_copy;
+use crate::start::files::owners::inspect_owners;
+use crate::start::files::valid_copy;
 use crate::start::wiring::{block_on, numbered};
 
 /// Longest secret or token that is read from standard input, in bytes.

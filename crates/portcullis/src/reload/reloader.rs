@@ -15,9 +15,9 @@ use crate::config::{Settings, Sources, Warning, summary_table, weakenings};
 use crate::reload::change::{Change, Effect, changes, changes_but_rights, flatten, in_force};
 use crate::reload::live::{is_issuer_live, is_same_kind};
 use crate::reload::merge::{merge, merge_settings};
-use crate::start::output_files::ALERT_STATE;
+use crate::start::files::output_files::ALERT_STATE;
+use crate::start::files::valid_copy;
 use crate::start::self_audit::ServerFacts;
-use crate::start::valid_copy;
 use crate::start::validate::validate_in_server;
 use crate::tls::server_config::{CertificateComparison, ReadCertificate, Tls};
 

@@ -11,7 +11,7 @@ use portcullis_server::Running;
 use crate::config::{Settings, Warning};
 use crate::doctor::examination::{Addresses, Examination, ReadConfiguration, ServerState};
 use crate::doctor::examine::examine;
-use crate::start::output_files::{AUDIT_REPORTS, DIGEST_SENT};
+use crate::start::files::output_files::{AUDIT_REPORTS, DIGEST_SENT};
 
 /// The server as it runs, for the checks.
 struct RunningServer {

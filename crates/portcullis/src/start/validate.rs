@@ -1,7 +1,7 @@
 //! Checks before the start of a server, the same for `check` and `serve`.
 //! Never: a file created or changed.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use anyhow::Result;
@@ -13,11 +13,11 @@ use portcullis_store::{StoreError, inspect};
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, StorageSettings, Warning, mistakes, password_policy};
-use crate::needed_keys::inspect_known_keys;
+use crate::needed_keys::{inspect_known_keys, inspect_known_keys_unchanged};
+use crate::start::files::modes;
+use crate::start::files::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
+use crate::start::files::owners::inspect_owners;
 use crate::start::logging::log_key;
-use crate::start::modes;
-use crate::start::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
-use crate::start::owners::inspect_owners;
 use crate::start::preparation::{inspect_directory, inspect_file, open_mode, try_address};
 use crate::tls::server_config::Tls;
 
@@ -69,6 +69,11 @@ fn validate_with(
     let is_running = is_running(settings)?;
     inspect_lost_database(settings)?;
     inspect_keys(settings)?;
+    if is_running {
+        inspect_known_keys(settings)?;
+    } else {
+        inspect_known_keys_unchanged(settings)?;
+    }
     password_policy(settings)?;
     inspect_log_files(settings)?;
     inspect_chain(settings)?;
@@ -86,10 +91,11 @@ fn validate_with(
 /// Whether the operator has to correct the cause of an error; others can be temporary.
 pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
     // Space on a disk can become free, so a service manager tries again.
+    let system = |error: &io::Error| {
+        !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    };
     let private = |error: &PrivateFileError| match error {
-        PrivateFileError::File { source, .. } => {
-            !matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-        }
+        PrivateFileError::File { source, .. } => system(source),
         PrivateFileError::Readable { .. } | PrivateFileError::TooLarge(_) => true,
     };
     let store = |error: &StoreError| match error {
@@ -97,8 +103,8 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | StoreError::SchemaOlder { .. }
         | StoreError::Corrupt(_)
         | StoreError::Damaged(_)
-        | StoreError::KeysMissing { .. }
-        | StoreError::File { .. } => true,
+        | StoreError::KeysMissing { .. } => true,
+        StoreError::File { source, .. } => system(source),
         StoreError::Busy
         | StoreError::Unknown
         | StoreError::Full
@@ -112,7 +118,8 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | StoreError::Database(_) => false,
     };
     let keys = |error: &KeyError| match error {
-        KeyError::File(_) | KeyError::Content(_) | KeyError::Later { .. } => true,
+        KeyError::File(error) => private(error),
+        KeyError::Content(_) | KeyError::Later { .. } => true,
         KeyError::Generate
         | KeyError::Busy(_)
         | KeyError::Unknown(_)
@@ -120,10 +127,8 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
         | KeyError::InUse(_) => false,
     };
     let ring = |error: &KeyringError| match error {
-        KeyringError::File(_)
-        | KeyringError::Missing(_)
-        | KeyringError::Foreign(_)
-        | KeyringError::Content { .. } => true,
+        KeyringError::File(error) => private(error),
+        KeyringError::Missing(_) | KeyringError::Foreign(_) | KeyringError::Content { .. } => true,
         KeyringError::Busy(_)
         | KeyringError::Full
         | KeyringError::Unknown(_)
@@ -210,7 +215,7 @@ fn inspect_keys(settings: &Settings) -> Result<()> {
     }
     ServerSecret::load(&settings.storage.data)?;
     log_key::load(&settings.storage.data)?;
-    inspect_known_keys(settings)
+    Ok(())
 }
 
 fn inspect_log_files(settings: &Settings) -> Result<()> {
@@ -261,4 +266,37 @@ fn file_limit(settings: &Settings) -> Option<Warning> {
         );
         Warning::new("capacity.connections_total", text)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn full_disk_is_no_fault_of_the_configuration() {
+        for (kind, expect) in [
+            (ErrorKind::StorageFull, false),
+            (ErrorKind::QuotaExceeded, false),
+            (ErrorKind::PermissionDenied, true),
+            (ErrorKind::ReadOnlyFilesystem, true),
+        ] {
+            let path = PathBuf::from("/d/file");
+            let private =
+                || PrivateFileError::File { path: path.clone(), source: io::Error::from(kind) };
+            let source = Arc::new(io::Error::from(kind));
+            let errors: [anyhow::Error; 4] = [
+                private().into(),
+                KeyError::from(private()).into(),
+                KeyringError::from(private()).into(),
+                StoreError::File { path: path.clone(), source }.into(),
+            ];
+            for error in errors {
+                let error = error.context("cannot rotate");
+                assert_eq!(is_fault(&error), expect, "{kind}: {error:#}");
+            }
+        }
+    }
 }

@@ -28,18 +28,20 @@ use crate::reload::reloader::{ReloadTargets, Reloader};
 use crate::sealing::{SealLog, Sealing};
 use crate::start::banner::{self, Banner};
 use crate::start::certificate_watch::{self, CertificateWatch};
+use crate::start::clock_check::StoredTime;
+use crate::start::files::modes;
+use crate::start::files::owners::root_fault;
+use crate::start::files::valid_copy;
 use crate::start::logging::alert_channels;
 use crate::start::logging::logs::{access_lines, open_access, open_audit};
 use crate::start::logging::syslog;
 use crate::start::main_loop::{Logs, MainLoop};
-use crate::start::modes;
 use crate::start::pages;
 use crate::start::preparation::{raise_file_limit, reserve_port, small_pages, start_log};
 use crate::start::private_routes::{backups, drill_routes, operations, reload_route};
 use crate::start::self_audit::{self, ServerFacts};
 use crate::start::signals::{ReloadSignal, Signals, end_within};
 use crate::start::supervisor::Supervisor;
-use crate::start::valid_copy;
 use crate::start::validate::{is_fault, validate};
 use crate::tls::error::TlsError;
 use crate::tls::server_config::Tls;
@@ -56,6 +58,9 @@ const FIELD_KEYS_RELOAD_MS: u64 = 1_000;
 pub(crate) fn serve(sources: Sources, watch: bool) -> Result<()> {
     let reload_signal = ReloadSignal::catch()?;
     let settings = Settings::read(&sources)?;
+    if let Some(fault) = root_fault(&settings) {
+        return Err(fault.into());
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let findings = validate(&settings, clock.now())?;
     anyhow::ensure!(!findings.is_running, StoreError::InUse(settings.storage.database));
@@ -96,8 +101,8 @@ fn run(
 
     let audit = open_audit(&settings, &clock)?;
     let access = open_access(&settings)?;
-    let store = Arc::clone(&parts.store);
-    let setup_token = parts.setup_token.clone();
+    let (store, setup_token) = (Arc::clone(&parts.store), parts.setup_token.clone());
+    let newest_time = parts.newest_time;
     let desk = Arc::new(Desk::default());
     let facts = self_audit::attach(&desk, &settings, &*clock);
     let mut builder =
@@ -110,7 +115,7 @@ fn run(
     let running = builder.start()?;
     drop(reserved);
     facts.start(&settings, &found_weakenings, &running);
-    record_start(&settings, &found_weakenings, &audit, &*clock);
+    record_start(&settings, &found_weakenings, &audit, (&*clock, newest_time));
     let signals = Signals::catch(launch.reload_signal)?;
     print_banner(&settings, &running, tls.as_deref(), setup_token);
     let health = running.health();
@@ -206,6 +211,7 @@ struct Parts {
     roles: RoleRules,
     setup: Setup,
     setup_token: Option<Secret<String>>,
+    newest_time: Option<StoredTime>,
 }
 
 impl Parts {
@@ -221,14 +227,28 @@ impl Parts {
         let store = open_store(&settings.storage, feed.clone(), seal)?;
         let keys = SigningKeys::load_or_create(&settings.storage.data, now_unix_ms)?;
         let secret = ServerSecret::load_or_create(&settings.storage.data)?;
-        let (setup, setup_token, roles) = block_on(async {
-            feed.load(&store.load().await?);
+        let (setup, setup_token, roles, newest_time) = block_on(async {
+            let snapshot = store.load().await?;
+            feed.load(&snapshot);
+            let newest_time = StoredTime::newest(settings, &snapshot.access.sessions);
             let (setup, token) = Setup::prepare(&*store, &settings.storage.data).await?;
             let roles = numbered(&*store, &settings.gate.roles).await?;
             correct_names(&*store, &directory, &roles.table, clock.now()).await?;
-            anyhow::Ok((setup, token, roles))
+            anyhow::Ok((setup, token, roles, newest_time))
         })??;
-        Ok(Self { store, feed, directory, ring, seal_log, keys, secret, roles, setup, setup_token })
+        Ok(Self {
+            store,
+            feed,
+            directory,
+            ring,
+            seal_log,
+            keys,
+            secret,
+            roles,
+            setup,
+            setup_token,
+            newest_time,
+        })
     }
 
     fn assemble(
@@ -333,12 +353,20 @@ pub(crate) async fn numbered(
     Ok(configured.renumbered(table))
 }
 
-fn record_start(settings: &Settings, weakenings: &[Warning], audit: &Audit, clock: &dyn Clock) {
+fn record_start(
+    settings: &Settings,
+    weakenings: &[Warning],
+    audit: &Audit,
+    (clock, newest_time): (&dyn Clock, Option<StoredTime>),
+) {
     let mut record = Record::new(Code::SysStartup);
     record.outcome = Outcome::Success;
     let origins = settings.gate.origins.join(" ");
     record.detail = Some(format!("profile {}, origins {origins}", settings.profile.name()));
     audit.record(record, clock.now());
+    if let Some(newest_time) = newest_time {
+        newest_time.report_clock_behind(audit, clock.now());
+    }
     warn(weakenings);
     for danger in &settings.dangers {
         tracing::warn!(key = danger.key, danger = danger.text, "a promise is weakened");

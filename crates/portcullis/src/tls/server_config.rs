@@ -34,7 +34,7 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    fn new(read: ReadCertificate) -> Self {
+    pub(crate) fn new(read: ReadCertificate) -> Self {
         let until_unix_s = AtomicI64::new(read.validity.until_unix_s);
         Self { key: RwLock::new(Arc::new(read.key)), until_unix_s }
     }

@@ -1,4 +1,4 @@
-//! Backups that a kill or a full disk interrupts.
+//! Backups that a kill, or a disk of the server without space, interrupts.
 //! Never: a directory that a restore accepts.
 
 use std::path::{Path, PathBuf};
@@ -97,47 +97,6 @@ fn backup_that_would_fill_the_disk_of_the_server_is_rejected() {
     assert!(error.contains("store.min_free") && error.contains("free space on it"), "{error}");
     assert!(names(place.path()).is_empty());
     assert!(!server.data().join("backup-staging").exists());
-}
-
-/// A file system of 32 MiB at a folder.
-struct SmallDisk<'a>(&'a Path);
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _unmounted = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
-
-fn mount(folder: &Path) -> Option<SmallDisk<'_>> {
-    let mut command = Command::new("mount");
-    command.args(["-t", "tmpfs", "-o", "size=32m", "tmpfs"]).arg(folder);
-    let done = command.output().is_ok_and(|output| output.status.success());
-    done.then(|| SmallDisk(folder))
-}
-
-#[test]
-fn full_disk_of_a_backup_is_named_and_another_disk_can_be_used() {
-    let server = start();
-    let mut sender = Sender::new(&server);
-    sender.send_until(20);
-    let place = tempfile::tempdir().unwrap();
-    let Some(disk) = mount(place.path()) else {
-        eprintln!("SKIPPED: this machine does not allow mounting a file system of 32 MiB");
-        return;
-    };
-    let (filler, backup) = (disk.0.join("filler"), disk.0.join("backup"));
-    assert!(std::fs::write(&filler, vec![1; 64 * 1024 * 1024]).is_err(), "the disk is full");
-    let error = rejected(&server, &["backup", text(&backup)]);
-    assert!(error.contains("the disk of") && error.contains("is full: free space"), "{error}");
-    assert_eq!(names(disk.0), ["filler"]);
-    assert!(!server.data().join("backup-staging").exists());
-
-    std::fs::remove_file(&filler).unwrap();
-    done(&server, &["backup", text(&backup)]);
-    assert!(!server.data().join("backup-staging").exists());
-    let machine = other_machine();
-    let restore = ["restore", text(&backup)];
-    assert!(rejected(&machine, &restore).contains("field-keys.ring"), "the files are valid");
 }
 
 #[test]

@@ -10,7 +10,8 @@
 mod written; // what a backup has, and what a restored server has
 mod rejected; // backups and data directories that are rejected
 mod pages; // commands of the documentation
-mod interrupted; // kill -9, and disks without space
+mod interrupted; // kill -9, and a server without space
+mod disks; // other disks, also full ones
 mod earlier; // data directories of earlier versions
 mod upgraded; // data of each earlier version, started, backed up and restored
 mod later; // files of later versions

@@ -1,6 +1,8 @@
 //! Backups and data directories that a restore rejects, each with its name.
 //! Never: a file changed in the data directory by a restore that is rejected.
 
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use portcullis_test::{Config, TestServer};
@@ -149,6 +151,54 @@ fn directory_of_a_backup_is_new_or_empty_and_no_link() {
     assert_eq!(names(place.path()), ["empty", "file", "full", "link", "target"]);
     let output = server.operate(&["backup"], "");
     assert_eq!(output.status.code(), Some(2), "no directory");
+}
+
+#[test]
+fn directory_that_others_can_write_to_is_named_and_rejected_for_keys() {
+    let server = TestServer::start(env!("CARGO_BIN_EXE_portcullis"), &Config::default());
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let warned = |arguments: &[&str]| {
+        let output = server.operate(arguments, "");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {errors}");
+        errors
+    };
+    std::fs::create_dir_all(at("open/inner")).unwrap();
+    std::fs::create_dir_all(at("sticky/target")).unwrap();
+    let change = |name: &str, mode| set_permissions(at(name), Permissions::from_mode(mode));
+    change("open", 0o777).unwrap();
+    change("sticky", 0o1777).unwrap();
+    // The new directory takes the place of an empty one, with its own mode.
+    change("sticky/target", 0o777).unwrap();
+    let expect = format!(
+        "other users can write to {} (mode 777), and could replace the ",
+        at("open").display()
+    );
+    let (one, two, keys) = (at("open/one"), at("open/inner/two"), at("open/inner/keys"));
+    for arguments in [
+        ["backup", text(&one)].as_slice(),
+        &["backup", text(&two)],
+        &["backup", "--into", text(&at("open"))],
+    ] {
+        let errors = warned(arguments);
+        assert!(errors.contains(&format!("warning: {expect}backup")), "{errors}");
+    }
+    let (target, safe) = (at("sticky/target"), at("sticky/keys"));
+    let error = rejected(&server, &["backup", text(&target), "--keys", text(&keys)]);
+    let mend = format!("run chmod go-w {}, or name another", at("open").display());
+    assert!(error.contains(&format!("{expect}keys")) && error.contains(&mend), "{error}");
+    assert_eq!((names(&target).len(), keys.exists()), (0, false));
+    assert_eq!(warned(&["backup", text(&target), "--keys", text(&safe)]), "");
+    let mode = std::fs::metadata(&target).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o700);
+
+    let machine = other_machine();
+    let output = machine.operate(&["restore", text(&two), "--keys", text(&safe)], "");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let expect = format!("and could have replaced {}: compare it", two.display());
+    assert_eq!(errors.matches("warning: ").count(), 1, "{errors}");
+    assert!(output.status.success() && errors.contains(&expect), "{errors}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use portcullis_test::{Config, TestServer, until};
+use portcullis_test::{Config, TestServer, sign_up, until};
 
 /// A user and a group without an account of the server.
 const USER: (u32, u32) = (65_534, 65_533);
@@ -101,6 +101,61 @@ fn command_of_root_leaves_files_to_the_user_of_the_server() {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let expect = "it belongs to uid 0, and this user (uid 65534) cannot use it";
     assert!(errors.contains(expect) && errors.contains("chown -R 65534:65533 data"), "{errors}");
+}
+
+// Only root can have the directory of another user; `owners` has a test without root.
+#[test]
+fn start_as_root_with_the_directory_of_another_user_is_rejected() {
+    let mut server = start();
+    let data = server.data();
+    if metadata(&data).unwrap().uid() != 0 {
+        return;
+    }
+    assert!(server.terminate().success());
+    let folder = data.parent().unwrap();
+    let give = |owner: (u32, u32)| {
+        tree(folder).iter().for_each(|path| chown(path, Some(owner.0), Some(owner.1)).unwrap());
+    };
+    give(USER);
+    let before = tree(&data);
+    let output = server.operate(&["serve"], "");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("sudo -u '#65534' portcullis"), "{errors}");
+    assert_eq!((tree(&data), foreign(&data)), (before, Vec::new()));
+    let output = server.operate(&["check"], "");
+    let warnings = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{warnings}");
+    assert!(warnings.contains("--data: a start as root is rejected: "), "{warnings}");
+    assert_eq!(foreign(&data), Vec::<PathBuf>::new());
+    // A directory of root, as in a container.
+    give((0, 0));
+    drop(server.crash_and_restart());
+}
+
+#[test]
+fn check_of_a_killed_server_changes_no_file() {
+    let mut server = start();
+    let _ann = sign_up(&server, "ann");
+    server.kill();
+    let data = server.data();
+    let log = metadata(data.join("portcullis.db-wal")).unwrap();
+    assert!(log.len() > 0, "changes that are only in the log of SQLite");
+    let content = || {
+        let of = |path: PathBuf| {
+            let changed = metadata(&path).unwrap().modified().unwrap();
+            (changed, std::fs::read(&path).ok(), path)
+        };
+        let mut files: Vec<_> = tree(&data).into_iter().map(of).collect();
+        files.sort();
+        files
+    };
+    let before = content();
+    let output = server.operate(&["check"], "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(content() == before);
+    let server = server.crash_and_restart();
+    done(&server, &["user", "lock", "ann"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod advisories; // advisories about what the binary contains
 mod agreement; // configurations that `check` and `serve` reject alike
+mod clock; // a clock that was set back before a start
 mod init; // the first configuration of a server
 mod shipped; // every configuration of the documentation and the examples
 mod pipes; // readers that leave

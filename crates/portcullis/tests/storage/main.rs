@@ -9,6 +9,7 @@
 
 mod held; // another program holds the lock
 mod full; // the reserve of the disk is used up
+mod commands; // commands on a full disk
 mod commit; // the disk fails while a change is committed
 mod moved; // the database's files are moved or removed
 mod ready; // what `/ready` reports of it

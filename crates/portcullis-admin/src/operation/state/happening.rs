@@ -8,10 +8,10 @@ use portcullis_server::{PartyKind, RejectedParty};
 use serde_json::{Value, json};
 
 use crate::message::text::harmless;
-use crate::operation::state::blocked_parties::{ActiveBlock, BlockedParties};
-use crate::operation::state::remedy::{ban, block, block_before_tls, unblock, widen};
+use crate::operation::state::attack::blocked_parties::{ActiveBlock, BlockedParties};
+use crate::operation::state::attack::remedy::{ban, block, block_before_tls, unblock, widen};
+use crate::operation::state::attack::sources::{Source, SourceNetwork, sources};
 use crate::operation::state::sampler::ATTACK_PER_S;
-use crate::operation::state::sources::{Source, SourceNetwork, sources};
 
 /// The share of the strongest rule from which the others are not mentioned, in percent.
 const ALMOST_ALL_PERCENT: f64 = 90.0;

@@ -15,10 +15,10 @@ use crate::operation::call::Call;
 use crate::operation::connections::block::AddressBlock;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::{Desk, at};
-use crate::operation::state::blocked_parties::active_blocks;
+use crate::operation::state::attack::blocked_parties::active_blocks;
+use crate::operation::state::attack::offenders::{name, view};
 use crate::operation::state::happening::{EndedAttack, Guessing, Situation, describe};
 use crate::operation::state::load_state::pinned;
-use crate::operation::state::offenders::{name, view};
 use crate::operation::state::sampler::ATTACK_OVER_MS;
 use crate::operation::state::series_text::series_texts;
 

@@ -7,8 +7,8 @@ use portcullis_guard::CapacityCounts;
 use portcullis_model::{Now, TimeCounts};
 use portcullis_server::ServerStatus;
 
-use crate::operation::state::attack_blocks::AttackBlocks;
-use crate::operation::state::block_changes::BlockChanges;
+use crate::operation::state::attack::attack_blocks::AttackBlocks;
+use crate::operation::state::attack::block_changes::BlockChanges;
 
 /// Time between two samples.
 pub(crate) const EVERY_MS: u64 = 1_000;

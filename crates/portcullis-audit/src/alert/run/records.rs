@@ -82,8 +82,9 @@ pub(crate) fn engine_crash() -> Record {
     record
 }
 
-/// The clock of the machine was set.
-pub(crate) fn clock_step(step_ms: i64) -> Record {
+/// The record of a clock of the machine that was set.
+#[must_use]
+pub fn clock_step(step_ms: i64) -> Record {
     let mut record = Record::new(Code::ClockSkew);
     record.severity = Severity::Warning;
     record.outcome = Outcome::Success;

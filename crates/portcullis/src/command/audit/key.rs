@@ -8,7 +8,7 @@ use portcullis_audit::root_keys;
 
 use crate::command::installation::Installation;
 use crate::output::outln;
-use crate::start::output_files::CHAIN_CERTIFICATES;
+use crate::start::files::output_files::CHAIN_CERTIFICATES;
 
 /// Prints the key of each log of this installation, the newest last.
 pub(super) fn run(installation: &Installation) -> Result<()> {

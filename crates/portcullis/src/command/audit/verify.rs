@@ -13,7 +13,7 @@ use portcullis_audit::{
 
 use crate::command::installation::Installation;
 use crate::output::{counted, outln};
-use crate::start::output_files::CHAIN_CERTIFICATES;
+use crate::start::files::output_files::CHAIN_CERTIFICATES;
 
 /// The exit code when the log was changed.
 const TAMPERED: u8 = 3;

@@ -17,7 +17,7 @@ use crate::command::installation::Installation;
 use crate::command::running::private_request::operate;
 use crate::needed_keys::missing_fault;
 use crate::sealing::sealing_key;
-use crate::start::output_files::BACKUP_STAGING;
+use crate::start::files::output_files::BACKUP_STAGING;
 use crate::start::private_routes::backups::COPY_NAME;
 
 /// The name of the database in a backup.

@@ -13,6 +13,8 @@ use portcullis_store::write_out;
 use rustix::fs::OFlags;
 
 use super::manifest::{Digest, MANIFEST, Manifest, ManifestFile};
+use crate::output::{errln, shell_path};
+use crate::start::files::shared_directory::SharedDirectory;
 
 /// The part of the name of a directory that is not complete.
 pub(crate) const PARTIAL: &str = ".partial-";
@@ -274,6 +276,26 @@ pub(crate) fn check_targets(target: &Path, keys: Option<&Path>, data: &Path) -> 
         target.display(),
         keys.display()
     );
+    Ok(())
+}
+
+/// Rejects a directory of keys in which other users could replace them, and warns of such a
+/// directory for the backup: a daily backup must not stop for it.
+pub(crate) fn check_writers(target: &Path, keys: Option<&Path>, data: &Path) -> Result<()> {
+    if let Some(shared) = keys.and_then(|keys| SharedDirectory::find(parent(keys), data)) {
+        let path = shell_path(&shared.path);
+        bail!(
+            "{shared}, and could replace the keys: run chmod go-w {path}, or name another \
+             directory with --keys"
+        );
+    }
+    if let Some(shared) = SharedDirectory::find(parent(target), data) {
+        let path = shell_path(&shared.path);
+        errln!(
+            "warning: {shared}, and could replace the backup: run chmod go-w {path}, or name \
+             another directory"
+        );
+    }
     Ok(())
 }
 

@@ -12,8 +12,8 @@ use super::directory::NewDirectory;
 use crate::acme::authority::account::ACCOUNT_FILE;
 use crate::acme::stored::CERTIFICATE_FILE;
 use crate::config::{Settings, input_files};
+use crate::start::files::output_files::CHAIN_STATE;
 use crate::start::logging::log_key;
-use crate::start::output_files::CHAIN_STATE;
 
 /// The keys that open sealed fields.
 pub(crate) const FIELD_KEYS: &str = "field-keys.ring";

@@ -10,7 +10,7 @@ use portcullis_audit::{LINE_MAX_BYTES, clock_path, list_log_files};
 
 use super::directory::NewDirectory;
 use crate::config::Settings;
-use crate::start::output_files::{CHAIN_CERTIFICATES, LOG_NUMBERS};
+use crate::start::files::output_files::{CHAIN_CERTIFICATES, LOG_NUMBERS};
 
 /// The folder of the log in a backup.
 pub(crate) const LOG_FOLDER: &str = "log";

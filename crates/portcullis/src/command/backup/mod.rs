@@ -20,7 +20,7 @@ use portcullis_server::random_id;
 use portcullis_store::OperatorActionKind;
 
 use self::database::copy_database;
-use self::directory::{NewDirectory, check_targets};
+use self::directory::{NewDirectory, check_targets, check_writers};
 use self::keep::{NAME_START, keep_newest};
 use self::keys::{check_unchanged, copy_chain_state, copy_keys, key_ids};
 use self::log_files::copy_log;
@@ -29,7 +29,7 @@ use super::installation::Installation;
 use super::restore::mark::check_finished;
 use crate::needed_keys::inspect_field_keys;
 use crate::output::{counted, errln, outln};
-use crate::start::output_files::{CHAIN_CERTIFICATES, LAST_BACKUP};
+use crate::start::files::output_files::{CHAIN_CERTIFICATES, LAST_BACKUP};
 
 /// The name of the configuration file in a backup.
 pub(crate) const CONFIGURATION: &str = "portcullis.toml";
@@ -59,6 +59,7 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
     let settings = &installation.settings;
     let (target, further) = target(arguments, &time)?;
     check_targets(&target, arguments.keys.as_deref(), &settings.storage.data)?;
+    check_writers(&target, arguments.keys.as_deref(), &settings.storage.data)?;
     leave_processor_to_the_server();
     let mut backup = NewDirectory::create(&target)?.with_further_names(further);
     let mut keys = arguments.keys.as_deref().map(NewDirectory::create).transpose()?;

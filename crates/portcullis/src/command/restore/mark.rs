@@ -13,7 +13,7 @@ use portcullis_server::random_id;
 use serde::{Deserialize, Serialize};
 
 use crate::command::backup::directory::{give_to_owner, parent, sync_directory};
-use crate::start::output_files::RESTORE_MARK;
+use crate::start::files::output_files::RESTORE_MARK;
 
 /// The end of the name of a file that an interrupted restore has put into its place.
 const UNDONE: &str = ".undone";

@@ -20,7 +20,8 @@ use super::backup::CONFIGURATION;
 use super::backup::manifest::Content;
 use super::installation::Installation;
 use crate::config::StorageSettings;
-use crate::output::{counted, outln};
+use crate::output::{counted, errln, outln};
+use crate::start::files::shared_directory::SharedDirectory;
 use crate::start::preparation::prepare_directory;
 
 /// Names that an empty data directory may have.
@@ -50,6 +51,7 @@ pub(super) fn run(installation: &Installation, arguments: &RestoreArguments) -> 
     let keys = arguments.keys.as_deref();
     let keys = keys.map(|keys| BackupSource::open(keys, Content::Keys)).transpose()?;
     let storage = &installation.settings.storage;
+    warn_of_writers(arguments, &storage.data);
     prepare_directory(&storage.data)?;
     // Until the end, no server can start.
     let _stopped = StoppedDatabase::lock(&storage.database)?;
@@ -71,6 +73,19 @@ pub(super) fn run(installation: &Installation, arguments: &RestoreArguments) -> 
         outln!("aside     replaced files are in {}; delete them later", aside.display())?;
     }
     print_rest(&backup, keys.as_ref())
+}
+
+/// Warns of directories in which other users could have replaced what is restored.
+fn warn_of_writers(arguments: &RestoreArguments, data: &Path) {
+    for directory in std::iter::once(&arguments.directory).chain(&arguments.keys) {
+        if let Some(shared) = SharedDirectory::find(directory, data) {
+            errln!(
+                "warning: {shared}, and could have replaced {}: compare it with a copy that only \
+                 you can change",
+                directory.display()
+            );
+        }
+    }
 }
 
 /// Rejects a data directory with files, so that no data are replaced by mistake.

@@ -24,7 +24,7 @@ use crate::command::backup::log_files::{LOG_FOLDER, LOG_STATE};
 use crate::command::installation::{Installation, operator};
 use crate::output::errln;
 use crate::sealing::sealing_key;
-use crate::start::output_files::CHAIN_STATE;
+use crate::start::files::output_files::CHAIN_STATE;
 
 /// The directory, in the data directory.
 pub(super) const STAGING: &str = "restore-staging";

@@ -14,7 +14,7 @@ use crate::command::installation::Installation;
 use crate::command::user::read_time;
 use crate::config::Receiver;
 use crate::output::{errln, outln, shell_word};
-use crate::start::output_files::ALERT_DELIVERIES;
+use crate::start::files::output_files::ALERT_DELIVERIES;
 use crate::start::wiring::block_on;
 
 /// `portcullis alert …`.

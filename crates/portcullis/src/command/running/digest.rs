@@ -7,7 +7,7 @@ use portcullis_admin::{ReportFiles, digest_id, send_letter, write_digest};
 use crate::command::installation::Installation;
 use crate::config::Receiver;
 use crate::output::outln;
-use crate::start::output_files::AUDIT_REPORTS;
+use crate::start::files::output_files::AUDIT_REPORTS;
 use crate::start::wiring::block_on;
 
 /// Writes the digest and sends it by each mail channel.

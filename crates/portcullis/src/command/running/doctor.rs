@@ -19,7 +19,7 @@ use crate::config::weakenings;
 use crate::doctor::examination::{Addresses, Examination, ServerState};
 use crate::doctor::examine::examine;
 use crate::output::{errln, outln};
-use crate::start::output_files::AUDIT_REPORTS;
+use crate::start::files::output_files::AUDIT_REPORTS;
 use crate::start::wiring::is_configuration_fault;
 
 /// The exit code when something needs care now.

@@ -8,7 +8,7 @@ use portcullis_audit::parse_utc;
 
 use crate::config::Profile;
 use crate::doctor::examination::Examination;
-use crate::start::output_files::LAST_BACKUP;
+use crate::start::files::output_files::LAST_BACKUP;
 
 const DAY_MS: i64 = 24 * 60 * 60_000;
 /// A backup is needed within this time.

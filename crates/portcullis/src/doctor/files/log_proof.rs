@@ -9,7 +9,7 @@ use portcullis_audit::{
 };
 
 use crate::doctor::examination::Examination;
-use crate::start::output_files::CHAIN_CERTIFICATES;
+use crate::start::files::output_files::CHAIN_CERTIFICATES;
 
 /// A server that runs for so long has signed a note in the last minutes.
 const NOTES_AFTER_MS: u64 = 300_000;

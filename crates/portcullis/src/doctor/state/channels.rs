@@ -7,7 +7,7 @@ use portcullis_admin::{CheckBuilder, LiveFacts, read_deliveries};
 
 use crate::config::Profile;
 use crate::doctor::examination::Examination;
-use crate::start::output_files::ALERT_DELIVERIES;
+use crate::start::files::output_files::ALERT_DELIVERIES;
 
 const DAY_MS: i64 = 24 * 60 * 60_000;
 /// A channel has to deliver something in this time.

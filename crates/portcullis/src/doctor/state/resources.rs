@@ -1,11 +1,10 @@
 //! D9: open files, memory and the clock of the server.
 //! Never: the limits of the command in place of those of the server.
 
-use std::collections::VecDeque;
 use std::fs::read_to_string;
 
 use portcullis_admin::CheckBuilder;
-use portcullis_audit::{line_time, list_log_files, parse_utc};
+use portcullis_audit::newest_time;
 use portcullis_model::{Clock, Now, SystemClock};
 use portcullis_server::memory_max_bytes;
 use rustix::process::{Resource, getrlimit};
@@ -14,8 +13,6 @@ use crate::doctor::examination::Examination;
 
 /// A record may be so much newer than the clock says.
 const AHEAD_MAX_MS: i64 = 5_000;
-/// The clock is compared with so many of the last lines.
-const LINES: usize = 64;
 /// The server needs care when it uses more of its memory than this part, in percent.
 const MEMORY_WARNING_PERCENT: u64 = 80;
 /// It needs care now.
@@ -35,7 +32,7 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
     } else {
         check.skip(format!("open files and memory: {}", examination.why_no_facts()));
     }
-    let newest_ms = newest_record_ms(examination);
+    let newest_ms = newest_time(&examination.settings.audit.file).ok().flatten();
     // Read after the record: the checks before this one can take long.
     check_clock(newest_ms, SystemClock::start().now(), check);
 }
@@ -95,40 +92,6 @@ fn resident_bytes() -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
-/// The newest time in the last lines of the security log, whose order is not that of their times.
-fn newest_record_ms(examination: &Examination<'_>) -> Option<i64> {
-    let files = list_log_files(&examination.settings.audit.file).ok()?;
-    for file in files.iter().rev() {
-        let mut lines = file.lines().ok()??;
-        let mut last = LastTimes::default();
-        while let Ok(Some(line)) = lines.next_complete() {
-            last.add(line_time(line.bytes).and_then(parse_utc));
-        }
-        if let Some(newest) = last.newest() {
-            return Some(newest);
-        }
-    }
-    None
-}
-
-/// The times of the last lines.
-#[derive(Debug, Default)]
-struct LastTimes(VecDeque<i64>);
-
-impl LastTimes {
-    fn add(&mut self, unix_ms: Option<i64>) {
-        let Some(unix_ms) = unix_ms else { return };
-        if self.0.len() == LINES {
-            self.0.pop_front();
-        }
-        self.0.push_back(unix_ms);
-    }
-
-    fn newest(&self) -> Option<i64> {
-        self.0.iter().copied().max()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use portcullis_admin::{CheckId, CheckResult};
@@ -139,18 +102,6 @@ mod tests {
         let mut check = CheckBuilder::new(CheckId::D9);
         run(&mut check);
         check.finish().result
-    }
-
-    #[test]
-    fn newest_time_is_that_of_the_last_lines_in_any_order() {
-        let mut times = LastTimes::default();
-        assert_eq!(times.newest(), None);
-        for time in [Some(9), None, Some(7)] {
-            times.add(time);
-        }
-        assert_eq!(times.newest(), Some(9), "written out of order");
-        (1..=64).for_each(|time| times.add(Some(time)));
-        assert_eq!(times.newest(), Some(64), "older lines do not count");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use portcullis_model::{Clock, Namespace};
 use portcullis_server::Builder;
 
 use crate::config::{Receiver, Settings};
-use crate::start::output_files::{ALERT_DELIVERIES, ALERT_SPOOL};
+use crate::start::files::output_files::{ALERT_DELIVERIES, ALERT_SPOOL};
 
 /// Starts the channels, and gives the engine its sinks.
 pub(crate) fn start(

@@ -9,8 +9,8 @@ use portcullis_guard::Trace;
 use portcullis_model::{Clock, Code};
 
 use crate::config::Settings;
+use crate::start::files::output_files::{ACCESS_NUMBERS, ALERT_STATE, LOG_NUMBERS};
 use crate::start::logging::log_key;
-use crate::start::output_files::{ACCESS_NUMBERS, ALERT_STATE, LOG_NUMBERS};
 
 /// Maximum number of access lines that wait to be written.
 const ACCESS_QUEUE_MAX: usize = 65_536;

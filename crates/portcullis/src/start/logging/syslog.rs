@@ -9,7 +9,7 @@ use portcullis_model::Clock;
 use portcullis_server::Builder;
 
 use crate::config::Settings;
-use crate::start::output_files::SYSLOG_POSITION;
+use crate::start::files::output_files::SYSLOG_POSITION;
 
 /// The name of this machine, as the kernel has it.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::config::{Settings, StorageSettings};
-use crate::start::output_files::{BACKUP_STAGING, LAST_BACKUP};
+use crate::start::files::output_files::{BACKUP_STAGING, LAST_BACKUP};
 
 /// The file of the copy, in its directory.
 pub(crate) const COPY_NAME: &str = "portcullis.db";

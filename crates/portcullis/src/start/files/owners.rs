@@ -1,4 +1,4 @@
-//! Finds files of the server that its user cannot use, because another user owns them.
+//! Finds files of the server that its user cannot use, or could not after a start as root.
 //! Never: a file opened or changed.
 
 use std::fs::Metadata;
@@ -9,10 +9,14 @@ use rustix::fs::{Access, access};
 use rustix::process::{getegid, geteuid};
 
 use crate::config::{ConfigError, Settings};
-use crate::start::output_files::server_files;
+use crate::output::shell_path;
+use crate::start::files::output_files::server_files;
 
 /// Files that an error names; the command for all of them is in the documentation.
 const NAMED_MAX: usize = 8;
+
+/// The user id of root.
+const ROOT: u32 = 0;
 
 /// A file of another user.
 struct ForeignFile {
@@ -39,6 +43,33 @@ pub(crate) fn inspect_owners(settings: &Settings) -> Result<(), ConfigError> {
         Some(fault) => Err(fault),
         None => Ok(()),
     }
+}
+
+/// The fault of a start as root with the data directory of another user: its log and its keys would
+/// belong to root, so the server of that user could not start any more.
+///
+/// A container that runs as root has a directory of root.
+pub(crate) fn root_fault(settings: &Settings) -> Option<ConfigError> {
+    let data = &settings.storage.data;
+    let owner = std::fs::metadata(data).ok()?.uid();
+    fault_of_root(data, geteuid().as_raw(), owner)
+}
+
+fn fault_of_root(data: &Path, user: u32, owner: u32) -> Option<ConfigError> {
+    if user != ROOT || owner == ROOT {
+        return None;
+    }
+    let why = format!(
+        "it belongs to uid {owner}, and root would leave files in it that a server of this user \
+         cannot read"
+    );
+    let mend = format!(
+        "start the server as this user: systemctl start portcullis, sudo -u '#{owner}' \
+         portcullis, or {owner} as the user of the container. If root is to run it from now on, \
+         run: chown -R 0:0 {}",
+        shell_path(data)
+    );
+    Some(ConfigError::file("the data directory", data, why, &mend))
 }
 
 /// The file, if another user owns it and this one cannot read it.
@@ -86,6 +117,23 @@ mod tests {
         );
         let two = text(&[file("/d/a", 1000), file("/d/b", 0)]).unwrap();
         assert!(two.contains("uid 1000") && two.ends_with("chown 998:997 /d/a /d/b"), "{two}");
+    }
+
+    #[test]
+    fn root_is_rejected_with_the_directory_of_another_user_only() {
+        let text = |user, owner| {
+            fault_of_root(Path::new("/d"), user, owner).map(|fault| fault.to_string())
+        };
+        for (user, owner) in [(0, 0), (998, 998), (998, 0), (998, 1000)] {
+            assert_eq!(text(user, owner), None, "{user} {owner}");
+        }
+        assert_eq!(
+            text(0, 998).unwrap(),
+            "the data directory is /d: it belongs to uid 998, and root would leave files in it \
+             that a server of this user cannot read; start the server as this user: systemctl \
+             start portcullis, sudo -u '#998' portcullis, or 998 as the user of the container. If \
+             root is to run it from now on, run: chown -R 0:0 /d"
+        );
     }
 
     #[test]

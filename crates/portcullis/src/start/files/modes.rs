@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Settings, Warning};
-use crate::start::output_files::{
+use crate::start::files::output_files::{
     ALERT_SPOOL, ALERT_STATE, CHAIN_STATE, LOG_NUMBERS, SYSLOG_POSITION, database_files,
 };
 use crate::start::preparation::prepare_directory;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use portcullis_model::Now;
 use portcullis_server::Services;
 
-use crate::operation::state::blocked_parties::{ActiveBlock, block_covering};
+use crate::operation::state::attack::blocked_parties::{ActiveBlock, block_covering};
 
 /// Networks that are kept, the first ones of an attack.
 const NETWORKS_MAX: usize = 64;

@@ -6,8 +6,8 @@ use portcullis_model::{BlockScope, rule_text};
 use portcullis_server::RejectedParty;
 use serde_json::{Value, json};
 
-use crate::operation::state::blocked_parties::ActiveBlock;
-use crate::operation::state::sources::SourceNetwork;
+use crate::operation::state::attack::blocked_parties::ActiveBlock;
+use crate::operation::state::attack::sources::SourceNetwork;
 
 /// Seconds for which a block or a ban is offered.
 const DURATION_S: u64 = 3_600;

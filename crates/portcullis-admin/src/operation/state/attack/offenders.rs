@@ -13,8 +13,8 @@ use crate::message::text::harmless;
 use crate::operation::call::Call;
 use crate::operation::contract::{Operation, READ};
 use crate::operation::desk::Desk;
-use crate::operation::state::blocked_parties::active_block;
-use crate::operation::state::network_clients::{NetworkClients, network_clients};
+use crate::operation::state::attack::blocked_parties::active_block;
+use crate::operation::state::attack::network_clients::{NetworkClients, network_clients};
 
 /// Most offenders of an answer.
 const OFFENDERS_MAX: usize = 20;

@@ -8,7 +8,7 @@ use portcullis_seal::private_file;
 use portcullis_server::random_id;
 
 use crate::config::{ConfigError, Settings, Sources};
-use crate::start::output_files::VALID_COPY;
+use crate::start::files::output_files::VALID_COPY;
 
 /// Writes the copy. Without it, commands only work while the configuration file is valid.
 pub(crate) fn keep(settings: &Settings) {
