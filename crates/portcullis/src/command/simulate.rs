@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::demand::Demand;
 use super::installation::Installation;
-use crate::output::OutputError;
+use crate::output::{OutputError, print};
 
 /// Longest line that is read, in bytes.
 const LINE_MAX_BYTES: usize = 64 * 1024;
@@ -72,10 +72,10 @@ pub(super) fn run(mut installation: Installation, trace: &Path) -> Result<()> {
             trace.display()
         );
     }
-    let mut out = std::io::stdout().lock();
-    report.print(&mut out).map_err(OutputError::from)?;
-    report.demand.print(&mut out).map_err(OutputError::from)?;
-    Ok(out.flush().map_err(OutputError::from)?)
+    let mut text = Vec::new();
+    report.print(&mut text).map_err(OutputError::from)?;
+    report.demand.print(&mut text).map_err(OutputError::from)?;
+    Ok(print(format_args!("{}", String::from_utf8_lossy(&text)))?)
 }
 
 /// Replays all lines. A restart of the server begins with empty limits.
