@@ -12,9 +12,10 @@ use portcullis_model::Now;
 use portcullis_seal::Keyring;
 use portcullis_store::{
     DeleteUserOutcome, DeleteUserRequest, LogOutSummary, OperatorActionKind, SqliteOperatorStore,
-    check_copy, deleted_users, migrate_copy, missing_keys_of_copy,
+    check_copy, check_schema, deleted_users, migrate_copy, missing_keys_of_copy,
 };
 
+use super::log_names;
 use super::source::BackupSource;
 use crate::command::backup::CONFIGURATION;
 use crate::command::backup::database::DATABASE;
@@ -67,6 +68,9 @@ impl Staging {
         created.with_context(|| format!("cannot create {}", directory.display()))?;
         let keeps_log = fs::symlink_metadata(&installation.settings.audit.file).is_ok();
         let mut staging = Self { directory, files: Vec::new(), keeps_log, ring: None };
+        if !keeps_log {
+            log_names::check(&installation.settings, &backup.manifest)?;
+        }
         for file in &backup.manifest.files {
             match staging.target(installation, &file.name) {
                 Some(to) => {
@@ -170,6 +174,7 @@ impl Staging {
         let database = database.context("the backup has no database: use another backup")?;
         let shown = backup.path(DATABASE);
         let unusable = || format!("{} cannot be used: use another backup", shown.display());
+        check_schema(database).with_context(unusable)?;
         let schema = check_copy(database).with_context(unusable)?;
         let noted = backup.manifest.schema;
         ensure!(schema == noted, "{}: schema {schema}, not {noted}", unusable());
