@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::demand::Demand;
 use super::installation::Installation;
+use super::owner_rights::as_caller;
 use crate::output::{OutputError, print};
 
 /// Longest line that is read, in bytes.
@@ -64,7 +65,8 @@ pub(super) struct SimulationReport {
 /// Replays a trace with the configured limits, and prints the report.
 pub(super) fn run(mut installation: Installation, trace: &Path) -> Result<()> {
     installation.settings.settle_anywhere();
-    let file = File::open(trace).with_context(|| format!("cannot open {}", trace.display()))?;
+    let file = as_caller(|| File::open(trace))?;
+    let file = file.with_context(|| format!("cannot open {}", trace.display()))?;
     let report = replay(BufReader::new(file), &installation.settings.gate)?;
     if report.counted == 0 {
         bail!(

@@ -10,6 +10,7 @@ use portcullis_store::{StoreError, newest_schema};
 
 use crate::command::backup::directory::{check_complete, copy_file, hash_file, open_plain, parent};
 use crate::command::backup::manifest::{Content, Manifest, ManifestFile};
+use crate::command::owner_rights::as_caller;
 
 /// A directory of a backup, or of its keys.
 pub(super) struct BackupSource {
@@ -19,9 +20,11 @@ pub(super) struct BackupSource {
 
 impl BackupSource {
     /// Reads the manifest; the content must be the expected one.
+    ///
+    /// The directory can be one that only the caller of the command can read.
     pub(super) fn open(directory: &Path, content: Content) -> Result<Self> {
         check_complete(directory)?;
-        let manifest = Manifest::read(directory)?;
+        let manifest = as_caller(|| Manifest::read(directory))??;
         let found = manifest.content;
         if found != content {
             let (shown, found, expect) = (directory.display(), found.name(), content.name());
@@ -55,7 +58,7 @@ impl BackupSource {
 
     /// Opens a file, of which at most one byte more is read than its manifest says.
     fn open_file(&self, file: &ManifestFile) -> Result<impl Read> {
-        let opened = self.open_in_folder(&self.path(&file.name))?;
+        let opened = as_caller(|| self.open_in_folder(&self.path(&file.name)))??;
         Ok(opened.take(file.bytes.saturating_add(1)))
     }
 

@@ -23,6 +23,7 @@ use crate::command::backup::directory::{give_to_owner, parent};
 use crate::command::backup::keys::{FIELD_KEYS, KEY_FILES, key_ids};
 use crate::command::backup::log_files::{LOG_FOLDER, LOG_STATE};
 use crate::command::installation::{Installation, operator};
+use crate::command::owner_rights::as_caller;
 use crate::output::errln;
 use crate::sealing::sealing_key;
 use crate::start::output_files::CHAIN_STATE;
@@ -107,7 +108,7 @@ impl Staging {
             keys.copy(file, &from)?;
             give_to_owner(&from, data)?;
             match file.name.as_str() {
-                CHAIN_STATE => check_chain_state(keys)?,
+                CHAIN_STATE => as_caller(|| check_chain_state(keys))??,
                 FIELD_KEYS => self.ring = self.read_ring(&from)?,
                 _ => {}
             }
