@@ -53,7 +53,7 @@ pub use output::Output;
 pub use read::follower::{Follower, NumberedLine};
 pub use read::line_reader::{LINE_MAX_BYTES, LineEnd, LineReader, LogLine};
 pub use read::line_text::{line_sequence, line_time};
-pub use read::log_files::{LogFile, count_old_renamed_files, list_log_files};
+pub use read::log_files::{LogFile, count_old_renamed_files, is_log_name, list_log_files};
 pub use read::newest_time::newest_time;
 pub use read::reference::find_reference;
 pub use record::address::AddressForm;

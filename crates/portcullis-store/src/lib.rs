@@ -50,7 +50,9 @@ pub use rows::users::{
 };
 pub use rows::write_fence::WriteFence;
 pub use sqlite::account_tables::user_change::LogOutSummary;
-pub use sqlite::copy::check::{check_copy, deleted_users, migrate_copy, newest_schema};
+pub use sqlite::copy::check::{
+    check_copy, check_schema, deleted_users, migrate_copy, newest_schema,
+};
 pub use sqlite::copy::progress::{CopyProgress, CopyState};
 pub use sqlite::copy::stopped::StoppedDatabase;
 pub use sqlite::copy::write_out::write_out;

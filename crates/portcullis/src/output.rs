@@ -1,5 +1,6 @@
 //! Prints the output of commands on standard output and standard error.
-//! Never: a panic because the reader of a pipe has closed it (`portcullis check | head -1`).
+//! Never: a panic because the reader of a pipe has closed it (`portcullis check | head -1`), or a
+//! character that changes the terminal.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
@@ -20,13 +21,42 @@ impl OutputError {
 /// Prints on standard output.
 pub(crate) fn print(text: fmt::Arguments<'_>) -> Result<(), OutputError> {
     let mut out = io::stdout().lock();
-    out.write_fmt(text)?;
+    out.write_all(shown(text).as_bytes())?;
     Ok(out.flush()?)
 }
 
 /// Prints on standard error; when that is closed, the text is dropped.
 pub(crate) fn print_error(text: fmt::Arguments<'_>) {
-    let _closed = io::stderr().lock().write_fmt(text);
+    let _closed = io::stderr().lock().write_all(shown(text).as_bytes());
+}
+
+/// The text with escapes in place of characters that control a terminal or change the direction of
+/// text (Unicode, UAX 9). A file, a backup or another server can contain them.
+///
+/// In JSON, which has none of them below U+0080, the escapes mean the same characters.
+fn shown(text: fmt::Arguments<'_>) -> String {
+    let text = text.to_string();
+    if text.contains(is_harmful) { escaped(&text) } else { text }
+}
+
+/// The text with these escapes.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len() + 64);
+    for letter in text.chars() {
+        if is_harmful(letter) {
+            safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe
+}
+
+fn is_harmful(letter: char) -> bool {
+    let is_line = matches!(letter, '\n' | '\t');
+    let is_direction = matches!(letter, '\u{61c}' | '\u{200e}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    is_direction || (letter.is_control() && !is_line)
 }
 
 /// A text as one word of a shell: in single quotes, unless it has only harmless characters.
@@ -64,3 +94,24 @@ macro_rules! errln {
 }
 
 pub(crate) use {errln, outln};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_change_a_terminal_are_escaped() {
+        for (text, expect) in [
+            ("one\n\ttwo \u{e4}\u{1f600}", "one\n\ttwo \u{e4}\u{1f600}"),
+            ("a\u{1b}[2Jb", "a\\u001b[2Jb"),
+            ("a\rb\u{7}\u{8}\u{7f}\0", "a\\u000db\\u0007\\u0008\\u007f\\u0000"),
+            ("\u{9b}31m\u{202e}\u{2066}", "\\u009b31m\\u202e\\u2066"),
+        ] {
+            assert_eq!(shown(format_args!("{text}")), expect, "{text:?}");
+        }
+        let json = serde_json::json!({ "name": "\u{1b}\u{9b}\u{202e}\u{7f}\"x" });
+        let printed = shown(format_args!("{json}"));
+        assert!(printed.is_ascii());
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap(), json);
+    }
+}

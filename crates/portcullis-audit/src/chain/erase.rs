@@ -16,7 +16,7 @@ use crate::files::file_id::FileId;
 use crate::files::path::{folder_of, with_suffix};
 use crate::files::rotation_request::{RotationOutcome, rotate_from_outside};
 use crate::files::segment::Naming;
-use crate::files::segment_lock::{SegmentLock, keep_owner};
+use crate::files::segment_lock::{NO_LINK, SegmentLock, keep_owner};
 use crate::read::line_reader::{LineEnd, LineReader, is_compressed};
 use crate::read::line_text::line_sequence;
 use crate::read::log_files::renamed_files;
@@ -185,7 +185,7 @@ impl Erasure {
     fn rewrite(&self, path: &Path) -> io::Result<()> {
         let part = with_suffix(path, ".part");
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
+        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(NO_LINK);
         let out = options.open(&part)?;
         let before = std::fs::metadata(path)?;
         keep_owner(&out, &before)?;

@@ -13,7 +13,7 @@ use crate::files::file_id::FileId;
 use crate::files::last_number::TAIL_BYTES;
 use crate::files::path::with_suffix;
 use crate::files::segment::Naming;
-use crate::files::segment_lock::keep_owner;
+use crate::files::segment_lock::{NO_LINK, keep_owner};
 use crate::read::line_reader::LineReader;
 use crate::read::line_text::line_sequence;
 
@@ -87,7 +87,9 @@ pub(crate) fn rotate_from_outside(
 fn ask_server(naming: &Naming, file: &File) -> io::Result<RotationOutcome> {
     let (log, path) = (naming.open(), request_path(naming));
     let id = FileId::of(&file.metadata()?);
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(NO_LINK);
+    options.open(&path)?;
     let _request = RotationRequest(path);
     for _ in 0..PAUSES_MAX {
         std::thread::sleep(PAUSE);
@@ -120,7 +122,8 @@ fn close_file(naming: &Naming, file: &File, now_unix_ms: i64) -> io::Result<()> 
     }
     let part = with_suffix(&log, ".part");
     let mut options = OpenOptions::new();
-    let mut rest = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(NO_LINK);
+    let mut rest = options.open(&part)?;
     rest.write_all(&torn)?;
     keep_owner(&rest, &metadata)?;
     rest.sync_all()?;

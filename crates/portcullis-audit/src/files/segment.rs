@@ -117,7 +117,8 @@ impl Naming {
         Ok(segments)
     }
 
-    fn parse(&self, name: &str) -> Option<Segment> {
+    /// The closed file with this name; `None` if it is another one.
+    pub(crate) fn parse(&self, name: &str) -> Option<Segment> {
         let (plain, compressed) = match name.strip_suffix(".gz") {
             Some(plain) => (plain, true),
             None => (name, false),

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use crate::clock_trust::clock_path;
 use crate::files::file_id::FileId;
 use crate::files::path::{file_name, folder_of, with_suffix};
 use crate::files::segment::{Naming, compact_days_before, compact_utc};
@@ -189,18 +190,12 @@ pub(crate) fn renamed_files(log: &Path) -> io::Result<Vec<LogFile>> {
     for entry in folder_of(log).read_dir()? {
         let entry = entry?;
         let other = entry.file_name();
-        let Some(suffix) = other.to_str().and_then(|other| other.strip_prefix(&name)) else {
+        let Some(compressed) = other.to_str().and_then(|other| renamed(&name, other)) else {
             continue;
         };
-        let (plain, compressed) = match suffix.strip_suffix(".gz") {
-            Some(plain) => (plain, true),
-            None => (suffix, false),
-        };
-        let digits = plain.strip_prefix(['.', '-']).unwrap_or_default();
-        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
         // Another program may have removed it meanwhile.
         let Ok(metadata) = entry.metadata() else { continue };
-        if digits.is_empty() || !is_number || !metadata.is_file() || metadata.size() == 0 {
+        if !metadata.is_file() || metadata.size() == 0 {
             continue;
         }
         let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -214,6 +209,28 @@ pub(crate) fn renamed_files(log: &Path) -> io::Result<Vec<LogFile>> {
         });
     }
     Ok(files)
+}
+
+/// Whether a file that another program renamed is compressed; `None` if the name is another one.
+fn renamed(log: &str, name: &str) -> Option<bool> {
+    let suffix = name.strip_prefix(log)?;
+    let (plain, compressed) = match suffix.strip_suffix(".gz") {
+        Some(plain) => (plain, true),
+        None => (suffix, false),
+    };
+    let digits = plain.strip_prefix(['.', '-']).unwrap_or_default();
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    (!digits.is_empty() && is_number).then_some(compressed)
+}
+
+/// Whether a file beside the log with the name `log` belongs to it: the open file, its clock, and
+/// closed and renamed files.
+#[must_use]
+pub fn is_log_name(log: &str, name: &str) -> bool {
+    let path = Path::new(log);
+    let is_clock = file_name(&clock_path(path)) == name;
+    let is_closed = Naming::of(path).parse(name).is_some();
+    name == log || is_clock || is_closed || renamed(log, name).is_some()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use portcullis_model::{Clock, Now, RoleTable, Secret, SystemClock};
 use portcullis_seal::Keyring;
 use portcullis_store::{FieldSeal, SqliteOperatorStore};
 
+use super::owner_rights;
 use super::restore::mark::check_finished;
 use crate::config::{Settings, Sources};
 use crate::output::{errln, shell_path};
@@ -62,8 +63,18 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// Reads the settings of a server whose files this user can use.
+    /// Reads the settings of a server whose files this user can use. From then on, a command of
+    /// root has the rights of the owner of the data directory.
     pub(crate) fn read(arguments: &InstallationArguments) -> Result<Self> {
+        let installation = Self::read_any(arguments)?;
+        owner_rights::take(&installation.settings.storage.data)?;
+        inspect_owners(&installation.settings)?;
+        Ok(installation)
+    }
+
+    /// Reads the settings for a command that keeps the rights of root, because it writes into
+    /// directories that only root can use. It follows no link of the data directory.
+    pub(crate) fn read_with_own_rights(arguments: &InstallationArguments) -> Result<Self> {
         let installation = Self::read_any(arguments)?;
         inspect_owners(&installation.settings)?;
         Ok(installation)
@@ -89,9 +100,10 @@ impl Installation {
         Ok(Self { settings, clock: Arc::new(SystemClock::start()) })
     }
 
-    /// Reads the configuration.
+    /// Reads the configuration; the rights are those of [`Installation::read`].
     pub(crate) fn read_valid(arguments: &InstallationArguments) -> Result<Self> {
         let settings = Settings::read(&arguments.sources())?;
+        owner_rights::take(&settings.storage.data)?;
         Ok(Self { settings, clock: Arc::new(SystemClock::start()) })
     }
 

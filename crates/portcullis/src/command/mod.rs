@@ -3,6 +3,7 @@
 
 pub(crate) mod running; // commands that send requests to a running server
 mod installation; // the server that a command is about
+mod owner_rights; // the rights of a command that root runs
 mod access; // portcullis access
 mod user; // portcullis user
 mod block; // portcullis block
@@ -129,7 +130,7 @@ pub(crate) fn alert(server: &InstallationArguments, command: &AlertCommand) -> R
 
 /// Runs `portcullis backup`.
 pub(crate) fn backup(server: &InstallationArguments, arguments: &BackupArguments) -> Result<()> {
-    backup::run(&Installation::read(server)?, arguments)
+    backup::run(&Installation::read_with_own_rights(server)?, arguments)
 }
 
 /// Runs `portcullis capacity`.

@@ -13,7 +13,8 @@ use serde::Deserialize;
 
 use super::demand::Demand;
 use super::installation::Installation;
-use crate::output::OutputError;
+use super::owner_rights::as_caller;
+use crate::output::{OutputError, print};
 
 /// Longest line that is read, in bytes.
 const LINE_MAX_BYTES: usize = 64 * 1024;
@@ -64,7 +65,8 @@ pub(super) struct SimulationReport {
 /// Replays a trace with the configured limits, and prints the report.
 pub(super) fn run(mut installation: Installation, trace: &Path) -> Result<()> {
     installation.settings.settle_anywhere();
-    let file = File::open(trace).with_context(|| format!("cannot open {}", trace.display()))?;
+    let file = as_caller(|| File::open(trace))?;
+    let file = file.with_context(|| format!("cannot open {}", trace.display()))?;
     let report = replay(BufReader::new(file), &installation.settings.gate)?;
     if report.counted == 0 {
         bail!(
@@ -72,10 +74,10 @@ pub(super) fn run(mut installation: Installation, trace: &Path) -> Result<()> {
             trace.display()
         );
     }
-    let mut out = std::io::stdout().lock();
-    report.print(&mut out).map_err(OutputError::from)?;
-    report.demand.print(&mut out).map_err(OutputError::from)?;
-    Ok(out.flush().map_err(OutputError::from)?)
+    let mut text = Vec::new();
+    report.print(&mut text).map_err(OutputError::from)?;
+    report.demand.print(&mut text).map_err(OutputError::from)?;
+    Ok(print(format_args!("{}", String::from_utf8_lossy(&text)))?)
 }
 
 /// Replays all lines. A restart of the server begins with empty limits.

@@ -2,16 +2,18 @@
 //! Never: a change before everything was checked.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use parking_lot::Mutex;
 use portcullis_audit::{Audit, Outcome, Record};
 use portcullis_guard::{Gate, GateOptions, PreparedOptions};
 use portcullis_model::{Clock, Code, Now};
 use toml::Value;
 
-use crate::config::{Settings, Sources, Warning, summary_table, weakenings};
+use crate::config::{Settings, Sources, Warning, input_files, summary_table, weakenings};
 use crate::reload::change::{Change, Effect, changes, changes_but_rights, flatten, in_force};
 use crate::reload::live::{is_issuer_live, is_same_kind};
 use crate::reload::merge::{merge, merge_settings};
@@ -169,12 +171,14 @@ impl Reloader {
 
     /// Reads and checks everything; changes nothing.
     fn check(&self, state: &InForce, mode: ReloadMode, now: Now) -> Result<CheckedConfiguration> {
-        let mut settings = Settings::read(&self.sources)?;
         let former = self.targets.facts.settings();
+        former.as_ref().map_or(Ok(()), check_pipes)?;
+        let mut settings = Settings::read(&self.sources)?;
+        check_pipes(&settings)?;
         let former_file = former.as_ref().and_then(|former| former.file.as_ref());
         if let (Some(file), None) = (former_file, &settings.file) {
             // Without the file, the defaults of development would be the new configuration.
-            anyhow::bail!("{} does not exist: put it back", file.display());
+            bail!("{} does not exist: put it back", file.display());
         }
         let findings = validate_in_server(&settings, now)?;
         let read = settings.clone();
@@ -335,6 +339,18 @@ fn description(
         text.push_str(&format!("; a new certificate is in use, until {until}"));
     }
     text
+}
+
+/// Rejects a named pipe among the files of the configuration: a reload, and all later ones, would
+/// wait for its writer.
+fn check_pipes(settings: &Settings) -> Result<()> {
+    let mut files = input_files(settings).into_iter().map(|(_, path)| path);
+    let is_pipe =
+        |path: &&Path| std::fs::metadata(path).is_ok_and(|facts| facts.file_type().is_fifo());
+    match files.find(is_pipe) {
+        Some(path) => bail!("{} is a named pipe: a reload reads files only", path.display()),
+        None => Ok(()),
+    }
 }
 
 fn texts(warnings: &[Warning]) -> Vec<String> {

@@ -3,7 +3,7 @@
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
@@ -71,7 +71,7 @@ fn write_new(new: &Path, folder: &Path, text: &str) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(new)?;
     if rustix::process::geteuid().is_root() {
-        chown(new, None, Some(std::fs::metadata(folder)?.gid()))?;
+        fchown(&file, None, Some(std::fs::metadata(folder)?.gid()))?;
     }
     file.set_permissions(Permissions::from_mode(MODE))?;
     file.write_all(text.as_bytes())?;

@@ -9,6 +9,7 @@
 
 mod written; // what a backup has, and what a restored server has
 mod rejected; // backups and data directories that are rejected
+mod hostile; // backups of an attacker, with manifests that fit
 mod pages; // commands of the documentation
 mod interrupted; // kill -9, and a server without space
 mod disks; // other disks, also full ones

@@ -2,7 +2,7 @@
 //! Never: a file outside of the directory of the test.
 
 use std::fs::{Permissions, metadata, set_permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -156,6 +156,64 @@ fn check_of_a_killed_server_changes_no_file() {
     assert!(content() == before);
     let server = server.crash_and_restart();
     done(&server, &["user", "lock", "ann"]);
+}
+
+// Only root has rights that the user of the server does not have.
+#[test]
+fn command_of_root_follows_no_link_of_the_user_of_the_server() {
+    let mut server = start();
+    let data = server.data();
+    if metadata(&data).unwrap().uid() != 0 {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+    let (backup, keys) = (at("backup"), at("keys"));
+    let (backup, keys) = (backup.to_str().unwrap(), keys.to_str().unwrap());
+    done(&server, &["backup", backup, "--keys", keys]);
+    assert!(server.terminate().success());
+    std::fs::write(at("shadow"), "of root").unwrap();
+    set_permissions(at("shadow"), Permissions::from_mode(0o600)).unwrap();
+    let before = metadata(at("shadow")).unwrap();
+    std::fs::create_dir(at("etc")).unwrap();
+    // Links to a file of root, and to files that only root could create.
+    let link = |name: &str, target: &Path| {
+        let _former = std::fs::remove_file(data.join(name));
+        std::os::unix::fs::symlink(target, data.join(name)).unwrap();
+    };
+    link("security.log.lock", &at("shadow"));
+    link("portcullis.db.lock", &at("etc").join("nologin"));
+    std::fs::write(data.join("evil"), "of the attacker").unwrap();
+    let folder = data.parent().unwrap();
+    tree(folder).iter().for_each(|path| lchown(path, Some(USER.0), Some(USER.1)).unwrap());
+    let unchanged = |what: &str| {
+        let now = metadata(at("shadow")).unwrap();
+        assert_eq!((now.ino(), now.uid(), now.mode()), (before.ino(), 0, before.mode()), "{what}");
+        assert_eq!(std::fs::read_to_string(at("shadow")).unwrap(), "of root", "{what}");
+        assert_eq!(std::fs::read_dir(at("etc")).unwrap().count(), 0, "{what}");
+    };
+    let restore = ["restore", backup, "--keys", keys, "--replace"];
+    let fails = |arguments: &[&str]| {
+        assert!(!server.operate(arguments, "").status.success(), "{arguments:?}");
+        unchanged(&format!("{arguments:?}"));
+    };
+    fails(&["audit", "erase", "--all", "--yes"]);
+    fails(&["backup", at("next").to_str().unwrap()]);
+    fails(&restore);
+    // A restore that the user of the server pretends to have started.
+    std::fs::remove_file(data.join("portcullis.db.lock")).unwrap();
+    let folder = data.join("before-restore-1");
+    let files = [serde_json::json!({ "place": at("shadow"), "aside": data.join("evil") })];
+    let mark = serde_json::json!({ "note": "", "folder": folder, "files": files });
+    std::fs::write(data.join("restore.unfinished"), mark.to_string()).unwrap();
+    chown(data.join("restore.unfinished"), Some(USER.0), Some(USER.1)).unwrap();
+    fails(&restore);
+    std::fs::remove_file(data.join("restore.unfinished")).unwrap();
+    std::fs::remove_file(data.join("security.log.lock")).unwrap();
+    done(&server, &restore);
+    unchanged("a restore");
+    assert_eq!(foreign(&data), Vec::<PathBuf>::new());
 }
 
 #[test]

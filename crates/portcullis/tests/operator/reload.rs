@@ -2,6 +2,7 @@
 //! Never: a restart.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use portcullis_test::{
     Config, PlainClient, Request, SECRET, SioClient, TestServer, claims, counter, forge_hs256,
@@ -250,6 +251,23 @@ fn t274_configuration_that_vanishes_is_not_replaced_by_defaults() {
     let record = reload_record(&server, mark, "failure");
     assert!(message(&record).contains("portcullis.toml"), "{record}");
     assert_eq!(status_of_page(&server, Config::PAGE), 101);
+}
+
+#[test]
+fn reload_waits_for_no_writer_of_a_named_pipe() {
+    let server = start(&Config::default());
+    let text = std::fs::read_to_string(file(&server)).unwrap();
+    std::fs::remove_file(file(&server)).unwrap();
+    assert!(Command::new("mkfifo").arg(file(&server)).status().unwrap().success());
+    let mark = server.records.mark();
+    server.signal("HUP");
+    let record = reload_record(&server, mark, "failure");
+    assert!(message(&record).contains("portcullis.toml is a named pipe"), "{record}");
+    // A reload that waited would keep the next one waiting.
+    std::fs::remove_file(file(&server)).unwrap();
+    std::fs::write(file(&server), text).unwrap();
+    let printed = done(&server, &["reload"], "");
+    assert!(printed.contains("0 changes applied"), "{printed}");
 }
 
 #[test]

@@ -9,14 +9,30 @@ use std::sync::Arc;
 use crate::error::StoreError;
 
 /// Takes the lock file beside the database; released when the file is dropped.
+///
+/// # Errors
+/// `File` if it is a link: the directory can belong to another user than root, for whom a command
+/// of root must not create a file elsewhere.
 pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
     let lock_path = lock_path(path);
-    let file = private_file(&lock_path)?;
+    let file = open_lock(&lock_path).map_err(|error| file_error(&lock_path, error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_path_buf())),
         Err(TryLockError::Error(error)) => Err(file_error(&lock_path, error)),
     }
+}
+
+fn open_lock(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    give_to_owner(&file, path).map(|()| file)
 }
 
 /// Creates a file that only its owner can read, if it is missing; SQLite's logs get the same mode.
@@ -36,14 +52,16 @@ pub(crate) fn private_file(path: &Path) -> Result<File, StoreError> {
     opened.map_err(|error| file_error(path, error))
 }
 
-/// Gives a new file of root to the owner of its directory, so that the server can use it after a
+/// Gives a file of root to the owner of its directory, so that the server can use it after a
 /// command that ran as root.
 #[cfg(unix)]
 fn give_to_owner(created: &File, path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let owner = std::fs::metadata(folder.unwrap_or(Path::new(".")))?;
-    if created.metadata()?.uid() != 0 || owner.uid() == 0 {
+    let facts = created.metadata()?;
+    // Another name of the file could be that of a file elsewhere.
+    if facts.uid() != 0 || owner.uid() == 0 || facts.nlink() > 1 {
         return Ok(());
     }
     fchown(created, Some(owner.uid()), Some(owner.gid()))
@@ -84,4 +102,26 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn lock_that_is_a_link_is_rejected_and_creates_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        symlink(at("elsewhere"), at("a.db.lock")).unwrap();
+        for _ in 0..2 {
+            assert!(matches!(lock(&at("a.db")), Err(StoreError::File { .. })));
+            assert!(!at("elsewhere").exists());
+        }
+        std::fs::remove_file(at("a.db.lock")).unwrap();
+        let held = lock(&at("a.db")).unwrap();
+        assert!(matches!(lock(&at("a.db")), Err(StoreError::InUse(_))));
+        drop(held);
+    }
 }

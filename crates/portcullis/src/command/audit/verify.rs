@@ -12,6 +12,7 @@ use portcullis_audit::{
 };
 
 use crate::command::installation::Installation;
+use crate::command::owner_rights::as_caller;
 use crate::output::{counted, outln};
 use crate::start::files::output_files::CHAIN_CERTIFICATES;
 
@@ -48,8 +49,8 @@ pub(super) fn run(installation: &Installation, arguments: &VerifyArguments) -> R
     let log = &settings.audit.file;
     let certificates = settings.storage.data.join(CHAIN_CERTIFICATES);
     let options = VerifyOptions {
-        keys: keys(arguments)?,
-        note: arguments.note.as_deref().map(read_note).transpose()?,
+        keys: as_caller(|| keys(arguments))??,
+        note: as_caller(|| arguments.note.as_deref().map(read_note).transpose())??,
         now_unix_ms: arguments.now.then(|| installation.now().unix_ms),
         certificates: match std::fs::read_to_string(&certificates) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -60,7 +61,7 @@ pub(super) fn run(installation: &Installation, arguments: &VerifyArguments) -> R
         [] => verify_log(log, options)?.with_context(|| {
             format!("there is no security log at {}: start the server once", log.display())
         })?,
-        files => verify_files(files, options)?,
+        files => as_caller(|| verify_files(files, options))??,
     };
     print(&report)?;
     Ok(match report.verdict() {

@@ -20,6 +20,8 @@ use crate::start::files::shared_directory::SharedDirectory;
 pub(crate) const PARTIAL: &str = ".partial-";
 /// Opens no link.
 const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
+/// Opens no link, and waits for no writer of a pipe.
+const PLAIN: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
 /// Bytes that are copied at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
@@ -218,6 +220,16 @@ pub(crate) fn hash_file(file: &mut impl Read, path: &Path) -> Result<(u64, Strin
 /// Opens a file for reading; links are followed.
 pub(crate) fn open(path: &Path) -> Result<File> {
     File::open(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Opens a file for reading; `None` for a link, a pipe, a device or a directory.
+pub(crate) fn open_plain(path: &Path) -> io::Result<Option<File>> {
+    // Before it is opened, which can have effects on a device.
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let opened = OpenOptions::new().read(true).custom_flags(PLAIN).open(path)?;
+    Ok(opened.metadata()?.is_file().then_some(opened))
 }
 
 /// Syncs a directory, so that names in it survive a loss of power.

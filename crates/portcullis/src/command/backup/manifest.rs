@@ -1,7 +1,9 @@
 //! The manifest of a backup: its version, time and files, each with size and digest.
 //! Never: a name that leads out of the directory of the backup.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::Read;
 use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,6 +11,8 @@ use aws_lc_rs::digest::{Context as Hasher, SHA256};
 use portcullis_model::{FileFormat, FormatMatch, LaterFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::directory::open_plain;
 
 /// The name of the manifest, which is written last.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -94,12 +98,14 @@ impl Manifest {
     pub(crate) fn read(directory: &Path) -> Result<Self> {
         let path = directory.join(MANIFEST);
         let shown = path.display();
-        let facts = std::fs::symlink_metadata(&path)
+        let opened = open_plain(&path)
             .with_context(|| format!("{shown} cannot be read: this is not a complete backup"))?;
-        ensure!(facts.is_file(), "{shown} is not a file: this is not a backup");
-        ensure!(facts.len() <= TEXT_MAX_BYTES, "{shown} is too long: it is damaged");
-        let text =
-            std::fs::read_to_string(&path).with_context(|| format!("{shown} cannot be read"))?;
+        let opened =
+            opened.with_context(|| format!("{shown} is not a file: this is not a backup"))?;
+        let mut text = String::new();
+        let read = opened.take(TEXT_MAX_BYTES + 1).read_to_string(&mut text);
+        read.with_context(|| format!("{shown} cannot be read"))?;
+        ensure!(text.len() as u64 <= TEXT_MAX_BYTES, "{shown} is too long: it is damaged");
         Self::parse(&text).map_err(|error| {
             let why = match error.is::<LaterFormat>() {
                 true => "was written by a later version",
@@ -121,8 +127,13 @@ impl Manifest {
             }
         }
         let manifest: Self = serde_json::from_value(value)?;
+        let time = &manifest.time;
+        let is_plain = |byte: u8| byte.is_ascii_digit() || b"-:.TZ".contains(&byte);
+        ensure!(time.bytes().all(is_plain), "its time is {time:?}, and not one in UTC");
+        let mut names = BTreeSet::new();
         for file in &manifest.files {
             ensure!(is_name(&file.name), "it has the file name {:?}", file.name);
+            ensure!(names.insert(&file.name), "it has the file {:?} twice", file.name);
         }
         Ok(manifest)
     }
@@ -142,7 +153,7 @@ fn is_name(name: &str) -> bool {
     let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
     !name.is_empty()
         && name != MANIFEST
-        && !name.contains(['\0', '\n', '\\'])
+        && !name.contains(|letter: char| letter.is_control() || letter == '\\')
         && !name.ends_with('/')
         && !name.contains("//")
         && !name.split('/').any(|part| part == ".")
@@ -193,6 +204,7 @@ mod tests {
             ("manifest.json", false),
             ("a\\b", false),
             ("a\nb", false),
+            ("a\u{1b}[2Jb", false),
         ] {
             assert_eq!(is_name(name), expect, "{name:?}");
             let file = ManifestFile {

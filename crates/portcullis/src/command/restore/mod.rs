@@ -2,12 +2,13 @@
 //! Never: a session or token of before; a file that is replaced without being kept aside.
 
 mod source; // manifests and checked files
+mod log_names; // files that are put back beside the security log
 mod staging; // the files before they are moved
 pub(super) mod mark; // files that an interrupted restore has moved, and the way back
 mod swap; // old files aside, restored ones into place
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -138,9 +139,9 @@ fn print_rest(backup: &BackupSource, keys: Option<&BackupSource>) -> Result<()> 
     }
     let files = keys.iter().flat_map(|keys| keys.manifest.files.iter().map(|file| (*keys, file)));
     for (keys, file) in files {
-        if let Some(source) = file.source.as_deref().map(Path::new) {
+        if let Some(source) = &file.source {
             let path = keys.path(&file.name);
-            outln!("by hand   {} was {}", path.display(), source.display())?;
+            outln!("by hand   {} was {}", path.display(), source.replace('\n', "\\n"))?;
         }
     }
     Ok(())

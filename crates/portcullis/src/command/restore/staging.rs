@@ -12,9 +12,10 @@ use portcullis_model::Now;
 use portcullis_seal::Keyring;
 use portcullis_store::{
     DeleteUserOutcome, DeleteUserRequest, LogOutSummary, OperatorActionKind, SqliteOperatorStore,
-    check_copy, deleted_users, migrate_copy, missing_keys_of_copy,
+    check_copy, check_schema, deleted_users, migrate_copy, missing_keys_of_copy,
 };
 
+use super::log_names;
 use super::source::BackupSource;
 use crate::command::backup::CONFIGURATION;
 use crate::command::backup::database::DATABASE;
@@ -22,6 +23,7 @@ use crate::command::backup::directory::{give_to_owner, parent};
 use crate::command::backup::keys::{FIELD_KEYS, KEY_FILES, key_ids};
 use crate::command::backup::log_files::{LOG_FOLDER, LOG_STATE};
 use crate::command::installation::{Installation, operator};
+use crate::command::owner_rights::as_caller;
 use crate::output::errln;
 use crate::sealing::sealing_key;
 use crate::start::files::output_files::CHAIN_STATE;
@@ -67,6 +69,9 @@ impl Staging {
         created.with_context(|| format!("cannot create {}", directory.display()))?;
         let keeps_log = fs::symlink_metadata(&installation.settings.audit.file).is_ok();
         let mut staging = Self { directory, files: Vec::new(), keeps_log, ring: None };
+        if !keeps_log {
+            log_names::check(&installation.settings, &backup.manifest)?;
+        }
         for file in &backup.manifest.files {
             match staging.target(installation, &file.name) {
                 Some(to) => {
@@ -103,7 +108,7 @@ impl Staging {
             keys.copy(file, &from)?;
             give_to_owner(&from, data)?;
             match file.name.as_str() {
-                CHAIN_STATE => check_chain_state(keys)?,
+                CHAIN_STATE => as_caller(|| check_chain_state(keys))??,
                 FIELD_KEYS => self.ring = self.read_ring(&from)?,
                 _ => {}
             }
@@ -170,6 +175,7 @@ impl Staging {
         let database = database.context("the backup has no database: use another backup")?;
         let shown = backup.path(DATABASE);
         let unusable = || format!("{} cannot be used: use another backup", shown.display());
+        check_schema(database).with_context(unusable)?;
         let schema = check_copy(database).with_context(unusable)?;
         let noted = backup.manifest.schema;
         ensure!(schema == noted, "{}: schema {schema}, not {noted}", unusable());

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 use super::private_request::operate;
 use crate::command::installation::{Installation, InstallationArguments, read_secret};
+use crate::command::owner_rights::as_caller;
 use crate::config::{DashboardPage, Settings, TlsSettings};
 use crate::drill::client::attacker::{Attacker, Control, DrillKey, ViolationCount};
 use crate::drill::client::facts::{
@@ -83,11 +84,11 @@ pub(crate) fn run(server: &InstallationArguments, arguments: &DrillArguments) ->
     let block = arguments.with_block.then(|| block_facts(&installation, server.named()));
     let facts = Facts { block, ..read_facts(&installation, arguments, &target)? };
     if let Some(directory) = &arguments.report {
-        files::prepare(directory)?;
+        as_caller(|| files::prepare(directory))??;
     }
     let report = drill(&installation, arguments, &target, &facts)?;
-    let page = arguments.report.as_deref().map(|directory| files::write(&report, directory));
-    let page = page.transpose()?;
+    let page = arguments.report.as_deref();
+    let page = page.map(|directory| as_caller(|| files::write(&report, directory))?).transpose()?;
     if arguments.json {
         outln!("{}", serde_json::to_string_pretty(&report)?)?;
     } else {
@@ -355,7 +356,9 @@ fn verified_config(
     match arguments.ca.clone().or(development) {
         Some(path) => {
             let unusable = || format!("cannot use the authorities in {}", path.display());
-            for certificate in CertificateDer::pem_file_iter(&path).with_context(unusable)? {
+            let read = || CertificateDer::pem_file_iter(&path);
+            let opened = if arguments.ca.is_some() { as_caller(read)? } else { read() };
+            for certificate in opened.with_context(unusable)? {
                 roots.add(certificate.with_context(unusable)?).with_context(unusable)?;
             }
         }

@@ -161,6 +161,25 @@ fn used_files(settings: &Settings) -> Vec<TakenFile> {
     named.chain(own).collect()
 }
 
+/// The first of the paths that the server uses for something else than its security log, and why.
+pub(crate) fn other_purpose(
+    settings: &Settings,
+    paths: impl Iterator<Item = PathBuf>,
+) -> Option<(PathBuf, String)> {
+    let of_database = database_files(settings).into_iter().map(|path| ("the database", path));
+    let access = settings.audit.access_file.iter();
+    let of_access = access.flat_map(|path| LOG_SUFFIXES.map(|suffix| with_suffix(path, suffix)));
+    let beside = of_database.chain(of_access.map(|path| ("audit.access_file", path)));
+    let beside = beside.map(|(what, path)| TakenFile::new(format!("it belongs to {what}"), &path));
+    let mut taken = used_files(settings);
+    taken.extend(beside);
+    paths.into_iter().find_map(|path| {
+        let file = TakenFile::new(String::new(), &path);
+        let other = taken.iter().find(|other| other.is_same(&file))?;
+        Some((path, other.why.clone()))
+    })
+}
+
 /// All files that the server creates: in the data directory, the database and the logs.
 pub(crate) fn server_files(settings: &Settings) -> Vec<PathBuf> {
     let mut files = OWN_NAMES.map(|name| settings.storage.data.join(name)).to_vec();

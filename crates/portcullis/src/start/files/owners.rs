@@ -5,7 +5,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 
 use crate::config::{ConfigError, Settings};
@@ -75,7 +76,11 @@ fn fault_of_root(data: &Path, user: u32, owner: u32) -> Option<ConfigError> {
 /// The file, if another user owns it and this one cannot read it.
 fn foreign_file(path: &Path, user: u32) -> Option<ForeignFile> {
     let owner = std::fs::metadata(path).as_ref().map(Metadata::uid).ok()?;
-    let is_denied = access(path, Access::READ_OK).is_err();
+    // With the rights in force: a command of root can have given its own up.
+    let is_denied = match accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS) {
+        Ok(()) | Err(Errno::NOSYS) => false,
+        Err(_) => true,
+    };
     (owner != user && is_denied).then(|| ForeignFile { path: path.to_path_buf(), owner })
 }
 

@@ -162,3 +162,40 @@ async fn damaged_or_newer_copy_is_named() {
     let error = check_copy(&directory.path().join("missing.db"));
     assert!(error.is_err(), "a missing file is not a copy");
 }
+
+#[tokio::test]
+async fn copy_with_more_than_tables_and_indexes_is_rejected() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    with_messages(&path, 3).await.close().await.unwrap();
+    check_schema(&path).unwrap();
+    let hidden = "PRAGMA writable_schema = ON;
+        INSERT INTO sqlite_schema VALUES ('table', 'quiet', 'users', 0,
+            'CREATE TRIGGER quiet BEFORE DELETE ON sessions BEGIN SELECT RAISE(IGNORE); END');";
+    for (change, expect) in [
+        (
+            "CREATE TRIGGER keep BEFORE DELETE ON sessions BEGIN SELECT RAISE(IGNORE); END",
+            Some("trigger keep"),
+        ),
+        ("CREATE VIEW seen AS SELECT * FROM users", Some("view seen")),
+        ("CREATE VIRTUAL TABLE found USING fts5(a)", Some("table found")),
+        ("ALTER TABLE rooms ADD COLUMN shown TEXT AS (name)", Some("column rooms.shown")),
+        // SQLite compares the type with the text itself.
+        (hidden, Some("malformed database schema (quiet)")),
+        ("CREATE INDEX users_created ON users (created_unix_ms)", None),
+        ("CREATE TABLE notes (text TEXT UNIQUE)", None),
+        ("ANALYZE", None),
+    ] {
+        let copy = directory.path().join("copy.db");
+        std::fs::copy(&path, &copy).unwrap();
+        Connection::open(&copy).unwrap().execute_batch(change).unwrap();
+        let checked = check_schema(&copy);
+        let found = checked.err().map(|error| match error {
+            StoreError::Damaged(why) => why.to_string(),
+            other => other.to_string(),
+        });
+        let text = found.as_deref().unwrap_or_default();
+        assert!(text.contains(expect.unwrap_or_default()), "{change}: {text}");
+        assert_eq!(found.is_some(), expect.is_some(), "{change}: {text}");
+    }
+}
