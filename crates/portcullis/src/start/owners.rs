@@ -9,6 +9,7 @@ use rustix::fs::{Access, access};
 use rustix::process::{getegid, geteuid};
 
 use crate::config::{ConfigError, Settings};
+use crate::output::shell_path;
 use crate::start::output_files::server_files;
 
 /// Files that an error names; the command for all of them is in the documentation.
@@ -51,8 +52,7 @@ fn foreign_file(path: &Path, user: u32) -> Option<ForeignFile> {
 /// The error about files of other users.
 fn fault(data: &Path, foreign: &[ForeignFile], (user, group): (u32, u32)) -> Option<ConfigError> {
     let first = foreign.first()?;
-    let named: Vec<_> =
-        foreign.iter().take(NAMED_MAX).map(|file| file.path.display().to_string()).collect();
+    let named: Vec<_> = foreign.iter().take(NAMED_MAX).map(|file| shell_path(&file.path)).collect();
     let named = named.join(" ");
     let owner = match first.owner {
         0 => String::from("root (uid 0)"),
@@ -86,6 +86,8 @@ mod tests {
         );
         let two = text(&[file("/d/a", 1000), file("/d/b", 0)]).unwrap();
         assert!(two.contains("uid 1000") && two.ends_with("chown 998:997 /d/a /d/b"), "{two}");
+        let quoted = text(&[file("/d d/a", 0)]).unwrap();
+        assert!(quoted.ends_with("chown 998:997 '/d d/a'"), "{quoted}");
     }
 
     #[test]
