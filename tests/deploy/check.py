@@ -41,6 +41,9 @@ def check_containerfile():
     must(values["USER"] == "65532:65532", "the image does not run as an unprivileged user")
     must(values["ENTRYPOINT"] == '["/usr/bin/portcullis"]', "the image has a shell as entry point")
     must("portcullis" in values["HEALTHCHECK"], "the image has no health check")
+    for option in ["/etc/portcullis/portcullis.toml", "/var/lib/portcullis/data"]:
+        must(option in values["HEALTHCHECK"], f"the health check does not name {option}")
+        must(option in values["CMD"], f"the server does not use {option}")
     must("RUN" not in values, "the image has no shell that could run a program")
     must("distroless" in values["FROM"], "the image has more than the server needs")
 
@@ -55,6 +58,14 @@ def check_compose():
     must("no-new-privileges:true" in service["security_opt"], "compose.yaml: new privileges")
     must(service["user"] == "65532:65532", "compose.yaml: another user")
     must(int(service["stop_grace_period"].rstrip("s")) > 20, "compose.yaml: no time to drain")
+    # The copy of a valid configuration is in the data directory.
+    health = service["healthcheck"]["test"]
+    for option in ["--config=/etc/portcullis/portcullis.toml", "--data=/var/lib/portcullis/data"]:
+        must(option in health, f"compose.yaml: the health check does not use {option}")
+    # A mounted file keeps its content when an editor replaces it, and a reload reads nothing new.
+    for folder, _, _ in (one.split(":") for one in service["volumes"] if one.startswith(".")):
+        path = COMPOSE.parent / folder
+        must(path.is_dir() or not path.exists(), f"compose.yaml: {folder} is a single file")
     must((COMPOSE.parent / service["build"]["context"]).resolve() == ROOT, "another context")
     must((ROOT / service["build"]["dockerfile"]).is_file(), "compose.yaml: no Containerfile")
 
@@ -83,6 +94,7 @@ def check_kubernetes():
     must(pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault", "no seccomp")
     check_volume(pod)
     (container,) = pod["containers"]
+    must("--watch" in container["args"], "a renewed certificate is not used")
     check_probes(container)
     context = container["securityContext"]
     must(context["allowPrivilegeEscalation"] is False, "privileges can be escalated")

@@ -60,6 +60,7 @@ impl InstallationArguments {
 pub(crate) struct Installation {
     pub(crate) settings: Settings,
     pub(crate) clock: Arc<dyn Clock>,
+    sources: Sources,
 }
 
 impl Installation {
@@ -93,18 +94,29 @@ impl Installation {
                 };
                 errln!("warning: {fault}");
                 let copy = copy.display();
-                errln!("warning: {copy}, the configuration of the newest start or reload, is used");
+                errln!("warning: {copy}, the newest configuration that is in force, is used");
                 settings
             }
         };
-        Ok(Self { settings, clock: Arc::new(SystemClock::start()) })
+        Ok(Self::of_settings(settings, sources))
     }
 
     /// Reads the configuration; the rights are those of [`Installation::read`].
     pub(crate) fn read_valid(arguments: &InstallationArguments) -> Result<Self> {
-        let settings = Settings::read(&arguments.sources())?;
+        let sources = arguments.sources();
+        let settings = Settings::read(&sources)?;
         owner_rights::take(&settings.storage.data)?;
-        Ok(Self { settings, clock: Arc::new(SystemClock::start()) })
+        Ok(Self::of_settings(settings, sources))
+    }
+
+    pub(crate) fn of_settings(settings: Settings, sources: Sources) -> Self {
+        Self { settings, clock: Arc::new(SystemClock::start()), sources }
+    }
+
+    /// The private address in force, if that of the file is another one, which needs a restart.
+    pub(crate) fn private_in_force(&self) -> Option<SocketAddr> {
+        let (_, in_force) = valid_copy::read(&self.sources)?;
+        in_force.server.private.filter(|address| self.settings.server.private != Some(*address))
     }
 
     pub(crate) fn now(&self) -> Now {

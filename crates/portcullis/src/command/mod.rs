@@ -21,7 +21,7 @@ mod token_explain; // portcullis token explain
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Subcommand;
 use portcullis_guard::Action;
 
@@ -111,16 +111,7 @@ pub(crate) fn state(server: &InstallationArguments, command: &StateCommand) -> R
 
 /// Runs `portcullis health`.
 pub(crate) fn health(server: &InstallationArguments, arguments: &HealthArguments) -> Result<()> {
-    let address = match arguments.listen {
-        // The configuration is not read: an invalid one makes no server unhealthy.
-        Some(address) => address,
-        None => Installation::read(server)?
-            .settings
-            .server
-            .private
-            .context("listen.private is not set: add --listen")?,
-    };
-    operate::health(address, arguments)
+    operate::health(server, arguments)
 }
 
 /// Runs `portcullis alert`.

@@ -30,6 +30,7 @@ pub(crate) use identity::passwords::password_policy;
 pub(crate) use network::acme::{AcmeChallenge, AcmeSettings};
 pub(crate) use network::tls::{TlsFiles, TlsSettings};
 pub(crate) use profile::Profile;
+pub(crate) use read::configuration_file::ConfigurationFile;
 pub(crate) use read::error::ConfigError;
 pub(crate) use read::input_files::input_files;
 pub(crate) use read::secret_file::read_private;

@@ -2,7 +2,6 @@
 //! Never: a partial configuration; the first error stops the start.
 
 use std::ffi::OsString;
-use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +27,7 @@ use crate::config::network::hsts;
 use crate::config::network::origin::{self, Origins};
 use crate::config::network::tls::TlsSettings;
 use crate::config::profile::Profile;
+use crate::config::read::configuration_file::ConfigurationFile;
 use crate::config::read::environment;
 use crate::config::read::error::ConfigError;
 use crate::config::read::file::File;
@@ -44,11 +44,18 @@ pub(crate) struct Sources {
     pub(crate) environment: Vec<(OsString, OsString)>,
 }
 
+impl Sources {
+    /// The path of the configuration file; without `--config`, the file does not have to exist.
+    pub(crate) fn file(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(ConfigurationFile::DEFAULT))
+    }
+}
+
 /// All settings in force.
 #[derive(Clone)]
 pub(crate) struct Settings {
     /// The configuration file, if there is one.
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) file: Option<ConfigurationFile>,
     pub(crate) profile: Profile,
     pub(crate) storage: StorageSettings,
     pub(crate) tls: TlsSettings,
@@ -111,40 +118,21 @@ pub(crate) struct IdentitySettings {
 /// The port in checks before a port is chosen.
 const ANY_PORT: u16 = 8443;
 
-/// The largest configuration file, in bytes.
-const FILE_MAX_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Reads the text of a configuration file.
-fn read_file(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |cause| ConfigError::Unreadable { path: path.to_owned(), cause };
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > FILE_MAX_BYTES {
-        let why = format!("it has more than {FILE_MAX_BYTES} bytes");
-        let mend = "name the configuration file with --config";
-        return Err(ConfigError::file("the configuration file", path, why, mend));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        ConfigError::not_text(path, &String::from_utf8_lossy(valid))
-    })
-}
-
 impl Settings {
     /// The data directory without `--data`.
     pub(crate) const DATA: &str = "portcullis-data";
 
     /// Reads all sources, and checks the result.
     pub(crate) fn read(sources: &Sources) -> Result<Self, ConfigError> {
-        let default = Path::new("portcullis.toml");
-        let path = match &sources.config {
-            Some(path) => Some(path.as_path()),
-            None => default.exists().then_some(default),
+        let path = sources.file();
+        let file = match &sources.config {
+            Some(_) => Some(ConfigurationFile::read(path)?),
+            None if path.exists() => Some(ConfigurationFile::read(path)?),
+            None => None,
         };
-        let text = path.map_or(Ok(String::new()), read_file)?;
-        let settings = Self::read_text(path.unwrap_or(default), &text, sources)?;
-        Ok(Self { file: path.map(Path::to_path_buf), ..settings })
+        let text = file.as_ref().map_or("", |file| &file.text);
+        let settings = Self::read_text(path, text, sources)?;
+        Ok(Self { file, ..settings })
     }
 
     /// Like [`Settings::read`], with the text of the file.

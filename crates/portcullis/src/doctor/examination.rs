@@ -15,20 +15,13 @@ pub(crate) struct Addresses {
     pub(crate) private: Option<SocketAddr>,
 }
 
-/// The configuration file as the server has read it, at the start or by the newest reload.
-#[derive(Debug)]
-pub(crate) struct ReadConfiguration {
-    /// The text; `None` without a file.
-    pub(crate) text: Option<String>,
-    /// The keys whose new values are not in force before a restart.
-    pub(crate) needs_restart: Vec<String>,
-}
-
 /// Whether the server runs, and what is known about it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ServerState<'a> {
     /// The checks run in the server.
-    Own { facts: &'a LiveFacts, addresses: Addresses, configuration: &'a ReadConfiguration },
+    ///
+    /// `needs_restart`: the keys whose new values are not in force before a restart.
+    Own { facts: &'a LiveFacts, addresses: Addresses, needs_restart: &'a [String] },
     /// Another process is the server; it listens on the configured addresses. Why it made no
     /// report.
     Other { addresses: Addresses, why: &'a str },

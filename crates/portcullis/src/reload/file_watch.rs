@@ -6,7 +6,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Settings, input_files};
+use crate::config::{ConfigError, Settings, Sources, input_files};
 use crate::reload::retry::ReloadRetry;
 
 /// The facts of a file that change with its content. A link is followed, so a mounted directory of
@@ -33,8 +33,17 @@ pub(crate) struct FileWatch {
 
 impl FileWatch {
     /// Watches the files of these settings, as they are now.
-    pub(crate) fn new(settings: &Settings) -> Self {
+    fn new(settings: &Settings) -> Self {
         Self::over(input_files(settings).into_iter().map(|(_, path)| path))
+    }
+
+    /// Reads the settings, and watches their files: a change during the start counts.
+    pub(crate) fn read(sources: &Sources) -> Result<(Settings, Self), ConfigError> {
+        // The first settings name the files, and the second are not older than the marks.
+        let mut watch = Self::new(&Settings::read(sources)?);
+        let settings = Settings::read(sources)?;
+        watch.follow(&settings);
+        Ok((settings, watch))
     }
 
     fn over<'a>(files: impl Iterator<Item = &'a Path>) -> Self {
@@ -118,5 +127,17 @@ mod tests {
         std::fs::remove_file(&other).unwrap();
         assert_eq!([watch.has_changed(), watch.has_changed()], [false, true]);
         assert!(!watch.has_changed());
+    }
+
+    #[test]
+    fn change_during_the_start_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("portcullis.toml");
+        std::fs::write(&file, "[listen]\npublic = \"127.0.0.1:4001\"\n").unwrap();
+        let sources = Sources { config: Some(file.clone()), ..Sources::default() };
+        let (settings, mut watch) = FileWatch::read(&sources).unwrap();
+        assert_eq!(settings.server.public.port(), 4001);
+        std::fs::write(&file, "[listen]\npublic = \"127.0.0.1:40020\"\n").unwrap();
+        assert_eq!([watch.has_changed(), watch.has_changed()], [false, true]);
     }
 }

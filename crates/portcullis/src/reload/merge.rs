@@ -65,6 +65,7 @@ pub(crate) fn merge_settings(
     audit.alert.update_every_s = alert.update_every_s;
     audit.alert.storm_keys = alert.storm_keys;
     Settings {
+        file: newer.file,
         tls,
         audit,
         identity,

@@ -162,7 +162,9 @@ impl Reloader {
             let warnings = checked.warnings.clone();
             let (settings, newer) = (checked.settings.clone(), checked.keys.clone());
             self.apply(&state, checked)?;
-            valid_copy::keep(&settings);
+            if reload.changes.iter().all(|change| change.effect == Effect::Now) {
+                valid_copy::keep(&settings);
+            }
             self.renew_facts(settings, (&state.keys, &newer), &reload);
             *state = InForce { keys, warnings, ..*state };
         }
@@ -178,7 +180,7 @@ impl Reloader {
         let former_file = former.as_ref().and_then(|former| former.file.as_ref());
         if let (Some(file), None) = (former_file, &settings.file) {
             // Without the file, the defaults of development would be the new configuration.
-            bail!("{} does not exist: put it back", file.display());
+            bail!("{} does not exist: put it back", file.path.display());
         }
         let findings = validate_in_server(&settings, now)?;
         let read = settings.clone();
@@ -282,7 +284,7 @@ impl Reloader {
             let is_live = |issuer: &str| is_issuer_live(issuer, old, new);
             merge_settings(former, newer, &gate.options(), is_live)
         } else {
-            former
+            Settings { file: newer.file, ..former }
         };
         let weakened = weakenings(&settings, &gate.authorization().actions());
         let waiting = reload.changes.iter().filter(|change| change.effect == Effect::Restart);

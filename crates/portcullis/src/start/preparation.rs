@@ -93,7 +93,7 @@ pub(crate) fn inspect_directory(data: &Path) -> Result<(), ConfigError> {
             "run the command as its owner, or, if uid {user} is the user of the server, run as \
              root: chown -R {user}:{} {}",
             rustix::process::getegid().as_raw(),
-            data.display()
+            shell_path(data)
         );
         fault(format!("{why} ({error})"), &mend)
     })?;
@@ -115,7 +115,7 @@ pub(crate) fn inspect_directory(data: &Path) -> Result<(), ConfigError> {
         let why = format!("other users can enter it (mode {mode:o}), and another user owns it");
         let mend = format!(
             "name a directory of this user with --data, such as {}",
-            data.join("data").display()
+            shell_path(&data.join("data"))
         );
         return Err(fault(why, &mend));
     }

@@ -9,7 +9,7 @@ use portcullis_model::Clock;
 use portcullis_server::Running;
 
 use crate::config::{Settings, Warning};
-use crate::doctor::examination::{Addresses, Examination, ReadConfiguration, ServerState};
+use crate::doctor::examination::{Addresses, Examination, ServerState};
 use crate::doctor::examine::examine;
 use crate::start::files::output_files::{AUDIT_REPORTS, DIGEST_SENT};
 
@@ -18,7 +18,8 @@ struct RunningServer {
     settings: Settings,
     weakened: Vec<Warning>,
     addresses: Addresses,
-    configuration: ReadConfiguration,
+    /// The keys whose new values are not in force before a restart.
+    needs_restart: Vec<String>,
 }
 
 /// The facts about the running server, for the checks. A reload replaces them.
@@ -32,7 +33,7 @@ impl ServerFacts {
             settings: settings.clone(),
             weakened: weakened.to_vec(),
             addresses: Addresses { public: running.public(), private: running.private() },
-            configuration: ReadConfiguration { text: text(settings), needs_restart: Vec::new() },
+            needs_restart: Vec::new(),
         })));
     }
 
@@ -45,9 +46,8 @@ impl ServerFacts {
         needs_restart: Vec<String>,
     ) {
         if let Some(former) = self.0.load_full() {
-            let configuration = ReadConfiguration { text: text(&settings), needs_restart };
             let addresses = former.addresses;
-            let running = RunningServer { settings, weakened, addresses, configuration };
+            let running = RunningServer { settings, weakened, addresses, needs_restart };
             self.0.store(Some(Arc::new(running)));
         }
     }
@@ -56,11 +56,6 @@ impl ServerFacts {
     pub(crate) fn settings(&self) -> Option<Settings> {
         self.0.load().as_ref().map(|running| running.settings.clone())
     }
-}
-
-/// The text of the configuration file.
-fn text(settings: &Settings) -> Option<String> {
-    settings.file.as_ref().and_then(|path| std::fs::read_to_string(path).ok())
 }
 
 /// Attaches the audit and the digest; the checks get the facts when the server listens.
@@ -87,7 +82,7 @@ fn build(settings: &Settings, facts: &ServerFacts, clock: &dyn Clock) -> SelfAud
                 Some(started) => ServerState::Own {
                     facts: live,
                     addresses: started.addresses,
-                    configuration: &started.configuration,
+                    needs_restart: &started.needs_restart,
                 },
                 None => ServerState::Unknown { why: "it is starting" },
             };

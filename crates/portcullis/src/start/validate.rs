@@ -14,6 +14,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::{ConfigError, Settings, StorageSettings, Warning, mistakes, password_policy};
 use crate::needed_keys::{inspect_known_keys, inspect_known_keys_unchanged};
+use crate::output::shell_path;
 use crate::start::files::modes;
 use crate::start::files::output_files::{CHAIN_STATE, RESTORE_MARK, inspect_output_files};
 use crate::start::files::owners::inspect_owners;
@@ -150,7 +151,7 @@ pub(crate) fn is_fault(error: &anyhow::Error) -> bool {
 /// A warning if other users can enter the data directory, as an `emptyDir` of Kubernetes.
 fn open_directory(data: &Path) -> Option<Warning> {
     let mode = open_mode(data)?;
-    let data = data.display();
+    let (data, word) = (data.display(), shell_path(data));
     let effect = match mode & 0o022 {
         0 => "enter the data directory",
         _ => "write to the data directory",
@@ -161,7 +162,7 @@ fn open_directory(data: &Path) -> Option<Warning> {
     };
     let text = format!(
         "other users can {effect} {data} (mode {mode:o}), and could {danger}. The start changes \
-         the mode to 700; to change it now, run: chmod 700 {data}"
+         the mode to 700; to change it now, run: chmod 700 {word}"
     );
     Some(Warning::new("--data", text))
 }

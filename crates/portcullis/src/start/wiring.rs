@@ -23,6 +23,7 @@ use crate::config::{
 };
 use crate::feed_dispatch::Feed;
 use crate::needed_keys::inspect_field_keys;
+use crate::reload::field_keys::FieldKeyReload;
 use crate::reload::file_watch::FileWatch;
 use crate::reload::reloader::{ReloadTargets, Reloader};
 use crate::sealing::{SealLog, Sealing};
@@ -40,7 +41,7 @@ use crate::start::pages;
 use crate::start::preparation::{raise_file_limit, reserve_port, small_pages, start_log};
 use crate::start::private_routes::{backups, drill_routes, operations, reload_route};
 use crate::start::self_audit::{self, ServerFacts};
-use crate::start::signals::{ReloadSignal, Signals, end_within};
+use crate::start::signals::{StartSignals, end_within};
 use crate::start::supervisor::Supervisor;
 use crate::start::validate::{is_fault, validate};
 use crate::tls::error::TlsError;
@@ -56,8 +57,11 @@ const FIELD_KEYS_RELOAD_MS: u64 = 1_000;
 /// Runs a server until a signal stops it.
 /// `watch`: reloads the configuration when its files change.
 pub(crate) fn serve(sources: Sources, watch: bool) -> Result<()> {
-    let reload_signal = ReloadSignal::catch()?;
-    let settings = Settings::read(&sources)?;
+    let signals = StartSignals::catch()?;
+    let (settings, files) = match watch {
+        true => FileWatch::read(&sources).map(|(settings, files)| (settings, Some(files)))?,
+        false => (Settings::read(&sources)?, None),
+    };
     if let Some(fault) = root_fault(&settings) {
         return Err(fault.into());
     }
@@ -70,7 +74,7 @@ pub(crate) fn serve(sources: Sources, watch: bool) -> Result<()> {
     let supervisor = Supervisor::read(std::env::vars_os(), std::process::id());
     raise_file_limit();
     small_pages();
-    let result = run(Launch { sources, watch, reload_signal }, settings, clock, &supervisor);
+    let result = run(Launch { sources, files, signals }, settings, clock, &supervisor);
     errors.flush(LAST_LINES);
     result
 }
@@ -78,9 +82,9 @@ pub(crate) fn serve(sources: Sources, watch: bool) -> Result<()> {
 /// The sources of the configuration, for reloads, and what starts one.
 struct Launch {
     sources: Sources,
-    /// Whether changes of its files do.
-    watch: bool,
-    reload_signal: ReloadSignal,
+    /// Its files, whose changes do with `serve --watch`.
+    files: Option<FileWatch>,
+    signals: StartSignals,
 }
 
 fn run(
@@ -116,7 +120,7 @@ fn run(
     drop(reserved);
     facts.start(&settings, &found_weakenings, &running);
     record_start(&settings, &found_weakenings, &audit, (&*clock, newest_time));
-    let signals = Signals::catch(launch.reload_signal)?;
+    let signals = launch.signals.end();
     print_banner(&settings, &running, tls.as_deref(), setup_token);
     let health = running.health();
     drop(extension);
@@ -128,7 +132,7 @@ fn run(
     let reloader = Arc::new(Reloader::new(launch.sources, &configured, public, targets)?);
     let _set_once = shared_reloader.set(Arc::clone(&reloader));
     let certificates = CertificateWatch::new(&settings, clock.now());
-    let files = launch.watch.then(|| FileWatch::new(&configured));
+    let files = launch.files;
     let logs = Logs { security: &audit, access: access.as_ref() };
     MainLoop { supervisor, reloader, logs, tls, certificates, files, health, clock: &*clock }
         .run(signals);
@@ -298,20 +302,11 @@ impl Parts {
         if let Some(access) = access.cloned() {
             builder.queue("access", move || access.counts().waiting);
         }
-        let ring = self.ring;
-        builder.every("field_keys", FIELD_KEYS_RELOAD_MS, move |_| reload_field_keys(ring.clone()));
+        let keys = FieldKeyReload::new(self.ring);
+        builder.every("field_keys", FIELD_KEYS_RELOAD_MS, move |_| Arc::clone(&keys).run());
         self.seal_log.attach(audit.clone());
         self.feed.attach(builder.hub(), audit.clone());
         Ok(builder)
-    }
-}
-
-/// Reloads the field keys that another process has changed.
-async fn reload_field_keys(ring: Keyring) {
-    let reloaded = tokio::task::spawn_blocking(move || ring.reload()).await;
-    if let Ok(Err(error)) = reloaded {
-        let error = &error as &dyn std::error::Error;
-        tracing::error!(error, "cannot reload the field keys: the old keys stay in use");
     }
 }
 

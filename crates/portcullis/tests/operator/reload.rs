@@ -303,3 +303,19 @@ fn commands_use_the_configuration_in_force_while_the_file_is_invalid() {
     let output = server.operate(&["block", "list"], "");
     assert!(output.stderr.is_empty(), "{:?}", String::from_utf8(output.stderr));
 }
+
+#[test]
+fn configuration_that_waits_for_a_restart_is_not_the_one_in_force() {
+    let server = start(&Config::default().production());
+    let copy = server.data().join("configuration-in-force.toml");
+    let in_force = || std::fs::read_to_string(&copy).unwrap();
+    edit(&server, "[rate]\n", "[rate]\nlogin_per_user = \"7/60s\"\n");
+    done(&server, &["reload"], "");
+    assert!(in_force().contains("7/60s"));
+    let text = std::fs::read_to_string(file(&server)).unwrap();
+    std::fs::write(file(&server), text + "\n[audit]\nkeep_days = 31\n").unwrap();
+    done(&server, &["reload"], "");
+    assert!(!in_force().contains("keep_days"));
+    let _server = server.restart();
+    assert!(in_force().contains("keep_days = 31"));
+}

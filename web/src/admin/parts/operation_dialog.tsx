@@ -1,7 +1,7 @@
 // Shows what an operation would do, asks for the reason, and does it.
 // Never: the operation before its effect was shown and a reason was given.
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { session } from "../../session_state";
 import { useAct } from "../../views/act";
 import { Dialog } from "../../views/dialog";
@@ -9,6 +9,7 @@ import { Field } from "../../views/field";
 import { FormButtons } from "../../views/form_buttons";
 import { Problem } from "../../views/problem";
 import { ProveAgain, useStepUp } from "../../views/step_up";
+import { EffectPreview } from "../live/effect_preview";
 import {
   durationsOf,
   hasPreview,
@@ -30,7 +31,8 @@ export function OperationDialog({ operation }: { operation: Operation }) {
   const offered = operation.payload["duration_s"];
   const durationS = useSignal(typeof offered === "number" ? offered : HOUR_S);
   const scope = useSignal(String(operation.payload["scope"] ?? "unauthenticated"));
-  const effect = useSignal<string | undefined>(undefined);
+  const shown = useMemo(() => new EffectPreview(), []);
+  const effect = shown.effect.value;
   const act = useAct();
   const stepUp = useStepUp();
   const close = () => (pending.value = undefined);
@@ -42,16 +44,9 @@ export function OperationDialog({ operation }: { operation: Operation }) {
   });
   const chosen = scope.value;
   useEffect(() => {
-    effect.value = undefined;
     // A dry run needs a reason as well, and records none.
     const words = reason.value.length < 3 ? "preview of the effect" : reason.value;
-    act.run(async () => {
-      try {
-        effect.value = await preview(operation.name, payload(words));
-      } finally {
-        effect.value ??= "";
-      }
-    });
+    void shown.show(() => preview(operation.name, payload(words)));
   }, [chosen]);
   const work = async () => {
     const answer = await perform(operation.name, payload(reason.value.trim()));
@@ -61,7 +56,7 @@ export function OperationDialog({ operation }: { operation: Operation }) {
   };
   const submit = (event: Event) => {
     event.preventDefault();
-    act.run(() => stepUp.run(work));
+    if (effect !== undefined) act.run(() => stepUp.run(work));
   };
   const waiting = stepUp.waiting.value;
   if (waiting !== undefined) {
@@ -76,9 +71,9 @@ export function OperationDialog({ operation }: { operation: Operation }) {
   }
   return (
     <Dialog title={operation.title} close={close}>
-      {hasPreview(operation.name) && effect.value !== "" && (
+      {hasPreview(operation.name) && effect !== "" && (
         <p class="effect" role="status">
-          {effect.value ?? "Computing the effect…"}
+          {effect ?? "Computing the effect…"}
         </p>
       )}
       <p>{operation.says}</p>
@@ -96,8 +91,13 @@ export function OperationDialog({ operation }: { operation: Operation }) {
           focus
         />
         <Recent operation={operation.name} payload={payload("")} />
-        <Problem refusal={act.refusal.value} />
-        <FormButtons close={close} cancel="Cancel" verb={operation.verb} busy={act.busy.value} />
+        <Problem refusal={act.refusal.value ?? shown.refusal.value} />
+        <FormButtons
+          close={close}
+          cancel="Cancel"
+          verb={operation.verb}
+          busy={act.busy.value || effect === undefined}
+        />
       </form>
     </Dialog>
   );

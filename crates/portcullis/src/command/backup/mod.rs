@@ -8,7 +8,6 @@ pub(crate) mod log_files; // the copy of the security log
 pub(crate) mod keys; // the copy of the keys
 pub(crate) mod keep; // deletes old backups
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -67,12 +66,8 @@ pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> R
         copy_chain_state(settings, keys)?;
     }
     copy_log(settings, &mut backup)?;
-    if let Some(path) = &settings.file {
-        let file = File::open(path);
-        backup.copy(
-            CONFIGURATION,
-            &mut file.with_context(|| format!("cannot read {}", path.display()))?,
-        )?;
+    if let Some(file) = &settings.file {
+        backup.copy(CONFIGURATION, &mut file.text.as_bytes())?;
     }
     // A sample at first, because the copy takes long.
     let ids = key_ids(inspect_field_keys(settings)?.as_ref());

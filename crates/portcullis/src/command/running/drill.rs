@@ -104,7 +104,7 @@ fn drill(
     facts: &Facts,
 ) -> Result<DrillReport> {
     let started = installation.now();
-    let alerts_before = alert_states(installation).unwrap_or_default();
+    let alerts_before = alert_states(installation)?;
     let (mut control, key) = OpenDrill::start(installation)?;
     let mut attacker = Attacker::new(target, facts, &key, &mut control);
     let own_address = require_proof(&mut attacker)?;
@@ -232,7 +232,13 @@ fn fired_alerts(
     own: Option<IpAddr>,
 ) -> FiredAlerts {
     let mut fired = FiredAlerts::default();
-    let Ok(answer) = operate(installation, "admin:alerts", &json!({})) else { return fired };
+    let answer = match operate(installation, "admin:alerts", &json!({})) {
+        Ok(answer) => answer,
+        Err(error) => {
+            errln!("warning: the alerts of the drill are unknown, the report has none: {error:#}");
+            return fired;
+        }
+    };
     let text = |alert: &Value, name: &str| {
         bounded(alert.get(name).and_then(Value::as_str).unwrap_or_default())
     };

@@ -12,9 +12,9 @@ use portcullis_guard::LoadState;
 use portcullis_model::{Now, UserId};
 use serde_json::{Map, Value, json};
 
-use super::private_request::{exchange, operate};
+use super::private_request::{exchange, exchange_private, operate};
 use crate::command::block::read_reason;
-use crate::command::installation::{Installation, address};
+use crate::command::installation::{Installation, InstallationArguments, address};
 use crate::command::user::read_time;
 use crate::output::{OutputError, counted, outln};
 use crate::start::wiring::block_on;
@@ -285,11 +285,17 @@ pub(crate) struct HealthArguments {
 }
 
 /// Checks that the server answers, for supervisors that run a program for it.
-pub(crate) fn health(address: SocketAddr, arguments: &HealthArguments) -> Result<()> {
+pub(crate) fn health(server: &InstallationArguments, arguments: &HealthArguments) -> Result<()> {
     let path = if arguments.ready { "/ready" } else { "/health" };
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    let response = exchange(address, &request)
-        .with_context(|| format!("the server does not respond on {address}: check that it runs"))?;
+    let request = |address| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let (address, response) = match arguments.listen {
+        // The configuration is not read: an invalid one makes no server unhealthy.
+        Some(address) => {
+            let why = || format!("the server does not respond on {address}: check that it runs");
+            (address, exchange(address, &request(address)).with_context(why)?)
+        }
+        None => exchange_private(&Installation::read(server)?, request)?,
+    };
     let (head, body) = response.split_once("\r\n\r\n").context("the response is not HTTP")?;
     let status = head.split(' ').nth(1).unwrap_or_default();
     anyhow::ensure!(status == "200", "the server responded with status {status}: {body}");

@@ -14,6 +14,7 @@ use portcullis_server::{ANSWER_PROOF_HEADER, NONCE_BYTES, OperatorAnswer, Operat
 use serde_json::Value;
 
 use crate::command::installation::Installation;
+use crate::output::errln;
 
 /// Timeout of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,26 +25,18 @@ const RESPONSE_MAX_BYTES: u64 = 8 * 1024 * 1024;
 pub(crate) fn operate(installation: &Installation, name: &str, payload: &Value) -> Result<Value> {
     let name = name.strip_prefix("admin:").unwrap_or(name).replace(':', "/");
     let (target, body) = (format!("/admin/v1/{name}"), payload.to_string());
-    let address = installation
-        .settings
-        .server
-        .private
-        .context("listen.private is not set: set it, and restart the server")?;
     let data = &installation.settings.storage.data;
     let (key, nonce) = (operator_key(data)?, new_nonce()?);
     let request = OperatorRequest { method: "POST", target: &target, body: body.as_bytes() };
     let proof = request.prove(&key, installation.now().unix_ms, &nonce);
-    let request = format!(
-        "POST {target} HTTP/1.1\r\nHost: {address}\r\nX-Portcullis-Operator: {proof}\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len(),
-    );
-    let response = exchange(address, &request).with_context(|| {
+    let length = body.len();
+    let request = |address| {
         format!(
-            "the server does not respond on {address}: check that it runs, and that --config and \
-             --data are those of the server"
+            "POST {target} HTTP/1.1\r\nHost: {address}\r\nX-Portcullis-Operator: {proof}\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
         )
-    })?;
+    };
+    let (address, response) = exchange_private(installation, request)?;
     let (status, body) = proven(&response, &key, &nonce).with_context(|| {
         format!(
             "the program that listens on {address} did not prove that it knows the operator's key \
@@ -104,6 +97,40 @@ fn proven<'r>(
     answer.is_proven(key, proof).then_some((status, body))
 }
 
+/// Sends a request to the private listener; returns the address that responded, and the response.
+///
+/// Where no program listens on the address of the file, it is the address in force: the one of the
+/// file needs a restart.
+pub(crate) fn exchange_private(
+    installation: &Installation,
+    request: impl Fn(SocketAddr) -> String,
+) -> Result<(SocketAddr, String)> {
+    let address = installation.settings.server.private;
+    let address = address.context("listen.private is not set: set it, and restart the server")?;
+    let error = match exchange(address, &request(address)) {
+        Ok(response) => return Ok((address, response)),
+        Err(error) => error,
+    };
+    if is_refused(&error)
+        && let Some(in_force) = installation.private_in_force()
+        && let Ok(response) = exchange(in_force, &request(in_force))
+    {
+        errln!("warning: listen.private is {in_force} until the restart, and {address} after it");
+        return Ok((in_force, response));
+    }
+    Err(error).with_context(|| {
+        format!(
+            "the server does not respond on {address}: check that it runs, and that --config and \
+             --data are those of the server"
+        )
+    })
+}
+
+fn is_refused(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
 /// Sends a request as it is, and reads the whole response.
 pub(crate) fn exchange(address: SocketAddr, request: &str) -> Result<String> {
     let mut socket = TcpStream::connect_timeout(&address, REQUEST_TIMEOUT)?;
@@ -125,7 +152,52 @@ pub(crate) fn exchange(address: SocketAddr, request: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
+    use crate::config::{Settings, Sources};
+    use crate::start::files::valid_copy;
+
+    /// An installation whose file names one private address, and whose copy another one.
+    fn installation(data: &Path, in_file: SocketAddr, in_force: SocketAddr) -> Installation {
+        let file = data.join("portcullis.toml");
+        let sources = Sources {
+            config: Some(file.clone()),
+            data: Some(data.to_path_buf()),
+            ..Sources::default()
+        };
+        let read = |address: SocketAddr| {
+            std::fs::write(&file, format!("[listen]\nprivate = \"{address}\"\n")).unwrap();
+            Settings::read(&sources).unwrap()
+        };
+        valid_copy::keep(&read(in_force));
+        let settings = read(in_file);
+        Installation::of_settings(settings, sources)
+    }
+
+    #[test]
+    fn private_address_that_needs_a_restart_does_not_hide_the_server() {
+        let data = tempfile::tempdir().unwrap();
+        let [server, closed] = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [in_force, in_file] = [&server, &closed].map(|listener| listener.local_addr().unwrap());
+        drop(closed);
+        let answer = thread::spawn(move || {
+            let (mut socket, _) = server.accept().unwrap();
+            let mut request = [0; 21];
+            socket.read_exact(&mut request).unwrap();
+            socket.write_all(b"an answer").unwrap();
+            String::from_utf8(request.to_vec()).unwrap()
+        });
+        let moved = installation(data.path(), in_file, in_force);
+        let request = |address: SocketAddr| format!("to {:>18}", address.to_string());
+        let (address, response) = exchange_private(&moved, request).unwrap();
+        assert_eq!((address, response.as_str()), (in_force, "an answer"));
+        assert_eq!(answer.join().unwrap(), request(in_force));
+        // The server is stopped: the address of the file is named.
+        let error = exchange_private(&moved, request).unwrap_err().to_string();
+        assert!(error.contains(&format!("not respond on {in_file}: check that it")), "{error}");
+    }
 
     #[test]
     fn response_counts_with_a_proof_for_its_request_only() {

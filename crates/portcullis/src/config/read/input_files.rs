@@ -11,7 +11,7 @@ use crate::config::settings::Settings;
 /// All files that the server reads, with their keys; the configuration file has no key.
 pub(crate) fn input_files(settings: &Settings) -> Vec<(Option<&'static str>, &Path)> {
     let mut files: Vec<(Option<&'static str>, Option<&PathBuf>)> =
-        vec![(None, settings.file.as_ref())];
+        vec![(None, settings.file.as_ref().map(|file| &file.path))];
     match &settings.tls {
         TlsSettings::Development | TlsSettings::Off => {}
         TlsSettings::Files(tls) => files.extend([

@@ -2,6 +2,7 @@
 //! Never: a default value.
 
 pub(crate) mod file; // the file with all sections
+pub(crate) mod configuration_file; // the text of the file
 pub(crate) mod environment; // PORTCULLIS__SECTION__KEY over the file
 pub(crate) mod number; // numbers within bounds
 pub(crate) mod secret_file; // files that only their owner can read

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use portcullis_admin::CheckBuilder;
 
-use crate::config::{Settings, Sources};
-use crate::doctor::examination::{Examination, ReadConfiguration, ServerState};
+use crate::config::{ConfigurationFile, Settings, Sources};
+use crate::doctor::examination::{Examination, ServerState};
 use crate::start::validate::{validate, validate_in_server};
 
 /// Warnings of `check` that other checks report, or that are only about the command itself.
@@ -51,8 +51,10 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
             check.alarm("start", found, "correct this before the next start; portcullis check");
         }
     }
-    if let ServerState::Own { configuration, .. } = examination.state {
-        check_file(settings, configuration, check);
+    if let (ServerState::Own { needs_restart, .. }, Some(file)) =
+        (examination.state, &settings.file)
+    {
+        check_file(settings, file, needs_restart, check);
     }
     let weakened = weakened.len() + settings.dangers.len();
     let name = settings.profile.name();
@@ -60,27 +62,31 @@ pub(in crate::doctor) fn check(examination: &Examination<'_>, check: &mut CheckB
 }
 
 /// Compares the file with the text that the server has read.
-fn check_file(settings: &Settings, read: &ReadConfiguration, check: &mut CheckBuilder) {
-    let (Some(path), Some(read_text)) = (&settings.file, &read.text) else { return };
-    let name = path.display();
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+fn check_file(
+    settings: &Settings,
+    read: &ConfigurationFile,
+    needs_restart: &[String],
+    check: &mut CheckBuilder,
+) {
+    let name = read.path.display();
+    let text = match ConfigurationFile::read(&read.path) {
+        Ok(file) => file.text,
         Err(error) => {
-            let found = format!("{name} cannot be read: {error}; the next start fails");
+            let found = format!("the next start fails: {error}");
             check.alarm("file", found, "restore the configuration file");
             return;
         }
     };
-    if !read.needs_restart.is_empty() {
-        let keys = read.needs_restart.join(", ");
+    if !needs_restart.is_empty() {
+        let keys = needs_restart.join(", ");
         let found = format!("{name} was changed, and these keys need a restart: {keys}");
         check.warn("restart", found, "restart the server, or undo the change");
     }
-    if text == *read_text {
+    if text == read.text {
         check.fact(format!("{name} is as the server has read it"));
         return;
     }
-    match read_again(settings, path, &text) {
+    match read_again(settings, &read.path, &text) {
         Ok(()) => {
             let found = format!("{name} was changed, and the server has not read it again");
             check.warn("file", found, "run portcullis reload, or undo the change");

@@ -87,8 +87,7 @@ fn foreign_file(path: &Path, user: u32) -> Option<ForeignFile> {
 /// The error about files of other users.
 fn fault(data: &Path, foreign: &[ForeignFile], (user, group): (u32, u32)) -> Option<ConfigError> {
     let first = foreign.first()?;
-    let named: Vec<_> =
-        foreign.iter().take(NAMED_MAX).map(|file| file.path.display().to_string()).collect();
+    let named: Vec<_> = foreign.iter().take(NAMED_MAX).map(|file| shell_path(&file.path)).collect();
     let named = named.join(" ");
     let owner = match first.owner {
         0 => String::from("root (uid 0)"),
@@ -122,6 +121,8 @@ mod tests {
         );
         let two = text(&[file("/d/a", 1000), file("/d/b", 0)]).unwrap();
         assert!(two.contains("uid 1000") && two.ends_with("chown 998:997 /d/a /d/b"), "{two}");
+        let quoted = text(&[file("/d d/a", 0)]).unwrap();
+        assert!(quoted.ends_with("chown 998:997 '/d d/a'"), "{quoted}");
     }
 
     #[test]

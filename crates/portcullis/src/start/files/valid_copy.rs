@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use portcullis_seal::private_file;
 use portcullis_server::random_id;
 
-use crate::config::{ConfigError, Settings, Sources};
+use crate::config::{ConfigError, ConfigurationFile, Settings, Sources};
 use crate::start::files::output_files::VALID_COPY;
 
 /// Writes the copy. Without it, commands only work while the configuration file is valid.
 pub(crate) fn keep(settings: &Settings) {
     let copy = settings.storage.data.join(VALID_COPY);
     let kept = match &settings.file {
-        Some(file) => std::fs::read(file).map_err(|error| error.to_string()).and_then(|text| {
-            let suffix = random_id::<8>().map_err(|error| error.to_string())?;
-            private_file::replace(&copy, &text, &suffix).map_err(|error| error.to_string())
+        Some(file) => random_id::<8>().map_err(|error| error.to_string()).and_then(|suffix| {
+            let written = private_file::replace(&copy, file.text.as_bytes(), &suffix);
+            written.map_err(|error| error.to_string())
         }),
         None => private_file::remove(&copy).map_err(|error| error.to_string()),
     };
@@ -33,6 +33,13 @@ pub(crate) fn find(sources: &Sources, fault: &ConfigError) -> Option<(PathBuf, S
     {
         return None;
     }
+    let (copy, settings) = read(sources)?;
+    let file = settings.file.map(|file| ConfigurationFile { path: sources.file().into(), ..file });
+    Some((copy, Settings { file, ..settings }))
+}
+
+/// Reads the copy; `None` without a valid one.
+pub(crate) fn read(sources: &Sources) -> Option<(PathBuf, Settings)> {
     let data = sources.data.as_deref().unwrap_or(Path::new(Settings::DATA));
     let copy = data.join(VALID_COPY);
     if !copy.exists() {
@@ -40,7 +47,7 @@ pub(crate) fn find(sources: &Sources, fault: &ConfigError) -> Option<(PathBuf, S
     }
     let of_copy = Sources { config: Some(copy.clone()), ..sources.clone() };
     let settings = Settings::read(&of_copy).ok()?;
-    Some((copy, Settings { file: sources.config.clone(), ..settings }))
+    Some((copy, settings))
 }
 
 #[cfg(test)]
@@ -56,14 +63,18 @@ mod tests {
             Sources { config: Some(file.clone()), data: Some(data.clone()), ..Sources::default() };
         let port = |settings: &Settings| settings.server.public.port();
         std::fs::write(&file, "[listen]\npublic = \"127.0.0.1:4001\"\n").unwrap();
-        keep(&Settings::read(&sources).unwrap());
+        let read = Settings::read(&sources).unwrap();
+        // The server has not read this text.
+        std::fs::write(&file, "[listen]\npublic = \"127.0.0.1:4002\"\n").unwrap();
+        keep(&read);
         let found = || find(&sources, &Settings::read(&sources).err()?);
         assert!(found().is_none(), "the file is valid");
         for broken in [&b"[listen"[..], b"[listen]\nport = 1\n", b"\xff\xfe["] {
             std::fs::write(&file, broken).unwrap();
             let (copy, settings) = found().unwrap();
             assert_eq!((copy, port(&settings)), (data.join(VALID_COPY), 4001));
-            assert_eq!(settings.file.as_ref(), Some(&file));
+            assert_eq!(settings.file.as_ref().map(|found| &found.path), Some(&file));
+            assert_eq!(settings.file.unwrap().text, read.file.as_ref().unwrap().text);
         }
         std::fs::remove_file(&file).unwrap();
         assert!(found().is_none(), "--config names another file");
