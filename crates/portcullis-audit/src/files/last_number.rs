@@ -10,6 +10,7 @@ use flate2::read::GzDecoder;
 use crate::files::path::with_suffix;
 use crate::files::segment::{Naming, Segment};
 use crate::read::line_reader::is_damage;
+use crate::read::line_text::SEQUENCE_MAX;
 
 /// Bytes that are read at the start or end of a file; a line is shorter.
 pub(crate) const TAIL_BYTES: u64 = 64 * 1024;
@@ -41,11 +42,14 @@ pub(crate) fn last_in_segment(segment: &Segment) -> io::Result<Option<u64>> {
     Ok(Some(last).filter(|last| *last >= segment.first))
 }
 
-/// The last number in a text. A client's text cannot contain it: its quotes are escaped.
+/// The last valid number in a text. A client's text cannot contain it: its quotes are escaped.
 pub(crate) fn last_in_text(text: &str) -> Option<u64> {
-    let (_, digits) = text.rsplit_once("\"sequence\":")?;
-    let end = digits.find(|byte: char| !byte.is_ascii_digit()).unwrap_or(digits.len());
-    digits.get(..end)?.parse().ok()
+    text.rmatch_indices("\"sequence\":").find_map(|(at, member)| {
+        let digits = text.get(at + member.len()..)?;
+        let end = digits.find(|byte: char| !byte.is_ascii_digit()).unwrap_or(digits.len());
+        let number = digits.get(..end)?.parse().ok();
+        number.filter(|number| *number <= SEQUENCE_MAX)
+    })
 }
 
 /// Reads up to [`TAIL_BYTES`] as text.
@@ -77,5 +81,29 @@ fn last_in_compressed(file: File) -> io::Result<u64> {
         let surplus = (tail.len() + count).saturating_sub(TAIL_BYTES as usize);
         tail.drain(..surplus.min(tail.len()));
         tail.extend_from_slice(next.get(..count).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn number_that_no_log_reaches_is_skipped() {
+        let line = |number: &str| format!("{{\"event\":{{\"sequence\":{number}}}}}\n");
+        for (numbers, expect) in [
+            (&["7", "8"][..], Some(8)),
+            (&["7", "9007199254740992"], Some(SEQUENCE_MAX)),
+            // The next number would overflow, or it does so already.
+            (&["7", "18446744073709551615"], Some(7)),
+            (&["7", "99999999999999999999"], Some(7)),
+            (&["7", ""], Some(7)),
+            (&["18446744073709551615"], None),
+            (&[], None),
+        ] {
+            let text: String = numbers.iter().map(|number| line(number)).collect();
+            assert_eq!(last_in_text(&text), expect, "{numbers:?}");
+        }
+        assert_eq!(last_in_text("42}\n"), None, "the member is cut off");
     }
 }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::files::path::{file_name, folder_of, with_suffix};
+use crate::read::line_text::SEQUENCE_MAX;
 use crate::record::timestamp::utc;
 
 /// Milliseconds of a day.
@@ -135,7 +136,7 @@ impl Naming {
                 15 => byte == b'Z',
                 _ => byte.is_ascii_digit(),
             });
-        let first = first.parse().ok().filter(|_| is_time)?;
+        let first = first.parse().ok().filter(|first| is_time && *first <= SEQUENCE_MAX)?;
         let path = self.folder.join(name);
         Some(Segment { path, closed: String::from(closed), first, bytes: 0, compressed })
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::files::file_id::FileId;
+use crate::read::line_text::SEQUENCE_MAX;
 
 /// Numbers that one write reserves.
 ///
@@ -78,7 +79,7 @@ impl SequenceFile {
 fn parse(text: &str) -> Option<SequenceBound> {
     let mut numbers = text.split_whitespace().map(|word| word.parse().ok());
     let mut next = || numbers.next().flatten();
-    let number = next()?;
+    let number = next().filter(|number| *number <= SEQUENCE_MAX)?;
     Some(SequenceBound { number, log: FileId { device: next()?, inode: next()? } })
 }
 
@@ -111,7 +112,10 @@ mod tests {
     fn file_in_another_format_counts_as_empty() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("security-log.sequence");
-        for text in [&b""[..], b"12", b"a b c", b"\xff\xfe 1 2", b"1 2 99999999999999999999"] {
+        for text in [&b""[..], b"12", b"a b c", b"\xff\xfe 1 2", b"1 2 99999999999999999999"]
+            .into_iter()
+            .chain([&b"18446744073709551615 1 2"[..]])
+        {
             std::fs::write(&path, text).unwrap();
             assert_eq!(SequenceFile::open(&path).unwrap().bound, SequenceBound::default());
         }

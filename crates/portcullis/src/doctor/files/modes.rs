@@ -117,7 +117,7 @@ fn check_file(name: &str, path: &Path, kind: Kind, owner: u32, check: &mut Check
         let found =
             format!("{shown} belongs to another user (uid {}), who can change it", facts.uid());
         let word = shell_path(path);
-        let remedy = format!("chown {owner} {word}, after you have checked its content");
+        let remedy = format!("chown -h {owner} {word}, after you have checked its content");
         check.alarm(&format!("owner {name}"), found, remedy);
     }
     1

@@ -74,8 +74,10 @@ fn fault_of_root(data: &Path, user: u32, owner: u32) -> Option<ConfigError> {
 }
 
 /// The file, if another user owns it and this one cannot read it.
+///
+/// A link is none: the user of the server can make one to any file, which root must not give away.
 fn foreign_file(path: &Path, user: u32) -> Option<ForeignFile> {
-    let owner = std::fs::metadata(path).as_ref().map(Metadata::uid).ok()?;
+    let owner = std::fs::symlink_metadata(path).as_ref().map(Metadata::uid).ok()?;
     // With the rights in force: a command of root can have given its own up.
     let is_denied = match accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS) {
         Ok(()) | Err(Errno::NOSYS) => false,
@@ -97,7 +99,7 @@ fn fault(data: &Path, foreign: &[ForeignFile], (user, group): (u32, u32)) -> Opt
         "the user of the server (uid {user}) cannot read files in it that belong to {owner}, as \
          after a command that ran as root: {named}"
     );
-    let mend = format!("run as root: chown {user}:{group} {named}");
+    let mend = format!("run as root: chown -h {user}:{group} {named}");
     Some(ConfigError::file("the data directory", data, why, &mend))
 }
 
@@ -117,12 +119,12 @@ mod tests {
             one,
             "the data directory is /d: the user of the server (uid 998) cannot read files in it \
              that belong to root (uid 0), as after a command that ran as root: \
-             /d/sessions.secret; run as root: chown 998:997 /d/sessions.secret"
+             /d/sessions.secret; run as root: chown -h 998:997 /d/sessions.secret"
         );
         let two = text(&[file("/d/a", 1000), file("/d/b", 0)]).unwrap();
-        assert!(two.contains("uid 1000") && two.ends_with("chown 998:997 /d/a /d/b"), "{two}");
+        assert!(two.contains("uid 1000") && two.ends_with("chown -h 998:997 /d/a /d/b"), "{two}");
         let quoted = text(&[file("/d d/a", 0)]).unwrap();
-        assert!(quoted.ends_with("chown 998:997 '/d d/a'"), "{quoted}");
+        assert!(quoted.ends_with("chown -h 998:997 '/d d/a'"), "{quoted}");
     }
 
     #[test]
@@ -148,6 +150,10 @@ mod tests {
         let user = std::fs::metadata(file.path()).unwrap().uid();
         assert!(foreign_file(file.path(), user).is_none());
         assert!(foreign_file(Path::new("/nonexistent"), user).is_none());
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("sessions.secret");
+        std::os::unix::fs::symlink("/etc/shadow", &link).unwrap();
+        assert!(foreign_file(&link, user).is_none(), "a link to a file of root");
         // Root can read each file, so none of them is foreign for root.
         assert_eq!(foreign_file(Path::new("/etc/shadow"), 1).is_some(), user != 0);
     }
