@@ -8,7 +8,7 @@ pub(super) mod mark; // files that an interrupted restore has moved, and the way
 mod swap; // old files aside, restored ones into place
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
