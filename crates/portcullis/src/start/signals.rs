@@ -31,8 +31,8 @@ pub(crate) enum Wake {
 
 /// The handlers of the start, active while this value exists.
 ///
-/// SIGHUP does not end the process: the reload follows the start. SIGTERM and SIGINT end it at once;
-/// without handlers, the kernel would drop them for the first process of a container.
+/// SIGHUP does not end the process: the reload follows the start. SIGTERM and SIGINT end it at
+/// once; without handlers, the kernel would drop them for the first process of a container.
 pub(crate) struct StartSignals {
     signals: Signals,
     stop: StartStop,

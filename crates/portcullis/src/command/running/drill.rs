@@ -43,6 +43,8 @@ use crate::tls::probe_client::unverified_config;
 
 /// Time for the alerts of the last cases to fire; rules are evaluated four times a second.
 const ALERT_TIME: Duration = Duration::from_secs(1);
+/// The error of a drill that the server did not open.
+const NOT_OPENED: &str = "the drill was not opened, and nothing was sent";
 /// The age of the expired token, in seconds.
 const EXPIRED_S: i64 = 60 * 60;
 
@@ -104,7 +106,7 @@ fn drill(
     facts: &Facts,
 ) -> Result<DrillReport> {
     let started = installation.now();
-    let alerts_before = alert_states(installation)?;
+    let alerts_before = alert_states(installation).context(NOT_OPENED)?;
     let (mut control, key) = OpenDrill::start(installation)?;
     let mut attacker = Attacker::new(target, facts, &key, &mut control);
     let own_address = require_proof(&mut attacker)?;
@@ -153,7 +155,7 @@ struct OpenDrill<'a> {
 impl<'a> OpenDrill<'a> {
     fn start(installation: &'a Installation) -> Result<(Self, DrillKey)> {
         let answer = operate(installation, "drill:start", &json!({}));
-        let answer = answer.context("the drill was not opened, and nothing was sent")?;
+        let answer = answer.context(NOT_OPENED)?;
         let text = |name: &str| {
             let text = answer.get(name).and_then(Value::as_str).map(String::from);
             text.context("the server has another version")
