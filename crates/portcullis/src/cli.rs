@@ -302,7 +302,7 @@ fn check(arguments: ServeArguments) -> anyhow::Result<()> {
     let findings = validate::validate(&settings, SystemClock::start().now())?;
     let actions = command::actions(&settings)?;
     let found_weakenings = weakenings(&settings, &actions)?;
-    // A check as root before `systemctl start` is no start as root.
+    // Only a warning: root checks the configuration before `systemctl start`.
     let of_root = root_fault(&settings)
         .map(|fault| Warning::new("--data", format!("a start as root is rejected: {fault}")));
     let mut warnings = findings.warnings;

@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_disk_is_no_fault_of_the_configuration() {
+    fn full_disk_does_not_blame_the_configuration() {
         for (kind, expect) in [
             (ErrorKind::StorageFull, false),
             (ErrorKind::QuotaExceeded, false),

@@ -1,7 +1,6 @@
 //! `portcullis drill`: attack cases against the operator's own deployment, and a report.
 //! Never: an attack before the target has proven itself; a secret on the command line.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +22,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
+use super::drill_alerts::{alert_states, fired_alerts};
 use super::private_request::operate;
 use crate::command::installation::{Installation, InstallationArguments, read_secret};
 use crate::command::owner_rights::as_caller;
@@ -32,10 +32,7 @@ use crate::drill::client::facts::{
     BlockFacts, DashboardFact, Facts, LimitFacts, TimeoutFacts, TlsFacts, TokenFacts, UnlockCommand,
 };
 use crate::drill::client::target::Target;
-use crate::drill::report::result::{
-    AlertCause, CaseResult, DrillReport, FiredAlert, FiredAlerts, ResultCounts, bounded,
-    count_not_reached,
-};
+use crate::drill::report::result::{CaseResult, DrillReport, ResultCounts, count_not_reached};
 use crate::drill::report::{files, text};
 use crate::drill::run::{require_proof, run_cases};
 use crate::output::{errln, outln};
@@ -210,54 +207,6 @@ impl Control for OpenDrill<'_> {
         let address = found.and_then(|sighting| text(sighting, "address")?.parse().ok());
         Ok(address)
     }
-}
-
-/// The open alerts, each with the time of its last event.
-fn alert_states(installation: &Installation) -> Result<HashSet<(String, String)>> {
-    let answer = operate(installation, "admin:alerts", &json!({}))?;
-    Ok(alerts(&answer).map(state).collect())
-}
-
-fn alerts(answer: &Value) -> impl Iterator<Item = &Value> {
-    answer.get("alerts").and_then(Value::as_array).into_iter().flatten()
-}
-
-fn state(alert: &Value) -> (String, String) {
-    let text = |name: &str| alert.get(name).map(Value::to_string).unwrap_or_default();
-    (text("id"), text("last"))
-}
-
-/// Alerts that are new, or had an event since; those about other addresses are only counted.
-fn fired_alerts(
-    installation: &Installation,
-    before: &HashSet<(String, String)>,
-    own: Option<IpAddr>,
-) -> FiredAlerts {
-    let mut fired = FiredAlerts::default();
-    let answer = match operate(installation, "admin:alerts", &json!({})) {
-        Ok(answer) => answer,
-        Err(error) => {
-            errln!("warning: the alerts of the drill are unknown, the report has none: {error:#}");
-            return fired;
-        }
-    };
-    let text = |alert: &Value, name: &str| {
-        bounded(alert.get(name).and_then(Value::as_str).unwrap_or_default())
-    };
-    for alert in alerts(&answer).filter(|alert| !before.contains(&state(alert))) {
-        let member = |name: &str| alert.pointer(&format!("/key/{name}")).and_then(Value::as_str);
-        let Some(cause) = AlertCause::of(member("kind").zip(member("value")), own) else {
-            fired.of_others += 1;
-            continue;
-        };
-        fired.listed.push(FiredAlert {
-            rule: text(alert, "rule"),
-            title: text(alert, "title"),
-            severity: text(alert, "severity"),
-            cause,
-        });
-    }
-    fired
 }
 
 fn read_facts(
