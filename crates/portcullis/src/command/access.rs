@@ -39,9 +39,13 @@ struct ScratchDirectory(PathBuf);
 impl ScratchDirectory {
     fn new() -> Result<Self> {
         let name = random_id::<12>().ok().context("the system returned no random bytes")?;
-        let path = std::env::temp_dir().join(format!("portcullis-access-{name}"));
-        prepare_directory(&path)?;
-        Ok(Self(path))
+        let at = |folder: PathBuf| folder.join(format!("portcullis-access-{name}"));
+        // TMPDIR can be a directory of the caller alone.
+        let (path, shared) = (at(std::env::temp_dir()), at(PathBuf::from("/tmp")));
+        prepare_directory(&path).map(|()| Self(path)).or_else(|error| {
+            prepare_directory(&shared).map_err(|_| error)?;
+            Ok(Self(shared))
+        })
     }
 }
 

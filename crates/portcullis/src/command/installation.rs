@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -67,14 +67,17 @@ impl Installation {
     /// Reads the settings of a server whose files this user can use. From then on, a command of
     /// root has the rights of the owner of the data directory.
     pub(crate) fn read(arguments: &InstallationArguments) -> Result<Self> {
-        let installation = Self::read_any(arguments)?;
+        let mut installation = Self::read_any(arguments)?;
+        // The owner may have no access to the working directory.
+        installation.make_absolute();
         owner_rights::take(&installation.settings.storage.data)?;
         inspect_owners(&installation.settings)?;
         Ok(installation)
     }
 
     /// Reads the settings for a command that keeps the rights of root, because it writes into
-    /// directories that only root can use. It follows no link of the data directory.
+    /// directories that only root can use, or changes nothing. Files of the data directory are used
+    /// with [`owner_rights::as_owner`] where their content is passed on.
     pub(crate) fn read_with_own_rights(arguments: &InstallationArguments) -> Result<Self> {
         let installation = Self::read_any(arguments)?;
         inspect_owners(&installation.settings)?;
@@ -89,7 +92,9 @@ impl Installation {
         let settings = match Settings::read(&sources) {
             Ok(settings) => settings,
             Err(fault) => {
-                let Some((copy, settings)) = valid_copy::find(&sources, &fault) else {
+                let data = sources.data.as_deref().unwrap_or(Path::new(Settings::DATA));
+                let found = owner_rights::as_owner(data, || valid_copy::find(&sources, &fault))?;
+                let Some((copy, settings)) = found else {
                     return Err(fault.into());
                 };
                 errln!("warning: {fault}");
@@ -101,12 +106,24 @@ impl Installation {
         Ok(Self::of_settings(settings, sources))
     }
 
-    /// Reads the configuration; the rights are those of [`Installation::read`].
+    /// Reads the configuration, for a command that keeps the rights of root and changes nothing.
     pub(crate) fn read_valid(arguments: &InstallationArguments) -> Result<Self> {
         let sources = arguments.sources();
-        let settings = Settings::read(&sources)?;
-        owner_rights::take(&settings.storage.data)?;
-        Ok(Self::of_settings(settings, sources))
+        Ok(Self::of_settings(Settings::read(&sources)?, sources))
+    }
+
+    /// Makes the paths absolute, if root runs this command for another user.
+    fn make_absolute(&mut self) {
+        if !owner_rights::is_for_other(&self.settings.storage.data) {
+            return;
+        }
+        let storage = &mut self.settings.storage;
+        let paths = [&mut storage.data, &mut storage.database, &mut self.settings.audit.file];
+        for path in paths.into_iter().chain(self.sources.data.as_mut()) {
+            if let Ok(absolute) = std::path::absolute(&*path) {
+                *path = absolute;
+            }
+        }
     }
 
     pub(crate) fn of_settings(settings: Settings, sources: Sources) -> Self {

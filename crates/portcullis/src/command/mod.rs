@@ -74,7 +74,7 @@ pub(crate) fn room(server: &InstallationArguments, command: &RoomCommand) -> Res
 
 /// Prints which roles can send which events.
 pub(crate) fn access(server: &InstallationArguments) -> Result<()> {
-    access::run(&Installation::read(server)?)
+    access::run(&Installation::read_with_own_rights(server)?)
 }
 
 /// All events of a server with this configuration.
@@ -116,7 +116,10 @@ pub(crate) fn health(server: &InstallationArguments, arguments: &HealthArguments
 
 /// Runs `portcullis alert`.
 pub(crate) fn alert(server: &InstallationArguments, command: &AlertCommand) -> Result<()> {
-    alert::run(&Installation::read(server)?, command)
+    let installation = Installation::read(server)?;
+    // A test of a channel can start a program.
+    owner_rights::give_up()?;
+    alert::run(&installation, command)
 }
 
 /// Runs `portcullis backup`.

@@ -5,12 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use rustix::process::{Gid, Uid, getegid, geteuid, getgid, getuid};
+use rustix::process::{Gid, Uid, getegid, geteuid, getgid, getgroups, getuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use crate::start::files::output_files::CHAIN_STATE;
-
-/// Takes the rights of the owner of the data directory, if root runs this command for another user.
+/// Takes the rights of the owner of the data directory, if root runs this command for another user;
+/// whether it did.
 ///
 /// The user of the server can put links and other files into the directory, at any time. With the
 /// rights of root, a command would follow them, and give that user files of the whole machine. The
@@ -18,17 +17,66 @@ use crate::start::files::output_files::CHAIN_STATE;
 ///
 /// # Errors
 /// The system does not permit it.
-pub(crate) fn take(data: &Path) -> Result<()> {
-    let Ok(facts) = std::fs::metadata(data) else { return Ok(()) };
-    let is_of_root = facts.uid() == Uid::ROOT.as_raw() || is_server_of_root(data);
-    if !geteuid().is_root() || is_of_root {
-        return Ok(());
-    }
-    let (user, group) = (Uid::from_raw(facts.uid()), Gid::from_raw(facts.gid()));
+pub(crate) fn take(data: &Path) -> Result<bool> {
+    let Some(owner) = other_owner(data) else { return Ok(false) };
+    enter(owner, data)?;
+    Ok(true)
+}
+
+/// Makes the rights in force the only ones, before another program starts, which could take those
+/// of the caller back.
+///
+/// # Errors
+/// The system does not permit it.
+pub(crate) fn give_up() -> Result<()> {
+    let (user, group) = (geteuid(), getegid());
+    set_thread_res_gid(group, group, group)
+        .and_then(|()| set_thread_res_uid(user, user, user))
+        .context("cannot give up the rights of root")
+}
+
+/// Uses a file of the data directory with the rights of its owner, in a command that keeps those of
+/// root.
+///
+/// # Errors
+/// The system does not permit it.
+pub(crate) fn as_owner<T>(data: &Path, work: impl FnOnce() -> T) -> Result<T> {
+    let Some(owner) = other_owner(data) else { return Ok(work()) };
+    let failed = "cannot change the user";
+    let (user, group) = (geteuid(), getegid());
+    let groups = getgroups().context(failed)?;
+    enter(owner, data)?;
+    let done = work();
+    set_thread_res_uid(None, user, None).context(failed)?;
+    set_thread_res_gid(None, group, None).context(failed)?;
+    set_thread_groups(&groups).context(failed)?;
+    Ok(done)
+}
+
+/// The owner of the data directory, if this process has the rights of root, and another user owns
+/// the directory.
+fn other_owner(data: &Path) -> Option<(Uid, Gid)> {
+    let facts = std::fs::metadata(data).ok()?;
+    let is_other = geteuid().is_root() && facts.uid() != Uid::ROOT.as_raw();
+    is_other.then(|| (Uid::from_raw(facts.uid()), Gid::from_raw(facts.gid())))
+}
+
+/// Whether root runs this command for another user, whose data directory it is.
+pub(crate) fn is_for_other(data: &Path) -> bool {
+    other_owner(data).is_some()
+}
+
+fn enter((user, group): (Uid, Gid), data: &Path) -> Result<()> {
     set_thread_groups(&[group])
         .and_then(|()| set_thread_res_gid(None, group, None))
         .and_then(|()| set_thread_res_uid(None, user, None))
-        .with_context(|| format!("cannot work as the owner of {}", data.display()))
+        .with_context(|| {
+            let (user, data) = (user.as_raw(), data.display());
+            format!(
+                "root has no right here to work as the owner of {data}: run the command as that \
+                 user, such as with sudo -u '#{user}' or docker exec --user {user}"
+            )
+        })
 }
 
 /// Uses a file that the caller names, and that is not in the data directory, with the rights of the
@@ -50,15 +98,6 @@ pub(crate) fn as_caller<T>(work: impl FnOnce() -> T) -> Result<T> {
     Ok(done)
 }
 
-/// Whether the server itself runs as root, in a directory of another user, such as a volume of a
-/// container. Only the server writes this file, and the owner could not use it.
-fn is_server_of_root(data: &Path) -> bool {
-    let facts = std::fs::symlink_metadata(data.join(CHAIN_STATE));
-    facts.is_ok_and(|facts| {
-        facts.is_file() && facts.uid() == Uid::ROOT.as_raw() && facts.nlink() == 1
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
@@ -72,18 +111,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o711)).unwrap();
-        take(&at("missing")).unwrap();
-        take(directory.path()).unwrap();
+        assert!(!take(&at("missing")).unwrap());
+        assert!(!take(directory.path()).unwrap());
         assert_eq!(geteuid(), getuid(), "the owner of the directory, or a missing one");
         if !getuid().is_root() {
             return;
         }
-        // The server runs as root, and the directory is a volume of another user.
-        std::fs::create_dir(at("volume")).unwrap();
-        std::fs::write(at("volume").join(CHAIN_STATE), "").unwrap();
-        chown(at("volume"), Some(65_534), Some(65_533)).unwrap();
-        take(&at("volume")).unwrap();
-        assert!(geteuid().is_root());
         let owner_of = |path: &Path| std::fs::metadata(path).unwrap().uid();
         std::fs::create_dir(at("data")).unwrap();
         chown(at("data"), Some(65_534), Some(65_533)).unwrap();
@@ -92,7 +125,15 @@ mod tests {
         // The rights are those of a thread.
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                take(&at("data")).unwrap();
+                let read = |name: &str| std::fs::read(at("data").join(name)).is_ok();
+                assert!(read("link"));
+                let open = Permissions::from_mode(0o600);
+                std::fs::set_permissions(at("of-root"), open).unwrap();
+                let groups = getgroups().unwrap();
+                assert!(!as_owner(&at("data"), || read("link")).unwrap());
+                assert!(read("link") && geteuid().is_root() && getegid().is_root());
+                assert_eq!(getgroups().unwrap(), groups);
+                assert!(take(&at("data")).unwrap());
                 let followed = std::fs::write(at("data").join("link"), "x");
                 assert!(followed.is_err(), "the link leads to a file of root");
                 std::fs::write(at("data").join("new"), "x").unwrap();
@@ -101,6 +142,10 @@ mod tests {
                 as_caller(|| std::fs::write(at("report"), "x")).unwrap().unwrap();
                 assert_eq!(owner_of(&at("report")), 0);
                 assert_eq!(geteuid().as_raw(), 65_534, "the rights of root have ended again");
+                assert!(getuid().is_root());
+                give_up().unwrap();
+                assert_eq!((getuid().as_raw(), getgid().as_raw()), (65_534, 65_533));
+                assert!(set_thread_res_uid(None, Uid::ROOT, None).is_err());
             });
         });
         assert!(geteuid().is_root());

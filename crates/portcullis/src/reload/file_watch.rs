@@ -40,7 +40,12 @@ impl FileWatch {
     /// Reads the settings, and watches their files: a change during the start counts.
     pub(crate) fn read(sources: &Sources) -> Result<(Settings, Self), ConfigError> {
         // The first settings name the files, and the second are not older than the marks.
-        let mut watch = Self::new(&Settings::read(sources)?);
+        let first = Settings::read(sources)?;
+        let mut watch = Self::new(&first);
+        // A pipe, such as /dev/stdin, can be read only once, and does not change.
+        if first.file.as_ref().is_none_or(|file| !file.path.is_file()) {
+            return Ok((first, watch));
+        }
         let settings = Settings::read(sources)?;
         watch.follow(&settings);
         Ok((settings, watch))
@@ -101,6 +106,22 @@ fn stamp(path: &Path) -> Option<Stamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn configuration_in_a_pipe_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.toml");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from(0o600)).unwrap();
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::write(pipe, "[listen]\npublic = \"127.0.0.1:4001\"\n").unwrap()
+        });
+        let data = folder.path().join("data");
+        let sources = Sources { config: Some(pipe), data: Some(data), ..Sources::default() };
+        let (settings, _watch) = FileWatch::read(&sources).unwrap();
+        assert_eq!(settings.server.public.port(), 4001);
+        writer.join().unwrap();
+    }
 
     #[test]
     fn change_is_noticed_once_when_the_file_is_complete() {

@@ -186,7 +186,7 @@ fn directory_that_others_can_write_to_is_named_and_rejected_for_keys() {
     }
     let (target, safe) = (at("sticky/target"), at("sticky/keys"));
     let error = rejected(&server, &["backup", text(&target), "--keys", text(&keys)]);
-    let mend = format!("run chmod go-w {}, or name another", at("open").display());
+    let mend = format!("run chmod go-w {}, mount it with umask=077", at("open").display());
     assert!(error.contains(&format!("{expect}keys")) && error.contains(&mend), "{error}");
     assert_eq!((names(&target).len(), keys.exists()), (0, false));
     assert_eq!(warned(&["backup", text(&target), "--keys", text(&safe)]), "");

@@ -206,6 +206,24 @@ fn command_of_root_follows_no_link_of_the_user_of_the_server() {
     fails(&restore);
     // A restore that the user of the server pretends to have started.
     std::fs::remove_file(data.join("portcullis.db.lock")).unwrap();
+    // Links whose content would become a part of the backup.
+    std::fs::remove_file(data.join("security.log.lock")).unwrap();
+    let (next, next_keys) = (at("next"), at("next-keys"));
+    let again = ["backup", next.to_str().unwrap(), "--keys", next_keys.to_str().unwrap()];
+    for name in ["ca.pem", "audit-chain.state", "audit-chain.keys", "portcullis.db"] {
+        let (path, kept) = (data.join(name), place.path().join("kept"));
+        let is_there = std::fs::rename(&path, &kept).is_ok();
+        std::os::unix::fs::symlink(at("shadow"), &path).unwrap();
+        let output = server.operate(&again, "");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && errors.contains(name), "{name}: {errors}");
+        assert!(!next.exists() && !next_keys.exists());
+        std::fs::remove_file(&path).unwrap();
+        if is_there {
+            std::fs::rename(&kept, &path).unwrap();
+        }
+    }
+    done(&server, &again);
     let folder = data.join("before-restore-1");
     let files = [serde_json::json!({ "place": at("shadow"), "aside": data.join("evil") })];
     let mark = serde_json::json!({ "note": "", "folder": folder, "files": files });
@@ -213,7 +231,6 @@ fn command_of_root_follows_no_link_of_the_user_of_the_server() {
     chown(data.join("restore.unfinished"), Some(USER.0), Some(USER.1)).unwrap();
     fails(&restore);
     std::fs::remove_file(data.join("restore.unfinished")).unwrap();
-    std::fs::remove_file(data.join("security.log.lock")).unwrap();
     done(&server, &restore);
     unchanged("a restore");
     assert_eq!(foreign(&data), Vec::<PathBuf>::new());

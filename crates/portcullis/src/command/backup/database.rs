@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::directory::{NewDirectory, copy_file, open};
 use crate::command::installation::Installation;
+use crate::command::owner_rights::as_owner;
 use crate::command::running::private_request::operate;
 use crate::needed_keys::missing_fault;
 use crate::sealing::sealing_key;
@@ -35,6 +36,7 @@ pub(super) fn copy_database(installation: &Installation, backup: &mut NewDirecto
         bail!("{} does not exist: start the server once", database.display());
     }
     let copy = backup.path(DATABASE);
+    check_readable(installation)?;
     if inspect(database)? {
         copy_running(installation, backup)?;
     } else {
@@ -42,11 +44,26 @@ pub(super) fn copy_database(installation: &Installation, backup: &mut NewDirecto
         let copied = stopped.copy(&copy);
         copied.with_context(|| format!("cannot copy the database to {}", copy.display()))?;
     }
+    let facts = fs::symlink_metadata(&copy);
+    ensure!(facts.is_ok_and(|facts| facts.is_file()), "{} is not a file", copy.display());
     let schema = check_copy(&copy)
         .with_context(|| format!("the copy of {} is not a valid database", database.display()))?;
     check_field_keys(installation, &copy)?;
     backup.add(DATABASE)?;
     Ok(schema)
+}
+
+/// Rejects a link to a file that the owner of the data directory cannot read: it would become a part
+/// of the backup.
+pub(super) fn check_readable(installation: &Installation) -> Result<()> {
+    let storage = &installation.settings.storage;
+    let shown = storage.database.display();
+    match as_owner(&storage.data, || File::open(&storage.database))? {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot read {shown}"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Rejects a copy whose values need keys that are not there: a restore could not open it.
@@ -88,7 +105,9 @@ struct UsedCopy<'a> {
 
 impl<'a> UsedCopy<'a> {
     fn open(staged: &'a StagedCopy<'a>, path: &Path) -> Result<Self> {
-        Ok(Self { staged, file: open(path)?, requested: Moment::now() })
+        let data = &staged.installation.settings.storage.data;
+        let file = as_owner(data, || open(path))??;
+        Ok(Self { staged, file, requested: Moment::now() })
     }
 }
 

@@ -291,15 +291,17 @@ pub(crate) fn check_targets(target: &Path, keys: Option<&Path>, data: &Path) -> 
     Ok(())
 }
 
-/// Rejects a directory of keys in which other users could replace them, and warns of such a
-/// directory for the backup: a daily backup must not stop for it.
+/// Rejects a directory of keys in which all users could replace them. Warns of one in which a group
+/// could, and of such directories for the backup: a daily backup must not stop for it.
 pub(crate) fn check_writers(target: &Path, keys: Option<&Path>, data: &Path) -> Result<()> {
     if let Some(shared) = keys.and_then(|keys| SharedDirectory::find(parent(keys), data)) {
         let path = shell_path(&shared.path);
-        bail!(
-            "{shared}, and could replace the keys: run chmod go-w {path}, or name another \
-             directory with --keys"
+        let found = format!(
+            "{shared}, and could replace the keys: run chmod go-w {path}, mount it with \
+             umask=077, or name another directory with --keys"
         );
+        ensure!(!shared.is_open_to_all(), "{found}");
+        errln!("warning: {found}");
     }
     if let Some(shared) = SharedDirectory::find(parent(target), data) {
         let path = shell_path(&shared.path);

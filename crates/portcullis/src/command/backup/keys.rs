@@ -11,6 +11,7 @@ use portcullis_seal::Keyring;
 use super::directory::NewDirectory;
 use crate::acme::authority::account::ACCOUNT_FILE;
 use crate::acme::stored::CERTIFICATE_FILE;
+use crate::command::owner_rights::as_owner;
 use crate::config::{Settings, input_files};
 use crate::start::files::output_files::CHAIN_STATE;
 use crate::start::logging::log_key;
@@ -57,7 +58,7 @@ pub(super) fn copy_chain_state(settings: &Settings, keys: &mut NewDirectory) -> 
 
 fn copy_present(data: &Path, name: &str, keys: &mut NewDirectory) -> Result<()> {
     let path = data.join(name);
-    match File::open(&path) {
+    match as_owner(data, || File::open(&path))? {
         Ok(mut file) => keys.copy(name, &mut file),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),

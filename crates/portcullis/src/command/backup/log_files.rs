@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use portcullis_audit::{LINE_MAX_BYTES, clock_path, list_log_files};
 
 use super::directory::NewDirectory;
+use crate::command::owner_rights::as_owner;
 use crate::config::Settings;
 use crate::start::files::output_files::{CHAIN_CERTIFICATES, LOG_NUMBERS};
 
@@ -23,9 +24,10 @@ pub(crate) const LOG_STATE: [&str; 2] = [CHAIN_CERTIFICATES, LOG_NUMBERS];
 /// Copies the log and the time at which the server ran last; nothing if it is not a file.
 pub(super) fn copy_log(settings: &Settings, backup: &mut NewDirectory) -> Result<()> {
     backup.folder(LOG_FOLDER)?;
+    let data = &settings.storage.data;
     for name in LOG_STATE {
-        let path = settings.storage.data.join(name);
-        match File::open(&path) {
+        let path = data.join(name);
+        match as_owner(data, || File::open(&path))? {
             Ok(mut file) => backup.copy(name, &mut file)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
@@ -40,11 +42,11 @@ pub(super) fn copy_log(settings: &Settings, backup: &mut NewDirectory) -> Result
     for _ in 0..ATTEMPTS {
         let before = names(log)?;
         let copied = before.iter().try_fold(true, |all, path| {
-            Ok::<_, anyhow::Error>(all && copy_one(path, path == log, backup)?)
+            Ok::<_, anyhow::Error>(all && copy_one(path, path == log, backup, data)?)
         })?;
         if copied && names(log)? == before {
             // Without it, a restored server would trust a wrong clock of its machine.
-            copy_one(&clock_path(log), false, backup)?;
+            copy_one(&clock_path(log), false, backup, data)?;
             return Ok(());
         }
         backup.clear(LOG_FOLDER)?;
@@ -60,8 +62,8 @@ fn names(log: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Copies a file; `false` if it was renamed, compressed or removed meanwhile.
-fn copy_one(path: &Path, is_open: bool, backup: &mut NewDirectory) -> Result<bool> {
-    let mut file = match File::open(path) {
+fn copy_one(path: &Path, is_open: bool, backup: &mut NewDirectory, data: &Path) -> Result<bool> {
+    let mut file = match as_owner(data, || File::open(path))? {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),

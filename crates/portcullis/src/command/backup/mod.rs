@@ -18,13 +18,14 @@ use portcullis_seal::private_file;
 use portcullis_server::random_id;
 use portcullis_store::OperatorActionKind;
 
-use self::database::copy_database;
+use self::database::{check_readable, copy_database};
 use self::directory::{NewDirectory, check_targets, check_writers};
 use self::keep::{NAME_START, keep_newest};
 use self::keys::{check_unchanged, copy_chain_state, copy_keys, key_ids};
 use self::log_files::copy_log;
 use self::manifest::{Content, Manifest};
 use super::installation::Installation;
+use super::owner_rights::as_owner;
 use super::restore::mark::check_finished;
 use crate::needed_keys::inspect_field_keys;
 use crate::output::{counted, errln, outln};
@@ -53,6 +54,7 @@ pub(crate) struct BackupArguments {
 /// Writes a backup.
 pub(super) fn run(installation: &Installation, arguments: &BackupArguments) -> Result<()> {
     check_finished(&installation.settings.storage.data)?;
+    check_readable(installation)?;
     installation.check_started()?;
     let time = seconds(installation);
     let settings = &installation.settings;
@@ -162,10 +164,12 @@ fn note(installation: &Installation, time: &str) -> Result<()> {
 fn record(installation: &Installation, manifest: &Manifest) {
     let files = counted(manifest.files.len() as u64, "file");
     let what = format!("a backup was written: {files}, {} bytes", manifest.bytes());
-    let stored = installation
-        .open()
-        .and_then(|(beside, _)| Ok(beside.note(OperatorActionKind::Backup, &what)?));
-    if let Err(error) = stored {
+    let store = || {
+        let (beside, _) = installation.open()?;
+        anyhow::Ok(beside.note(OperatorActionKind::Backup, &what)?)
+    };
+    let stored = as_owner(&installation.settings.storage.data, store);
+    if let Err(error) = stored.and_then(|stored| stored) {
         errln!("warning: the security log will have no record of the backup: {error:#}");
     }
 }

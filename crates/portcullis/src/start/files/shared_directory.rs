@@ -37,6 +37,11 @@ impl SharedDirectory {
         all.filter_map(|path| Self::of(path, own_groups)).next()
     }
 
+    /// Whether all users of the machine can, and not only a group.
+    pub(crate) fn is_open_to_all(&self) -> bool {
+        self.mode & OTHERS_WRITE != 0
+    }
+
     /// The directory, if other users can replace files in it.
     fn of(path: &Path, own_groups: [u32; 3]) -> Option<Self> {
         let facts = std::fs::metadata(path).ok()?;
@@ -115,5 +120,9 @@ mod tests {
         }
         let text = SharedDirectory::find(&at("open"), place.path()).unwrap().to_string();
         assert!(text.ends_with("open (mode 777)"), "{text}");
+        for (mode, expect) in [(0o777, true), (0o702, true), (0o2775, false), (0o770, false)] {
+            let shared = SharedDirectory { path: PathBuf::new(), mode };
+            assert_eq!(shared.is_open_to_all(), expect, "{mode:o}");
+        }
     }
 }

@@ -42,7 +42,8 @@ pub(crate) fn find(sources: &Sources, fault: &ConfigError) -> Option<(PathBuf, S
 pub(crate) fn read(sources: &Sources) -> Option<(PathBuf, Settings)> {
     let data = sources.data.as_deref().unwrap_or(Path::new(Settings::DATA));
     let copy = data.join(VALID_COPY);
-    if !copy.exists() {
+    // A link or pipe is none: this server has not written it.
+    if !std::fs::symlink_metadata(&copy).is_ok_and(|facts| facts.is_file()) {
         return None;
     }
     let of_copy = Sources { config: Some(copy.clone()), ..sources.clone() };
