@@ -45,7 +45,8 @@ pub(super) fn copy_database(installation: &Installation, backup: &mut NewDirecto
         copied.with_context(|| format!("cannot copy the database to {}", copy.display()))?;
     }
     let facts = fs::symlink_metadata(&copy);
-    ensure!(facts.is_ok_and(|facts| facts.is_file()), "{} is not a file", copy.display());
+    let is_file = facts.is_ok_and(|facts| facts.is_file());
+    ensure!(is_file, "{} is not a file", copy.display());
     let schema = check_copy(&copy)
         .with_context(|| format!("the copy of {} is not a valid database", database.display()))?;
     check_field_keys(installation, &copy)?;
@@ -53,8 +54,8 @@ pub(super) fn copy_database(installation: &Installation, backup: &mut NewDirecto
     Ok(schema)
 }
 
-/// Rejects a link to a file that the owner of the data directory cannot read: it would become a part
-/// of the backup.
+/// Rejects a link to a file that the owner of the data directory cannot read: it would become a
+/// part of the backup.
 pub(super) fn check_readable(installation: &Installation) -> Result<()> {
     let storage = &installation.settings.storage;
     let shown = storage.database.display();
