@@ -13,6 +13,7 @@ use portcullis_model::{Clock, Now, RoleTable, Secret, SystemClock};
 use portcullis_seal::Keyring;
 use portcullis_store::{FieldSeal, SqliteOperatorStore};
 
+use super::backup::directory::parent;
 use super::owner_rights;
 use super::restore::mark::check_finished;
 use crate::config::{Settings, Sources};
@@ -79,7 +80,8 @@ impl Installation {
     /// directories that only root can use, or changes nothing. Files of the data directory are used
     /// with [`owner_rights::as_owner`] where their content is passed on.
     pub(crate) fn read_with_own_rights(arguments: &InstallationArguments) -> Result<Self> {
-        let installation = Self::read_any(arguments)?;
+        let mut installation = Self::read_any(arguments)?;
+        installation.make_absolute();
         inspect_owners(&installation.settings)?;
         Ok(installation)
     }
@@ -120,8 +122,9 @@ impl Installation {
         let storage = &mut self.settings.storage;
         let paths = [&mut storage.data, &mut storage.database, &mut self.settings.audit.file];
         for path in paths.into_iter().chain(self.sources.data.as_mut()) {
-            if let Ok(absolute) = std::path::absolute(&*path) {
-                *path = absolute;
+            // Without the directories between, which can be closed to the owner.
+            if let (Ok(folder), Some(name)) = (parent(path).canonicalize(), path.file_name()) {
+                *path = folder.join(name);
             }
         }
     }

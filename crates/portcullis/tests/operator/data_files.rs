@@ -224,6 +224,22 @@ fn command_of_root_follows_no_link_of_the_user_of_the_server() {
         }
     }
     done(&server, &again);
+    // From a directory that is closed to the user of the server.
+    let closed = at("closed");
+    std::fs::create_dir(&closed).unwrap();
+    set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    let folder = data.parent().unwrap();
+    // All the way up, and down again.
+    let up: PathBuf = closed.components().skip(1).map(|_| "..").collect();
+    let relative = up.join(data.strip_prefix("/").unwrap());
+    for arguments in [["user", "list"], ["backup", "copy"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.args(arguments).current_dir(&closed);
+        command.args(["--config", folder.join("portcullis.toml").to_str().unwrap()]);
+        let output = command.arg("--data").arg(&relative).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+    }
     let folder = data.join("before-restore-1");
     let files = [serde_json::json!({ "place": at("shadow"), "aside": data.join("evil") })];
     let mark = serde_json::json!({ "note": "", "folder": folder, "files": files });
